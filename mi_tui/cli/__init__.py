@@ -1,0 +1,1 @@
+"""The mi-tui command: thin, one module per group of subcommands."""

@@ -1,0 +1,96 @@
+"""A preset: everything a study needs to run, as one TOML file."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from mi_tui.plan.base import Plan
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.probe import AnyProbe
+from mi_tui.plan.recipe import Decoding, Lambda, Recipe
+from mi_tui.plan.scope import Scope
+
+
+class Pair(Plan):
+    """The checkpoints to mix: a local directory, a hub id, or ``bundled:NAME``.
+
+    A hub id may carry a revision (``owner/name@revision``). ``base`` serves the baselines.
+    ``donor`` names the side that gives a merged checkpoint its config, tokenizer, chat template
+    and generation config.
+    """
+
+    instruct: str = Field(min_length=1)
+    thinking: str = Field(min_length=1)
+    base: str | None = None
+    donor: Literal["instruct", "thinking"] = "thinking"
+    trust_remote_code: bool = False
+
+
+class Search(Plan):
+    """How λ is searched and when the search stops.
+
+    ``grid`` is the coarse grid, with both ends; ``samples`` are the samples per problem wanted
+    of each coarse recipe; ``tolerance`` is the expected loss of score (0 to 1) at which the
+    recommendation counts as settled. The limits count everything the study generates.
+    """
+
+    grid: tuple[Lambda, ...] = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+    samples: int = Field(default=4, ge=1)
+    refine: bool = True
+    tolerance: float = Field(default=0.01, gt=0.0, lt=1.0)
+    max_rollouts: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0.0)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("grid")
+    @classmethod
+    def _sorted_with_ends(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(value) < 2:
+            raise ValueError("the grid needs at least two values of λ")
+        return tuple(sorted(set(value)))
+
+
+class EnginePlan(Plan):
+    """Which engine generates, and how.
+
+    ``mode``: ``one-pass`` evaluates rows of different λ in one batch, ``in-place`` switches the
+    weights, ``auto`` takes the cheaper of the two. ``batch`` is the number of rows generated at
+    once (``None``: from free memory).
+    """
+
+    kind: Literal["transformers", "vllm"] = "transformers"
+    mode: Literal["auto", "one-pass", "in-place"] = "auto"
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+
+class Preset(Plan):
+    """Everything a study needs: pair, probes, budget, scope, decoding, search, engine.
+
+    ``recipes`` are further rows (an ablation, a baseline) evaluated beside the search over λ.
+    """
+
+    title: str = Field(min_length=1, max_length=80)
+    description: str = ""
+    pair: Pair
+    probes: Annotated[tuple[AnyProbe, ...], Field(min_length=1)]
+    budget: Budget = Budget()
+    scope: Scope = Scope()
+    decoding: Decoding = Decoding()
+    search: Search = Search()
+    engine: EnginePlan = EnginePlan()
+    recipes: tuple[Recipe, ...] = ()
+
+    @model_validator(mode="after")
+    def _probe_names_differ(self) -> "Preset":
+        names = [probe.name or probe.kind for probe in self.probes]
+        if len(set(names)) < len(names):
+            raise ValueError("two probes have the same name: give each a name of its own")
+        return self
+
+    def recipe(self, lambda_: float) -> Recipe:
+        """The recipe of one λ under this preset's scope and decoding."""
+        return Recipe(lambda_=lambda_, scope=self.scope, decoding=self.decoding)

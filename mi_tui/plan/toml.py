@@ -1,0 +1,131 @@
+"""Presets as TOML files: read strictly, written back with the user's comments kept."""
+
+import json
+from collections.abc import Iterable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from tomlkit.exceptions import TOMLKitError
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Preset
+
+
+class PresetError(MiTuiError):
+    """A preset that cannot be read, is not valid, or cannot be written."""
+
+
+def read_preset(path: Path) -> Preset:
+    """The preset in a TOML file.
+
+    Raises:
+        PresetError: the file cannot be read, is no TOML, or a key or value is not allowed; the
+            message names the file, the key and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PresetError(f"cannot read preset {path}: {_reason(error)}") from error
+    return parse_preset(text, str(path))
+
+
+def parse_preset(text: str, where: str) -> Preset:
+    """The preset in a TOML text; ``where`` names it in errors.
+
+    Raises:
+        PresetError: as :func:`read_preset`.
+    """
+    try:
+        data = tomlkit.parse(text).unwrap()
+    except TOMLKitError as error:
+        raise PresetError(f"{where} is not valid TOML: {error}") from error
+    try:
+        # JSON mode lets lists be tuples and names be enums, and still refuses "0.5" for 0.5.
+        return Preset.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        raise PresetError(f"{where}: {explain(error.errors())}") from error
+
+
+def write_preset(preset: Preset, path: Path) -> None:
+    """Write a preset; comments and order of an existing file are kept.
+
+    Values equal to their defaults are left out unless the file has them already.
+
+    Raises:
+        PresetError: the file cannot be written.
+    """
+    document = tomlkit.document()
+    if path.exists():
+        try:
+            document = tomlkit.parse(path.read_text(encoding="utf-8"))
+        except (OSError, TOMLKitError) as error:
+            raise PresetError(f"cannot keep the comments of {path}: {_reason(error)}") from error
+    full = preset.model_dump(mode="json", by_alias=True, exclude_none=True)
+    short = preset.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    _update(document, full, short)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise PresetError(f"cannot write preset {path}: {_reason(error)}") from error
+
+
+def _update(
+    table: MutableMapping[str, Any], full: dict[str, Any], short: dict[str, Any]
+) -> None:
+    """Make ``table`` say ``full``: keep what it spells out, add what is not a default."""
+    for key in [key for key in table if key not in full]:
+        del table[key]
+    for key, value in full.items():
+        if key not in table:
+            if key in short:
+                table[key] = short[key]
+        elif isinstance(value, dict) and isinstance(table[key], MutableMapping):
+            _update(table[key], value, short.get(key, {}))
+        elif _tables(value) and isinstance(table[key], list) and len(table[key]) == len(value):
+            for there, new in zip(table[key], value, strict=True):
+                _update(there, new, new)
+        elif _plain(table[key]) != value:
+            table[key] = value
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def _plain(value: Any) -> Any:
+    return value.unwrap() if hasattr(value, "unwrap") else value
+
+
+def explain(errors: Iterable[ErrorDetails]) -> str:
+    """One line for the first of pydantic's errors: the key, what is wrong, what is allowed."""
+    listed = list(errors)
+    first = listed[0]
+    key = ".".join(str(part) for part in first["loc"]) or "preset"
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "extra_forbidden":
+        message = f"unknown key {key}"
+    elif kind == "missing":
+        message = f"{key} is missing"
+    elif kind == "value_error":
+        message = f"{key}: {context.get('error', first['msg'])}"
+    else:
+        text = first["msg"]
+        message = f"{key} = {_shown(first['input'])}: {text[0].lower()}{text[1:]}"
+    more = f" (and {len(listed) - 1} more)" if len(listed) > 1 else ""
+    return message + more
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)

@@ -1,0 +1,66 @@
+"""The rollouts of a study as columns: what metrics, search and recommendation read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_tui.plan.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """A problem as the statistics see it.
+
+    ``weight`` is the probe's weight shared out over its problems; ``cap`` is the probe's token
+    cap; ``held_out`` problems only confirm.
+    """
+
+    probe: str
+    id: str
+    stratum: str
+    weight: float
+    cap: int
+    held_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Scored rollouts, one per row of equally long columns.
+
+    ``recipe`` and ``problem`` (int64) index ``recipes`` and ``problems``; ``sample`` (int64) is
+    the sample index, whose random numbers are the same under every recipe; ``score`` (float64)
+    lies in [0, 1]; ``tokens`` (int64) counts generated tokens; ``thinking`` and ``truncated``
+    (bool) say whether ``</think>`` was written and whether the cap cut the response;
+    ``answer`` (int64) numbers the distinct extracted answers of a problem, -1 for none.
+    """
+
+    recipes: tuple[Recipe, ...]
+    problems: tuple[ProblemRow, ...]
+    recipe: NDArray[np.int64]
+    problem: NDArray[np.int64]
+    sample: NDArray[np.int64]
+    score: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    thinking: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    answer: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.recipe)
+
+    def where(self, mask: NDArray[Any]) -> "Observations":
+        """The rows that a boolean mask or an index array selects; recipes and problems stay."""
+        return Observations(
+            self.recipes,
+            self.problems,
+            self.recipe[mask],
+            self.problem[mask],
+            self.sample[mask],
+            self.score[mask],
+            self.tokens[mask],
+            self.thinking[mask],
+            self.truncated[mask],
+            self.answer[mask],
+        )

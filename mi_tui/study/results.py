@@ -1,0 +1,125 @@
+"""What a study concludes, as frozen data: estimates, recipe rows, curves, the recommendation.
+
+Scores, shares and rates lie in [0, 1]; tokens are per response; times are in seconds.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mi_tui.plan.base import Plan
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Lambda, Recipe
+
+Stage = Literal[1, 2, 3]
+
+
+class Estimate(Plan):
+    """A number with the ends of its interval (95 % unless the context says otherwise)."""
+
+    value: float
+    low: float
+    high: float
+
+
+class RecipeSummary(Plan):
+    """One row of the results table: the measures of one recipe (paper, section 3).
+
+    ``score`` is Mean@k with k = ``samples``, an average over problems and weighted by probe.
+    ``pass_at_k`` and ``vote_at_k`` are ``None`` while problems have fewer than ``samples``
+    samples. ``tokens`` counts truncated responses at the cap; ``tokens_censored`` warns that so
+    many were cut that the length is a lower bound.
+    """
+
+    recipe: Recipe
+    rollouts: int
+    problems: int
+    samples: int
+    score: Estimate
+    pass_at_k: Estimate | None = None
+    vote_at_k: Estimate | None = None
+    think_ratio: Estimate
+    tokens: Estimate
+    tokens_p50: float
+    tokens_p95: float
+    truncated: float
+    tokens_censored: bool = False
+    seconds: Estimate | None = None
+    seconds_p95: Estimate | None = None
+    stage: Stage | None = None
+
+
+class Curve(Plan):
+    """The joint model over λ: points of equal count, with pointwise 95 % bands."""
+
+    lambdas: tuple[float, ...] = ()
+    score: tuple[Estimate, ...] = ()
+    tokens: tuple[Estimate, ...] = ()
+    think_ratio: tuple[Estimate, ...] = ()
+
+
+class StageLimits(Plan):
+    """Where stage 2 begins and ends on the λ axis; ``None`` where the data show no limit."""
+
+    first: Estimate | None = None
+    second: Estimate | None = None
+
+
+class Alternative(Plan):
+    """Another point of the front of score against length, and one sentence on it."""
+
+    lambda_: Lambda = Field(alias="lambda")
+    score: Estimate
+    tokens: Estimate
+    sentence: str
+
+
+class Confirmation(Plan):
+    """The recommended recipe measured again on the held-out problems, in the export dtype."""
+
+    dtype: str
+    rollouts: int
+    score: Estimate
+    tokens: Estimate
+    rival: Lambda | None = None
+    rival_score: Estimate | None = None
+    sentence: str
+
+
+class Recommendation(Plan):
+    """The answer to a budget.
+
+    ``lambda_`` has two decimals; ``lambda_low`` and ``lambda_high`` bound its 90 % credible
+    interval. ``probability`` is that of meeting the budget, ``expected_loss`` the expected score
+    (for token objectives: the expected share of tokens) lost against the best feasible λ.
+    ``feasible`` is false when no λ meets the budget with the wanted confidence: the answer is
+    then the nearest to it. ``resolved`` is false when the data cannot decide: ``more_rollouts``
+    and ``more_seconds`` then say about what would.
+    """
+
+    budget: Budget
+    recipe: Recipe
+    lambda_: Lambda = Field(alias="lambda")
+    lambda_low: float
+    lambda_high: float
+    score: Estimate
+    tokens: Estimate
+    seconds: Estimate | None = None
+    think_ratio: Estimate
+    probability: float
+    expected_loss: float
+    feasible: bool
+    resolved: bool
+    more_rollouts: int | None = None
+    more_seconds: float | None = None
+    stage: Stage | None = None
+    stage_limits: StageLimits = StageLimits()
+    tokens_saved: Estimate
+    """Share of Thinking's tokens that the recipe saves."""
+    score_given_up: Estimate
+    """Thinking's score minus the recipe's; negative when the recipe is better."""
+    alternatives: tuple[Alternative, ...] = ()
+    confirmation: Confirmation | None = None
+    curve: Curve = Curve()
+    sentence: str
+    """The answer in plain words, one sentence."""

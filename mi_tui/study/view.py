@@ -1,0 +1,78 @@
+"""What a screen, ``watch`` and ``run`` see of a study: one frozen picture of its directory."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mi_tui.plan.preset import Preset
+from mi_tui.study.results import Recommendation, RecipeSummary
+
+
+class StudyState(StrEnum):
+    """Where a study stands.
+
+    ``INTERRUPTED`` is a study whose worker is gone without having finished: starting it again
+    goes on. ``FAILED`` carries a message that says what to do.
+    """
+
+    NEW = "new"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    FAILED = "failed"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a worker process is at it."""
+        return self in (StudyState.STARTING, StudyState.RUNNING, StudyState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the worker is. ``phase`` says in a few words what it is doing now."""
+
+    phase: str
+    rollouts: int
+    planned: int
+    tokens: int
+    tokens_per_second: float
+    elapsed_seconds: float
+    eta_seconds: float | None
+    running: int
+    device_memory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """Everything on the Probe and Recommend screens.
+
+    ``change`` grows with every change of the store: equal numbers, equal pictures.
+    """
+
+    path: Path
+    name: str
+    preset: Preset
+    state: StudyState
+    message: str
+    progress: Progress
+    rows: tuple[RecipeSummary, ...]
+    recommendation: Recommendation | None
+    engine_note: str
+    change: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEntry:
+    """One line of the list of studies."""
+
+    path: Path
+    name: str
+    title: str
+    state: StudyState
+    rollouts: int
+    planned: int
+    modified: float
+    best: str
