@@ -1,0 +1,94 @@
+"""What a tensor does in the network, told from its name: its layer and its module kind.
+
+Names are compared part by part between the dots, never by substring, so that layer 1 is not
+layer 10 and an FFN's ``gate_proj`` is not a router's ``gate``.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mi_tui.plan.scope import ModuleKind
+
+_STACKS = frozenset({"layers", "layer", "h", "blocks", "block"})
+_TOWERS = frozenset(
+    {"vision_tower", "vision_model", "visual", "audio_tower", "vision", "multi_modal_projector"}
+)
+_ROUTERS = frozenset({"gate", "router", "shared_expert_gate"})
+_NORM = re.compile(r"\w*norms?\d*|ln_?\w*")
+_EMBEDDINGS = frozenset(
+    {
+        "embed_tokens", "embed_positions", "embed_in", "embeddings", "word_embeddings", "wte", "wpe",
+        "tok_embeddings", "embed_tokens_per_layer", "position_embeddings",
+    }
+)  # fmt: skip
+_HEADS = frozenset({"lm_head", "embed_out", "score"})
+_ATTENTION = frozenset(
+    {
+        "self_attn", "attn", "attention", "self_attention", "linear_attn", "cross_attn",
+        "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj",
+    }
+)  # fmt: skip
+_FFN = frozenset(
+    {
+        "mlp", "ffn", "feed_forward", "block_sparse_moe", "moe", "experts", "shared_expert",
+        "shared_experts", "fc1", "fc2", "gate_proj", "up_proj", "down_proj", "gate_up_proj",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRole:
+    """Where a tensor or module belongs.
+
+    ``layer`` counts from 0 and is ``None`` outside the decoder's layers (a vision tower's own
+    layers are outside). ``recognised`` is false when no rule knows the name and the kind is the
+    default, FFN.
+    """
+
+    layer: int | None
+    kind: ModuleKind
+    recognised: bool = True
+
+
+@lru_cache(maxsize=65536)
+def role_of(tensor_name: str) -> TensorRole:
+    """The role of a tensor such as ``model.layers.12.self_attn.q_proj.weight``."""
+    parts = tensor_name.split(".")
+    layer = _layer(parts)
+    kind = _kind(parts, layer)
+    return TensorRole(layer, kind or ModuleKind.FFN, kind is not None)
+
+
+def role_of_module(module_name: str) -> TensorRole:
+    """The role of a module path such as ``model.layers.12.self_attn.q_proj``."""
+    return role_of(module_name)
+
+
+def _layer(parts: list[str]) -> int | None:
+    if not _TOWERS.isdisjoint(parts):
+        return None
+    for stack, number in zip(parts, parts[1:], strict=False):
+        if stack in _STACKS and number.isascii() and number.isdigit():
+            return int(number)
+    return None
+
+
+def _kind(parts: list[str], layer: int | None) -> ModuleKind | None:
+    owners = [p for p in parts if p not in ("weight", "bias")]
+    if not owners:
+        return None
+    # The innermost part decides what is small: a norm inside attention is a norm.
+    if _NORM.fullmatch(owners[-1]):
+        return ModuleKind.NORMS
+    if not _ROUTERS.isdisjoint(owners):
+        return ModuleKind.ROUTER
+    if not _EMBEDDINGS.isdisjoint(owners):
+        return ModuleKind.EMBEDDINGS
+    if not _HEADS.isdisjoint(owners) or (layer is None and owners[-1] == "output"):
+        return ModuleKind.HEAD
+    if not _ATTENTION.isdisjoint(owners):
+        return ModuleKind.ATTENTION
+    if not _FFN.isdisjoint(owners):
+        return ModuleKind.FFN
+    return None

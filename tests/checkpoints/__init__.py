@@ -1,0 +1,1 @@
+"""Checkpoints: headers, comparison, kernels, merging; with mergekit and torch as judges."""
