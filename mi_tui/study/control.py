@@ -1,0 +1,173 @@
+"""Make, start and steer studies: all that a screen or a command may do to one."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.toml import write_preset
+from mi_tui.study.errors import StudyError
+from mi_tui.study.folder import StudyFolder, find_study, new_study_path
+from mi_tui.study.folder import studies_folder as studies_folder
+from mi_tui.study.lock import acquire, is_held
+from mi_tui.study.store import RequestKind, Store
+from mi_tui.study.view import StudyEntry, StudyState
+
+
+def create_study(preset: Preset, path: Path | None = None) -> Path:
+    """Make a study directory for a preset and return its path; nothing runs yet.
+
+    A directory that holds a study of the same preset is taken as it is.
+
+    Raises:
+        StudyError: the directory cannot be written, or holds another study.
+    """
+    folder = StudyFolder((path or new_study_path(preset.title)).expanduser().absolute())
+    preset = _with_absolute_paths(preset)
+    if folder.database.exists():
+        _check_same(folder, preset)
+        return folder.path
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        probe_file = folder.path / ".writable"
+        probe_file.touch()
+        probe_file.unlink()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StudyError(f"cannot write the study directory {folder.path}: {reason}") from error
+    with Store(folder.database, create=True) as store:
+        store.put(
+            preset=preset.model_dump(mode="json", by_alias=True),
+            title=preset.title,
+            created=time.time(),
+            state=StudyState.NEW,
+            message="",
+        )
+    write_preset(preset, folder.preset)
+    return folder.path
+
+
+def _with_absolute_paths(preset: Preset) -> Preset:
+    """The preset with relative paths resolved here, since the worker runs elsewhere."""
+
+    def resolved(reference: str | None) -> str | None:
+        if reference is None or not Path(reference).expanduser().exists():
+            return reference
+        return str(Path(reference).expanduser().resolve())
+
+    sides = ("instruct", "thinking", "base")
+    pair = {side: resolved(getattr(preset.pair, side)) for side in sides}
+    probes = tuple(
+        probe.model_copy(update={"path": resolved(str(path))})
+        if (path := getattr(probe, "path", None))
+        else probe
+        for probe in preset.probes
+    )
+    return preset.model_copy(
+        update={"pair": preset.pair.model_copy(update=pair), "probes": probes}
+    )
+
+
+def _check_same(folder: StudyFolder, preset: Preset) -> None:
+    with Store(folder.database) as store:
+        there = Preset.model_validate(store.get("preset"), strict=False)
+    if there.key != preset.key:
+        raise StudyError(
+            f"{folder.path} holds a study of another preset ({there.title}): "
+            "choose another directory"
+        )
+
+
+def start_worker(path: Path) -> None:
+    """Start the study's worker as a process of its own that outlives this one.
+
+    The lock is taken here and inherited by the worker, so that of two that start at once one is
+    told so at once.
+
+    Raises:
+        StudyBusyError: a worker is at it already.
+        StudyError: the directory holds no study or cannot be written.
+    """
+    folder = find_study(path)
+    lock = acquire(folder.lock)
+    try:
+        with Store(folder.database) as store:
+            store.put(state=StudyState.STARTING, message="", started=time.time())
+        with folder.log.open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", "mi_tui.study.worker", str(folder.path), str(lock)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder.path,
+                start_new_session=True,
+                pass_fds=(lock,),
+                env=_worker_environment(),
+            )
+    except OSError as error:
+        raise StudyError(f"cannot start the worker of {folder.path}: {error}") from error
+    finally:
+        os.close(lock)
+
+
+def _worker_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def request(path: Path, kind: RequestKind, **data: Any) -> None:
+    """Leave a wish for the worker; it is kept even while none runs.
+
+    ``pause``, ``resume``, ``stop``; ``add`` with ``recipe`` (its JSON); ``more`` with ``recipe``
+    (its key) and ``samples``; ``drop`` with ``recipe`` (its key); ``budget`` with ``budget``.
+
+    Raises:
+        StudyError: there is no study.
+    """
+    with Store(find_study(path).database) as store:
+        store.leave_request(kind, data)
+
+
+def state_of(folder: StudyFolder, stored: str) -> StudyState:
+    """The state of a study: what its store says, corrected when the worker is gone."""
+    state = StudyState(stored)
+    if state.is_active and not is_held(folder.lock):
+        return StudyState.INTERRUPTED
+    return state
+
+
+def list_studies(root: Path | None = None) -> tuple[StudyEntry, ...]:
+    """The studies in a folder (default: the studies folder), the latest first.
+
+    A directory whose database cannot be read is listed as failed, with the reason.
+    """
+    databases = (root or studies_folder()).glob("*/study.db")
+    entries = [_entry(StudyFolder(database.parent)) for database in databases]
+    return tuple(sorted(entries, key=lambda entry: -entry.modified))
+
+
+def _entry(folder: StudyFolder) -> StudyEntry:
+    modified = max(
+        (f.stat().st_mtime for f in folder.path.glob("study.db*")), default=0.0
+    )
+    try:
+        with Store(folder.database) as store:
+            facts = store.get_many()
+            rollouts, _ = store.totals()
+    except StudyError as error:
+        return StudyEntry(
+            folder.path, folder.name, folder.name, StudyState.FAILED, 0, 0, modified, str(error)
+        )
+    answer = facts.get("recommendation")
+    return StudyEntry(
+        path=folder.path,
+        name=folder.name,
+        title=str(facts.get("title", folder.name)),
+        state=state_of(folder, facts.get("state", StudyState.NEW)),
+        rollouts=rollouts,
+        planned=max(int(facts.get("progress", {}).get("planned", 0)), rollouts),
+        modified=modified,
+        best=f"λ {answer['lambda']:g}" if answer else str(facts.get("message", "")),
+    )

@@ -1,0 +1,156 @@
+"""Look on at a study: its picture for screens and commands, and answers to new budgets."""
+
+from pathlib import Path
+from typing import Any
+
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.preset import Preset
+from mi_tui.study.control import state_of
+from mi_tui.study.errors import StudyError
+from mi_tui.study.folder import StudyFolder, find_study
+from mi_tui.study.latency import Latency
+from mi_tui.study.loading import ObservationLoader
+from mi_tui.study.metrics import summarise
+from mi_tui.study.observations import Observations
+from mi_tui.study.recommend import recommend
+from mi_tui.study.results import Recommendation, RecipeSummary
+from mi_tui.study.store import Store
+from mi_tui.study.view import Progress, StudyState, StudyView
+
+_IDLE = Progress("", 0, 0, 0, 0.0, 0.0, None, 0)
+
+
+class StudyReader:
+    """A read-only look at one study; for use by one thread at a time.
+
+    Args:
+        reference: the study's path or name.
+
+    Raises:
+        StudyError: there is no such study, or it cannot be read.
+    """
+
+    def __init__(self, reference: Path | str) -> None:
+        self.folder: StudyFolder = find_study(reference)
+        self._store = Store(self.folder.database)
+        self._loader = ObservationLoader(self._store)
+        self._seen = -1
+        self._change = 0
+        self._state: StudyState | None = None
+        self._rows: tuple[RecipeSummary, ...] = ()
+        self._rows_at = -1
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._store.close()
+
+    def __enter__(self) -> "StudyReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def changed(self) -> bool:
+        """Whether :meth:`view` would show something new since it was last called."""
+        return self._store.data_version() != self._seen or self._current_state() != self._state
+
+    def view(self) -> StudyView:
+        """The picture of the study as it is now."""
+        version = self._store.data_version()
+        state = self._current_state()
+        if (version, state) != (self._seen, self._state):
+            self._seen, self._state, self._change = version, state, self._change + 1
+        facts = self._store.get_many()
+        observations = self._loader.load()
+        if len(observations) != self._rows_at:
+            self._rows = summarise(observations, latency=self._latency(facts))
+            self._rows_at = len(observations)
+        answer = facts.get("recommendation")
+        return StudyView(
+            path=self.folder.path,
+            name=self.folder.name,
+            preset=self._preset(facts),
+            state=state,
+            message=self._message(facts, state),
+            progress=self._progress(facts, observations),
+            rows=self._rows,
+            recommendation=Recommendation.model_validate(answer) if answer else None,
+            engine_note=str(facts.get("engine_note", "")),
+            change=self._change,
+        )
+
+    def observations(self) -> Observations:
+        """The stored rollouts as columns."""
+        return self._loader.load()
+
+    def recommend(self, budget: Budget | None = None) -> Recommendation:
+        """The answer to a budget (default: the study's) from what is stored; nothing is generated.
+
+        Raises:
+            StudyError: too little is stored to say anything.
+        """
+        facts = self._store.get_many()
+        preset = self._preset(facts)
+        observations = self._loader.load()
+        if not len(observations):
+            raise StudyError(f"{self.folder.name} has no rollouts yet: run it first")
+        try:
+            return recommend(
+                observations,
+                budget or preset.budget,
+                latency=self._latency(facts),
+                seed=preset.search.seed,
+            )
+        except ValueError as error:
+            raise StudyError(f"no recommendation from {self.folder.name}: {error}") from error
+
+    def responses(
+        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """The latest rollouts with their texts, newest first; ``problem`` is an index."""
+        keys = [recipe.key for recipe in self._store.recipes()]
+        if recipe_key is not None and recipe_key not in keys:
+            return []
+        number = None if recipe_key is None else keys.index(recipe_key) + 1
+        found = self._store.responses(
+            recipe=number, problem=None if problem is None else problem + 1, limit=limit
+        )
+        return [{**row, "recipe_key": keys[row["recipe"] - 1]} for row in found]
+
+    def examples(self) -> dict[str, str]:
+        """The first prompt of each probe, as the model sees it."""
+        return self._store.examples()
+
+    def latency(self) -> Latency | None:
+        """What was measured of the merged model's speed."""
+        return self._latency(self._store.get_many())
+
+    def _current_state(self) -> StudyState:
+        return state_of(self.folder, self._store.get("state", StudyState.NEW))
+
+    @staticmethod
+    def _preset(facts: dict[str, Any]) -> Preset:
+        preset = Preset.model_validate(facts["preset"], strict=False)
+        if "budget" in facts:
+            budget = Budget.model_validate(facts["budget"])
+            return preset.model_copy(update={"budget": budget})
+        return preset
+
+    @staticmethod
+    def _latency(facts: dict[str, Any]) -> Latency | None:
+        kept = facts.get("latency")
+        return Latency.model_validate(kept["latency"]) if kept else None
+
+    @staticmethod
+    def _message(facts: dict[str, Any], state: StudyState) -> str:
+        if state is StudyState.INTERRUPTED:
+            return "the worker is gone; start the study again and it goes on where it was"
+        return str(facts.get("message", ""))
+
+    @staticmethod
+    def _progress(facts: dict[str, Any], observations: Observations) -> Progress:
+        kept = {name: getattr(_IDLE, name) for name in Progress.__slots__}
+        kept.update(facts.get("progress", {}))
+        kept["rollouts"] = max(kept["rollouts"], len(observations))
+        kept["planned"] = max(kept["planned"], kept["rollouts"])
+        return Progress(**kept)

@@ -1,0 +1,328 @@
+"""The study's SQLite database: the one place where anything about a study is kept.
+
+One worker writes; any number of readers look on (write-ahead log). Every method is one
+transaction, so that ``kill -9`` at any moment leaves whole rollouts only.
+"""
+
+import json
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mi_tui.plan.recipe import Recipe
+from mi_tui.probes.problem import Probe
+from mi_tui.study.errors import StudyError
+from mi_tui.study.observations import ProblemRow
+from mi_tui.study.schema import SCHEMA_VERSION, migrate, schema_version
+
+RequestKind = Literal["pause", "resume", "stop", "add", "more", "drop", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAsk:
+    """A rollout that is planned: ids of recipe and problem, and the sample index."""
+
+    recipe: int
+    problem: int
+    sample: int
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One scored response, as it is stored. ``seconds`` is the time it took to generate."""
+
+    ask: PlannedAsk
+    seed: int
+    text: str
+    score: float
+    tokens: int
+    think_tokens: int
+    thinking: bool
+    truncated: bool
+    answer: str | None
+    failure: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A wish that a screen or a command left for the worker."""
+
+    id: int
+    kind: RequestKind
+    data: dict[str, Any]
+
+
+class Store:
+    """One connection to ``study.db``.
+
+    Args:
+        path: the database file.
+        create: make the file and its tables when it is missing.
+
+    Raises:
+        StudyError: the file is missing, no study database, newer than this program, or cannot
+            be opened or written.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise StudyError(f"no study in {path.parent}: study.db is missing there")
+        try:
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            if schema_version(self._db) < SCHEMA_VERSION:
+                migrate(self._db)
+        except sqlite3.Error as error:
+            raise StudyError(f"cannot open {path} as a study database: {error}") from error
+        found = schema_version(self._db)
+        if found > SCHEMA_VERSION:
+            self._db.close()
+            raise StudyError(
+                f"{path} was written by a newer mi-tui (schema {found}, this one reads "
+                f"{SCHEMA_VERSION}): upgrade mi-tui to open it"
+            )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- facts about the study ------------------------------------------------------------
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The JSON value kept under a key."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row[0])
+
+    def get_many(self) -> dict[str, Any]:
+        """All keys and values."""
+        return {k: json.loads(v) for k, v in self._db.execute("SELECT key, value FROM meta")}
+
+    def put(self, **values: Any) -> None:
+        """Keep JSON values under their keys, all in one transaction."""
+        rows = [(key, json.dumps(value)) for key, value in values.items()]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Add a line to the study's log."""
+        self._db.execute(
+            "INSERT INTO log (time, level, message) VALUES (?, ?, ?)",
+            (time.time(), level, message),
+        )
+
+    def log_lines(self, limit: int = 200) -> list[tuple[float, str, str]]:
+        """The last lines of the log, oldest first: (Unix time, level, message)."""
+        query = "SELECT time, level, message FROM log ORDER BY id DESC LIMIT ?"
+        return self._db.execute(query, (limit,)).fetchall()[::-1]
+
+    def data_version(self) -> int:
+        """A number that differs after another connection has changed the database."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    # -- probes and recipes ---------------------------------------------------------------
+
+    def add_probes(self, probes: Sequence[Probe]) -> None:
+        """Keep frozen probes with their problems; done once, when the study starts."""
+        with self._transaction():
+            for probe in probes:
+                body = zlib.compress(probe.to_json().encode())
+                cursor = self._db.execute(
+                    "INSERT INTO probes (name, sha256, body) VALUES (?, ?, ?)",
+                    (probe.name, probe.sha256, body),
+                )
+                weight = probe.weight / len(probe.problems)
+                self._db.executemany(
+                    "INSERT INTO problems (probe, name, stratum, weight, cap, held_out)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    [
+                        (
+                            cursor.lastrowid,
+                            p.id,
+                            p.stratum,
+                            weight,
+                            probe.max_new_tokens,
+                            p.split == "held-out",
+                        )
+                        for p in probe.problems
+                    ],
+                )
+
+    def probes(self) -> list[Probe]:
+        """The frozen probes, in the order they were added."""
+        rows = self._db.execute("SELECT body FROM probes ORDER BY id")
+        return [Probe.from_json(zlib.decompress(body).decode()) for (body,) in rows]
+
+    def set_example(self, probe: str, prompt: str) -> None:
+        """Keep a probe's first problem as the model sees it."""
+        self._db.execute("UPDATE probes SET example = ? WHERE name = ?", (prompt, probe))
+
+    def examples(self) -> dict[str, str]:
+        """Each probe's first rendered prompt."""
+        return dict(self._db.execute("SELECT name, example FROM probes").fetchall())
+
+    def problem_rows(self) -> tuple[ProblemRow, ...]:
+        """The problems in the order of their ids; id − 1 is the index."""
+        query = """SELECT probes.name, problems.name, stratum, weight, cap, held_out
+                   FROM problems JOIN probes ON probes.id = probe ORDER BY problems.id"""
+        return tuple(
+            ProblemRow(probe, name, stratum, weight, cap, bool(held_out))
+            for probe, name, stratum, weight, cap, held_out in self._db.execute(query)
+        )
+
+    def recipe_id(self, recipe: Recipe, added_by: str = "search") -> int:
+        """The id of a recipe; a new one is added."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO recipes (key, body, added_by) VALUES (?, ?, ?)",
+            (recipe.key, recipe.canonical_json(), added_by),
+        )
+        query = "SELECT id FROM recipes WHERE key = ?"
+        return int(self._db.execute(query, (recipe.key,)).fetchone()[0])
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """All recipes in the order of their ids; id − 1 is the index."""
+        rows = self._db.execute("SELECT body FROM recipes ORDER BY id")
+        return tuple(Recipe.from_json(body) for (body,) in rows)
+
+    def recipes_of_user(self) -> tuple[Recipe, ...]:
+        """The recipes that the user added while the study ran."""
+        query = "SELECT body FROM recipes WHERE added_by = 'user' AND NOT dropped ORDER BY id"
+        return tuple(Recipe.from_json(body) for (body,) in self._db.execute(query))
+
+    def dropped_recipes(self) -> tuple[Recipe, ...]:
+        """The recipes that the user dropped."""
+        rows = self._db.execute("SELECT body FROM recipes WHERE dropped ORDER BY id")
+        return tuple(Recipe.from_json(body) for (body,) in rows)
+
+    def drop_recipe(self, recipe: Recipe) -> None:
+        """Ask nothing more of a recipe; what it answered stays, what is only planned goes."""
+        number = self.recipe_id(recipe)
+        with self._transaction():
+            self._db.execute("UPDATE recipes SET dropped = 1 WHERE id = ?", (number,))
+            self._db.execute(
+                """DELETE FROM asks WHERE recipe = ? AND NOT EXISTS (
+                       SELECT 1 FROM rollouts r WHERE r.recipe = asks.recipe
+                       AND r.problem = asks.problem AND r.sample = asks.sample)""",
+                (number,),
+            )
+
+    # -- what is planned, what is done ----------------------------------------------------
+
+    def plan_round(self, asks: Iterable[tuple[int, int, int]]) -> int:
+        """Plan the next round of (recipe id, problem id, sample); returns its number."""
+        with self._transaction():
+            number = self.last_round() + 1
+            self._db.executemany(
+                "INSERT OR IGNORE INTO asks (recipe, problem, sample, round) VALUES (?, ?, ?, ?)",
+                [(*ask, number) for ask in asks],
+            )
+        return number
+
+    def last_round(self) -> int:
+        """The number of the latest planned round; 0 when none is."""
+        return int(self._db.execute("SELECT COALESCE(MAX(round), 0) FROM asks").fetchone()[0])
+
+    def open_asks(self) -> list[PlannedAsk]:
+        """What is planned and not yet stored, oldest round first."""
+        query = """SELECT a.recipe, a.problem, a.sample, a.round FROM asks a
+                   LEFT JOIN rollouts r USING (recipe, problem, sample)
+                   WHERE r.id IS NULL ORDER BY a.round, a.problem, a.sample, a.recipe"""
+        return [PlannedAsk(*row) for row in self._db.execute(query)]
+
+    def add_rollouts(self, rollouts: Sequence[Rollout]) -> None:
+        """Keep scored rollouts; one that is there already is left as it is."""
+        now = time.time()
+        with self._transaction():
+            for r in rollouts:
+                a = r.ask
+                cursor = self._db.execute(
+                    """INSERT OR IGNORE INTO rollouts (recipe, problem, sample, round, seed, score,
+                           tokens, think_tokens, thinking, truncated, answer, failure, seconds,
+                           finished)
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                    (a.recipe, a.problem, a.sample, a.round, r.seed, r.score, r.tokens,
+                     r.think_tokens, r.thinking, r.truncated, r.answer, r.failure, r.seconds, now),
+                )  # fmt: skip
+                if cursor.rowcount:
+                    body = zlib.compress(r.text.encode("utf-8", "replace"), 6)
+                    self._db.execute("INSERT INTO texts VALUES (?, ?)", (cursor.lastrowid, body))
+
+    def totals(self) -> tuple[int, int]:
+        """Rollouts stored, and tokens generated for them."""
+        row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM rollouts")
+        rollouts, tokens = row.fetchone()
+        return int(rollouts), int(tokens)
+
+    def rollout_columns(self, after: int = 0) -> list[tuple[Any, ...]]:
+        """The narrow rows with an id above ``after``, in the order of arrival.
+
+        Columns: id, recipe id, problem id, sample, round, score, tokens, thinking, truncated,
+        answer.
+        """
+        query = """SELECT id, recipe, problem, sample, round, score, tokens, thinking, truncated,
+                   answer FROM rollouts WHERE id > ? ORDER BY id"""
+        return self._db.execute(query, (after,)).fetchall()
+
+    def responses(
+        self, *, recipe: int | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """The latest stored rollouts with their texts, newest first."""
+        query = """SELECT r.*, t.body AS body FROM rollouts r JOIN texts t ON t.rollout = r.id
+                   WHERE (?1 IS NULL OR r.recipe = ?1) AND (?2 IS NULL OR r.problem = ?2)
+                   ORDER BY r.id DESC LIMIT ?3"""
+        cursor = self._db.execute(query, (recipe, problem, limit))
+        names = [column[0] for column in cursor.description]
+        found = [dict(zip(names, row, strict=True)) for row in cursor]
+        for row in found:
+            row["text"] = zlib.decompress(row.pop("body")).decode()
+        return found
+
+    # -- requests -------------------------------------------------------------------------
+
+    def leave_request(self, kind: RequestKind, data: dict[str, Any]) -> None:
+        """Leave a wish for the worker."""
+        self._db.execute(
+            "INSERT INTO requests (kind, data, created) VALUES (?, ?, ?)",
+            (kind, json.dumps(data), time.time()),
+        )
+
+    def open_requests(self) -> list[StoredRequest]:
+        """The wishes not yet handled, oldest first."""
+        query = "SELECT id, kind, data FROM requests WHERE handled IS NULL ORDER BY id"
+        return [StoredRequest(i, k, json.loads(d)) for i, k, d in self._db.execute(query)]
+
+    def handled(self, request: StoredRequest) -> None:
+        """Mark a wish as handled."""
+        self._db.execute(
+            "UPDATE requests SET handled = ? WHERE id = ?", (time.time(), request.id)
+        )
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """``BEGIN IMMEDIATE`` … ``COMMIT``, or ``ROLLBACK`` on an exception."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
