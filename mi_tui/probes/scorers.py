@@ -1,0 +1,69 @@
+"""The scorers by name, and the rule that an unfinished thought is never scored."""
+
+from collections.abc import Callable
+from functools import cache
+
+from mi_tui.errors import MiTuiError
+from mi_tui.probes.extract import as_integer, boxed_integer, final_integer
+from mi_tui.probes.problem import Problem, Score, Scorer
+from mi_tui.probes.text import is_unfinished_thought, strip_thinking
+
+__all__ = ["BATCHED", "ScorerError", "judge", "scorer", "strip_thinking"]
+
+BATCHED = frozenset({"boxed-integer", "integer"})
+"""Scorers so quick and safe that the pool hands many of their jobs over at once."""
+
+
+class ScorerError(MiTuiError):
+    """A scorer that does not exist or cannot be loaded."""
+
+
+def judge(scorer_name: str, problem: Problem, text: str, truncated: bool) -> Score:
+    """Score one raw response.
+
+    A response that the cap cut, or that ends inside its thinking, is incorrect and has no
+    answer; of any other the part after the thinking is scored.
+
+    Raises:
+        ScorerError: there is no such scorer, or what it needs is not installed.
+    """
+    judge_answer = scorer(scorer_name)
+    if truncated or is_unfinished_thought(text, truncated):
+        return Score(0.0)
+    return judge_answer(problem, strip_thinking(text)[1])
+
+
+@cache
+def scorer(name: str) -> Scorer:
+    """The scorer of this name; a parameter follows a colon (``lm-eval:gsm8k``).
+
+    Raises:
+        ScorerError: there is no such scorer, or what it needs is not installed.
+    """
+    kind, _, parameter = name.partition(":")
+    factory = _FACTORIES.get(kind)
+    if factory is None:
+        raise ScorerError(f"unknown scorer {name!r}: use one of {', '.join(sorted(_FACTORIES))}")
+    return factory(parameter)
+
+
+def score_boxed_integer(problem: Problem, response: str) -> Score:
+    r"""Correct when the last ``\boxed{…}`` holds the answer, an integer."""
+    return _compare_integers(problem, boxed_integer(response))
+
+
+def score_integer(problem: Problem, response: str) -> Score:
+    """Correct when the last box, or else the last integer written, is the answer."""
+    return _compare_integers(problem, final_integer(response))
+
+
+def _compare_integers(problem: Problem, found: int | None) -> Score:
+    if found is None:
+        return Score(0.0)
+    return Score(float(found == as_integer(problem.answer)), str(found))
+
+
+_FACTORIES: dict[str, Callable[[str], Scorer]] = {
+    "boxed-integer": lambda _: score_boxed_integer,
+    "integer": lambda _: score_integer,
+}

@@ -1,0 +1,90 @@
+"""Take a response apart, and make hostile text harmless before it is shown."""
+
+import re
+
+OPEN_THOUGHT = "<think>"
+CLOSE_THOUGHT = "</think>"
+
+# CSI; OSC, DCS, SOS, PM and APC strings up to their terminator; any other two-byte escape.
+_ESCAPE_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_LINE_BREAKS = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
+# Controls, and format characters that reorder or hide what stands beside them. The joiners
+# U+200C and U+200D stay: some scripts cannot be written without them.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def strip_thinking(text: str) -> tuple[str | None, str]:
+    """Split a response into its thinking and its answer.
+
+    What stands before the last ``</think>`` is thinking, whether or not the response opened it
+    itself: some chat templates open ``<think>`` in the prompt. A ``<think>`` that is never
+    closed makes everything after it thinking. Without any tag the whole text is the answer.
+
+    Returns:
+        The thinking without its outer tags, ``None`` when there is none, and the answer.
+    """
+    thought, closing, rest = text.rpartition(CLOSE_THOUGHT)
+    answer, opening, unfinished = rest.partition(OPEN_THOUGHT)
+    if not closing and not opening:
+        return None, text
+    parts = [thought.lstrip().removeprefix(OPEN_THOUGHT).strip(), unfinished.strip()]
+    return "\n".join(part for part in parts if part), answer.strip()
+
+
+def is_unfinished_thought(text: str, truncated: bool) -> bool:
+    """Whether a response ends inside its thinking, so that it holds no answer.
+
+    A truncated response without ``</think>`` may be a thought that the prompt opened, and counts
+    as one; so does any response whose last ``<think>`` is not closed.
+    """
+    close = text.rfind(CLOSE_THOUGHT)
+    return text.rfind(OPEN_THOUGHT) > close or (truncated and close < 0)
+
+
+def safe_text(text: str, limit: int | None = None) -> str:
+    """Text that a terminal shows and never obeys.
+
+    Escape sequences, control characters and invisible format characters are removed, every kind
+    of line break becomes a newline, a tab becomes four spaces, and lone surrogates become U+FFFD.
+    Markup is kept as it is: show the result as plain text.
+
+    Args:
+        text: anything, for instance what a model wrote.
+        limit: the most characters to give back; an ellipsis stands for the rest.
+    """
+    if limit is not None and len(text) > 4 * limit:
+        text = text[: 4 * limit] + "…"
+    text = _LINE_BREAKS.sub("\n", _ESCAPE_SEQUENCES.sub("", text))
+    text = _SURROGATES.sub("\ufffd", _INVISIBLE.sub("", text.replace("\t", "    ")))
+    if limit is not None and len(text) > limit:
+        return text[: max(limit - 1, 0)] + "…"[:limit]
+    return text
+
+
+_BOX_TOKENS = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+
+
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last ``\boxed{…}`` whose braces close; of nested ones the inner.
+
+    One pass over the text, however many boxes are left open.
+    """
+    open_braces: list[tuple[int, bool]] = []
+    found: tuple[int, int] | None = None
+    for match in _BOX_TOKENS.finditer(text):
+        token = match[0]
+        if token == "{" or (token.endswith("{") and len(token) > 2):
+            open_braces.append((match.end(), token != "{"))
+        elif token == "}" and open_braces:
+            start, is_box = open_braces.pop()
+            if is_box and (found is None or start > found[0]):
+                found = (start, match.start())
+    return text[found[0] : found[1]].strip() if found else None
