@@ -50,8 +50,8 @@ class Observations:
     def __len__(self) -> int:
         return len(self.recipe)
 
-    def where(self, mask: NDArray[Any]) -> "Observations":
-        """The rows that a boolean mask or an index array selects; recipes and problems stay."""
+    def where(self, mask: NDArray[Any] | slice) -> "Observations":
+        """The rows that a mask, an index array or a slice selects; recipes and problems stay."""
         return Observations(
             self.recipes,
             self.problems,

@@ -26,9 +26,9 @@ class RecipeSummary(Plan):
     """One row of the results table: the measures of one recipe (paper, section 3).
 
     ``score`` is Mean@k with k = ``samples``, an average over problems and weighted by probe.
-    ``pass_at_k`` and ``vote_at_k`` are ``None`` while problems have fewer than ``samples``
-    samples. ``tokens`` counts truncated responses at the cap; ``tokens_censored`` warns that so
-    many were cut that the length is a lower bound.
+    ``samples`` is the fewest samples of any problem asked; ``pass_at_k`` and ``vote_at_k`` are
+    ``None`` while it is one. ``tokens`` counts truncated responses at the cap;
+    ``tokens_censored`` warns that so many were cut that the length is a lower bound.
     """
 
     recipe: Recipe
@@ -47,6 +47,21 @@ class RecipeSummary(Plan):
     seconds: Estimate | None = None
     seconds_p95: Estimate | None = None
     stage: Stage | None = None
+
+
+class PairedDifference(Plan):
+    """What changes from recipe ``second`` to ``first``, over the problems that both answered.
+
+    ``score`` and ``think_ratio`` are ``first − second``; ``tokens_ratio`` is
+    ``first / second``.
+    """
+
+    first: Recipe
+    second: Recipe
+    problems: int
+    score: Estimate
+    think_ratio: Estimate
+    tokens_ratio: Estimate
 
 
 class Curve(Plan):

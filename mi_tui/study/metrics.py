@@ -1,0 +1,229 @@
+"""The measures of each recipe: Mean@k, Pass@k, Vote@k, Think #R, Token #N, truncation, time.
+
+Sources: Mean@k, Think #R and Token #N as in arXiv 2510.10977, section 3; Pass@k is the
+unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, equation 1). Held-out problems do not
+enter: they confirm a recommendation, and would be no like-for-like comparison here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_tui.errors import MiTuiError
+from mi_tui.study import intervals
+from mi_tui.study.cells import Cells, Floats, aggregate, problem_weights, searched
+from mi_tui.study.latency import Latency
+from mi_tui.study.observations import Observations
+from mi_tui.study.results import Estimate, PairedDifference, RecipeSummary
+from mi_tui.study.stages import stage_of
+
+CENSORED = 0.05
+"""The truncation rate from which a mean length is called a lower bound."""
+
+
+class MetricError(MiTuiError):
+    """A measure that the rollouts at hand do not define."""
+
+
+def summarise(
+    observations: Observations, *, latency: Latency | None = None
+) -> tuple[RecipeSummary, ...]:
+    """One row for each recipe with rollouts on search problems, in the recipes' order.
+
+    Args:
+        observations: the study's rollouts.
+        latency: the speed of the merged model; without it the rows have no seconds.
+    """
+    rows = observations.where(searched(observations.problems)[observations.problem])
+    order = np.argsort(rows.recipe, kind="stable")
+    rows = rows.where(order)
+    ends = np.searchsorted(rows.recipe, np.arange(len(rows.recipes) + 1))
+    cells = aggregate(rows)
+    return tuple(
+        _summary(recipe, _slice(rows, int(ends[recipe]), int(ends[recipe + 1])), cells, latency)
+        for recipe in range(len(rows.recipes))
+        if ends[recipe + 1] > ends[recipe]
+    )
+
+
+def paired_difference(
+    observations: Observations, first: int, second: int, *, level: float = 0.95
+) -> PairedDifference:
+    """What changes from recipe ``second`` to recipe ``first``, over the problems both answered.
+
+    Args:
+        observations: the study's rollouts; held-out problems are left aside.
+        first: the index of one recipe.
+        second: the index of the recipe it is compared with.
+        level: the level of the intervals.
+
+    Raises:
+        MetricError: the two recipes share no problem.
+    """
+    cells = aggregate(observations)
+    both = (cells.count[first] > 0) & (cells.count[second] > 0)
+    both &= searched(observations.problems)
+    recipes = observations.recipes
+    if not both.any():
+        raise MetricError(
+            f"{recipes[first].label} and {recipes[second].label} have no problem in common:"
+            " run both on the same probe"
+        )
+    weights = problem_weights(observations.problems, both)[both]
+    counts = cells.count[:, both]
+    samples = float(np.minimum(counts[first], counts[second]).mean())
+
+    def shares(sums: Floats) -> tuple[Floats, Floats]:
+        means = sums[:, both] / np.maximum(counts, 1)
+        return means[first], means[second]
+
+    return PairedDifference(
+        first=recipes[first],
+        second=recipes[second],
+        problems=int(both.sum()),
+        score=intervals.difference_interval(*shares(cells.score), weights, samples, level),
+        think_ratio=intervals.difference_interval(*shares(cells.thinking), weights, samples, level),
+        tokens_ratio=intervals.ratio_interval(*shares(cells.tokens), weights, level),
+    )
+
+
+def pass_at_k(counts: Floats, correct: Floats, k: int) -> Floats:
+    """The unbiased Pass@k of each problem, 1 − C(n − c, k) / C(n, k).
+
+    Args:
+        counts: samples n per problem, whole numbers, shape (problems,).
+        correct: correct samples c per problem, whole numbers.
+        k: how many samples are drawn, at least one.
+
+    Raises:
+        MetricError: a problem has fewer than k samples, where Pass@k is not defined.
+    """
+    if k < 1 or (len(counts) and counts.min() < k):
+        fewest = int(counts.min()) if len(counts) else 0
+        raise MetricError(f"Pass@{k} is not defined for {fewest} samples: draw at least {k}")
+    # C(n−c, k) / C(n, k) as a product of k factors: exact enough for any n, and no overflow.
+    steps = np.arange(k)
+    factors = 1.0 - correct[:, None] / (counts[:, None] - steps)
+    failing: Floats = np.prod(np.clip(factors, 0.0, 1.0), axis=1)
+    return np.asarray(1.0 - failing, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The outcome of the vote on each problem, in the order of the problem indices given.
+
+    ``value`` is the accuracy of the most frequent answer, the mean over the winners of a tie:
+    what breaking it by chance is expected to give. Responses without an answer do not vote; a
+    problem where none voted counts 0.
+    """
+
+    value: Floats
+    tied: NDArray[np.bool_]
+    unanswered: NDArray[np.bool_]
+
+
+def vote(
+    problem: NDArray[np.int64],
+    answer: NDArray[np.int64],
+    correct: NDArray[np.bool_],
+    problems: int,
+) -> Votes:
+    """Majority vote over the extracted answers of each problem.
+
+    Args:
+        problem: the problem of each response, from 0 to ``problems`` − 1.
+        answer: its answer's number, −1 for none.
+        correct: whether the answer is right, the same for equal answers.
+        problems: how many problems there are.
+    """
+    voting = answer >= 0
+    span = int(answer.max(initial=0)) + 1
+    ballots, names = np.unique(problem[voting] * span + answer[voting], return_inverse=True)
+    votes = np.bincount(names, minlength=len(ballots))
+    accuracy = np.bincount(names, weights=correct[voting], minlength=len(ballots)) / votes
+    where = ballots // span
+    most = np.zeros(problems, dtype=np.int64)
+    np.maximum.at(most, where, votes)
+    winning = votes == most[where]
+    number = np.bincount(where[winning], minlength=problems)
+    total = np.bincount(where[winning], weights=accuracy[winning], minlength=problems)
+    value = total / np.maximum(number, 1)
+    return Votes(value=value, tied=number > 1, unanswered=number == 0)
+
+
+def _summary(
+    recipe: int, rows: Observations, cells: Cells, latency: Latency | None
+) -> RecipeSummary:
+    asked = cells.count[recipe] > 0
+    weights = problem_weights(rows.problems, asked)[asked]
+    counts = cells.count[recipe, asked]
+    samples = int(counts.min())
+    average = float(counts.mean())
+    means = {
+        name: getattr(cells, name)[recipe, asked] / counts
+        for name in ("score", "tokens", "thinking", "truncated")
+    }
+    tokens = intervals.length_interval(means["tokens"], weights)
+    think = intervals.share_interval(means["thinking"], weights, average)
+    p50, p95 = _token_quantiles(rows, asked, weights / counts)
+    truncated = float(weights @ means["truncated"])
+    pass_k = vote_k = None
+    if samples > 1:
+        passed = pass_at_k(counts, cells.correct[recipe, asked], samples)
+        pass_k = intervals.share_interval(passed, weights, 1.0)
+        vote_k = intervals.share_interval(_vote_values(rows, asked, samples), weights, 1.0)
+    return RecipeSummary(
+        recipe=rows.recipes[recipe],
+        rollouts=len(rows),
+        problems=int(asked.sum()),
+        samples=samples,
+        score=intervals.share_interval(means["score"], weights, average),
+        pass_at_k=pass_k,
+        vote_at_k=vote_k,
+        think_ratio=think,
+        tokens=tokens,
+        tokens_p50=p50,
+        tokens_p95=p95,
+        truncated=truncated,
+        tokens_censored=truncated > CENSORED,
+        seconds=latency.project(tokens) if latency else None,
+        seconds_p95=latency.project(_exactly(p95)) if latency else None,
+        stage=stage_of(think.value),
+    )
+
+
+def _token_quantiles(
+    rows: Observations, asked: NDArray[np.bool_], weights: Floats
+) -> tuple[float, float]:
+    """The weighted median and 95th percentile of the lengths; ``weights`` are per response."""
+    per_problem = np.zeros(len(asked))
+    per_problem[asked] = weights
+    order = np.argsort(rows.tokens)
+    reached = np.cumsum(per_problem[rows.problem[order]])
+    at = np.searchsorted(reached, np.array([0.5, 0.95]) * reached[-1] * (1 - 1e-12))
+    lengths = rows.tokens[order[np.minimum(at, len(order) - 1)]]
+    return float(lengths[0]), float(lengths[1])
+
+
+def _vote_values(rows: Observations, asked: NDArray[np.bool_], k: int) -> Floats:
+    """The vote over the first k samples of each asked problem."""
+    place = np.cumsum(asked) - 1
+    problem = place[rows.problem]
+    answer, correct = rows.answer, rows.score >= 1.0
+    if len(rows) != k * int(asked.sum()):
+        order = np.lexsort((rows.sample, problem))
+        starts = np.searchsorted(problem[order], np.arange(int(asked.sum())))
+        rank = np.arange(len(order)) - starts[problem[order]]
+        first = order[rank < k]
+        problem, answer, correct = problem[first], answer[first], correct[first]
+    return vote(problem, answer, correct, int(asked.sum())).value
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value=value, low=value, high=value)
+
+
+def _slice(rows: Observations, start: int, end: int) -> Observations:
+    """The rows from ``start`` to ``end``, without copying a column."""
+    return rows.where(slice(start, end))
