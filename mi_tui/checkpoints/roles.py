@@ -7,6 +7,7 @@ layer 10 and an FFN's ``gate_proj`` is not a router's ``gate``.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from mi_tui.plan.scope import ModuleKind
 
@@ -18,8 +19,8 @@ _ROUTERS = frozenset({"gate", "router", "shared_expert_gate"})
 _NORM = re.compile(r"\w*norms?\d*|ln_?\w*")
 _EMBEDDINGS = frozenset(
     {
-        "embed_tokens", "embed_positions", "embed_in", "embeddings", "word_embeddings", "wte", "wpe",
-        "tok_embeddings", "embed_tokens_per_layer", "position_embeddings",
+        "embed_tokens", "embed_positions", "embed_in", "embeddings", "word_embeddings", "wte",
+        "wpe", "tok_embeddings", "embed_tokens_per_layer", "position_embeddings",
     }
 )  # fmt: skip
 _HEADS = frozenset({"lm_head", "embed_out", "score"})
@@ -68,7 +69,7 @@ def role_of_module(module_name: str) -> TensorRole:
 def _layer(parts: list[str]) -> int | None:
     if not _TOWERS.isdisjoint(parts):
         return None
-    for stack, number in zip(parts, parts[1:], strict=False):
+    for stack, number in pairwise(parts):
         if stack in _STACKS and number.isascii() and number.isdigit():
             return int(number)
     return None

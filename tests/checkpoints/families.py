@@ -60,7 +60,8 @@ DENSE = tuple(name for name in FAMILIES if name not in ("qwen3_moe", "mixtral"))
 TIED_ONLY = ("gemma2", "gemma3")
 """Families whose published checkpoints tie the head to the embeddings."""
 
-_WORDS = "<pad> <s> </s> <think> </think> <|user|> <|assistant|> one two three four five".split()
+_TAGS = ["<pad>", "<s>", "</s>", "<think>", "</think>", "<|user|>", "<|assistant|>"]
+_WORDS = [*_TAGS, "one", "two", "three", "four", "five"]
 _TURNS = "{% for m in messages %}<|user|> {{ m['content'] }} {% endfor %}"
 _PROMPTS = {
     "instruct": "{% if add_generation_prompt %}<|assistant|>{% endif %}",

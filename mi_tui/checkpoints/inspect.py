@@ -1,0 +1,206 @@
+"""What a checkpoint is, from its headers and JSON files alone: no torch, no weights read."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mi_tui.checkpoints.errors import CheckpointError, HeaderError
+from mi_tui.checkpoints.headers import TensorInfo, read_header
+from mi_tui.checkpoints.jsonfile import read_json
+from mi_tui.checkpoints.locate import Location
+from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.tokenizer import TokenizerInfo, read_tokenizer
+
+INDEX = "model.safetensors.index.json"
+EMBEDDING_NAMES = ("model.embed_tokens.weight", "embed_tokens.weight")
+HEAD_NAME = "lm_head.weight"
+
+_NOT_THE_MODEL = ("consolidated", "adapter_", "optimizer", "training_")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """A checkpoint as its headers and JSON files describe it.
+
+    ``problems`` lists in words what makes the weights unusable (missing, damaged or truncated
+    shards); a checkpoint with problems can be shown and compared, but not mixed.
+    """
+
+    location: Location
+    config: Mapping[str, Any] = field(repr=False)
+    generation_config: Mapping[str, Any] | None = field(repr=False)
+    tokenizer: TokenizerInfo = field(repr=False)
+    tensors: Mapping[str, TensorInfo] = field(repr=False)
+    files: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def text_config(self) -> Mapping[str, Any]:
+        """The part of the config that describes the language model."""
+        nested = self.config.get("text_config")
+        return nested if isinstance(nested, dict) else self.config
+
+    @property
+    def architecture(self) -> str:
+        """The class named in the config, such as ``Qwen3ForCausalLM``."""
+        listed = self.config.get("architectures")
+        return str(listed[0]) if isinstance(listed, list) and listed else "unknown"
+
+    @property
+    def model_type(self) -> str:
+        """The config's model type, such as ``qwen3``."""
+        return str(self.config.get("model_type", "unknown"))
+
+    @property
+    def layers(self) -> int:
+        """The number of decoder layers: as the tensors say, else as the config says."""
+        found = [layer for name in self.tensors if (layer := role_of(name).layer) is not None]
+        declared = self.text_config.get("num_hidden_layers")
+        return max(found) + 1 if found else declared if isinstance(declared, int) else 0
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the head shares the embedding's weights."""
+        if "tie_word_embeddings" in self.config:
+            return bool(self.config["tie_word_embeddings"])
+        if "tie_word_embeddings" in self.text_config:
+            return bool(self.text_config["tie_word_embeddings"])
+        # transformers' default is tied; a stored head without a word on it is taken as meant.
+        return HEAD_NAME not in self.tensors
+
+    @property
+    def embedding(self) -> TensorInfo | None:
+        """The token embedding, where it goes by a usual name."""
+        return next((self.tensors[n] for n in EMBEDDING_NAMES if n in self.tensors), None)
+
+    @property
+    def parameters(self) -> int:
+        """The number of stored elements."""
+        return sum(tensor.count for tensor in self.tensors.values())
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all tensors in bytes."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    @property
+    def dtypes(self) -> Mapping[str, int]:
+        """The number of elements of each dtype, the most frequent first."""
+        counts: Counter[str] = Counter()
+        for tensor in self.tensors.values():
+            counts[tensor.dtype] += tensor.count
+        return dict(counts.most_common())
+
+    @property
+    def quantisation(self) -> str | None:
+        """The quantisation method, such as ``fp8`` or ``gptq``; ``None`` for plain weights."""
+        for config in (self.config, self.text_config):
+            settings = config.get("quantization_config") or config.get("compression_config")
+            if isinstance(settings, dict):
+                return str(settings.get("quant_method", "quantised"))
+        low = [dtype for dtype in self.dtypes if dtype.startswith(("F8", "F6", "F4"))]
+        return low[0].lower() if low else None
+
+    @property
+    def needs_remote_code(self) -> bool:
+        """Whether transformers would run Python code from the checkpoint to load it."""
+        return bool(self.config.get("auto_map"))
+
+    @property
+    def header_sha256(self) -> str:
+        """The digest of all tensors' names, dtypes, shapes and places."""
+        digest = hashlib.sha256()
+        for tensor in sorted(self.tensors.values(), key=lambda t: (t.file.name, t.start)):
+            line = (tensor.name, tensor.dtype, tensor.shape, tensor.file.name, tensor.start)
+            digest.update(repr(line).encode())
+        return digest.hexdigest()
+
+    def __str__(self) -> str:
+        return str(self.location)
+
+
+def inspect(location: Location) -> CheckpointInfo:
+    """Read a checkpoint's JSON files and headers.
+
+    Raises:
+        CheckpointError: there is no config.json or no safetensors file, or a JSON file cannot
+            be read. Damaged weights do not raise: they are listed in ``problems``.
+    """
+    folder = location.path
+    config = read_json(folder / "config.json")
+    if config is None:
+        raise CheckpointError(f"{location.reference} is no checkpoint: it has no config.json")
+    files, problems = _weight_files(location)
+    tensors, damage = _read_all(files)
+    problems += damage + _stale_index(folder, tensors, bool(problems or damage))
+    return CheckpointInfo(
+        location=location,
+        config=config,
+        generation_config=read_json(folder / "generation_config.json"),
+        tokenizer=read_tokenizer(folder),
+        tensors=tensors,
+        files=tuple(files),
+        problems=tuple(problems),
+    )
+
+
+def _weight_files(location: Location) -> tuple[list[Path], list[str]]:
+    """The files with weights, and what is wrong with the list of them."""
+    folder = location.path
+    index = read_json(folder / INDEX)
+    if index is not None:
+        names = _index_names(folder, index)
+        missing = [name for name in names if not (folder / name).is_file()]
+        problems = [f"shard {name} is missing: download it again" for name in missing]
+        return [folder / name for name in names if name not in missing], problems
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return [single], []
+    files = sorted(p for p in folder.glob("*.safetensors") if not p.name.startswith(_NOT_THE_MODEL))
+    if files:
+        return files, []
+    if any(folder.glob("*.bin")) or any(folder.glob("*.pt*")):
+        raise CheckpointError(
+            f"{location.reference} has only pickled weights, which can run code when opened: "
+            "convert it to safetensors"
+        )
+    raise CheckpointError(f"{location.reference} has no safetensors files: download it again")
+
+
+def _index_names(folder: Path, index: Mapping[str, Any]) -> list[str]:
+    table = index.get("weight_map")
+    if not isinstance(table, dict) or not table:
+        raise CheckpointError(f"{folder / INDEX} has no weight_map: download it again")
+    names = {str(name) for name in table.values()}
+    for name in names:
+        if Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{folder / INDEX} names the file {name[:80]!r}: do not use it")
+    return sorted(names)
+
+
+def _read_all(files: Iterable[Path]) -> tuple[dict[str, TensorInfo], list[str]]:
+    tensors: dict[str, TensorInfo] = {}
+    problems = []
+    for file in files:
+        try:
+            header = read_header(file)
+        except HeaderError as error:
+            problems.append(str(error))
+            continue
+        problems += [f"tensor {n} is in two shards" for n in header if n in tensors]
+        tensors.update(header)
+    return tensors, problems
+
+
+def _stale_index(folder: Path, tensors: Mapping[str, TensorInfo], damaged: bool) -> list[str]:
+    """Whether the index names tensors that its files do not have."""
+    index = read_json(folder / INDEX)
+    if index is None or damaged:
+        return []
+    missing = [name for name in index["weight_map"] if name not in tensors]
+    if not missing:
+        return []
+    return [f"{INDEX} lists {len(missing)} tensors that no shard has, such as {missing[0]}"]

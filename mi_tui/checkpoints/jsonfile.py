@@ -1,0 +1,26 @@
+"""Read the JSON files of a checkpoint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mi_tui.checkpoints.errors import CheckpointError
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or ``None`` when there is no such file.
+
+    Raises:
+        CheckpointError: the file cannot be read or holds no JSON object.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {(error.strerror or '').lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is no valid JSON: download it again") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{file} holds no JSON object: download it again")
+    return data

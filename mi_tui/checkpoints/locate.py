@@ -1,0 +1,109 @@
+"""Find a checkpoint: a local directory, a hub id, or one that ships with the package."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.resources import demo_pair_folder
+
+COMPANION_PATTERNS = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py", "LICENSE*")
+"""What a checkpoint has beside its weights; ``*.py`` is inspected, never run."""
+
+_BUNDLED = ("instruct", "thinking", "base")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./-]+)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a checkpoint lies.
+
+    ``reference`` is what the user wrote; ``path`` the local directory; ``repository`` the hub
+    id without revision, and ``revision`` the hub's commit, both ``None`` for local directories.
+    ``has_weights`` is false when only the companion files were fetched.
+    """
+
+    reference: str
+    path: Path
+    repository: str | None = None
+    revision: str | None = None
+    has_weights: bool = True
+
+    def __str__(self) -> str:
+        """The reference, with the exact commit for a checkpoint of the hub."""
+        if self.repository is None or self.revision is None:
+            return self.reference
+        return f"{self.repository}@{self.revision}"
+
+
+def locate(reference: str, *, revision: str | None = None, weights: bool = True) -> Location:
+    """Find a checkpoint, downloading it when it is neither local nor cached.
+
+    Args:
+        reference: a directory, ``owner/name[@revision]`` on the hub, or ``bundled:instruct``,
+            ``bundled:thinking``, ``bundled:base``. A directory wins over a hub id of that name.
+        revision: the hub's branch, tag or commit, when the reference does not carry one.
+        weights: whether the weights are needed; without them only the companion files are
+            downloaded and the headers are read over the network.
+
+    Raises:
+        CheckpointError: nothing is there, or it cannot be downloaded.
+    """
+    if reference.startswith("bundled:"):
+        return _bundled(reference)
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return Location(reference, path.resolve())
+    if path.exists():
+        raise CheckpointError(f"{reference} is a file: name the directory of the checkpoint")
+    if _HUB_ID.fullmatch(reference) is None or reference.startswith((".", "~")):
+        raise CheckpointError(
+            f"no checkpoint at {reference}: name a directory, a hub id (owner/name) or "
+            "bundled:instruct"
+        )
+    repository, _, named = reference.partition("@")
+    return _from_hub(reference, repository, named or revision, weights)
+
+
+def _bundled(reference: str) -> Location:
+    name = reference.removeprefix("bundled:")
+    if name not in _BUNDLED:
+        raise CheckpointError(
+            f"no bundled checkpoint {name!r}: there are instruct, thinking and base"
+        )
+    path = demo_pair_folder() / name
+    if not path.is_dir():
+        raise CheckpointError(f"{reference} is missing from this installation: install it again")
+    return Location(reference, path)
+
+
+def _from_hub(reference: str, repository: str, revision: str | None, weights: bool) -> Location:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    patterns = [*COMPANION_PATTERNS, "*.safetensors"] if weights else list(COMPANION_PATTERNS)
+    try:
+        path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+    except (HFValidationError, OSError, ValueError) as error:
+        raise CheckpointError(_explain(reference, error)) from error
+    # The cache names each snapshot by its commit.
+    return Location(reference, path, repository, path.name, weights)
+
+
+def _explain(reference: str, error: Exception) -> str:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return f"{reference} is gated: accept its terms on the hub, then run: hf auth login"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"{reference} is neither a local directory nor a repository on the hub: check the name"
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{reference}: the hub has no such revision: check the part after the @"
+    if isinstance(error, (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError)):
+        return (
+            f"{reference} is neither a local directory nor in the hub cache, and the hub cannot be "
+            "reached: check the name or the network"
+        )
+    return f"cannot download {reference}: {error}"
