@@ -139,7 +139,7 @@ class StudyReader:
     @staticmethod
     def _latency(facts: dict[str, Any]) -> Latency | None:
         kept = facts.get("latency")
-        return Latency.model_validate(kept["latency"]) if kept else None
+        return Latency(**kept["latency"]) if kept else None
 
     @staticmethod
     def _message(facts: dict[str, Any], state: StudyState) -> str:

@@ -21,7 +21,7 @@ from mi_tui.probes.freeze import freeze
 from mi_tui.probes.pool import ScoringPool
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.generation import Generation
-from mi_tui.study.latency import Latency
+from mi_tui.study.latency import Latency, latency_from_points
 from mi_tui.study.session import Session
 from mi_tui.study.store import Store
 from mi_tui.study.view import StudyState
@@ -104,22 +104,23 @@ def _check(store: Store, engine: Engine) -> None:
         raise EngineError(f"the engine's self-check failed: {check.message}")
 
 
-def _calibrate(store: Store, engine: Engine) -> Latency:
+def _calibrate(store: Store, engine: Engine) -> Latency | None:
     """The merged model's speed: measured once per machine and kept with the study."""
     machine = f"{platform.node()} · {engine.capabilities.device} · {engine.capabilities.dtype}"
     kept = store.get("latency")
     if kept and kept["machine"] == machine:
-        return Latency.model_validate(kept["latency"])
+        return Latency(**kept["latency"])
     _phase(store, "measuring the speed of one merged model")
     points = engine.calibrate()
-    latency = Latency.from_points(points)
-    store.put(
-        latency={
-            "machine": machine,
-            "latency": latency.model_dump(mode="json"),
-            "points": [asdict(point) for point in points],
-        }
-    )
+    latency = latency_from_points(points)
+    if latency:
+        store.put(
+            latency={
+                "machine": machine,
+                "latency": asdict(latency),
+                "points": [asdict(point) for point in points],
+            }
+        )
     return latency
 
 

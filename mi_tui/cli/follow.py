@@ -1,0 +1,117 @@
+"""Follow a running study on the terminal: live table, plain lines, or nothing but the end."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from mi_tui.cli.console import err
+from mi_tui.cli.tables import progress_line, recommendation_lines, results_table
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.view import StudyView
+
+_POLL_SECONDS = 0.5
+
+
+class Display(Protocol):
+    """Shows a study while it changes."""
+
+    def __enter__(self) -> "Display": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, view: StudyView) -> None:
+        """Show a new picture."""
+
+
+class LiveDisplay:
+    """A table that fills in place, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> "LiveDisplay":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, view: StudyView) -> None:
+        """Redraw table and progress."""
+        self._live.update(_picture(view), refresh=True)
+
+
+class PlainDisplay:
+    """One line for each step forward, for pipes and screen readers."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown = ""
+        self._next = 0.0
+
+    def __enter__(self) -> "PlainDisplay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, view: StudyView) -> None:
+        """Print the progress when the phase changes, and every few seconds."""
+        line = progress_line(view)
+        step = f"{view.state} {view.progress.phase}"
+        if step == self._shown and time.monotonic() < self._next:
+            return
+        self._shown, self._next = step, time.monotonic() + 5.0
+        self._console.print(line, markup=False)
+
+
+def _picture(view: StudyView) -> RenderableType:
+    parts: list[RenderableType] = [Text(f"{view.preset.title} · {view.name}", style="bold")]
+    if view.rows:
+        parts.append(results_table(view))
+    parts.append(Text(progress_line(view)))
+    if view.recommendation:
+        parts.append(Text("so far: " + view.recommendation.sentence, style="dim"))
+    return Group(*parts)
+
+
+def display_for(plain: bool) -> Display:
+    """The display that suits standard error and the wish."""
+    console = err()
+    return PlainDisplay(console) if plain or not sys.stderr.isatty() else LiveDisplay(console)
+
+
+def follow(reader: StudyReader, display: Display, on_interrupt: Callable[[], None]) -> StudyView:
+    """Show a study until its worker has ended; Ctrl-C calls ``on_interrupt`` and goes on once.
+
+    A second Ctrl-C leaves at once. Returns the last picture.
+    """
+    interrupted = False
+    view = reader.view()
+    with display:
+        while True:
+            display.show(view)
+            if not view.state.is_active:
+                return view
+            try:
+                time.sleep(_POLL_SECONDS)
+                if reader.changed():
+                    view = reader.view()
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                on_interrupt()
+
+
+def print_result(view: StudyView, console: Console) -> None:
+    """The final table and the answer in words."""
+    if view.rows:
+        console.print(results_table(view))
+    for line in recommendation_lines(view):
+        console.print(line, markup=False)

@@ -1,0 +1,90 @@
+"""The ``mi-tui`` command: the app without a subcommand, everything headless with one."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from mi_tui import __version__
+from mi_tui.cli import checkpoint_commands, preset_commands, study_commands
+from mi_tui.cli.options import Color, Debug, NoMouse, Theme
+from mi_tui.errors import MiTuiError
+
+app = typer.Typer(
+    name="mi-tui",
+    help=(
+        "Guided tuning of model interpolation: find the λ between an Instruct and a Thinking "
+        "checkpoint that fits your budget. Without a command, the app opens."
+    ),
+    no_args_is_help=False,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mi-tui {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    theme: Theme = None,
+    color: Color = None,
+    no_mouse: NoMouse = False,
+    debug: Debug = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Open the app."""
+    del version
+    if debug:
+        os.environ["MI_TUI_DEBUG"] = "1"
+    if context.invoked_subcommand is None:
+        study_commands.open_app("home", theme=theme, color=color, mouse=not no_mouse)
+
+
+study_commands.register(app)
+checkpoint_commands.register(app)
+preset_commands.register(app)
+
+
+def run() -> None:
+    """Run the command; every error a user can cause ends as one line on standard error."""
+    try:
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except MiTuiError as error:
+        _debug_traceback()
+        _fail(str(error), error.exit_code)
+    except click.exceptions.Abort:
+        _fail("stopped", 130)
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} (mi-tui --help shows what there is)", error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _debug_traceback()
+        _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 70)
+
+
+def _debug_traceback() -> None:
+    if os.environ.get("MI_TUI_DEBUG"):
+        raise
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"mi-tui: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,211 @@
+"""The commands that make, follow and ask studies: demo, run, watch, studies, recommend, export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mi_tui.cli.options import (
+    BudgetOption,
+    Color,
+    Json,
+    NoMouse,
+    Plain,
+    StudyArgument,
+    StudyDirectory,
+    Theme,
+)
+from mi_tui.errors import MiTuiError
+
+if TYPE_CHECKING:
+    from mi_tui.plan.preset import Preset
+    from mi_tui.study.view import StudyView
+
+# Commands import what they need when they run: --help and the app's first screen must be quick.
+
+UNDECIDED = 3
+"""The exit status of a study whose data cannot decide."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (demo, run, watch, studies, recommend, export):
+        app.command()(command)
+
+
+def open_app(
+    start: Literal["home", "demo", "watch"],
+    *,
+    study: Path | None = None,
+    preset: "Preset | None" = None,
+    theme: str | None = None,
+    color: str | None = None,
+    mouse: bool = True,
+) -> None:
+    """Open the app on one of its screens."""
+    from mi_tui.cli.console import color_environment
+
+    color_environment(color)
+    from mi_tui.tui.app import MiTuiApp
+
+    MiTuiApp(start=start, study=study, preset=preset, theme=theme).run(mouse=mouse)
+
+
+def demo(theme: Theme = None, color: Color = None, no_mouse: NoMouse = False) -> None:
+    """Open the app on the bundled pair, every step filled in: Enter all the way through."""
+    from mi_tui.plan.library import find_preset
+
+    _, preset = find_preset("demo")
+    open_app("demo", preset=preset, theme=theme, color=color, mouse=not no_mouse)
+
+
+def run(
+    preset: Annotated[str, typer.Argument(help="A preset's name or .toml file.")],
+    study: StudyDirectory = None,
+    json_: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Run a study headless; exit status 0 with a recommendation, 3 when the data cannot decide."""
+    from mi_tui.cli.follow import display_for, follow
+    from mi_tui.plan.library import find_preset
+    from mi_tui.study.control import create_study, request, start_worker
+    from mi_tui.study.reader import StudyReader
+
+    _, wanted = find_preset(preset)
+    path = create_study(wanted, study)
+    start_worker(path)
+    with StudyReader(path) as reader:
+        view = follow(reader, display_for(plain), lambda: request(path, "stop"))
+    _end(view, json_=json_)
+
+
+def watch(
+    study: Annotated[
+        str | None, typer.Argument(help="A study's name or directory; default: the latest.")
+    ] = None,
+    plain: Plain = False,
+    theme: Theme = None,
+    color: Color = None,
+    no_mouse: NoMouse = False,
+) -> None:
+    """Look on at a study, running or done; leaving does not stop it."""
+    from mi_tui.study.control import list_studies
+    from mi_tui.study.folder import find_study
+
+    if study is None:
+        entries = list_studies()
+        if not entries:
+            raise MiTuiError("there are no studies yet: mi-tui demo makes one")
+        study = str(entries[0].path)
+    path = find_study(study).path
+    if plain:
+        _watch_plain(path)
+    else:
+        open_app("watch", study=path, theme=theme, color=color, mouse=not no_mouse)
+
+
+def _watch_plain(path: Path) -> None:
+    from mi_tui.cli.console import out
+    from mi_tui.cli.follow import display_for, follow, print_result
+    from mi_tui.study.reader import StudyReader
+
+    def leave() -> None:
+        raise KeyboardInterrupt
+
+    with StudyReader(path) as reader:
+        view = follow(reader, display_for(plain=True), leave)
+    print_result(view, out())
+
+
+def studies(json_: Json = False) -> None:
+    """List the studies, the latest first."""
+    from mi_tui.cli.console import err, out, print_json
+    from mi_tui.cli.tables import studies_table
+    from mi_tui.study.control import list_studies, studies_folder
+
+    entries = list_studies()
+    if json_:
+        names = ("name", "title", "state", "rollouts", "planned", "modified", "best")
+        print_json(
+            [{"path": str(e.path), **{name: getattr(e, name) for name in names}} for e in entries]
+        )
+    elif entries:
+        out().print(studies_table(entries))
+    else:
+        err().print(f"no studies in {studies_folder()} yet: mi-tui demo makes one", markup=False)
+
+
+def recommend(study: StudyArgument, budget: BudgetOption = None, json_: Json = False) -> None:
+    """Ask the stored rollouts a question; nothing is generated."""
+    from dataclasses import replace
+
+    from mi_tui.plan.budget import parse_budget
+    from mi_tui.study.reader import StudyReader
+
+    question = parse_budget(budget) if budget else None
+    with StudyReader(study) as reader:
+        view = replace(reader.view(), recommendation=reader.recommend(question))
+    _end(view, json_=json_)
+
+
+def export(
+    study: StudyArgument,
+    to: Annotated[Path | None, typer.Option("--to", help="Directory to write to.")] = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="preset, json, csv, mergekit, checkpoint or all; may be given several times. "
+            "Default: all but the checkpoint.",
+        ),
+    ] = None,
+    budget: BudgetOption = None,
+) -> None:
+    """Write the recommendation: preset, JSON, CSV, mergekit YAML, merged checkpoint."""
+    from mi_tui.cli.progress import byte_progress
+    from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, export_study
+    from mi_tui.plan.budget import parse_budget
+    from mi_tui.study.folder import find_study
+    from mi_tui.study.reader import StudyReader
+
+    allowed = ", ".join(ExportFormat)
+    formats: tuple[ExportFormat, ...] = CONFIG_FORMATS
+    if format_:
+        try:
+            formats = tuple(ExportFormat) if "all" in format_ else tuple(map(ExportFormat, format_))
+        except ValueError as error:
+            raise MiTuiError(f"--format: {error}; write one of {allowed} or all") from error
+    folder = find_study(study)
+    answer = None
+    if budget:
+        with StudyReader(folder.path) as reader:
+            answer = reader.recommend(parse_budget(budget))
+    with byte_progress("writing the checkpoint") as report:
+        written = export_study(
+            folder.path,
+            to or folder.exports,
+            formats,
+            lambda step: step.format is ExportFormat.CHECKPOINT and report(step.done, step.total),
+            answer=answer,
+        )
+    for path in written:
+        print(path)
+
+
+def _end(view: "StudyView", *, json_: bool) -> None:
+    """Print the outcome and end with the status that tells it."""
+    from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.follow import print_result
+    from mi_tui.export.bundle import study_data
+    from mi_tui.study.view import StudyState
+
+    if view.state is StudyState.FAILED:
+        raise MiTuiError(f"the study failed: {view.message}")
+    if json_:
+        print_json(study_data(view, view.recommendation))
+    else:
+        print_result(view, out())
+    if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
+        raise MiTuiError(f"{view.message} (mi-tui run PRESET --study {view.path})")
+    if view.recommendation is None or not view.recommendation.resolved:
+        raise typer.Exit(UNDECIDED)

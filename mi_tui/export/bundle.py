@@ -1,0 +1,195 @@
+"""Export a study: the chosen formats, written into one directory."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mi_tui import __version__
+from mi_tui.errors import MiTuiError
+from mi_tui.export.checkpoint import export_checkpoint
+from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.toml import write_preset
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.results import Recommendation, RecipeSummary
+from mi_tui.study.view import StudyView
+
+
+class ExportError(MiTuiError):
+    """An export that cannot be written."""
+
+
+class ExportFormat(StrEnum):
+    """What can be exported."""
+
+    PRESET = "preset"
+    JSON = "json"
+    CSV = "csv"
+    MERGEKIT = "mergekit"
+    CHECKPOINT = "checkpoint"
+
+
+CONFIG_FORMATS = (
+    ExportFormat.PRESET,
+    ExportFormat.JSON,
+    ExportFormat.CSV,
+    ExportFormat.MERGEKIT,
+)
+"""What is written in a moment; the checkpoint takes as long as its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProgress:
+    """Where an export stands: ``done`` of ``total`` bytes of the file group ``format``."""
+
+    format: ExportFormat
+    done: int
+    total: int
+
+
+Report = Callable[[ExportProgress], None]
+
+
+def export_study(
+    study: Path,
+    out: Path,
+    formats: Sequence[ExportFormat] = CONFIG_FORMATS,
+    progress: Report | None = None,
+    *,
+    answer: Recommendation | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[Path, ...]:
+    """Write a study's recommendation into ``out`` and return the paths written.
+
+    Args:
+        study: the study's directory.
+        out: the directory to write to; made when missing.
+        formats: what to write.
+        progress: told how far the export is.
+        answer: the recommendation to export (default: the study's own, asked anew).
+        cancelled: asked now and then; true ends the checkpoint's writing and leaves no trace.
+
+    Raises:
+        ExportError: ``out`` cannot be written.
+        StudyError: the study has nothing to recommend yet.
+    """
+    with StudyReader(study) as reader:
+        chosen = answer or reader.recommend()
+        view = reader.view()
+    _make(out)
+    written: list[Path] = []
+    for wanted in formats:
+        if wanted is ExportFormat.CHECKPOINT:
+            path = out / "checkpoint"
+            export_checkpoint(
+                view,
+                chosen,
+                path,
+                lambda done, total: progress
+                and progress(ExportProgress(ExportFormat.CHECKPOINT, done, total)),
+                cancelled,
+            )
+        else:
+            path = _write_config(wanted, view, chosen, out)
+            if progress:
+                progress(ExportProgress(wanted, 1, 1))
+        written.append(path)
+    return tuple(written)
+
+
+def _write_config(
+    wanted: ExportFormat, view: StudyView, answer: Recommendation, out: Path
+) -> Path:
+    if wanted is ExportFormat.PRESET:
+        path = out / "preset.toml"
+        write_preset(tuned_preset(view.preset, answer), path)
+        return path
+    name, text = {
+        ExportFormat.JSON: ("recommendation.json", lambda: study_json(view, answer)),
+        ExportFormat.CSV: ("table.csv", lambda: table_csv(view.rows)),
+        ExportFormat.MERGEKIT: (
+            "mergekit.yaml",
+            lambda: mergekit_yaml(answer.recipe, view.preset.pair),
+        ),
+    }[wanted]
+    path = out / name
+    _write(path, text())
+    return path
+
+
+def tuned_preset(preset: Preset, answer: Recommendation) -> Preset:
+    """The preset with the recommendation's budget, and its recipe as a row to evaluate again."""
+    rows = (*(r for r in preset.recipes if r != answer.recipe), answer.recipe)
+    return preset.model_copy(update={"budget": answer.budget, "recipes": rows})
+
+
+def study_json(view: StudyView, answer: Recommendation) -> str:
+    """Recommendation, table and where they come from, as indented JSON."""
+    return json.dumps(study_data(view, answer), indent=2, ensure_ascii=False) + "\n"
+
+
+def study_data(view: StudyView, answer: Recommendation | None) -> dict[str, Any]:
+    """The content of :func:`study_json`; what ``--json`` prints."""
+    return {
+        "mi_tui": __version__,
+        "study": str(view.path),
+        "state": view.state,
+        "message": view.message,
+        "pair": view.preset.pair.model_dump(mode="json"),
+        "recommendation": answer and answer.model_dump(mode="json", by_alias=True),
+        "table": [row_data(row) for row in view.rows],
+    }
+
+
+def row_data(row: RecipeSummary) -> dict[str, Any]:
+    """One table row, with the recipe's label beside its data."""
+    return {"label": row.recipe.label, **row.model_dump(mode="json", by_alias=True)}
+
+
+def table_csv(rows: Sequence[RecipeSummary]) -> str:
+    """The results table as CSV; intervals in columns of their own."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    estimates = ("score", "think_ratio", "tokens", "seconds")
+    plain = ("rollouts", "problems", "samples", "tokens_p50", "tokens_p95", "truncated", "stage")
+    heads = [f"{name}{end}" for name in estimates for end in ("", "_low", "_high")]
+    writer.writerow(["recipe", "lambda", *heads, *plain])
+    for row in rows:
+        cells: list[object] = []
+        for name in estimates:
+            estimate = getattr(row, name)
+            cells += [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
+        writer.writerow(
+            [row.recipe.label, row.recipe.lambda_, *cells, *(getattr(row, n) for n in plain)]
+        )
+    return buffer.getvalue()
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"cannot write to {out}: {(error.strerror or str(error)).lower()}") from (
+            error
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from (
+            error
+        )

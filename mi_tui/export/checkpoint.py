@@ -1,0 +1,126 @@
+"""Write the recommended checkpoint in a process of its own, so that no screen imports torch.
+
+Run as ``python -m mi_tui.export.checkpoint`` it is that process: the job comes as JSON on
+standard input, progress and the outcome go as JSON lines to standard output.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import Recipe
+from mi_tui.study.results import Recommendation
+from mi_tui.study.view import StudyView
+
+CHECKPOINT_DTYPE = "auto"
+"""The dtype written: that of the sources."""
+
+
+class CheckpointExportError(MiTuiError):
+    """A merged checkpoint that could not be written."""
+
+
+def export_checkpoint(
+    view: StudyView,
+    answer: Recommendation,
+    out: Path,
+    progress: Callable[[int, int], object],
+    cancelled: Callable[[], bool],
+) -> None:
+    """Write the recommendation's recipe as a checkpoint directory.
+
+    Args:
+        view: the study, for the model card.
+        answer: the recommendation whose recipe is merged.
+        out: the checkpoint's directory; it must not exist yet, or be an earlier export.
+        progress: told bytes done and bytes in all.
+        cancelled: asked at every progress line; true ends the writing.
+
+    Raises:
+        CheckpointExportError: the merge failed or was cancelled; nothing is left behind.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "mi_tui.export.checkpoint"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(json.dumps(_job(view, answer, out)))
+    process.stdin.close()
+    failure = ""
+    for line in process.stdout:
+        message = json.loads(line)
+        if "error" in message:
+            failure = message["error"]
+        else:
+            progress(message["done"], message["total"])
+        if cancelled():
+            process.terminate()
+            failure = f"writing {out} was cancelled; nothing was left behind"
+            break
+    complaints = process.stderr.read().strip().splitlines()
+    if process.wait() != 0 or failure:
+        last = complaints[-1] if complaints else f"exit status {process.returncode}"
+        raise CheckpointExportError(failure or f"writing {out} failed: {last}")
+
+
+def _job(view: StudyView, answer: Recommendation, out: Path) -> dict[str, Any]:
+    return {
+        "recipe": answer.recipe.model_dump(mode="json", by_alias=True),
+        "pair": view.preset.pair.model_dump(mode="json"),
+        "out": str(out),
+        "dtype": CHECKPOINT_DTYPE,
+        "study": {
+            "title": view.preset.title,
+            "sentence": answer.sentence,
+            "rows": [
+                {
+                    "label": row.recipe.label,
+                    "score": row.score.value,
+                    "tokens": row.tokens.value,
+                    "think_ratio": row.think_ratio.value,
+                    "rollouts": row.rollouts,
+                }
+                for row in view.rows
+            ],
+        },
+    }
+
+
+def main() -> int:
+    """The writing process."""
+    # torch comes with the merge, and must not come with this module.
+    from mi_tui.checkpoints.write import merge
+
+    job = json.load(sys.stdin)
+
+    def tell(**message: object) -> None:
+        print(json.dumps(message), flush=True)
+
+    try:
+        merge(
+            Recipe.model_validate(job["recipe"]),
+            Pair.model_validate(job["pair"]),
+            Path(job["out"]),
+            dtype=job["dtype"],
+            progress=lambda done, total: tell(done=done, total=total),
+            study=job["study"],
+            overwrite=True,
+        )
+    except MiTuiError as error:
+        tell(error=str(error))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
