@@ -4,8 +4,8 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+import typer.exceptions
 
 from mi_tui import __version__
 from mi_tui.cli import checkpoint_commands, preset_commands, study_commands
@@ -65,9 +65,9 @@ def run() -> None:
     except MiTuiError as error:
         _debug_traceback()
         _fail(str(error), error.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         _fail("stopped", 130)
-    except click.ClickException as error:
+    except typer.exceptions.TyperException as error:
         _fail(f"{error.format_message()} (mi-tui --help shows what there is)", error.exit_code)
     except KeyboardInterrupt:
         _fail("stopped", 130)

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tomlkit
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
 
@@ -103,12 +103,14 @@ def _plain(value: Any) -> Any:
 
 def explain(errors: Iterable[ErrorDetails]) -> str:
     """One line for the first of pydantic's errors: the key, what is wrong, what is allowed."""
-    listed = list(errors)
+    # A mistyped key is also a missing one; the unknown key is the better clue.
+    listed = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
     first = listed[0]
     key = ".".join(str(part) for part in first["loc"]) or "preset"
     kind, context = first["type"], first.get("ctx", {})
     if kind == "extra_forbidden":
-        message = f"unknown key {key}"
+        allowed = ", ".join(_allowed_keys(first["loc"][:-1]))
+        message = f"unknown key {key}" + (f", allowed are {allowed}" if allowed else "")
     elif kind == "missing":
         message = f"{key} is missing"
     elif kind == "value_error":
@@ -118,6 +120,29 @@ def explain(errors: Iterable[ErrorDetails]) -> str:
         message = f"{key} = {_shown(first['input'])}: {text[0].lower()}{text[1:]}"
     more = f" (and {len(listed) - 1} more)" if len(listed) > 1 else ""
     return message + more
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table at a place in a preset."""
+    models: list[type[BaseModel]] = [Preset]
+    for part in location:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        if fields:
+            models = [m for field in fields for m in _models_in(field.annotation)]
+        else:  # the tag of a union: pydantic names the class it chose
+            models = [m for m in models if part in _tags(m)] or models
+    return sorted({field.alias or name for m in models for name, field in m.model_fields.items()})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()
 
 
 def _shown(value: Any) -> str:

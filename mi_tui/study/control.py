@@ -66,9 +66,7 @@ def _with_absolute_paths(preset: Preset) -> Preset:
         else probe
         for probe in preset.probes
     )
-    return preset.model_copy(
-        update={"pair": preset.pair.model_copy(update=pair), "probes": probes}
-    )
+    return preset.model_copy(update={"pair": preset.pair.model_copy(update=pair), "probes": probes})
 
 
 def _check_same(folder: StudyFolder, preset: Preset) -> None:
@@ -149,9 +147,7 @@ def list_studies(root: Path | None = None) -> tuple[StudyEntry, ...]:
 
 
 def _entry(folder: StudyFolder) -> StudyEntry:
-    modified = max(
-        (f.stat().st_mtime for f in folder.path.glob("study.db*")), default=0.0
-    )
+    modified = max((f.stat().st_mtime for f in folder.path.glob("study.db*")), default=0.0)
     try:
         with Store(folder.database) as store:
             facts = store.get_many()

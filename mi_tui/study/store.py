@@ -307,9 +307,7 @@ class Store:
 
     def handled(self, request: StoredRequest) -> None:
         """Mark a wish as handled."""
-        self._db.execute(
-            "UPDATE requests SET handled = ? WHERE id = ?", (time.time(), request.id)
-        )
+        self._db.execute("UPDATE requests SET handled = ? WHERE id = ?", (time.time(), request.id))
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)

@@ -1,0 +1,99 @@
+"""Presets: strict reading, one-line errors, comments kept on writing."""
+
+from pathlib import Path
+
+import pytest
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.library import find_preset, list_presets
+from mi_tui.plan.toml import PresetError, parse_preset, read_preset, write_preset
+
+TEXT = """\
+# mine
+title = "Small"  # shown in lists
+
+[pair]
+instruct = "a"
+thinking = "b"
+
+[[probes]]
+kind = "arithmetic"
+problems = 8  # few
+
+[search]
+grid = [0, 0.5, 1]
+"""
+
+
+def test_every_bundled_preset_is_valid() -> None:
+    entries = list_presets()
+    assert [entry.problem for entry in entries] == [""] * len(entries)
+    assert "demo" in [entry.name for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("title =", "titel =", "unknown key titel, allowed are budget, decoding"),
+        ("problems =", "problem =", "problem, allowed are held_out, kind"),
+        ("[0, 0.5, 1]", "[0, 1.5]", "search.grid.1 = 1.5: input should be less than or equal to 1"),
+        ("[0, 0.5, 1]", '[0, "0.5"]', 'search.grid.1 = "0.5": input should be a valid number'),
+        ("problems = 8", 'problems = "8"', "input should be a valid integer"),
+        ('instruct = "a"\n', "", "pair.instruct is missing"),
+        ('kind = "arithmetic"', 'kind = "maths"', "kind"),
+        ("[search]", "[search", "not valid TOML"),
+        ("grid", "samples = 0\ngrid", "search.samples = 0: input should be greater than"),
+    ],
+)
+def test_a_broken_preset_is_one_line_with_file_key_and_what_is_allowed(
+    old: str, new: str, says: str
+) -> None:
+    with pytest.raises(PresetError) as error:
+        parse_preset(TEXT.replace(old, new, 1), "small.toml")
+    message = str(error.value)
+    assert message.startswith("small.toml")
+    assert says in message
+    assert "\n" not in message
+
+
+def test_a_missing_preset_names_those_there_are() -> None:
+    with pytest.raises(PresetError, match=r"no preset 'nope'.*demo"):
+        find_preset("nope")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PresetError, match=r"binary\.toml"):
+        read_preset(path)
+
+
+def test_writing_keeps_comments_and_unchanged_lines(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(TEXT)
+    preset = read_preset(path)
+    budget = Budget(objective=Objective.WITHIN_TOKENS, limit=80)
+    changed = preset.model_copy(update={"budget": budget})
+    write_preset(changed, path)
+    text = path.read_text()
+    for line in TEXT.splitlines():
+        assert line in text
+    assert read_preset(path) == changed
+
+
+def test_a_value_put_back_to_its_default_is_written_back(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(TEXT)
+    preset = read_preset(path)
+    probe = preset.probes[0].model_copy(update={"problems": 16})
+    write_preset(preset.model_copy(update={"probes": (probe,)}), path)
+    assert read_preset(path).probes[0].problems == 16
+    assert "# few" in path.read_text()
+
+
+def test_every_bundled_preset_survives_writing(tmp_path: Path) -> None:
+    for entry in list_presets():
+        path = tmp_path / f"{entry.name}.toml"
+        assert entry.preset is not None
+        write_preset(entry.preset, path)
+        assert read_preset(path) == entry.preset
