@@ -1,0 +1,112 @@
+"""Making, finding, listing and locking studies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mi_tui.plan.library import find_preset
+from mi_tui.study.control import create_study, list_studies, request, start_worker
+from mi_tui.study.errors import StudyBusyError, StudyError
+from mi_tui.study.folder import find_study
+from mi_tui.study.lock import acquire, is_held
+from mi_tui.study.store import Store
+from mi_tui.study.view import StudyState
+
+
+@pytest.fixture(autouse=True)
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "studies"
+    monkeypatch.setenv("MI_TUI_STUDIES", str(root))
+    return root
+
+
+def test_a_new_study_is_listed_and_found_by_name(studies: Path) -> None:
+    _, preset = find_preset("demo")
+    path = create_study(preset)
+    assert path.parent == studies
+    (entry,) = list_studies()
+    assert (entry.name, entry.title, entry.state) == (path.name, "Demo", StudyState.NEW)
+    assert find_study(path.name).path == path
+    assert find_study("demo").path == path
+    assert find_study(path).path == path
+
+
+def test_two_studies_of_one_second_have_two_names() -> None:
+    _, preset = find_preset("demo")
+    assert create_study(preset) != create_study(preset)
+    with pytest.raises(StudyError, match="several"):
+        find_study("demo")
+
+
+def test_a_directory_of_another_preset_is_not_taken_over(tmp_path: Path) -> None:
+    _, preset = find_preset("demo")
+    path = create_study(preset, tmp_path / "here")
+    assert create_study(preset, tmp_path / "here") == path
+    other = preset.model_copy(update={"title": "Other"})
+    with pytest.raises(StudyError, match="another preset"):
+        create_study(other, tmp_path / "here")
+
+
+def test_relative_paths_are_resolved_when_the_study_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    _, preset = find_preset("demo")
+    pair = preset.pair.model_copy(update={"instruct": "models/a", "thinking": "org/name"})
+    path = create_study(preset.model_copy(update={"pair": pair}))
+    with Store(path / "study.db") as store:
+        kept = store.get("preset")["pair"]
+    assert kept["instruct"] == str(tmp_path / "models" / "a")
+    assert kept["thinking"] == "org/name"
+
+
+def test_an_unwritable_directory_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    _, preset = find_preset("demo")
+    with pytest.raises(StudyError, match="cannot write the study directory"):
+        create_study(preset, tmp_path / "file" / "study")
+
+
+def test_a_lock_is_held_by_its_descriptor(tmp_path: Path) -> None:
+    lock = tmp_path / "worker.lock"
+    assert not is_held(lock)
+    descriptor = acquire(lock)
+    assert is_held(lock)
+    with pytest.raises(StudyBusyError, match="mi-tui watch"):
+        acquire(lock)
+    os.close(descriptor)
+    assert not is_held(lock)
+
+
+def test_a_second_worker_is_refused_at_once() -> None:
+    _, preset = find_preset("demo")
+    path = create_study(preset)
+    descriptor = acquire(path / "worker.lock")
+    try:
+        with pytest.raises(StudyBusyError):
+            start_worker(path)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_study_whose_worker_is_gone_is_interrupted() -> None:
+    _, preset = find_preset("demo")
+    path = create_study(preset)
+    with Store(path / "study.db") as store:
+        store.put(state=StudyState.RUNNING)
+    assert list_studies()[0].state is StudyState.INTERRUPTED
+
+
+def test_a_broken_study_is_listed_with_its_reason(studies: Path) -> None:
+    (studies / "broken").mkdir(parents=True)
+    (studies / "broken" / "study.db").write_bytes(b"no database " * 100)
+    (entry,) = list_studies()
+    assert entry.state is StudyState.FAILED
+    assert "cannot open" in entry.best
+
+
+def test_requests_need_a_study() -> None:
+    with pytest.raises(StudyError, match="mi-tui studies"):
+        request(Path("nowhere"), "stop")
