@@ -1,0 +1,91 @@
+"""A recommendation in words and columns."""
+
+from typing import Any
+
+from rich.text import Text
+from textual.app import App
+
+from mi_tui.study.results import Estimate, Recommendation
+from mi_tui.tui import formats
+from mi_tui.tui.colours import rich_colour
+
+
+def headline(app: App[Any], answer: Recommendation) -> Text:
+    """λ large and first, whether it is settled, and the sentence."""
+    if not answer.feasible:
+        sign, words, colour = "✗", "no λ meets the budget: this is the nearest", "error"
+    elif not answer.resolved:
+        sign, words, colour = "!", "not settled yet", "warning"
+    else:
+        sign, words, colour = "✓", "settled", "success"
+    return Text.assemble(
+        (f" λ = {answer.lambda_:g} ", f"bold reverse {rich_colour(app, 'primary')}"),
+        (f"  {answer.recipe.label}", "bold"),
+        (f"   {sign} {words}", rich_colour(app, colour)),
+        f"\n{answer.sentence}",
+    )
+
+
+def measures(app: App[Any], answer: Recommendation) -> Text:
+    """The numbers behind the answer, one per line."""
+    stage = f"stage {formats.stage_sign(answer.stage)}" if answer.stage else ""
+    saved, given_up = answer.tokens_saved, answer.score_given_up
+    lines = [
+        ("Score", _percent(answer.score), _against(given_up, "below", "above")),
+        ("Tokens", _tokens(answer.tokens), _against(saved, "fewer than", "more than")),
+        ("Think #R", _percent(answer.think_ratio), stage),
+        ("λ interval", f"{answer.lambda_low:.2f} – {answer.lambda_high:.2f}", "90 % credible"),
+    ]
+    if answer.seconds is not None:
+        shown = f"{formats.seconds(answer.seconds.value)}"
+        span = f"{formats.seconds(answer.seconds.low)} – {formats.seconds(answer.seconds.high)}"
+        lines.insert(2, ("Latency", f"{shown:<9} {span}", "projected"))
+    if answer.budget.limit is not None:
+        words = f"{answer.budget.in_words}"
+        lines.append(("Meets it", formats.percent(answer.probability), words))
+    if not answer.resolved and answer.more_rollouts:
+        more = f"about {answer.more_rollouts:,} more rollouts"
+        if answer.more_seconds:
+            more += f", {formats.duration(answer.more_seconds)}"
+        lines.append(("To settle", more, ""))
+    if answer.confirmation is not None:
+        lines.append(("Held out", _percent(answer.confirmation.score), answer.confirmation.dtype))
+    text = Text()
+    for label, value, words in lines:
+        text.append(f"{label:<13}", style=rich_colour(app, "secondary"))
+        text.append(f"{value:<28}")
+        text.append(f"{words}\n", style="dim")
+    text.rstrip()
+    return text
+
+
+def alternatives(app: App[Any], answer: Recommendation) -> Text:
+    """The other points of the front, one sentence each."""
+    text = Text()
+    if answer.alternatives:
+        text.append("Or", style=rich_colour(app, "secondary"))
+    for number, other in enumerate(answer.alternatives):
+        text.append("" if number == 0 else "\n")
+        text.append(" " * (11 if number == 0 else 13))
+        text.append(f"λ {other.lambda_:<5g}", style="bold")
+        text.append(
+            f"{formats.percent(other.score.value, 1):>8} {formats.count(other.tokens.value):>6}"
+            " tokens  "
+        )
+        text.append(other.sentence, style="dim")
+    return text
+
+
+def _percent(estimate: Estimate) -> str:
+    span = f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f}"
+    return f"{formats.percent(estimate.value, 1):<9} {span}"
+
+
+def _tokens(estimate: Estimate) -> str:
+    span = f"{formats.count(estimate.low)} – {formats.count(estimate.high)}"
+    return f"{formats.count(estimate.value):<9} {span}"
+
+
+def _against(difference: Estimate, positive: str, negative: str) -> str:
+    words = positive if difference.value >= 0 else negative
+    return f"{formats.percent(abs(difference.value), 1)} {words} Thinking's"

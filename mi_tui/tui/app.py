@@ -1,0 +1,257 @@
+"""The app: which screen is open, which study is watched, and what the screens' messages do."""
+
+import os
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Preset
+from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui.draft import draft_of
+from mi_tui.tui.messages import (
+    LeaveStudy,
+    NewStudy,
+    NextStep,
+    OpenStudy,
+    ShowRecommendation,
+    StartStudy,
+    StudyRequest,
+)
+from mi_tui.tui.screens.budget import BudgetScreen
+from mi_tui.tui.screens.home import HomeScreen
+from mi_tui.tui.screens.models import ModelsScreen
+from mi_tui.tui.screens.scope import ScopeScreen
+from mi_tui.tui.services import Services
+from mi_tui.tui.session import StudySession
+from mi_tui.tui.themes import DEFAULT_THEME, ThemeProblem, load_themes
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the watched study: the most often that anything is drawn anew."""
+
+
+class MiTuiApp(App[None]):
+    """The guided tuning session.
+
+    Args:
+        start: the first screen: ``home``; ``demo``, the guide with ``preset`` filled in; or
+            ``watch``, the study ``study``.
+        study: the directory of the study to watch.
+        preset: what the guide begins with.
+        theme: the name of a theme; ``None`` for the default.
+        services: the program behind the screens; tests give their own.
+    """
+
+    TITLE = "mi-tui"
+    CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (120, "-wide")]
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "f1", "help", "Help", id="app.help", tooltip="The idea of this screen, and its keys"
+        ),
+        Binding(
+            "question_mark",
+            "keys",
+            "Keys",
+            key_display="?",
+            show=False,
+            id="app.keys",
+            tooltip="The keys of this screen",
+        ),
+        Binding(
+            "ctrl+q",
+            "quit",
+            "Quit",
+            show=False,
+            id="app.quit",
+            tooltip="Leave; running studies go on",
+        ),
+    ]
+
+    def __init__(
+        self,
+        *,
+        start: Literal["home", "demo", "watch"] = "home",
+        study: Path | None = None,
+        preset: Preset | None = None,
+        theme: str | None = None,
+        services: Services | None = None,
+    ) -> None:
+        super().__init__()
+        self._start = start
+        self._study = study
+        self._preset = preset
+        self._services = services or Services()
+        self._session: StudySession | None = None
+        self._timer: Timer | None = None
+        self._theme_problems = self._take_themes(theme)
+        if any(name.startswith("SSH_") for name in os.environ):
+            self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        """Open the first screen."""
+        self.push_screen(HomeScreen(self._services))
+        for problem in self._theme_problems:
+            self.notify(
+                f"{problem.message}; skipped", severity="warning", title="Theme", markup=False
+            )
+        if self._start == "demo" and self._preset is not None:
+            self.post_message(NewStudy(draft_of(self._preset)))
+        elif self._start == "watch" and self._study is not None:
+            self.post_message(OpenStudy(self._study))
+
+    @on(NewStudy)
+    def open_guide(self, message: NewStudy) -> None:
+        """Begin the guide."""
+        self.push_screen(ModelsScreen(message.draft, self._services))
+
+    @on(NextStep)
+    def open_next(self, message: NextStep) -> None:
+        """Go from Models to Budget, from Budget to Scope."""
+        if isinstance(self.screen, ModelsScreen):
+            self.push_screen(BudgetScreen(message.draft))
+        elif isinstance(self.screen, BudgetScreen):
+            self.push_screen(ScopeScreen(message.draft))
+
+    @on(StartStudy)
+    def start_study(self, message: StartStudy) -> None:
+        """Create the study, start its worker, and watch it."""
+        try:
+            path = self._services.create_and_start(message.preset)
+        except MiTuiError as error:
+            self._complain(error)
+            return
+        self.open_study(OpenStudy(path))
+
+    @on(OpenStudy)
+    def open_study(self, message: OpenStudy) -> None:
+        """Watch a study; whatever form was open is left."""
+        from mi_tui.tui.screens.probe import ProbeScreen
+
+        if message.go_on:
+            try:
+                self._services.go_on(message.path, StudyState.INTERRUPTED)
+            except MiTuiError as error:
+                self._complain(error)
+        self._close_session()
+        self._session = StudySession(self._services, message.path)
+        self._leave_guide()
+        self.push_screen(ProbeScreen())
+        self._look()
+        self._timer = self.set_interval(_LOOK_EVERY, self._look)
+
+    @on(ShowRecommendation)
+    def show_recommendation(self) -> None:
+        """Open the answer of the watched study."""
+        from mi_tui.tui.exporting import Export
+        from mi_tui.tui.screens.recommend import RecommendScreen
+
+        if self._session is not None:
+            export = Export(self._services, self._session.path)
+            self.push_screen(RecommendScreen(self._session, export))
+
+    @on(LeaveStudy)
+    def leave_study(self) -> None:
+        """Go home; the study goes on."""
+        self._close_session()
+        self._leave_guide()
+
+    @on(StudyRequest)
+    def ask_study(self, message: StudyRequest) -> None:
+        """Leave the request, or start the worker again."""
+        if self._session is None or self._session.view is None:
+            return
+        try:
+            if message.kind == "resume":
+                self._services.go_on(self._session.path, self._session.view.state)
+            else:
+                self._services.request(self._session.path, message.kind, **message.data)
+        except MiTuiError as error:
+            self._complain(error)
+
+    def action_help(self) -> None:
+        """The page of help of this screen."""
+        self._open_help(getattr(self.screen, "HELP_PAGE", None))
+
+    def action_keys(self) -> None:
+        """The keys of this screen."""
+        self._open_help(None)
+
+    async def action_quit(self) -> None:
+        """Leave at once, and say how to come back to a study that goes on."""
+        session = self._session
+        view = session.view if session else None
+        self._close_session()
+        if view is not None and view.state.is_active:
+            self.exit(
+                message=Text(f"The study goes on. Look at it again with: mi-tui watch {view.name}")
+            )
+        else:
+            self.exit()
+
+    def _look(self) -> None:
+        if self._session is not None:
+            self.run_worker(self._refresh(self._session), group="look", exit_on_error=True)
+
+    async def _refresh(self, session: StudySession) -> None:
+        try:
+            news = await session.refresh()
+        except MiTuiError as error:
+            self._complain(error)
+            return
+        if news and session is self._session and session.view is not None:
+            self._show(session.view)
+
+    def _show(self, view: StudyView) -> None:
+        from mi_tui.tui.screens.probe import ProbeScreen
+        from mi_tui.tui.screens.recommend import RecommendScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, ProbeScreen | RecommendScreen) and screen.is_mounted:
+                screen.show_view(view)
+
+    def _leave_guide(self) -> None:
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    def _close_session(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _open_help(self, page: str | None) -> None:
+        from mi_tui.tui.screens.help import HelpScreen
+
+        if isinstance(self.screen, HelpScreen):
+            return
+        keys = []
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and active.enabled:
+                shown = self.get_key_display(binding)
+                keys.append((shown, binding.description, active.tooltip or binding.tooltip))
+        self.push_screen(HelpScreen(page, keys))
+
+    def _complain(self, error: MiTuiError) -> None:
+        self.notify(str(error), severity="error", markup=False, timeout=12)
+
+    def _take_themes(self, wanted: str | None) -> tuple[ThemeProblem, ...]:
+        themes, problems = load_themes()
+        for theme in themes:
+            self.register_theme(theme)
+        names = [theme.name for theme in themes]
+        if wanted is not None and wanted not in self.available_themes:
+            known = ", ".join(names)
+            raise MiTuiError(f"there is no theme {wanted!r}: choose one of {known}")
+        self.theme = wanted or (DEFAULT_THEME if DEFAULT_THEME in names else "textual-dark")
+        return problems

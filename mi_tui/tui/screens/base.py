@@ -1,0 +1,137 @@
+"""What the five steps have in common: header, scrolling body, status line, footer, keys."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Input, Static
+
+from mi_tui.tui.draft import Checked, Draft, check
+from mi_tui.tui.messages import NextStep
+from mi_tui.tui.widgets.choice import Checks, Choice
+from mi_tui.tui.widgets.form import FormRow
+from mi_tui.tui.widgets.step_header import Step, StepHeader
+
+
+class GuideScreen(Screen[None]):
+    """A step of the guide. F1 shows the page of help named by ``HELP_PAGE``."""
+
+    HELP_PAGE: ClassVar[str]
+    STEP: ClassVar[Step]
+    AUTO_FOCUS = "#body Input, #body Choice, #body Checks"
+
+    def compose(self) -> ComposeResult:
+        """Header, body, status line, footer."""
+        yield StepHeader(self.STEP)
+        with VerticalScroll(id="body", can_focus=False):
+            yield from self.compose_body()
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The step's own widgets."""
+        raise NotImplementedError
+
+    def show_status(self, text: str | Text) -> None:
+        """Say in the line above the footer how things stand."""
+        self.query_one("#status", Static).update(text)
+
+
+class FormScreen(GuideScreen):
+    """A step that edits the draft: every change is read at once, problems stand at their row."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "next", "Next step", id="step.next", tooltip="Go to the next step"),
+        Binding(
+            "escape",
+            "app.pop_screen",
+            "Back",
+            id="step.back",
+            tooltip="Go back; what you typed is kept",
+        ),
+    ]
+    FIELDS: ClassVar[dict[str, str]] = {}
+    """The draft's fields on this screen, and the id of the row that shows each one's problem."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
+        self.checked: Checked = check(draft)
+
+    def on_mount(self) -> None:
+        """Show how the fields stand."""
+        self.show_checked()
+
+    def collect(self) -> Draft:
+        """The draft with what the fields hold now."""
+        raise NotImplementedError
+
+    def fields(self) -> dict[str, str]:
+        """As ``FIELDS``; a screen whose rows depend on the draft adds to them."""
+        return self.FIELDS
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    @on(Checks.Changed)
+    def edited(self) -> None:
+        """Read all fields again."""
+        draft = self.collect()
+        if draft != self.draft:
+            self.draft = draft
+            self.checked = check(draft)
+            self.show_checked()
+
+    @on(Input.Submitted)
+    def submitted(self) -> None:
+        """Enter in a field is Enter on the screen."""
+        self.action_next()
+
+    def show_checked(self) -> None:
+        """Show each problem at its row, and how many there are."""
+        problems: dict[str, list[str]] = {row: [] for row in self.fields().values()}
+        for name, row in self.fields().items():
+            if name in self.checked.problems:
+                problems[row].append(self.checked.problems[name])
+        for row, texts in problems.items():
+            self.query_one(f"#{row}", FormRow).show_problem("; ".join(texts))
+        wrong = sum(map(len, problems.values()))
+        self.show_status(
+            Text(f"✗ {wrong} field{'s' * (wrong > 1)} to correct", style=self.colour("error"))
+            if wrong
+            else self.ready_words()
+        )
+
+    def ready_words(self) -> str | Text:
+        """The status line when every field is valid."""
+        return Text.assemble(
+            ("✓ ", self.colour("success")), f"Enter goes to {Step(self.STEP + 1).title}"
+        )
+
+    def colour(self, name: str) -> str:
+        """A colour of the theme by its name, as a style."""
+        return self.app.theme_variables.get(name, "default")
+
+    def action_next(self) -> None:
+        """Go on when the fields are valid, else to the first that is not."""
+        wrong = next((n for n in self.fields() if n in self.checked.problems), None)
+        if wrong is not None:
+            self.app.bell()
+            self._focus_row(self.fields()[wrong])
+            return
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Ask for the next step."""
+        self.post_message(NextStep(self.draft))
+
+    def _focus_row(self, row: str) -> None:
+        for widget in self.query_one(f"#{row}", FormRow).query("*"):
+            if widget.focusable:
+                widget.focus()
+                return

@@ -1,0 +1,228 @@
+"""Where the app begins: start a study, take a preset, come back to a study."""
+
+import os
+import platform
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, OptionList, Static
+from textual.widgets.option_list import Option
+
+from mi_tui import __version__
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.library import PresetEntry
+from mi_tui.study.view import StudyEntry, StudyState
+from mi_tui.tui import formats
+from mi_tui.tui.background import Background
+from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.draft import draft_of, new_draft
+from mi_tui.tui.messages import NewStudy, OpenStudy
+from mi_tui.tui.services import Services
+
+_LOOK_AGAIN = 3.0
+"""Seconds between two looks at the studies folder."""
+
+_STATE_COLOURS = {
+    StudyState.RUNNING: "success",
+    StudyState.STARTING: "success",
+    StudyState.DONE: "primary",
+    StudyState.PAUSED: "warning",
+    StudyState.INTERRUPTED: "warning",
+    StudyState.FAILED: "error",
+}
+
+
+class HomeList(OptionList):
+    """The list of the home screen, with vim's keys beside the arrows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False, id="list.down", tooltip="Next line"),
+        Binding("k", "cursor_up", "Up", show=False, id="list.up", tooltip="Previous line"),
+        Binding("g", "first", "First", show=False, id="list.first", tooltip="First line"),
+        Binding("G", "last", "Last", show=False, id="list.last", tooltip="Last line"),
+    ]
+
+
+class HomeScreen(Screen[None]):
+    """New study, demo, presets; below them the studies with state, progress and best λ."""
+
+    HELP_PAGE = "home"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new", "New study", id="home.new", tooltip="Choose two checkpoints"),
+        Binding(
+            "d", "demo", "Demo", id="home.demo", tooltip="The bundled pair, every step filled in"
+        ),
+        Binding("q", "app.quit", "Quit", id="home.quit", tooltip="Leave; running studies go on"),
+    ]
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+        self._thread = Background("studies list")
+        self._presets: dict[str, PresetEntry] = {}
+        self._studies: dict[str, StudyEntry] = {}
+        self._shown: list[tuple[str, str]] = []
+
+    def compose(self) -> ComposeResult:
+        """A title line, the list, the footer."""
+        yield Static(self._title(), id="home-title", markup=False)
+        yield HomeList(id="home-list", markup=False, compact=True)
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read the presets, then look at the studies now and again."""
+        entries = {str(entry.path): entry for entry in self._services.presets()}
+        self._presets = {f"preset:{path}": entry for path, entry in entries.items()}
+        self._show()
+        self._look()
+        self.set_interval(_LOOK_AGAIN, self._look)
+
+    def on_unmount(self) -> None:
+        """Stop looking."""
+        self._thread.close()
+
+    def on_resize(self) -> None:
+        """Columns follow the width."""
+        self._show()
+
+    def on_screen_resume(self) -> None:
+        """Show at once what happened meanwhile."""
+        self._look()
+
+    def action_new(self) -> None:
+        """A study from nothing."""
+        self.post_message(NewStudy(new_draft()))
+
+    def action_demo(self) -> None:
+        """The study of the bundled pair."""
+        try:
+            preset = self._services.demo_preset()
+        except MiTuiError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.post_message(NewStudy(draft_of(preset)))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Do what the line says."""
+        chosen = event.option.id or ""
+        if chosen == "new":
+            self.action_new()
+        elif chosen == "demo":
+            self.action_demo()
+        elif chosen in self._presets:
+            self._open_preset(self._presets[chosen])
+        elif chosen in self._studies:
+            entry = self._studies[chosen]
+            fresh = entry.state in (StudyState.NEW, StudyState.INTERRUPTED)
+            self.post_message(OpenStudy(entry.path, go_on=fresh))
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Say more about the line under the cursor."""
+        self.query_one("#status", Static).update(self._about(event.option.id or ""))
+
+    def _open_preset(self, entry: PresetEntry) -> None:
+        if entry.preset is None:
+            self.notify(entry.problem, severity="error", markup=False)
+        else:
+            self.post_message(NewStudy(draft_of(entry.preset)))
+
+    def _look(self) -> None:
+        if self.is_current:
+            self.run_worker(self._read_studies(), exclusive=True)
+
+    async def _read_studies(self) -> None:
+        try:
+            entries = await self._thread.run(self._services.studies)
+        except MiTuiError as error:
+            self.query_one("#status", Static).update(Text(f"✗ {error}"))
+            return
+        self._studies = {f"study:{entry.path}": entry for entry in entries}
+        self._show()
+
+    def _show(self) -> None:
+        lines = self._lines()
+        known = [(id or "", text.plain) for id, text in lines]
+        if known == self._shown:
+            return
+        self._shown = known
+        listed = self.query_one(HomeList)
+        under = None
+        if listed.highlighted is not None:
+            under = listed.get_option_at_index(listed.highlighted).id
+        listed.clear_options()
+        listed.add_options(Option(text, id=id, disabled=id is None) for id, text in lines)
+        ids = [id for id, _ in lines]
+        listed.highlighted = ids.index(under) if under in ids else 1
+
+    def _lines(self) -> list[tuple[str | None, Text]]:
+        lines: list[tuple[str | None, Text]] = [
+            (None, self._heading("Start")),
+            ("new", self._start_line("New study", "choose an Instruct and a Thinking checkpoint")),
+            ("demo", self._start_line("Demo", "the bundled pair on two CPU cores, about a minute")),
+        ]
+        lines += [(id, self._preset_line(entry)) for id, entry in self._presets.items()]
+        lines += [(None, Text("")), (None, self._heading("Studies", *self._study_titles()))]
+        lines += [(id, self._study_line(entry)) for id, entry in self._studies.items()]
+        if not self._studies:
+            lines.append((None, Text("  none yet", style="dim")))
+        return lines
+
+    def _heading(self, title: str, *columns: str) -> Text:
+        return Text(f"{title}{''.join(columns)}", style=f"bold {rich_colour(self.app, 'accent')}")
+
+    def _start_line(self, name: str, words: str) -> Text:
+        return Text.assemble(f"  {formats.cut(name, 22):<24}", (words, "dim"), no_wrap=True)
+
+    def _preset_line(self, entry: PresetEntry) -> Text:
+        name = f"Preset {entry.name}"
+        if entry.preset is None:
+            return self._start_line(name, "✗ not valid: Enter says why")
+        return self._start_line(name, formats.cut(entry.preset.title, self._room(28)))
+
+    def _study_titles(self) -> tuple[str, ...]:
+        name = self._name_width() - len("Studies") + 2
+        return (" " * name, f"  {'State':<14}{'Progress':<20}{'Best':<10}{'Last change':<12}")
+
+    def _study_line(self, entry: StudyEntry) -> Text:
+        width = self._name_width()
+        share = entry.rollouts / entry.planned if entry.planned else 0.0
+        colour = rich_colour(self.app, _STATE_COLOURS.get(entry.state, "foreground"))
+        best = entry.best if entry.best.startswith("λ") else formats.MISSING
+        return Text.assemble(
+            f"  {formats.cut(entry.name, width):<{width}}  ",
+            (f"{formats.state_words(entry.state):<14}", colour),
+            f"{formats.bar(share, 12)} {formats.percent(share):>5}  ",
+            f"{formats.cut(best, 9):<10}",
+            (formats.ago(entry.modified), "dim"),
+            no_wrap=True,
+        )
+
+    def _name_width(self) -> int:
+        return min(max(self._room(62), 14), 44)
+
+    def _room(self, taken: int) -> int:
+        return max(10, self.size.width - taken)
+
+    def _about(self, id: str) -> Text:
+        if id in self._studies:
+            entry = self._studies[id]
+            return Text(entry.best if entry.state is StudyState.FAILED else str(entry.path))
+        entry_ = self._presets.get(id)
+        if entry_ is not None:
+            return Text(entry_.preset.description if entry_.preset else entry_.problem)
+        return Text("")
+
+    @staticmethod
+    def _title() -> Text:
+        machine = f"{platform.node()} · {os.cpu_count()} cores"
+        return Text.assemble(
+            (f" mi-tui {__version__} ", "bold"),
+            "  find the λ between Instruct and Thinking that fits your budget",
+            (f"   {machine}", "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )

@@ -1,0 +1,165 @@
+"""Step 1: which two checkpoints are mixed, and whether they fit."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
+
+from rich.text import Text
+from textual.widget import Widget
+from textual.widgets import Input, Rule, Static
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Pair
+from mi_tui.tui.background import Background
+from mi_tui.tui.draft import Draft
+from mi_tui.tui.screens.base import FormScreen
+from mi_tui.tui.services import Level, PreflightLine, Services
+from mi_tui.tui.widgets.choice import Checks, Choice, Option
+from mi_tui.tui.widgets.form import FormRow, Lead, text_field
+from mi_tui.tui.widgets.step_header import Step
+
+SIGNS: dict[Level, str] = {"ok": "✓", "warning": "!", "error": "✗"}
+COLOURS: dict[Level, str] = {"ok": "success", "warning": "warning", "error": "error"}
+_PAUSE = 0.5
+"""Seconds without a keystroke before a pair is looked at."""
+
+
+class ModelsScreen(FormScreen):
+    """The pair, with a preflight that runs as the fields change."""
+
+    STEP = Step.MODELS
+    HELP_PAGE = "models"
+    FIELDS: ClassVar[dict[str, str]] = {"instruct": "row-instruct", "thinking": "row-thinking"}
+
+    def __init__(self, draft: Draft, services: Services) -> None:
+        super().__init__(draft)
+        self._services = services
+        self._thread = Background("preflight")
+        self._looked_at: Pair | None = None
+        self._lines: tuple[PreflightLine, ...] = ()
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Two checkpoints, an optional base, who gives the tokenizer; the preflight below."""
+        draft = self.draft
+        place = "directory, hub id (owner/name) or bundled:NAME"
+        yield Lead(
+            "Which two checkpoints?",
+            "One model, trained twice: to answer at once, and to think first.",
+        )
+        yield FormRow(
+            "Instruct",
+            text_field("instruct", draft.instruct, placeholder=place),
+            hint="λ = 0",
+            id="row-instruct",
+        )
+        yield FormRow(
+            "Thinking",
+            text_field("thinking", draft.thinking, placeholder=place),
+            hint="λ = 1",
+            id="row-thinking",
+        )
+        yield FormRow(
+            "Base",
+            text_field("base", draft.base, placeholder="optional: for the baselines only"),
+            id="row-base",
+        )
+        yield FormRow(
+            "Tokenizer of",
+            Choice(
+                (Option("thinking", "Thinking"), Option("instruct", "Instruct")),
+                draft.donor,
+                id="donor",
+            ),
+            hint="also chat template and generation config",
+        )
+        yield FormRow(
+            "Remote code",
+            Checks(
+                (Option(True, "trust code that comes with the checkpoints"),),
+                (True,) if draft.trust_remote_code else (),
+                id="trust",
+            ),
+        )
+        yield Rule(line_style="heavy")
+        yield Static("Preflight", classes="heading", markup=False)
+        yield Static("", id="preflight", markup=False)
+
+    def on_mount(self) -> None:
+        """Look at the pair of a preset at once."""
+        self._look()
+
+    def on_unmount(self) -> None:
+        """Let the preflight thread end."""
+        self._thread.close()
+
+    def collect(self) -> Draft:
+        """The draft with this pair."""
+        return replace(
+            self.draft,
+            instruct=self.query_one("#instruct", Input).value,
+            thinking=self.query_one("#thinking", Input).value,
+            base=self.query_one("#base", Input).value,
+            donor=self.query_one("#donor", Choice).value,
+            trust_remote_code=bool(self.query_one("#trust", Checks).values),
+        )
+
+    def edited(self) -> None:
+        """Read the fields, and look at the pair when typing stops."""
+        super().edited()
+        self._look()
+
+    def go_on(self) -> None:
+        """Go on unless the preflight found that the two do not fit."""
+        error = next((line for line in self._lines if line.level == "error"), None)
+        if error is not None:
+            self.app.bell()
+            self.show_status(Text(f"✗ {error.subject}: {error.message}", self.colour("error")))
+            return
+        super().go_on()
+
+    def _pair(self) -> Pair | None:
+        draft = self.draft
+        if self.checked.of("instruct", "thinking"):
+            return None
+        return Pair(
+            instruct=draft.instruct.strip(),
+            thinking=draft.thinking.strip(),
+            base=draft.base.strip() or None,
+        )
+
+    def _look(self) -> None:
+        pair = self._pair()
+        if pair == self._looked_at and pair is not None:
+            return
+        first = self._looked_at is None
+        self._looked_at = pair
+        self._lines = ()
+        if pair is None:
+            self._show_preflight(Text("Name both checkpoints to see whether they fit."))
+            return
+        self._show_preflight(Text("Looking at the two checkpoints …"))
+        self.run_worker(self._preflight(pair, 0.0 if first else _PAUSE), exclusive=True)
+
+    async def _preflight(self, pair: Pair, pause: float) -> None:
+        await asyncio.sleep(pause)
+        try:
+            lines = await self._thread.run(lambda: self._services.preflight(pair))
+        except MiTuiError as error:
+            lines = (PreflightLine("error", "preflight", str(error)),)
+        if pair == self._looked_at:
+            self._lines = lines
+            self._show_preflight(self._report(lines))
+
+    def _report(self, lines: tuple[PreflightLine, ...]) -> Text:
+        width = max((len(line.subject) for line in lines), default=0)
+        report = Text()
+        for number, line in enumerate(lines):
+            report.append("\n" * (number > 0))
+            report.append(f"{SIGNS[line.level]} ", style=self.colour(COLOURS[line.level]))
+            report.append(f"{line.subject:<{width}}  ", style="bold")
+            report.append(line.message)
+        return report
+
+    def _show_preflight(self, text: Text) -> None:
+        self.query_one("#preflight", Static).update(text)

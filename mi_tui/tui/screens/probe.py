@@ -1,0 +1,192 @@
+"""Step 4: the study as it runs: table, curves, progress; pause, resume and stop by key."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.widgets import Footer, Static
+
+from mi_tui.study.results import Curve
+from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui import formats
+from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, StudyRequest
+from mi_tui.tui.screens.base import GuideScreen
+from mi_tui.tui.widgets.curves import CurvesPlot
+from mi_tui.tui.widgets.results_table import ResultsTable
+from mi_tui.tui.widgets.step_header import Step, StepHeader
+
+_PLOT_EVERY = 3.0
+"""Seconds between two drawings of the plot: it is the costliest thing to send over SSH."""
+
+
+class ProbeScreen(GuideScreen):
+    """Looks on at one study. It is told about new data; it reads nothing itself."""
+
+    STEP = Step.PROBE
+    HELP_PAGE = "probe"
+    AUTO_FOCUS = "ResultsTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "recommend",
+            "Recommend",
+            id="probe.recommend",
+            tooltip="The answer so far, and its export",
+        ),
+        Binding(
+            "p",
+            "ask('pause')",
+            "Pause",
+            id="probe.pause",
+            tooltip="Finish the rollouts in flight, then wait",
+        ),
+        Binding(
+            "r",
+            "ask('resume')",
+            "Resume",
+            id="probe.resume",
+            tooltip="Go on where the study stopped",
+        ),
+        Binding(
+            "s",
+            "ask('stop')",
+            "Stop",
+            id="probe.stop",
+            tooltip="End the worker; what was measured is kept",
+        ),
+        Binding(
+            "escape",
+            "leave",
+            "Studies",
+            id="probe.leave",
+            tooltip="Back to the list; the study goes on",
+        ),
+        Binding(
+            "q", "app.quit", "Detach", id="probe.detach", tooltip="Leave the app; the study goes on"
+        ),
+    ]
+
+    def __init__(self, view: StudyView | None = None) -> None:
+        super().__init__()
+        self._view = view
+        self._plot_waits = False
+
+    def compose(self) -> ComposeResult:
+        """Progress on top, then table and plot: stacked, or side by side where it is wide."""
+        yield StepHeader(self.STEP)
+        yield Static("Opening the study …", id="progress", markup=False)
+        with Container(id="panes"):
+            yield ResultsTable(id="results")
+            with Vertical(id="plot-pane"):
+                yield Static("", id="legend-line", markup=False)
+                yield CurvesPlot(id="curves")
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Show what is known already."""
+        if self._view is not None:
+            self.show_view(self._view)
+
+    def show_view(self, view: StudyView) -> None:
+        """Show a new picture of the study."""
+        before, self._view = self._view, view
+        answer = view.recommendation
+        self.query_one("#progress", Static).update(self._progress(view))
+        self.query_one(ResultsTable).show(view.rows, answer.recipe.key if answer else None)
+        self.show_status(self._status(view))
+        if not self._plot_waits:
+            self._draw_plot()
+            if view.state.is_active:
+                self._plot_waits = True
+                self.set_timer(_PLOT_EVERY, self._plot_due)
+        if before is None or before.state is not view.state:
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what the study's state allows."""
+        state = self._view.state if self._view else None
+        if action == "ask":
+            return {
+                "pause": state in (StudyState.RUNNING, StudyState.STARTING),
+                "resume": state is not None
+                and (not state.is_active or state is StudyState.PAUSED)
+                and state is not StudyState.DONE,
+                "stop": state is not None and state.is_active,
+            }[str(parameters[0])]
+        if action == "recommend":
+            return True if self._view and self._view.rows else None
+        return True
+
+    def action_ask(self, kind: str) -> None:
+        """Leave the request for the worker."""
+        self.post_message(StudyRequest(kind, {}))
+        self.show_status(Text(f"Asked the study to {kind} …"))
+
+    def action_recommend(self) -> None:
+        """Go to the answer."""
+        self.post_message(ShowRecommendation())
+
+    def action_leave(self) -> None:
+        """Go home."""
+        self.post_message(LeaveStudy())
+
+    def _plot_due(self) -> None:
+        self._plot_waits = False
+        self._draw_plot()
+
+    def _draw_plot(self) -> None:
+        if self._view is None:
+            return
+        answer = self._view.recommendation
+        plot = self.query_one(CurvesPlot)
+        plot.show(
+            self._view.rows,
+            answer.curve if answer else Curve(),
+            answer.lambda_ if answer else None,
+        )
+        self.query_one("#legend-line", Static).update(plot.legend())
+
+    def _progress(self, view: StudyView) -> Text:
+        now = view.progress
+        share = now.rollouts / now.planned if now.planned else 0.0
+        colour = self._state_colour(view.state)
+        parts = [f"{now.rollouts:,} of {now.planned:,} rollouts"]
+        if view.state.is_active:
+            parts.append(f"{formats.count(now.tokens_per_second)} tokens/s")
+            if now.eta_seconds is not None:
+                parts.append(f"{formats.duration(now.eta_seconds)} left")
+        parts.append(f"{formats.duration(now.elapsed_seconds)} so far")
+        if now.device_memory:
+            parts.append(now.device_memory)
+        return Text.assemble(
+            (f" {formats.state_words(view.state)} ", f"bold {colour}"),
+            (f" {formats.bar(share, 16)} ", colour),
+            f"{formats.percent(share):>5}  ",
+            " · ".join(parts),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+
+    def _status(self, view: StudyView) -> Text:
+        if view.state is StudyState.DONE:
+            return Text.assemble(
+                (" ✓ ", rich_colour(self.app, "success")),
+                "Done. Enter shows the recommendation.",
+            )
+        if view.message:
+            return Text(f" {view.message}", style=self._state_colour(view.state))
+        words = " · ".join(part for part in (view.progress.phase, view.engine_note) if part)
+        return Text(f" {words}", no_wrap=True, overflow="ellipsis")
+
+    def _state_colour(self, state: StudyState) -> str:
+        name = {
+            StudyState.FAILED: "error",
+            StudyState.PAUSED: "warning",
+            StudyState.INTERRUPTED: "warning",
+            StudyState.STOPPED: "warning",
+        }.get(state, "success")
+        return rich_colour(self.app, name)

@@ -1,0 +1,118 @@
+"""What the app asks of the rest of the program; imports happen at the first use.
+
+One class, so that the first screen is drawn before anything heavy is loaded, and so that tests
+can put an app over a study of their own.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.library import PresetEntry, find_preset, list_presets
+from mi_tui.plan.preset import Pair, Preset
+from mi_tui.study.results import Recommendation
+from mi_tui.study.view import StudyEntry, StudyState, StudyView
+
+Level = Literal["ok", "warning", "error"]
+
+
+class Reader(Protocol):
+    """A study as read from its directory; all calls come from one thread."""
+
+    def changed(self) -> bool:
+        """Whether there is anything new since the last view; cheap."""
+
+    def view(self) -> StudyView:
+        """The study now."""
+
+    def recommend(self, budget: Budget) -> Recommendation:
+        """The answer to another budget, from the same data."""
+
+    def close(self) -> None:
+        """Let the files go."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightLine:
+    """One thing that fits, differs, or keeps two checkpoints from being mixed."""
+
+    level: Level
+    subject: str
+    message: str
+
+
+class Services:
+    """The program behind the screens."""
+
+    def presets(self) -> tuple[PresetEntry, ...]:
+        """The bundled presets and the user's, bad files named."""
+        return list_presets()
+
+    def demo_preset(self) -> Preset:
+        """The preset of the bundled pair.
+
+        Raises:
+            PresetError: the file is not there or not valid.
+        """
+        return find_preset("demo")[1]
+
+    def studies(self) -> tuple[StudyEntry, ...]:
+        """The studies in the user's studies folder, the newest first."""
+        from mi_tui.study.control import list_studies
+
+        return tuple(sorted(list_studies(), key=lambda entry: -entry.modified))
+
+    def reader(self, path: Path) -> Reader:
+        """Open a study for reading."""
+        from mi_tui.study.reader import StudyReader
+
+        return StudyReader(path)
+
+    def create_and_start(self, preset: Preset) -> Path:
+        """Make a study of the preset and start its worker; its directory."""
+        from mi_tui.study.control import create_study, start_worker
+
+        path = create_study(preset)
+        start_worker(path)
+        return path
+
+    def request(self, path: Path, kind: str, **data: Any) -> None:
+        """Leave a request for the study's worker."""
+        from mi_tui.study.control import request
+
+        request(path, kind, **data)  # type: ignore[arg-type]
+
+    def go_on(self, path: Path, state: StudyState) -> None:
+        """Let a paused study go on, or start the worker of one that has none."""
+        from mi_tui.study.control import request, start_worker
+
+        if state.is_active:
+            request(path, "resume")
+        else:
+            start_worker(path)
+
+    def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
+        """What fits and what differs between the two checkpoints; one error line if unreadable."""
+        from mi_tui.checkpoints.compare import compare
+        from mi_tui.checkpoints.inspect import inspect
+        from mi_tui.checkpoints.locate import locate
+
+        try:
+            instruct = inspect(locate(pair.instruct))
+            thinking = inspect(locate(pair.thinking))
+        except MiTuiError as error:
+            return (PreflightLine("error", "checkpoint", str(error)),)
+        report = compare(instruct, thinking)
+        return tuple(PreflightLine(f.level, f.subject, f.message) for f in report.findings)
+
+    def export(self, study: Path, out: Path, name: str, answer: Recommendation) -> tuple[Path, ...]:
+        """Write the study's answer in one format; the paths written.
+
+        Raises:
+            MiTuiError: something cannot be written.
+        """
+        from mi_tui.export.bundle import ExportFormat, export_study
+
+        return export_study(study, out, [ExportFormat(name)], answer=answer)

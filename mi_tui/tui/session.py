@@ -1,0 +1,71 @@
+"""The study being watched: read on a thread of its own, shown by whichever screen is open."""
+
+from pathlib import Path
+
+from mi_tui.plan.budget import Budget
+from mi_tui.study.results import Recommendation
+from mi_tui.study.view import StudyView
+from mi_tui.tui.background import Background
+from mi_tui.tui.services import Reader, Services
+
+
+class StudySession:
+    """Keeps the newest view of one study.
+
+    Attributes:
+        path: the study's directory.
+        view: what was read last, ``None`` before the first reading.
+    """
+
+    def __init__(self, services: Services, path: Path) -> None:
+        self.path = path
+        self.view: StudyView | None = None
+        self._services = services
+        self._thread = Background("study reader")
+        self._reader: Reader | None = None
+        self._reading = False
+
+    async def refresh(self) -> bool:
+        """Read the study if there is anything new; whether there was.
+
+        Raises:
+            MiTuiError: the study cannot be read.
+        """
+        if self._reading:
+            return False
+        self._reading = True
+        try:
+            view = await self._thread.run(self._read)
+        finally:
+            self._reading = False
+        if view is None or (self.view is not None and view == self.view):
+            return False
+        self.view = view
+        return True
+
+    async def recommend(self, budget: Budget) -> Recommendation:
+        """The answer to a budget from the data there are.
+
+        Raises:
+            MiTuiError: there are too few data yet.
+        """
+        return await self._thread.run(lambda: self._opened().recommend(budget))
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._thread.run_and_forget(self._close)
+        self._thread.close()
+
+    def _opened(self) -> Reader:
+        if self._reader is None:
+            self._reader = self._services.reader(self.path)
+        return self._reader
+
+    def _read(self) -> StudyView | None:
+        first = self._reader is None
+        reader = self._opened()
+        return reader.view() if first or reader.changed() else None
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()

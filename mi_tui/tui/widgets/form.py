@@ -1,0 +1,61 @@
+"""Rows of a form: label, controls, hint, and below them what is wrong."""
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Label, Static
+
+
+class FormRow(Vertical):
+    """A label and its controls in one line; a problem appears below in the row's own place."""
+
+    def __init__(
+        self, label: str, *controls: Widget, hint: str = "", id: str | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self._label = label
+        self._controls = controls
+        self._hint = hint
+        self._problem = ""
+
+    def compose(self) -> ComposeResult:
+        """Lay the row out."""
+        with Horizontal(classes="form-line"):
+            yield Label(self._label, classes="form-label", markup=False)
+            yield from self._controls
+            yield Static(self._hint, classes="form-hint", markup=False)
+        yield Static("", classes="form-problem", markup=False)
+
+    def show_problem(self, problem: str) -> None:
+        """Show what is wrong, or take it away with an empty text."""
+        if problem != self._problem:
+            self._problem = problem
+            line = self.query_one(".form-problem", Static)
+            line.update(Text(f"✗ {problem}"))
+            self.set_class(bool(problem), "-problem")
+
+    def show_hint(self, hint: str) -> None:
+        """Change the hint beside the controls."""
+        if hint != self._hint:
+            self._hint = hint
+            self.query_one(".form-hint", Static).update(Text(hint))
+
+
+def text_field(id: str, value: str, *, width: int | None = None, placeholder: str = "") -> Input:
+    """A one-line input; ``width`` in columns, or as wide as there is room."""
+    field = Input(value, placeholder=placeholder, compact=True, id=id, select_on_focus=False)
+    field.styles.width = width if width is not None else "1fr"
+    return field
+
+
+def words(text: str) -> Label:
+    """A few words between the controls of a row."""
+    return Label(text, classes="form-words", markup=False)
+
+
+class Lead(Static):
+    """The heading of a screen: a question, and one sentence on it."""
+
+    def __init__(self, question: str, sentence: str) -> None:
+        super().__init__(Text.assemble((question, "bold"), "\n", (sentence, "")), markup=False)

@@ -1,0 +1,87 @@
+"""A program behind the screens that a test can steer: it remembers what it was asked."""
+
+from pathlib import Path
+from typing import Any
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.library import PresetEntry
+from mi_tui.plan.preset import Pair, Preset
+from mi_tui.study.results import Recommendation
+from mi_tui.study.view import StudyEntry, StudyState, StudyView
+from mi_tui.tui.services import PreflightLine, Reader, Services
+from tests.tui import views
+
+FITS = (
+    PreflightLine("ok", "architecture", "both Qwen3ForCausalLM, 4 layers"),
+    PreflightLine("warning", "chat template", "differs: Thinking's is taken"),
+)
+
+
+class HeldReader:
+    """Reads a view that the test replaces."""
+
+    def __init__(self, services: "SteeredServices") -> None:
+        self._services = services
+        self._seen: StudyView | None = None
+
+    def changed(self) -> bool:
+        return self._services.view is not self._seen
+
+    def view(self) -> StudyView:
+        if self._services.read_error is not None:
+            raise self._services.read_error
+        self._seen = self._services.view
+        return self._services.view
+
+    def recommend(self, budget: Budget) -> Recommendation:
+        self._services.asked.append(("recommend", budget.spec))
+        return views.recommendation(budget)
+
+    def close(self) -> None:
+        self._services.asked.append(("close", None))
+
+
+class SteeredServices(Services):
+    """Studies exist only here."""
+
+    def __init__(self, view: StudyView | None = None, entries: tuple[StudyEntry, ...] = ()) -> None:
+        self.view = view or views.view()
+        self.entries = entries
+        self.preflight_lines: tuple[PreflightLine, ...] = FITS
+        self.asked: list[tuple[str, Any]] = []
+        self.read_error: MiTuiError | None = None
+        self.start_error: MiTuiError | None = None
+        self.preset_entries: tuple[PresetEntry, ...] = ()
+
+    def presets(self) -> tuple[PresetEntry, ...]:
+        return self.preset_entries
+
+    def demo_preset(self) -> Preset:
+        return views.preset()
+
+    def studies(self) -> tuple[StudyEntry, ...]:
+        return self.entries
+
+    def reader(self, path: Path) -> Reader:
+        self.asked.append(("open", path))
+        return HeldReader(self)
+
+    def create_and_start(self, preset: Preset) -> Path:
+        if self.start_error is not None:
+            raise self.start_error
+        self.asked.append(("start", preset))
+        return self.view.path
+
+    def request(self, path: Path, kind: str, **data: Any) -> None:
+        self.asked.append((kind, data))
+
+    def go_on(self, path: Path, state: StudyState) -> None:
+        self.asked.append(("go on", state))
+
+    def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
+        return self.preflight_lines
+
+    def export(self, study: Path, out: Path, name: str, answer: Recommendation) -> tuple[Path, ...]:
+        self.asked.append(("export", name))
+        return (out / f"file.{name}",)

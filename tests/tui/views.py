@@ -1,0 +1,146 @@
+"""Plausible studies made by hand, so that screens can be tested without an engine."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.plan.recipe import interpolation
+from mi_tui.study.results import (
+    Alternative,
+    Estimate,
+    RecipeSummary,
+    Recommendation,
+    Stage,
+    StageLimits,
+)
+from mi_tui.study.view import Progress, StudyEntry, StudyState, StudyView
+
+MEASURED: tuple[tuple[float, float, float, float, Stage], ...] = (
+    (0.0, 0.27, 5.0, 0.00, 1),
+    (0.2, 0.30, 6.0, 0.01, 1),
+    (0.4, 0.45, 15.0, 0.21, 2),
+    (0.5, 0.62, 29.0, 0.47, 2),
+    (0.6, 0.80, 51.0, 0.73, 2),
+    (0.8, 0.95, 95.0, 0.99, 3),
+    (1.0, 0.95, 125.0, 0.99, 3),
+)
+"""λ, score, tokens, think ratio, stage: the demo pair as its authors measured it."""
+
+
+def around(value: float, half: float) -> Estimate:
+    return Estimate(value=value, low=max(0.0, value - half), high=value + half)
+
+
+def preset() -> Preset:
+    return Preset(
+        title="Demo",
+        pair=Pair(instruct="bundled:instruct", thinking="bundled:thinking"),
+        probes=(ArithmeticProbe(kind="arithmetic", problems=64, max_new_tokens=320),),
+        budget=Budget(objective=Objective.WITHIN_TOKENS, limit=80),
+    )
+
+
+def rows(rollouts: int = 256) -> tuple[RecipeSummary, ...]:
+    return tuple(
+        RecipeSummary(
+            recipe=interpolation(at),
+            rollouts=rollouts,
+            problems=64,
+            samples=4,
+            score=around(score, 0.05),
+            pass_at_k=around(min(1.0, score + 0.1), 0.05),
+            think_ratio=around(think, 0.03),
+            tokens=around(tokens, 0.1 * tokens),
+            tokens_p50=tokens,
+            tokens_p95=2 * tokens,
+            truncated=0.02 if at == 1.0 else 0.0,
+            seconds=around(0.004 * tokens, 0.0004 * tokens),
+            stage=stage,
+        )
+        for at, score, tokens, think, stage in MEASURED
+    )
+
+
+def recommendation(budget: Budget | None = None, **changes: object) -> Recommendation:
+    recipe = interpolation(0.7)
+    return Recommendation(
+        budget=budget or preset().budget,
+        recipe=recipe,
+        lambda_=0.7,
+        lambda_low=0.65,
+        lambda_high=0.74,
+        score=around(0.88, 0.03),
+        tokens=around(72.0, 5.0),
+        seconds=around(0.29, 0.02),
+        think_ratio=around(0.9, 0.03),
+        probability=0.96,
+        expected_loss=0.006,
+        feasible=True,
+        resolved=True,
+        stage=2,
+        stage_limits=StageLimits(first=around(0.35, 0.05), second=around(0.75, 0.05)),
+        tokens_saved=around(0.42, 0.04),
+        score_given_up=around(0.07, 0.03),
+        alternatives=(
+            Alternative(
+                lambda_=0.8,
+                score=around(0.95, 0.02),
+                tokens=around(95.0, 6.0),
+                sentence="7 points more for 23 tokens more",
+            ),
+        ),
+        sentence="λ = 0.70 gives 88 % within 80 tokens and saves 42 % of Thinking's.",
+    ).model_copy(update=changes)
+
+
+def view(
+    state: StudyState = StudyState.RUNNING,
+    *,
+    path: Path = Path("/studies/demo-20261122-120000"),
+    table: Sequence[RecipeSummary] | None = None,
+    answer: Recommendation | None = None,
+    message: str = "",
+    change: int = 1,
+) -> StudyView:
+    shown = rows() if table is None else tuple(table)
+    return StudyView(
+        path=path,
+        name=path.name,
+        preset=preset(),
+        state=state,
+        message=message,
+        progress=Progress(
+            phase="coarse grid",
+            rollouts=sum(row.rollouts for row in shown),
+            planned=2400,
+            tokens=90_000,
+            tokens_per_second=5400.0,
+            elapsed_seconds=41.0,
+            eta_seconds=22.0,
+            running=32,
+        ),
+        rows=shown,
+        recommendation=answer,
+        engine_note="one pass for all λ on CPU, float32",
+        change=change,
+    )
+
+
+def entry(state: StudyState, number: int = 1) -> StudyEntry:
+    return StudyEntry(
+        path=Path(f"/studies/demo-2026112{number}-120000"),
+        name=f"demo-2026112{number}-120000",
+        title="Demo",
+        state=state,
+        rollouts=600 * number,
+        planned=2400,
+        modified=0.0,
+        best="λ 0.7" if state is StudyState.DONE else "",
+    )
+
+
+def newer(old: StudyView, **changes: object) -> StudyView:
+    return replace(old, change=old.change + 1, **changes)  # type: ignore[arg-type]
