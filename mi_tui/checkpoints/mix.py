@@ -53,9 +53,9 @@ def mix_into(out: Tensor, instruct: Tensor, thinking: Tensor, lambda_: float) ->
         flat = (out, instruct, thinking)
         if not all(tensor.is_contiguous() for tensor in flat):
             return out.copy_(_blend(instruct, thinking, lambda_))
-        pieces = zip(*(t.view(-1).split(_CHUNK) for t in flat), strict=True)
-        for o, i, t in pieces:
-            o.copy_(_blend(i, t, lambda_))
+        pieces = [torch.split(tensor.view(-1), _CHUNK) for tensor in flat]
+        for part, i, t in zip(*pieces, strict=True):
+            part.copy_(_blend(i, t, lambda_))
     return out
 
 

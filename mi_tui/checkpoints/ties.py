@@ -55,10 +55,7 @@ def _bucket_of(deltas: Deltas, keep: int, upper: int | None, above: int = 0) -> 
     counts = np.zeros(1 << 16, np.int64)
     for delta in deltas():
         bits = np.abs(delta, out=delta).view(np.uint32)
-        if upper is None:
-            part = bits >> 16
-        else:
-            part = bits[(bits >> 16) == upper] & 0xFFFF
+        part = bits >> 16 if upper is None else bits[bits >> 16 == upper] & 0xFFFF
         counts += np.bincount(part, minlength=1 << 16)
     reached = np.cumsum(counts[::-1])
     place = int(np.searchsorted(reached, keep))

@@ -1,0 +1,295 @@
+"""Preflight: whether checkpoints fit together, from headers and JSON files alone."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
+from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
+from mi_tui.checkpoints.roles import role_of
+from mi_tui.plan.scope import ModuleKind
+
+Level = Literal["ok", "warning", "error"]
+
+_SHAPE_KEYS = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "num_experts",
+    "num_local_experts",
+    "moe_intermediate_size",
+)
+_BEHAVIOUR_KEYS = (
+    "rope_theta",
+    "rope_scaling",
+    "rope_parameters",
+    "rms_norm_eps",
+    "hidden_act",
+    "sliding_window",
+    "layer_types",
+    "num_experts_per_tok",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the preflight looked at: a level, what it is about, and one line on it."""
+
+    level: Level
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """Everything the preflight found; ``fits`` when nothing is an error."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the checkpoints can be mixed."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that forbid mixing."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+
+def compare(
+    instruct: CheckpointInfo,
+    thinking: CheckpointInfo,
+    base: CheckpointInfo | None = None,
+    *,
+    trust_remote_code: bool = False,
+) -> PairReport:
+    """Check that a pair (and the base of the baselines) can be mixed.
+
+    Reads no weights. Takes well under a second for a local pair.
+    """
+    sides = {"instruct": instruct, "thinking": thinking}
+    findings = [*_pair(sides), *_remote_code(sides.values(), trust_remote_code)]
+    if base is not None:
+        against = {"thinking": thinking, "base": base}
+        findings += [f for f in _pair(against, brief=True) if f.level != "ok"]
+    return PairReport(tuple(dict.fromkeys(findings)))
+
+
+def compare_many(
+    checkpoints: Iterable[CheckpointInfo], *, trust_remote_code: bool = False
+) -> PairReport:
+    """Check that any number of checkpoints can be mixed, each against the first."""
+    first, *others = checkpoints
+    findings: list[Finding] = list(_remote_code([first, *others], trust_remote_code))
+    for number, other in enumerate(others, 2):
+        findings += _pair({"checkpoint 1": first, f"checkpoint {number}": other})
+    return PairReport(tuple(dict.fromkeys(findings)))
+
+
+def _pair(sides: Mapping[str, CheckpointInfo], brief: bool = False) -> Iterator[Finding]:
+    (name_a, a), (name_b, b) = sides.items()
+    for name, info in sides.items():
+        yield from _usable(name, info)
+    yield _architecture(name_a, a, name_b, b)
+    yield from _config(name_a, a, name_b, b)
+    yield from _tensors(name_a, a, name_b, b)
+    yield _dtypes(name_a, a, name_b, b)
+    yield _tied(name_a, a, name_b, b)
+    if brief:
+        return
+    yield from _vocabulary(name_a, a, name_b, b)
+    yield _special_tokens(name_a, a, name_b, b)
+    yield _chat_template(sides)
+
+
+def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
+    for problem in info.problems:
+        yield Finding("error", f"{name} weights", problem)
+    if info.quantisation is not None:
+        yield Finding(
+            "error",
+            f"{name} weights",
+            f"{info} is quantised ({info.quantisation}), and quantised weights cannot be mixed: "
+            "take the bf16 checkpoint, mix, then quantise the result",
+        )
+    elif not info.problems:
+        shards = f"{len(info.files)} file" + "s" * (len(info.files) > 1)
+        size = f"{info.parameters / 1e9:.3g} B parameters, {info.nbytes / 2**30:.2f} GiB, {shards}"
+        yield Finding("ok", f"{name} weights", size)
+
+
+def _architecture(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Finding:
+    if a.model_type != b.model_type:
+        message = f"{name_a} is {a.model_type}, {name_b} is {b.model_type}: take two of one family"
+        return Finding("error", "architecture", message)
+    if a.architecture != b.architecture:
+        message = f"{name_a} is {a.architecture}, {name_b} is {b.architecture}"
+        return Finding("warning", "architecture", message)
+    return Finding("ok", "architecture", f"{a.architecture}, {a.layers} layers")
+
+
+def _config(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Iterator[Finding]:
+    differing = [k for k in _SHAPE_KEYS if a.text_config.get(k) != b.text_config.get(k)]
+    if differing:
+        yield Finding("error", "shape", _differences(differing, name_a, a, name_b, b))
+    differing = [k for k in _BEHAVIOUR_KEYS if a.text_config.get(k) != b.text_config.get(k)]
+    if differing:
+        text = _differences(differing, name_a, a, name_b, b)
+        yield Finding("warning", "settings", f"{text}; the donor's are used")
+
+
+def _differences(
+    keys: Iterable[str], name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo
+) -> str:
+    def shown(value: Any) -> str:
+        text = str(value)
+        return text if len(text) <= 40 else text[:39] + "…"
+
+    return "; ".join(
+        f"{key} is {shown(a.text_config.get(key))} in {name_a}, "
+        f"{shown(b.text_config.get(key))} in {name_b}"
+        for key in keys
+    )
+
+
+def _tensors(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Iterator[Finding]:
+    before = True
+    if a.problems or b.problems:
+        return  # Missing tensors would only repeat the missing shards.
+    for name, own, other in ((name_a, a, b), (name_b, b, a)):
+        alone = [t for t in own.tensors if t not in other.tensors and not _is_tied_head(t, a, b)]
+        if alone:
+            before = False
+            yield Finding("error", "tensors", f"{_listed(alone)} only in {name}")
+    shared = [(a.tensors[t], b.tensors[t]) for t in a.tensors if t in b.tensors]
+    wrong = [x for x, y in shared if x.shape != y.shape and not differs_in_rows_only(x, y)]
+    if wrong:
+        before = False
+        yield Finding("error", "shape", f"{_listed([t.name for t in wrong])} differ in shape")
+    mixed = [x.name for x, y in shared if (x.dtype in MIXABLE) != (y.dtype in MIXABLE)]
+    if mixed:
+        before = False
+        yield Finding(
+            "error", "dtype", f"{_listed(mixed)} numbers on one side, integers on the other"
+        )
+    unknown = [x.name for x, _ in shared if not role_of(x.name).recognised]
+    if unknown:
+        message = f"{_listed(unknown)} of unknown role: a scope counts them as FFN"
+        yield Finding("warning", "modules", message)
+    if before:
+        yield Finding("ok", "tensors", f"{len(shared)} tensors with equal names and shapes")
+
+
+def _is_tied_head(name: str, a: CheckpointInfo, b: CheckpointInfo) -> bool:
+    return name == HEAD_NAME and (a.is_tied or b.is_tied)
+
+
+def differs_in_rows_only(a: TensorInfo, b: TensorInfo) -> bool:
+    """Whether two tensors are embeddings or heads that are padded to different lengths."""
+    kind = role_of(a.name).kind
+    return (
+        kind in (ModuleKind.EMBEDDINGS, ModuleKind.HEAD)
+        and len(a.shape) == len(b.shape)
+        and len(a.shape) > 0
+        and a.shape[1:] == b.shape[1:]
+    )
+
+
+def _listed(names: list[str]) -> str:
+    few = ", ".join(names[:2])
+    return few if len(names) <= 2 else f"{few} and {len(names) - 2} more tensors"
+
+
+def _dtypes(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Finding:
+    shown_a, shown_b = ("/".join(info.dtypes).lower() for info in (a, b))
+    if shown_a == shown_b:
+        return Finding("ok", "dtype", shown_a)
+    return Finding("warning", "dtype", f"{shown_a} in {name_a}, {shown_b} in {name_b}")
+
+
+def _tied(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Finding:
+    if a.is_tied == b.is_tied:
+        return Finding("ok", "head", "tied to the embeddings" if a.is_tied else "of its own")
+    tied, untied = (name_a, name_b) if a.is_tied else (name_b, name_a)
+    message = (
+        f"tied to the embeddings in {tied}, of its own in {untied}: {untied} must be the donor"
+    )
+    return Finding("warning", "head", message)
+
+
+def _vocabulary(
+    name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo
+) -> Iterator[Finding]:
+    if a.embedding and b.embedding and a.embedding.shape != b.embedding.shape:
+        rows = f"{a.embedding.shape[0]} rows in {name_a}, {b.embedding.shape[0]} in {name_b}"
+        message = f"{rows}: the common rows are mixed, the donor's further rows kept"
+        yield Finding("warning", "embeddings", message)
+    one, two = a.tokenizer, b.tokenizer
+    if one.digest and two.digest and not (one.vocabulary and two.vocabulary):
+        same = one.digest == two.digest
+        text = "equal tokenizer.model files" if same else "the tokenizer.model files differ"
+        yield Finding("ok" if same else "warning", "vocabulary", text)
+        return
+    if not one.vocabulary or not two.vocabulary:
+        lacking = name_b if one.vocabulary else name_a
+        yield Finding("warning", "vocabulary", f"{lacking} has no tokenizer.json to compare")
+        return
+    yield _tokens(name_a, one.vocabulary, name_b, two.vocabulary)
+
+
+def _tokens(name_a: str, a: Mapping[str, int], name_b: str, b: Mapping[str, int]) -> Finding:
+    if a == b:
+        return Finding("ok", "vocabulary", f"the same {len(a)} tokens")
+    moved = [token for token, number in a.items() if b.get(token, number) != number]
+    by_id = {number: token for token, number in b.items()}
+    replaced = [t for t, number in a.items() if t not in b and number in by_id]
+    if moved or replaced:
+        wrong = moved or replaced
+        message = f"{len(moved) + len(replaced)} ids mean different tokens, such as {wrong[0]!r}"
+        grave = len(moved) + len(replaced) > 0.01 * len(a)
+        advice = "these models do not share a tokenizer" if grave else "the donor's meaning is kept"
+        return Finding("error" if grave else "warning", "vocabulary", f"{message}: {advice}")
+    only_a, only_b = len(a.keys() - b.keys()), len(b.keys() - a.keys())
+    message = f"{only_a} tokens only in {name_a}, {only_b} only in {name_b}; the donor's are kept"
+    return Finding("warning", "vocabulary", message)
+
+
+def _special_tokens(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Finding:
+    one, two = a.tokenizer.special, b.tokenizer.special
+    differing = sorted(k for k in one.keys() | two.keys() if one.get(k) != two.get(k))
+    if differing:
+        text = "; ".join(
+            f"{k} is {one.get(k)!r} in {name_a}, {two.get(k)!r} in {name_b}" for k in differing
+        )
+        return Finding("warning", "special tokens", f"{text}; the donor's are used")
+    return Finding("ok", "special tokens", ", ".join(f"{k} {v}" for k, v in one.items()) or "none")
+
+
+def _chat_template(sides: Mapping[str, CheckpointInfo]) -> Finding:
+    def said(info: CheckpointInfo) -> str:
+        if info.tokenizer.chat_template is None:
+            return "has none"
+        return "opens <think>" if info.tokenizer.opens_thinking else "does not open <think>"
+
+    (name_a, a), (name_b, b) = sides.items()
+    if a.tokenizer.chat_template == b.tokenizer.chat_template:
+        both = f"the same on both sides, {said(a)}"
+        level: Level = "ok" if a.tokenizer.chat_template is not None else "warning"
+        return Finding(level, "chat template", both)
+    text = f"{name_a}'s {said(a)}, {name_b}'s {said(b)}; the donor's is used for every λ"
+    return Finding("ok", "chat template", text)
+
+
+def _remote_code(infos: Iterable[CheckpointInfo], trusted: bool) -> Iterator[Finding]:
+    for info in infos:
+        if info.needs_remote_code:
+            message = f"{info} brings Python code of its own, which transformers would run"
+            if trusted:
+                yield Finding("warning", "remote code", f"{message}: trusted as you asked")
+            else:
+                advice = "read it, then set trust_remote_code; merging alone does not need it"
+                yield Finding("warning", "remote code", f"{message}: {advice}")

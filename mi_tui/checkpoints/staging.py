@@ -1,0 +1,105 @@
+"""Write a directory as a whole or not at all.
+
+The files are written to a hidden directory beside the target, synced, and renamed in one step.
+A killed run leaves only that hidden directory; the next run on the same target removes it.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mi_tui.checkpoints.errors import CheckpointError
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A directory that becomes ``out`` when the block ends well, and vanishes when it does not.
+
+    Args:
+        out: the target; its parents are created. An existing empty directory is replaced.
+        overwrite: also replace a directory with content, after the new one is complete.
+
+    Raises:
+        CheckpointError: the target has content, or its place cannot be written.
+    """
+    out = out.absolute()
+    _refuse_content(out, overwrite)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(out)
+        staging = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CheckpointError(f"cannot write {out}: {reason}: choose another place") from error
+    lock = os.open(staging / _LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield staging
+        (staging / _LOCK).unlink()
+        staging.chmod(0o777 & ~_umask())
+        sync(staging)
+        _replace(staging, out, overwrite)
+        sync(out.parent)
+    finally:
+        os.close(lock)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of names in a directory, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _prefix(out: Path) -> str:
+    return f".{out.name}.partial-"
+
+
+def _refuse_content(out: Path, overwrite: bool) -> None:
+    if out.is_file():
+        raise CheckpointError(f"{out} is a file: choose another place")
+    if not overwrite and out.is_dir() and any(out.iterdir()):
+        raise CheckpointError(f"{out} is not empty: choose another place, or ask to overwrite it")
+
+
+def _remove_stale(out: Path) -> None:
+    """Remove what killed runs left; a run still at work holds the lock on its directory."""
+    for stale in out.parent.glob(_prefix(out) + "*"):
+        try:
+            lock = os.open(stale / _LOCK, os.O_RDWR)
+        except OSError:
+            shutil.rmtree(stale, ignore_errors=True)
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(stale, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
+def _replace(staging: Path, out: Path, overwrite: bool) -> None:
+    _refuse_content(out, overwrite)
+    if not (out.is_dir() and any(out.iterdir())):
+        staging.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
+    out.rename(old)
+    staging.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,235 @@
+"""Merge checkpoints into a new directory: streamed, in constant memory, all or nothing."""
+
+import itertools
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mi_tui.checkpoints.blend import CHUNK, Bytes
+from mi_tui.checkpoints.card import StudyFacts, model_card
+from mi_tui.checkpoints.companions import CARD, MANIFEST, copy_companions
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.headers import BITS
+from mi_tui.checkpoints.inspect import INDEX
+from mi_tui.checkpoints.manifest import FileRecord, Manifest, Progress, make_manifest, record_file
+from mi_tui.checkpoints.mergeplan import (
+    SHARD_BYTES,
+    MergeDtype,
+    MergePlan,
+    TensorPlan,
+    plan_merge,
+)
+from mi_tui.checkpoints.shardfile import ShardFile
+from mi_tui.checkpoints.shards import Shard, index_of, lay_out
+from mi_tui.checkpoints.space import free_bytes
+from mi_tui.checkpoints.staging import staged, sync
+from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import Recipe
+
+_PIECE = 16 * CHUNK
+_WAKE = 0.1
+
+
+def merge(
+    recipe: Recipe,
+    pair: Pair,
+    out: Path,
+    *,
+    dtype: MergeDtype = "auto",
+    shard_bytes: int = SHARD_BYTES,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    allow_nonfinite: bool = False,
+    study: StudyFacts | None = None,
+) -> Manifest:
+    """Plan a merge and carry it out; see :func:`plan_merge` and :func:`carry_out`."""
+    plan = plan_merge(recipe, pair, out, dtype=dtype, shard_bytes=shard_bytes)
+    return carry_out(
+        plan,
+        progress=progress,
+        threads=threads,
+        overwrite=overwrite,
+        allow_nonfinite=allow_nonfinite,
+        study=study,
+    )
+
+
+def carry_out(
+    plan: MergePlan,
+    *,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    allow_nonfinite: bool = False,
+    study: StudyFacts | None = None,
+) -> Manifest:
+    """Write the merged checkpoint of a plan.
+
+    The directory appears complete and synced, or not at all: also after a crash, an interrupt
+    or a full disk. Memory stays at a few MiB for each thread, whatever the model's size.
+
+    Args:
+        plan: what to write and where.
+        progress: receives bytes done and bytes in all, about ten times a second.
+        threads: number of threads; all cores, and at most eight, unless told otherwise.
+        overwrite: replace a directory that has content.
+        allow_nonfinite: write tensors with NaN or Inf, and name them in the manifest.
+        study: what a study measured, for the model card.
+
+    Raises:
+        CheckpointError: the target has content, the disk is too full, a source changed under
+            the merge, integer tensors differ, or there are NaN or Inf values.
+    """
+    free = free_bytes(plan.out)
+    if plan.disk_needed > free:
+        raise CheckpointError(
+            f"{plan.out} needs {plan.disk_needed / 2**30:.2f} GiB and its disk has "
+            f"{free / 2**30:.2f} GiB free: free some room or choose another place"
+        )
+    workers = threads or min(8, os.cpu_count() or 1)
+    try:
+        with staged(plan.out, overwrite=overwrite) as folder:
+            shards = lay_out(plan.tensors, plan.shard_bytes)
+            records, nonfinite = _write_shards(folder, shards, workers, progress)
+            if nonfinite and not allow_nonfinite:
+                raise CheckpointError(_complaint(nonfinite))
+            companions = _write_companions(folder, plan, shards, study)
+            manifest = make_manifest(plan, records, companions, nonfinite)
+            _write_text(folder / MANIFEST, manifest.to_json())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CheckpointError(f"cannot write {plan.out}: {reason}") from error
+    return manifest
+
+
+def _complaint(nonfinite: Sequence[str]) -> str:
+    names = ", ".join(nonfinite[:3]) + (f" and {len(nonfinite) - 3} more" * (len(nonfinite) > 3))
+    return f"NaN or Inf in {names}: check the sources and the dtype, or allow them"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of one tensor, in elements, and where the tensor lies in its file."""
+
+    file: ShardFile
+    tensor: TensorPlan
+    place: int
+    start: int
+    stop: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Its first byte in the file and the one behind its last."""
+        width = BITS[self.tensor.dtype] // 8
+        return self.place + self.start * width, self.place + self.stop * width
+
+
+@dataclass
+class _Progress:
+    """What the threads share: the pieces left, the bytes done, and whether to stop."""
+
+    pieces: Iterator[_Piece]
+    done: int = 0
+    stopped: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next_piece(self) -> _Piece | None:
+        with self.lock:
+            return None if self.stopped else next(self.pieces, None)
+
+    def add(self, nbytes: int) -> None:
+        with self.lock:
+            self.done += nbytes
+
+
+def _write_shards(
+    folder: Path, shards: Sequence[Shard], threads: int, progress: Progress | None
+) -> tuple[tuple[FileRecord, ...], tuple[str, ...]]:
+    """Write all weights; returns the files' records and the tensors with NaN or Inf."""
+    with ExitStack() as stack:
+        sources = Sources()
+        stack.callback(sources.close)
+        files = []
+        for shard in shards:
+            files.append(ShardFile(folder, shard))
+            stack.callback(files[-1].abandon)
+            for tensor, _ in shard.places:
+                for info in (tensor.anchor, *(t.source for t in tensor.terms), tensor.tail):
+                    if info is not None:
+                        sources.open(info.file)
+        shared = _Progress(_pieces(files, shards))
+        workers = [TensorWorker(sources) for _ in range(threads)]
+        total = sum(tensor.nbytes for shard in shards for tensor, _ in shard.places)
+        with ThreadPoolExecutor(threads) as pool:
+            running = [pool.submit(_work, worker, shared) for worker in workers]
+            _watch(running, shared, total, progress)
+            records = tuple(pool.map(ShardFile.close, files))
+    return records, tuple(sorted(set().union(*(worker.nonfinite for worker in workers))))
+
+
+def _pieces(files: Sequence[ShardFile], shards: Sequence[Shard]) -> Iterator[_Piece]:
+    for file, shard in zip(files, shards, strict=True):
+        for tensor, place in shard.places:
+            # TIES looks at a whole tensor first, so one thread takes it whole.
+            step = tensor.count if tensor.density is not None else _PIECE
+            for start in range(0, tensor.count, max(step, 1)):
+                stop = min(tensor.count, start + step)
+                yield _Piece(file, tensor, place, start, stop)
+
+
+def _work(worker: TensorWorker, shared: _Progress) -> None:
+    """What each thread does: take pieces until none is left."""
+    while (piece := shared.next_piece()) is not None:
+        width = BITS[piece.tensor.dtype] // 8
+
+        def emit(first: int, raw: Bytes, piece: _Piece = piece, width: int = width) -> None:
+            piece.file.write(piece.place + first * width, raw)
+            shared.add(len(raw))
+
+        worker.compute(piece.tensor, piece.start, piece.stop, emit)
+        piece.file.finish(*piece.span)
+
+
+def _watch(
+    running: Sequence[Future[None]], shared: _Progress, total: int, progress: Progress | None
+) -> None:
+    """Report until all threads are done; stop them all when one fails or the user interrupts."""
+    try:
+        while True:
+            finished, waiting = wait(running, timeout=_WAKE, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+            if progress is not None:
+                progress(shared.done, total)
+            if not waiting:
+                return
+    finally:
+        shared.stopped = True
+
+
+def _write_companions(
+    folder: Path, plan: MergePlan, shards: Sequence[Shard], study: StudyFacts | None
+) -> tuple[FileRecord, ...]:
+    copy_companions(plan.companions, folder, plan.donor.info.config, plan.output_dtypes)
+    if len(shards) > 1:
+        _write_text(folder / INDEX, json.dumps(index_of(shards), indent=2) + "\n")
+    _write_text(folder / CARD, model_card(plan, study))
+    names = [file.name for file in plan.companions]
+    written = [*names, *([INDEX] if len(shards) > 1 else []), CARD]
+    for name in names:
+        sync(folder / name)
+    return tuple(record_file(folder / name) for name in itertools.chain(written))
+
+
+def _write_text(file: Path, text: str) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
