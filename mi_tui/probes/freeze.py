@@ -3,15 +3,31 @@
 from collections.abc import Callable
 from typing import Any
 
-from mi_tui.errors import MiTuiError
-from mi_tui.plan.probe import AnyProbe, ArithmeticProbe
+from mi_tui.plan.probe import (
+    AimeProbe,
+    AnyProbe,
+    ArithmeticProbe,
+    FileProbe,
+    GpqaProbe,
+    IfevalProbe,
+    InstructionsProbe,
+    LmEvalProbe,
+    MultipleChoiceProbe,
+    WordProblemsProbe,
+)
 from mi_tui.probes.arithmetic import held_out_chains
+from mi_tui.probes.benchmarks import aime25, gpqa_diamond, ifeval
+from mi_tui.probes.errors import ProbeError
+from mi_tui.probes.generated import draw
+from mi_tui.probes.instructions import write_instructions
+from mi_tui.probes.lm_eval_task import lm_eval_problems
+from mi_tui.probes.multiple_choice import write_choice
 from mi_tui.probes.problem import Probe, Problem
-from mi_tui.probes.split import split
+from mi_tui.probes.split import sample, split
+from mi_tui.probes.user_file import read_problems
+from mi_tui.probes.word_problems import write_word_problem
 
-
-class ProbeError(MiTuiError):
-    """A probe whose problems cannot be drawn or read."""
+__all__ = ["ProbeError", "freeze"]
 
 
 def freeze(plan: AnyProbe) -> Probe:
@@ -24,6 +40,10 @@ def freeze(plan: AnyProbe) -> Probe:
         ProbeError: the source cannot be read, is not in its schema, or yields no problem.
     """
     scorer, problems = _SOURCES[type(plan)](plan)
+    if not problems:
+        raise ProbeError(f"probe {plan.name or plan.kind} has no problems")
+    if plan.problems is not None:
+        problems = sample(problems, plan.problems, plan.seed)
     return Probe(
         name=plan.name or plan.kind,
         scorer=scorer,
@@ -33,7 +53,11 @@ def freeze(plan: AnyProbe) -> Probe:
     )
 
 
-def _arithmetic(plan: ArithmeticProbe) -> tuple[str, list[Problem]]:
+Source = tuple[str, list[Problem]]
+"""The name of the scorer, and all problems that the plan can draw from."""
+
+
+def _arithmetic(plan: ArithmeticProbe) -> Source:
     chains = held_out_chains(plan.seed, plan.problems, plan.operations)
     problems = [
         Problem(
@@ -47,6 +71,30 @@ def _arithmetic(plan: ArithmeticProbe) -> tuple[str, list[Problem]]:
     return "boxed-integer", problems
 
 
-_SOURCES: dict[type, Callable[[Any], tuple[str, list[Problem]]]] = {
+def _word_problems(plan: WordProblemsProbe) -> Source:
+    difficulty = plan.difficulty
+    return "boxed-integer", draw(
+        plan.kind, plan.seed, plan.problems, difficulty, write_word_problem
+    )
+
+
+def _multiple_choice(plan: MultipleChoiceProbe) -> Source:
+    return "choice", draw(plan.kind, plan.seed, plan.problems, plan.difficulty, write_choice)
+
+
+def _instructions(plan: InstructionsProbe) -> Source:
+    problems = draw(plan.kind, plan.seed, plan.problems, plan.difficulty, write_instructions)
+    return "instructions", problems
+
+
+_SOURCES: dict[type, Callable[[Any], Source]] = {
     ArithmeticProbe: _arithmetic,
+    WordProblemsProbe: _word_problems,
+    MultipleChoiceProbe: _multiple_choice,
+    InstructionsProbe: _instructions,
+    AimeProbe: lambda plan: ("math", aime25(plan)),
+    IfevalProbe: lambda plan: ("ifeval", ifeval(plan)),
+    GpqaProbe: lambda plan: ("choice", gpqa_diamond(plan)),
+    FileProbe: lambda plan: (plan.scorer, read_problems(plan)),
+    LmEvalProbe: lm_eval_problems,
 }

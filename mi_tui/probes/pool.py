@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mi_tui.probes.problem import Problem, Score
-from mi_tui.probes.scorers import BATCHED
+from mi_tui.probes.scorers import BATCHED, scorer_of
 from mi_tui.probes.scoring_client import ProcessGoneError, ProcessStartError, ScoringProcess
 
 BATCH = 32
@@ -60,15 +60,16 @@ class ScoringPool:
         self, key: int, scorer_name: str, problem: Problem, response_text: str, truncated: bool
     ) -> None:
         """Queue a response; :meth:`poll` gives its score under ``key``."""
+        name = scorer_of(problem, scorer_name)
         message = {
             "key": key,
-            "scorer": scorer_name,
+            "scorer": name,
             "problem": asdict(problem),
             "text": response_text,
             "truncated": truncated,
         }
         self._pending += 1
-        self._jobs.put(_Job(key, scorer_name, json.dumps(message).encode() + b"\n"))
+        self._jobs.put(_Job(key, name, json.dumps(message).encode() + b"\n"))
 
     def poll(self, seconds: float = 0.0) -> list[tuple[int, Score]]:
         """The scores that have come in since the last call, in any order.

@@ -76,4 +76,5 @@ class Score:
 class Scorer(Protocol):
     """Judges one response. ``response`` has its thinking stripped already."""
 
-    def __call__(self, problem: Problem, response: str) -> Score: ...
+    def __call__(self, problem: Problem, response: str) -> Score:
+        """The score of one response to the problem; may raise anything, and may hang."""

@@ -3,19 +3,26 @@
 from collections.abc import Callable
 from functools import cache
 
-from mi_tui.errors import MiTuiError
+from mi_tui.probes.answers import (
+    json_schema_scorer,
+    score_choice,
+    score_contains,
+    score_exact,
+    score_regex,
+)
+from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.extract import as_integer, boxed_integer, final_integer
+from mi_tui.probes.ifeval import ifeval_scorer
+from mi_tui.probes.instructions import score_instructions
+from mi_tui.probes.lm_eval_task import lm_eval_scorer
+from mi_tui.probes.math_answer import math_scorer
 from mi_tui.probes.problem import Problem, Score, Scorer
 from mi_tui.probes.text import is_unfinished_thought, strip_thinking
 
-__all__ = ["BATCHED", "ScorerError", "judge", "scorer", "strip_thinking"]
+__all__ = ["BATCHED", "ScorerError", "judge", "scorer", "scorer_of", "strip_thinking"]
 
-BATCHED = frozenset({"boxed-integer", "integer"})
+BATCHED = frozenset({"boxed-integer", "integer", "choice", "contains", "exact", "instructions"})
 """Scorers so quick and safe that the pool hands many of their jobs over at once."""
-
-
-class ScorerError(MiTuiError):
-    """A scorer that does not exist or cannot be loaded."""
 
 
 def judge(scorer_name: str, problem: Problem, text: str, truncated: bool) -> Score:
@@ -27,10 +34,15 @@ def judge(scorer_name: str, problem: Problem, text: str, truncated: bool) -> Sco
     Raises:
         ScorerError: there is no such scorer, or what it needs is not installed.
     """
-    judge_answer = scorer(scorer_name)
+    judge_answer = scorer(scorer_of(problem, scorer_name))
     if truncated or is_unfinished_thought(text, truncated):
         return Score(0.0)
     return judge_answer(problem, strip_thinking(text)[1])
+
+
+def scorer_of(problem: Problem, scorer_name: str) -> str:
+    """The problem's own scorer if its meta names one, else its probe's."""
+    return str(problem.meta.get("scorer", scorer_name))
 
 
 @cache
@@ -65,5 +77,14 @@ def _compare_integers(problem: Problem, found: int | None) -> Score:
 
 _FACTORIES: dict[str, Callable[[str], Scorer]] = {
     "boxed-integer": lambda _: score_boxed_integer,
+    "choice": lambda _: score_choice,
+    "contains": lambda _: score_contains,
+    "exact": lambda _: score_exact,
+    "instructions": lambda _: score_instructions,
     "integer": lambda _: score_integer,
+    "json-schema": lambda _: json_schema_scorer(),
+    "ifeval": lambda _: ifeval_scorer(),
+    "lm-eval": lm_eval_scorer,
+    "math": lambda _: math_scorer(),
+    "regex": lambda _: score_regex,
 }

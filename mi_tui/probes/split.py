@@ -1,4 +1,4 @@
-"""Split problems into a search and a held-out part, stratified, from a seed."""
+"""Draw problems and split them into a search and a held-out part: stratified, from a seed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,6 +17,23 @@ def split(problems: Sequence[Problem], held_out: float, seed: int) -> tuple[Prob
     total = round(held_out * len(problems))
     if held_out > 0 and len(problems) > 1:
         total = min(max(total, 1), len(problems) - 1)
+    chosen = _choose(problems, total, f"split/{seed}")
+    return tuple(
+        replace(problem, split="held-out" if index in chosen else "search")
+        for index, problem in enumerate(problems)
+    )
+
+
+def sample(problems: Sequence[Problem], count: int, seed: int) -> list[Problem]:
+    """``count`` of the problems, or all if there are fewer, in their order.
+
+    Every stratum keeps its share up to less than one problem.
+    """
+    chosen = _choose(problems, min(count, len(problems)), f"sample/{seed}")
+    return [problem for index, problem in enumerate(problems) if index in chosen]
+
+
+def _choose(problems: Sequence[Problem], total: int, seed: str) -> set[int]:
     strata: dict[str, list[int]] = {}
     for index, problem in enumerate(problems):
         strata.setdefault(problem.stratum, []).append(index)
@@ -24,10 +41,7 @@ def split(problems: Sequence[Problem], held_out: float, seed: int) -> tuple[Prob
     for stratum, count in _quotas({name: len(v) for name, v in strata.items()}, total).items():
         shuffled = sorted(strata[stratum], key=lambda index: _draw(seed, problems[index].id))
         chosen.update(shuffled[:count])
-    return tuple(
-        replace(problem, split="held-out" if index in chosen else "search")
-        for index, problem in enumerate(problems)
-    )
+    return chosen
 
 
 def _quotas(sizes: dict[str, int], total: int) -> dict[str, int]:
@@ -40,6 +54,6 @@ def _quotas(sizes: dict[str, int], total: int) -> dict[str, int]:
     return quotas
 
 
-def _draw(seed: int, key: str) -> bytes:
+def _draw(seed: str, key: str) -> bytes:
     """A random number that depends on nothing but the seed and the key."""
     return hashlib.sha256(f"{seed}/{key}".encode()).digest()
