@@ -1,0 +1,135 @@
+"""Gaussian processes over λ: several smoothness hypotheses, weighed by the data, then drawn from.
+
+The paper's curves are flat in places and steep in stage 2. Two means let one process follow
+both: the λ axis may be stretched where the think ratio changes, and length scale, amplitude and
+stretch are averaged over a grid of hypotheses by their evidence instead of being fixed.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from mi_tui.study.cells import Floats
+
+_JITTER = 1e-8
+_NEGLIGIBLE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothness:
+    """The hypotheses about one curve, on its link scale.
+
+    ``level`` is the standard deviation of the curve's overall level, ``slope`` that of a linear
+    trend over the whole axis; ``amplitudes`` are those of deviations with the given
+    ``lengths`` on the λ axis; ``stretches`` say how much a full change of the think ratio
+    lengthens the axis, in λ.
+    """
+
+    level: float
+    slope: float
+    amplitudes: tuple[float, ...]
+    lengths: tuple[float, ...] = (0.15, 0.35, 0.8)
+    stretches: tuple[float, ...] = (0.0, 0.5)
+
+    @property
+    def hypotheses(self) -> tuple[tuple[float, float, float], ...]:
+        """All combinations (amplitude, length, stretch)."""
+        return tuple(product(self.amplitudes, self.lengths, self.stretches))
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """A mixture of Gaussians over the curve's values at some λ, one for each hypothesis.
+
+    Shapes: ``weights`` (hypotheses,), ``means`` (hypotheses, points), ``covariances``
+    (hypotheses, points, points).
+    """
+
+    weights: Floats
+    means: Floats
+    covariances: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """The mean of the mixture, shape (points,)."""
+        return np.asarray(self.weights @ self.means, dtype=np.float64)
+
+    def after(self, skipped: int) -> "Posterior":
+        """The same at all points but the first few."""
+        rest = slice(skipped, None)
+        return Posterior(self.weights, self.means[:, rest], self.covariances[:, rest, rest])
+
+    def draws(self, normals: Floats) -> Floats:
+        """Turn standard normal numbers into draws of the curve, both (draws, points).
+
+        Each hypothesis gets its share of the draws, spread evenly among them.
+        """
+        count, points = normals.shape
+        ends = np.concatenate([[0.0], np.cumsum(self.weights)]) * count
+        slots = (np.arange(count) + 0.5) * _golden_stride(count) % count
+        out = np.empty_like(normals)
+        for which, (mean, covariance) in enumerate(zip(self.means, self.covariances, strict=True)):
+            mine = (slots >= ends[which]) & (slots < ends[which + 1])
+            if mine.any():
+                scale = np.trace(covariance) / points
+                root = np.linalg.cholesky(covariance + (_JITTER + 1e-6 * scale) * np.eye(points))
+                out[mine] = mean + normals[mine] @ root.T
+        return out
+
+
+def posterior(
+    smoothness: Smoothness,
+    seen: Floats,
+    values: Floats,
+    noise: Floats,
+    wanted: Floats,
+    centre: float,
+) -> Posterior:
+    """The curve at ``wanted`` after noisy values at ``seen``.
+
+    Args:
+        smoothness: the hypotheses.
+        seen: positions of the values, shape (recipes, 2): λ and think ratio.
+        values: the values on the link scale, shape (recipes,).
+        noise: their covariance, shape (recipes, recipes).
+        wanted: positions, shape (points, 2).
+        centre: the prior mean of the level.
+    """
+    both = np.vstack([seen, wanted])
+    kernels = np.stack([_kernel(smoothness, both, *h) for h in smoothness.hypotheses])
+    n = len(seen)
+    observed = kernels[:, :n, :n] + noise + _JITTER * np.eye(n)
+    residual = values - centre
+    root = np.linalg.cholesky(observed)
+    white = np.linalg.solve(root, np.broadcast_to(residual[:, None], (len(root), n, 1)))[..., 0]
+    evidence = -0.5 * (white**2).sum(axis=1) - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(
+        axis=1
+    )
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    kept = weights > _NEGLIGIBLE
+    weights = weights[kept] / weights[kept].sum()
+    cross = np.linalg.solve(root[kept], kernels[kept][:, :n, n:])
+    means = centre + np.einsum("hnp,hn->hp", cross, white[kept])
+    covariances = kernels[kept][:, n:, n:] - cross.transpose(0, 2, 1) @ cross
+    return Posterior(weights, means, covariances)
+
+
+def _kernel(
+    smoothness: Smoothness, positions: Floats, amplitude: float, length: float, stretch: float
+) -> Floats:
+    """Level, linear trend and Matérn-5/2 deviations on the stretched axis."""
+    axis = positions[:, 0] + stretch * positions[:, 1]
+    distance = np.sqrt(5.0) * np.abs(axis[:, None] - axis[None, :]) / length
+    matern = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    trend = smoothness.slope**2 * np.outer(axis - 0.5, axis - 0.5)
+    return np.asarray(smoothness.level**2 + trend + amplitude**2 * matern, dtype=np.float64)
+
+
+def _golden_stride(count: int) -> int:
+    """A step with which 0, 1, …, count − 1 are visited once each, far from in order."""
+    stride = max(1, round(count * 0.6180339887))
+    while np.gcd(stride, count) > 1:
+        stride += 1
+    return stride

@@ -1,0 +1,129 @@
+"""The answer to a budget: one λ with its uncertainty, from nothing but stored rollouts."""
+
+import math
+
+import numpy as np
+
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Recipe
+from mi_tui.study import wording
+from mi_tui.study.cells import Floats
+from mi_tui.study.confirm import confirmation
+from mi_tui.study.curve import Curves, family, fit_curves
+from mi_tui.study.decision import Decision, decide
+from mi_tui.study.front import alternatives
+from mi_tui.study.latency import Latency
+from mi_tui.study.observations import Observations
+from mi_tui.study.results import Curve, Estimate, Recommendation
+from mi_tui.study.stages import stage_limits, stage_of
+
+LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
+_DRAWS = 1000
+_NO_MORE = 50
+
+
+def recommend(
+    observations: Observations,
+    budget: Budget,
+    *,
+    latency: Latency | None = None,
+    seed: int = 0,
+    tolerance: float = 0.01,
+    dtype: str = "",
+    rollouts_per_second: float | None = None,
+    level: float = 0.95,
+    like: Recipe | None = None,
+) -> Recommendation:
+    """Answer a budget; equal rollouts and seeds give equal answers.
+
+    The curves come from the search problems alone. Held-out problems, where they were asked,
+    confirm the answer and are shown beside it.
+
+    Args:
+        observations: the study's rollouts.
+        budget: the question.
+        latency: the speed of the merged model; needed for budgets in seconds.
+        seed: of the posterior's draws.
+        tolerance: the expected loss at which the answer counts as resolved, in score or, for
+            objectives in tokens, as a share of the tokens.
+        dtype: the dtype of the held-out rollouts, for the confirmation.
+        rollouts_per_second: the study's pace, to put "N more rollouts" into minutes.
+        level: the level of the intervals of score, tokens, seconds and think ratio.
+        like: a recipe of the family to choose from; by default the largest family.
+
+    Raises:
+        CurveError: no λ has rollouts yet.
+        DecisionError: the budget is in seconds and no speed is known.
+    """
+    curves = fit_curves(observations, LAMBDAS, draws=_DRAWS, seed=seed, like=like)
+    decision = decide(curves, budget, latency=latency, seed=seed)
+    at = decision.chosen
+    members = family(observations.recipes, like)
+    recipe = observations.recipes[members[0]].model_copy(update={"lambda_": decision.lambda_})
+    best = curves.lambdas[decision.best_points]
+    low, high = np.quantile(best, [0.05, 0.95])
+    tokens = _estimate(curves.tokens[:, at], level)
+    think = _estimate(curves.thinking[:, at], level)
+    loss = decision.expected_loss
+    resolved = _resolved(decision, budget, tolerance)
+    more = None if resolved else _more_rollouts(len(observations), loss, tolerance)
+    answer = Recommendation(
+        budget=budget,
+        recipe=recipe,
+        lambda_=decision.lambda_,
+        lambda_low=float(min(low, decision.lambda_)),
+        lambda_high=float(max(high, decision.lambda_)),
+        score=_estimate(curves.score[:, at], level),
+        tokens=tokens,
+        seconds=latency.project(tokens) if latency else None,
+        think_ratio=think,
+        probability=float(decision.probability[at]),
+        expected_loss=loss,
+        feasible=decision.feasible,
+        resolved=resolved,
+        more_rollouts=more,
+        more_seconds=more / rollouts_per_second if more and rollouts_per_second else None,
+        stage=stage_of(think.value),
+        stage_limits=stage_limits(curves.lambdas, curves.thinking),
+        tokens_saved=_estimate(1 - curves.tokens[:, at] / curves.tokens[:, -1], level),
+        score_given_up=_estimate(curves.score[:, -1] - curves.score[:, at], level),
+        alternatives=alternatives(curves, decision, level),
+        curve=_picture(curves),
+        sentence="",
+    )
+    held_out = confirmation(observations, answer, dtype)
+    answer = answer.model_copy(update={"confirmation": held_out})
+    return answer.model_copy(update={"sentence": wording.answer(answer)})
+
+
+def _resolved(decision: Decision, budget: Budget, tolerance: float) -> bool:
+    """Whether more data would hardly change the answer."""
+    if decision.feasible:
+        return decision.expected_loss <= tolerance
+    return decision.any_feasible <= 1 - budget.confidence
+
+
+def _more_rollouts(rollouts: int, loss: float, tolerance: float) -> int:
+    """About how many rollouts more bring the loss to the tolerance: it shrinks as 1 / √n."""
+    factor = min(max((loss / tolerance) ** 2, 1.25), _NO_MORE)
+    wanted = rollouts * (factor - 1)
+    digits = max(int(math.log10(max(wanted, 1.0))) - 1, 0)
+    return int(math.ceil(wanted / 10**digits) * 10**digits)
+
+
+def _estimate(draws: Floats, level: float) -> Estimate:
+    tail = (1 - level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    value = float(draws.mean())
+    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
+def _picture(curves: Curves) -> Curve:
+    """Every second point of the curves: what a plot can show."""
+    some = range(0, len(curves.lambdas), 2)
+    return Curve(
+        lambdas=tuple(float(curves.lambdas[i]) for i in some),
+        score=tuple(_estimate(curves.score[:, i], 0.95) for i in some),
+        tokens=tuple(_estimate(curves.tokens[:, i], 0.95) for i in some),
+        think_ratio=tuple(_estimate(curves.thinking[:, i], 0.95) for i in some),
+    )

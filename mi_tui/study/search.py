@@ -1,0 +1,268 @@
+"""What to ask next: a pure function of what is stored, so that a restart goes on the same way.
+
+Phases: the ends and a coarse grid; rows of ablations and of the user; then whatever λ is
+expected to improve this decision most per token; then the winner and its nearest rival on the
+held-out problems.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import Recipe
+from mi_tui.study.asks import Ask, AskBook
+from mi_tui.study.confirm import rival_point
+from mi_tui.study.curve import CurveError, Curves, fit_curves
+from mi_tui.study.decision import Decision, decide
+from mi_tui.study.information import next_lambdas, value_of_more
+from mi_tui.study.latency import Latency
+from mi_tui.study.limits import Limits, Spent
+from mi_tui.study.observations import Observations
+
+__all__ = ["Ask", "Batch", "Spent", "Stop", "next_batch"]
+
+_COARSE_SHARE = 0.45
+_CONFIRM_SHARE = 0.12
+_FIRST_PROBLEMS = 4
+_DRAWS = 600
+_POINTS = 51
+_MOST_SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rollouts to generate next.
+
+    ``asks`` is empty when what is in flight must be known first. ``phase`` names in a few words
+    what they are for; ``planned`` is the number of rollouts the study is now expected to take.
+    """
+
+    asks: tuple[Ask, ...]
+    phase: str
+    planned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing more is worth asking. ``settled``: the decision is as certain as was wanted."""
+
+    reason: str
+    settled: bool
+
+
+def next_batch(
+    observations: Observations,
+    preset: Preset,
+    *,
+    spent: Spent,
+    in_flight: Sequence[Ask] = (),
+    size: int = 64,
+    added: Sequence[Recipe] = (),
+    dropped: Sequence[Recipe] = (),
+    more: Mapping[str, int] | None = None,
+    latency: Latency | None = None,
+) -> Batch | Stop:
+    """Decide what to generate next.
+
+    Args:
+        observations: everything stored.
+        preset: what the study was asked to do, with the budget as it is now.
+        spent: what all stored rollouts have cost.
+        in_flight: asks that were handed out and are not stored yet.
+        size: about how many rollouts keep the engine busy.
+        added: rows the user added; they are evaluated like the preset's own rows.
+        dropped: rows the user no longer wants; nothing more is asked of them.
+        more: further samples per problem the user wants, by :attr:`Recipe.key`.
+        latency: the speed of the merged model, for a budget in seconds.
+
+    Returns:
+        The asks, or why the study is over.
+    """
+    book = AskBook(observations, in_flight, dropped)
+    limits = Limits.of(preset.search, spent, observations, len(in_flight))
+    if limits.exhausted:
+        return Stop(limits.exhausted, _settled(observations, preset, latency))
+    step = _Step(observations, preset, book, limits, size, latency)
+    return (
+        step.coarse()
+        or step.rows(added, more or {})
+        or step.refine()
+        or step.confirm()
+        or step.stop()
+    )
+
+
+class _Step:
+    """One call of :func:`next_batch`; the phases in turn say whether they have work."""
+
+    def __init__(
+        self,
+        observations: Observations,
+        preset: Preset,
+        book: AskBook,
+        limits: Limits,
+        size: int,
+        latency: Latency | None,
+    ) -> None:
+        self._observations = observations
+        self._preset = preset
+        self._book = book
+        self._limits = limits
+        self._size = size
+        self._latency = latency
+        self._curves: Curves | None = None
+        self._decision: Decision | None = None
+        self._reason = ""
+        self._settled = False
+
+    def coarse(self) -> Batch | None:
+        """The ends and the coarse grid, the same problems and samples under every λ.
+
+        Within tight limits the grid gets a share of what can be afforded.
+        """
+        search = self._preset.search
+        recipes = self._book.wanted([self._preset.recipe(lambda_) for lambda_ in search.grid])
+        if not recipes:
+            return None
+        wanted = search.samples * len(self._book.search_problems)
+        left = self._limits.rollouts_in_all
+        if left is not None:
+            affordable = int(_COARSE_SHARE * left / len(recipes))
+            wanted = min(wanted, max(affordable, _FIRST_PROBLEMS))
+        elif self._limits.unknown_cost:
+            wanted = min(wanted, _FIRST_PROBLEMS)
+        asks = self._book.first(recipes, wanted, self._size)
+        phase = "coarse grid"
+        if asks and not len(self._observations):
+            phase = "ends and coarse grid"
+        return self._batch(asks, phase)
+
+    def rows(self, added: Sequence[Recipe], more: Mapping[str, int]) -> Batch | None:
+        """The rows of the preset and of the user, each on all search problems."""
+        samples = self._preset.search.samples
+        everything = len(self._book.search_problems)
+        for recipe in self._book.wanted([*self._preset.recipes, *added]):
+            asks = self._book.first([recipe], samples * everything, self._size)
+            if asks:
+                return self._batch(asks, f"row {recipe.label}")
+        for recipe in self._book.wanted(self._observations.recipes):
+            extra = more.get(recipe.key, 0)
+            if extra:
+                asks = self._book.first([recipe], (samples + extra) * everything, self._size)
+                if asks:
+                    return self._batch(asks, f"more of {recipe.label}")
+        return None
+
+    def refine(self) -> Batch | None:
+        """The λ that promise most for the decision per token, on the same problems."""
+        search = self._preset.search
+        if not search.refine:
+            self._reason = "the grid is done"
+            return None
+        if self._limits.nearly_spent(_CONFIRM_SHARE if self._book.held_out_problems else 0.0):
+            self._reason = "the limit is near"
+            return None
+        decision, curves = self._decide()
+        if self._is_settled(decision):
+            self._reason, self._settled = "the expected loss is within the tolerance", True
+            return None
+        gain = value_of_more(curves, self._preset.budget, decision, self._book.design())
+        if gain < search.tolerance / 4:
+            self._settled = True
+            self._reason = "twice the rollouts would hardly improve the answer"
+            return None
+        room = _MOST_SAMPLES * search.samples * len(self._book.search_problems)
+        chosen = next_lambdas(
+            curves,
+            decision,
+            self._preset.budget,
+            self._book.design(),
+            size=self._limits.at_most(self._size),
+            horizon=self._limits.horizon(self._size),
+            room=room,
+        )
+        wanted = [(self._preset.recipe(lambda_), count) for lambda_, count in chosen]
+        asks = self._book.spread([(r, n) for r, n in wanted if self._book.is_wanted(r)])
+        if not asks:
+            self._reason = "every problem has been asked many times"
+        return self._batch(asks, "refining around λ = " + f"{decision.lambda_:.2f}")
+
+    def confirm(self) -> Batch | None:
+        """The winner and its nearest rival on the held-out problems."""
+        if not self._book.held_out_problems:
+            return None
+        if self._book.search_in_flight:
+            return Batch((), "waiting for the last of the search", self._book.asked)
+        decision, _ = self._decide()
+        points = [decision.chosen]
+        rival = rival_point(decision)
+        if rival is not None:
+            points.append(rival)
+        recipes = [self._preset.recipe(float(decision.lambdas[point])) for point in points]
+        recipes = self._book.wanted(recipes)
+        if not recipes:
+            return None
+        wanted = self._preset.search.samples * len(self._book.held_out_problems)
+        in_all = self._limits.rollouts_in_all
+        if in_all is not None:
+            wanted = min(wanted, max(int(_CONFIRM_SHARE * in_all / len(recipes)), 1))
+        asks = self._book.first(recipes, wanted, self._size, held_out=True)
+        return self._batch(asks, "confirming on held-out problems")
+
+    def stop(self) -> Stop | Batch:
+        """The end, once nothing is in flight."""
+        if self._book.in_flight:
+            return Batch((), "waiting for the last responses", self._book.asked)
+        return Stop(self._reason or "everything asked for is done", self._settled)
+
+    def _decide(self) -> tuple[Decision, Curves]:
+        if self._decision is None or self._curves is None:
+            self._curves = fit_curves(
+                self._observations,
+                np.round(np.linspace(0.0, 1.0, _POINTS), 2),
+                draws=_DRAWS,
+                seed=self._preset.search.seed,
+                like=self._preset.recipe(0.0),
+            )
+            self._decision = decide(self._curves, self._preset.budget, latency=self._latency)
+        return self._decision, self._curves
+
+    def _is_settled(self, decision: Decision) -> bool:
+        if decision.feasible:
+            return decision.expected_loss <= self._preset.search.tolerance
+        return decision.any_feasible <= 1 - self._preset.budget.confidence
+
+    def _batch(self, asks: Sequence[Ask], phase: str) -> Batch | None:
+        asks = tuple(asks)[: self._limits.at_most(len(asks))]
+        if not asks:
+            return None
+        return Batch(asks, phase, self._planned(len(asks)))
+
+    def _planned(self, fresh: int) -> int:
+        """About how many rollouts the study takes in all, never fewer than are asked by now."""
+        search, book = self._preset.search, self._book
+        grid = len(search.grid) * search.samples * len(book.search_problems)
+        rows = len(self._preset.recipes) * search.samples * len(book.search_problems)
+        held_out = 2 * search.samples * len(book.held_out_problems)
+        expected = grid + rows + held_out + (grid // 2 if search.refine else 0)
+        if self._limits.rollouts_in_all is not None:
+            expected = min(expected, self._limits.rollouts_in_all)
+        return max(expected, book.asked + fresh)
+
+
+def _settled(observations: Observations, preset: Preset, latency: Latency | None) -> bool:
+    """Whether the decision is certain enough, asked when a limit ends the study."""
+    try:
+        curves = fit_curves(
+            observations,
+            np.round(np.linspace(0.0, 1.0, _POINTS), 2),
+            draws=_DRAWS,
+            seed=preset.search.seed,
+            like=preset.recipe(0.0),
+        )
+    except CurveError:
+        return False
+    decision = decide(curves, preset.budget, latency=latency)
+    return decision.feasible and decision.expected_loss <= preset.search.tolerance
