@@ -1,7 +1,229 @@
 """The commands on checkpoints alone: check and merge."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
 import typer
+
+from mi_tui.cli.options import Json
+from mi_tui.errors import MiTuiError
+
+if TYPE_CHECKING:
+    from mi_tui.checkpoints.mergeplan import MergePlan
+    from mi_tui.plan.recipe import Recipe
+
+GIB = 2**30
+T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    for command in (check, merge):
+        app.command()(command)
+
+
+def check(
+    instruct: Annotated[str, typer.Argument(help="Directory or hub id of the Instruct side.")],
+    thinking: Annotated[str, typer.Argument(help="Directory or hub id of the Thinking side.")],
+    base: Annotated[str | None, typer.Option("--base", help="Base model of the baselines.")] = None,
+    sigma: Annotated[
+        bool, typer.Option("--sigma", help="Also read the weights: where do the two differ?")
+    ] = False,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
+    json_: Json = False,
+) -> None:
+    """Check that a pair fits together, from headers and JSON files; exit status 1 if not."""
+    from dataclasses import asdict
+
+    from mi_tui.checkpoints.compare import compare
+    from mi_tui.checkpoints.inspect import inspect
+    from mi_tui.checkpoints.locate import locate
+    from mi_tui.cli.console import out, print_json
+
+    infos = [
+        inspect(locate(reference, weights=sigma)) for reference in (instruct, thinking, base) if reference
+    ]
+    report = compare(*infos, trust_remote_code=trust_remote_code)
+    gap = None
+    if sigma and report.fits:
+        from mi_tui.checkpoints.sigma import relative_gap
+        from mi_tui.cli.progress import byte_progress
+
+        with byte_progress("reading the weights") as progress:
+            gap = relative_gap(infos[0], infos[1], progress=progress)
+    if json_:
+        print_json(
+            {
+                "fits": report.fits,
+                "findings": [asdict(finding) for finding in report.findings],
+                "sigma": gap and gap.as_dict(),
+            }
+        )
+    else:
+        signs = {"ok": "✓", "warning": "!", "error": "✗"}
+        for finding in report.findings:
+            out().print(f"{signs[finding.level]} {finding.subject}: {finding.message}", markup=False)
+        if gap:
+            from mi_tui.cli.heatmap import heat_map
+
+            out().print(heat_map(gap))
+    if not report.fits:
+        raise typer.Exit(1)
+
+
+def merge(
+    out: Annotated[Path | None, typer.Argument(help="Directory of the merged checkpoint.")] = None,
+    instruct: Annotated[str | None, typer.Option("--instruct", help="The Instruct side.")] = None,
+    thinking: Annotated[str | None, typer.Option("--thinking", help="The Thinking side.")] = None,
+    lambda_: Annotated[
+        float | None, typer.Option("--lambda", help="0 is Instruct, 1 is Thinking.")
+    ] = None,
+    layers: Annotated[str, typer.Option("--layers", help="all, 12-35 or 0-11,24-35.")] = "all",
+    modules: Annotated[
+        str, typer.Option("--modules", help="all, or of attention,ffn,router,norms,embeddings,head.")
+    ] = "all",
+    outside: Annotated[
+        str, typer.Option("--outside", help="Whose weights the rest keeps: instruct or thinking.")
+    ] = "instruct",
+    method: Annotated[
+        str, typer.Option("--method", help="interpolation, task-arithmetic or ties.")
+    ] = "interpolation",
+    base: Annotated[str | None, typer.Option("--base", help="Base model of the baselines.")] = None,
+    scale: Annotated[float | None, typer.Option("--scale", help="Of the baselines.")] = None,
+    density: Annotated[float | None, typer.Option("--density", help="Of TIES.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="PATH=WEIGHT, several times: a weighted sum of any number."),
+    ] = None,
+    donor: Annotated[
+        str, typer.Option("--donor", help="Whose config, tokenizer and chat template are taken.")
+    ] = "thinking",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="auto (that of the sources), bfloat16, float16, float32.")
+    ] = "auto",
+    shard_gib: Annotated[float, typer.Option("--shard-gib", help="Size of a shard in GiB.")] = 4.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    allow_nonfinite: Annotated[
+        bool, typer.Option("--allow-nonfinite", help="Write NaN and Inf values too.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    verify: Annotated[
+        Path | None, typer.Option("--verify", help="Check a merged checkpoint by its manifest.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Write one merged checkpoint, without a study."""
+    from mi_tui.checkpoints.mergeplan import plan_merge, plan_weighted_sum
+
+    if verify is not None:
+        _verify(verify)
+        return
+    if out is None:
+        raise MiTuiError("merge needs a directory to write to: mi-tui merge … OUT")
+    common = {"dtype": dtype, "shard_bytes": int(shard_gib * GIB)}
+    if model:
+        plan = plan_weighted_sum(_weighted(model), out, **common)  # type: ignore[arg-type]
+    else:
+        from mi_tui.plan.preset import Pair
+
+        if not instruct or not thinking:
+            raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
+        recipe = _recipe(lambda_, layers, modules, outside, method, scale, density)
+        pair = _checked(Pair, instruct=instruct, thinking=thinking, base=base, donor=donor)
+        plan = plan_merge(recipe, pair, out, **common)  # type: ignore[arg-type]
+    _carry_out(
+        plan, overwrite=overwrite, allow_nonfinite=allow_nonfinite, dry_run=dry_run, json_=json_
+    )
+
+
+def _recipe(
+    lambda_: float | None,
+    layers: str,
+    modules: str,
+    outside: str,
+    method: str,
+    scale: float | None,
+    density: float | None,
+) -> "Recipe":
+    from mi_tui.plan.recipe import Recipe
+    from mi_tui.plan.scope import ALL_MODULES
+
+    named = ALL_MODULES if modules == "all" else [part.strip() for part in modules.split(",")]
+    return _checked(
+        Recipe,
+        method=method,
+        lambda_=lambda_,
+        scope={"layers": layers, "modules": named, "outside": outside},
+        scale=scale,
+        density=density,
+    )
+
+
+def _checked(kind: type[T], **fields: object) -> T:
+    from pydantic import ValidationError
+
+    from mi_tui.plan.toml import explain
+
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        raise MiTuiError(f"merge: {explain(error.errors())}") from error
+
+
+def _weighted(models: list[str]) -> list[tuple[str, float]]:
+    weighted = []
+    for text in models:
+        reference, equals, weight = text.rpartition("=")
+        try:
+            weighted.append((reference, float(weight)))
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise MiTuiError(f"--model {text}: write PATH=WEIGHT, for example models/a=0.3")
+    return weighted
+
+
+def _verify(directory: Path) -> None:
+    from mi_tui.checkpoints.manifest import verify
+    from mi_tui.cli.progress import byte_progress
+
+    with byte_progress("verifying") as progress:
+        manifest = verify(directory, progress=progress)
+    count = len(manifest.shards) + len(manifest.companions)
+    print(f"{directory}: {manifest.title}, {count} files as they were written")
+
+
+def _carry_out(
+    plan: "MergePlan", *, overwrite: bool, allow_nonfinite: bool, dry_run: bool, json_: bool
+) -> None:
+    import json
+
+    from mi_tui.checkpoints.write import carry_out
+    from mi_tui.cli.console import err
+    from mi_tui.cli.progress import byte_progress
+
+    say = err()
+    for line in _in_words(plan):
+        say.print(line, markup=False)
+    if dry_run:
+        return
+    with byte_progress("merging") as progress:
+        manifest = carry_out(
+            plan, progress=progress, overwrite=overwrite, allow_nonfinite=allow_nonfinite
+        )
+    if json_:
+        print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
+    else:
+        print(plan.out)
+
+
+def _in_words(plan: "MergePlan") -> list[str]:
+    sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
+    files = ", ".join(file.name for file in plan.companions)
+    return [
+        f"{plan.title} from {sources}",
+        f"{plan.output_bytes / GIB:.2f} GiB of weights to {plan.out} "
+        f"({plan.disk_free / GIB:.1f} GiB free)",
+        f"from the {plan.donor.role} side: {files}",
+        *(f"{f.level}: {f.subject}: {f.message}" for f in plan.report.findings if f.level != "ok"),
+    ]

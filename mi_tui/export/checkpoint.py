@@ -79,26 +79,24 @@ def _job(view: StudyView, answer: Recommendation, out: Path) -> dict[str, Any]:
         "pair": view.preset.pair.model_dump(mode="json"),
         "out": str(out),
         "dtype": CHECKPOINT_DTYPE,
-        "study": {
-            "title": view.preset.title,
-            "sentence": answer.sentence,
-            "rows": [
-                {
-                    "label": row.recipe.label,
-                    "score": row.score.value,
-                    "tokens": row.tokens.value,
-                    "think_ratio": row.think_ratio.value,
-                    "rollouts": row.rollouts,
-                }
-                for row in view.rows
-            ],
-        },
+        "recommendation": f"{answer.budget.in_words}: {answer.sentence}",
+        "curve": [
+            {
+                "label": row.recipe.label,
+                "score": row.score.value,
+                "tokens": row.tokens.value,
+                "think_ratio": row.think_ratio.value,
+            }
+            for row in view.rows
+        ],
+        "probes": [probe.name or probe.kind for probe in view.preset.probes],
     }
 
 
 def main() -> int:
     """The writing process."""
     # torch comes with the merge, and must not come with this module.
+    from mi_tui.checkpoints.card import CurvePoint, StudyFacts
     from mi_tui.checkpoints.write import merge
 
     job = json.load(sys.stdin)
@@ -113,7 +111,11 @@ def main() -> int:
             Path(job["out"]),
             dtype=job["dtype"],
             progress=lambda done, total: tell(done=done, total=total),
-            study=job["study"],
+            study=StudyFacts(
+                recommendation=job["recommendation"],
+                curve=tuple(CurvePoint(**point) for point in job["curve"]),
+                probes=tuple(job["probes"]),
+            ),
             overwrite=True,
         )
     except MiTuiError as error:

@@ -62,7 +62,7 @@ class ObservationLoader:
             for problem, answer in zip(fresh["problem"], fresh["answer"], strict=True)
         )
         for name, dtype in _COLUMNS.items():
-            values = np.asarray(fresh[name], dtype=dtype)
+            values: NDArray[Any] = np.asarray(fresh[name], dtype=dtype)
             if name in ("recipe", "problem"):
                 values = values - 1  # ids count from 1, indices from 0
             self._columns[name] = np.concatenate([self._columns[name], values])

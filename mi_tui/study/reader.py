@@ -87,22 +87,20 @@ class StudyReader:
         """The answer to a budget (default: the study's) from what is stored; nothing is generated.
 
         Raises:
-            StudyError: too little is stored to say anything.
+            MiTuiError: too little is stored to say anything, or the budget cannot be answered.
         """
         facts = self._store.get_many()
         preset = self._preset(facts)
         observations = self._loader.load()
         if not len(observations):
             raise StudyError(f"{self.folder.name} has no rollouts yet: run it first")
-        try:
-            return recommend(
-                observations,
-                budget or preset.budget,
-                latency=self._latency(facts),
-                seed=preset.search.seed,
-            )
-        except ValueError as error:
-            raise StudyError(f"no recommendation from {self.folder.name}: {error}") from error
+        return recommend(
+            observations,
+            budget or preset.budget,
+            latency=self._latency(facts),
+            seed=preset.search.seed,
+            tolerance=preset.search.tolerance,
+        )
 
     def responses(
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from mi_tui.engines.protocol import Engine
+from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
@@ -98,13 +99,12 @@ class Session:
         return None
 
     def _finish(self, finished: Finished) -> StudyState:
-        self._report(force=True)
         answer = self._recommend()
+        self._report(force=True)
         state = StudyState.DONE if answer else StudyState.FAILED
+        failure = "no recommendation came of the study: its log says why"
         self._store.put(
-            state=state,
-            message=finished.reason if answer else "no rollouts to recommend from",
-            settled=finished.settled,
+            state=state, message=finished.reason if answer else failure, settled=finished.settled
         )
         return state
 
@@ -189,10 +189,16 @@ class Session:
         preset = self._planner.preset
         try:
             answer = recommend(
-                observations, preset.budget, latency=self._latency, seed=preset.search.seed
+                observations,
+                preset.budget,
+                latency=self._latency,
+                seed=preset.search.seed,
+                tolerance=preset.search.tolerance,
+                dtype=self._engine.capabilities.dtype,
+                rollouts_per_second=self._clock.rollouts_per_second,
             )
-        except ValueError as error:
-            self._store.log(f"no recommendation yet: {error}", "warning")
+        except MiTuiError as error:
+            self._store.log(f"no recommendation: {error}", "warning")
             return None
         self._store.put(recommendation=answer.model_dump(mode="json", by_alias=True))
         return answer
@@ -244,10 +250,19 @@ class Clock:
         self._last_report = now
         return True
 
+    @property
+    def rollouts_per_second(self) -> float:
+        """The recent pace."""
+        return sum(done[1] for done in self._done) / self._span
+
+    @property
+    def _span(self) -> float:
+        return max(1e-9, min(_RATE_WINDOW_SECONDS, time.monotonic() - self._first))
+
     def progress(self, counted: Progress) -> Progress:
         """Fill in elapsed time, tokens per second and the time left."""
-        span = max(1e-9, min(_RATE_WINDOW_SECONDS, time.monotonic() - self._first))
-        rollouts = sum(done[1] for done in self._done) / span
+        span = self._span
+        rollouts = self.rollouts_per_second
         left = max(0, counted.planned - counted.rollouts)
         return replace(
             counted,
