@@ -85,7 +85,8 @@ class Engine(Protocol):
     """Generates responses for requests; used by one thread of the worker process."""
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What the engine can do with this pair on this machine."""
 
     def render(self, messages: Sequence[dict[str, str]]) -> str:
         """The prompt text: the chat template applied, the assistant's turn opened."""

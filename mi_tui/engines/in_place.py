@@ -1,0 +1,51 @@
+"""One recipe at a time: a model whose weights are rewritten in one sweep over memory."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from mi_tui.checkpoints.mix import mix_into
+from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.recipes import RecipeNumbers
+from mi_tui.engines.sources import Sources, tensors_of
+from mi_tui.plan.recipe import Method, Recipe
+
+
+class InPlaceWeights:
+    """The single merged model; switching the recipe neither reads a file nor reloads anything."""
+
+    def __init__(self, sources: Sources, recipes: RecipeNumbers) -> None:
+        self.model: Any = sources.model()
+        self._sources = sources
+        self._recipes = recipes
+        self._tensors = tensors_of(self.model)
+        self._now: dict[str, float] = {source.name: 0.0 for source in sources}
+        self._current: int | None = None
+
+    def prepare(self, recipes: Sequence[int]) -> None:
+        """Switch to the rows' recipe, which must be one and the same."""
+        (number,) = set(recipes)
+        if number != self._current:
+            self._current = None
+            self.switch(self._recipes[number])
+            self._current = number
+
+    @torch.inference_mode()
+    def switch(self, recipe: Recipe) -> None:
+        """Write the recipe's weights into the model; what does not change is not touched.
+
+        Raises:
+            EngineError: the recipe is a baseline, which needs a base model.
+        """
+        if recipe.method is not Method.INTERPOLATION:
+            raise EngineError(f"{recipe.label} needs a base model, and the pair names none")
+        for source in self._sources:
+            if not source.differs:
+                continue
+            lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
+            if lambda_ != self._now[source.name]:
+                out = self._tensors[source.name]
+                instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
+                mix_into(out, instruct, thinking, lambda_)
+                self._now[source.name] = lambda_

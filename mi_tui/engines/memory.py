@@ -1,0 +1,77 @@
+"""How much memory is free, and how many rows fit into it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_NOMINAL_LENGTH = 4096
+"""Tokens a row is expected to reach at most; beyond, the batch shrinks when memory runs out."""
+
+_MOST_ROWS = {"cpu": 64, "cuda": 256}
+_SHARE = 0.8
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that may still be allocated on the device, in this process's limits."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + unused)
+    return min(_host_available(), _cgroup_available())
+
+
+def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
+    """The keys and values of one token in all layers, in bytes."""
+    text = config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * text.num_hidden_layers * heads * head_dim * dtype.itemsize)
+
+
+def rows_that_fit(config: Any, dtype: torch.dtype, device: torch.device) -> int:
+    """How many rows to generate at once, at least one."""
+    text = config.get_text_config()
+    length = min(_NOMINAL_LENGTH, getattr(text, "max_position_embeddings", _NOMINAL_LENGTH))
+    row = cache_bytes_per_token(config, dtype) * length
+    most = _MOST_ROWS.get(device.type, 32)
+    return max(1, min(most, int(_SHARE * free_bytes(device)) // row))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that an allocation failed, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def release_unused(device: torch.device) -> None:
+    """Hand cached blocks back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _host_available() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _cgroup_available() -> int:
+    """What a container's limit leaves (cgroup v2), page cache not counted; huge where none is."""
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        if limit == "max":
+            return 1 << 62
+        used = int((_CGROUP / "memory.current").read_text())
+        statistics = dict(
+            line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines()
+        )
+        return int(limit) - used + int(statistics.get("file", 0))
+    except (OSError, ValueError):
+        return 1 << 62

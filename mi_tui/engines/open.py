@@ -1,0 +1,18 @@
+"""Start the engine that a preset asks for."""
+
+from mi_tui.engines.protocol import Engine, EngineError
+from mi_tui.plan.preset import EnginePlan, Pair
+
+
+def open_engine(plan: EnginePlan, pair: Pair) -> Engine:
+    """Load the pair into an engine, ready to generate.
+
+    Raises:
+        CheckpointError: a checkpoint of the pair cannot be found.
+        EngineError: the engine cannot start with this pair on this machine.
+    """
+    if plan.kind == "vllm":
+        raise EngineError("the vLLM engine is not in this version: set kind to transformers")
+    from mi_tui.engines.transformers_engine import TransformersEngine
+
+    return TransformersEngine.open(plan, pair)

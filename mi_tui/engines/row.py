@@ -1,0 +1,53 @@
+"""One response on its way: a request, the tokens so far, and what it needs at each step."""
+
+import time
+from dataclasses import dataclass, field
+
+from mi_tui.engines.protocol import Request
+
+_SIGN = 1 << 63
+
+
+@dataclass(slots=True)
+class Row:
+    """A request while it is queued or running.
+
+    ``recipe`` is the number of the request's weights. ``tokens`` holds what was generated before
+    the row last left the batch: a row that had to give way goes on where it was, because its
+    random numbers depend on its seed and position alone.
+    """
+
+    request: Request
+    recipe: int
+    tokens: list[int] = field(default_factory=list)
+    joined: float | None = None
+
+    @property
+    def context(self) -> tuple[int, ...]:
+        """The token ids to read before the next one can be drawn."""
+        return (*self.request.prompt, *self.tokens)
+
+    @property
+    def seed(self) -> int:
+        """The request's seed as a signed 64-bit integer."""
+        return ((self.request.seed + _SIGN) % (1 << 64)) - _SIGN
+
+    def join(self) -> None:
+        """Note the time of joining the batch, once."""
+        if self.joined is None:
+            self.joined = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """The time since joining the batch."""
+        return time.perf_counter() - self.joined if self.joined is not None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A row that reached its end token or its cap, with all its tokens, the end token included."""
+
+    row: Row
+    tokens: tuple[int, ...]
+    stopped: bool
+    seconds: float

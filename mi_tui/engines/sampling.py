@@ -1,0 +1,125 @@
+"""Draw the next token of every row, with random numbers that depend on nothing but the rollout.
+
+The draw is a Gumbel race: the token with the largest log-probability + Gumbel noise wins, which
+is an exact sample of the distribution. The noise is a hash of (seed, position, token), so a
+response depends neither on the batch it was in, nor on when it was resumed, nor on the device;
+and two recipes with the same seed race the same noise, which agrees on a token as often as any
+coupling without communication can (Daliri et al., "Coupling without communication", 2024).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_FULL_SORT = 4096
+"""Vocabularies up to this size are sorted whole."""
+
+_FIRST_CANDIDATES = 256
+_GOLDEN = -7046029254386353131
+_MIX_1 = -4658895280553007687
+_MIX_2 = -7723592293110705685
+_TOKEN = -3335678366873096957
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How each of n rows draws; every tensor has shape [n].
+
+    ``temperature`` (float32) 0 is greedy, ``top_p`` (float32) 1 and ``top_k`` (int64) 0 set no
+    limit; ``seeds`` and ``positions`` (int64) decide the random numbers. The two flags say what
+    the caller knows of the whole batch, which saves asking the device.
+    """
+
+    temperature: Tensor
+    top_p: Tensor
+    top_k: Tensor
+    seeds: Tensor
+    positions: Tensor
+    all_greedy: bool = False
+    any_limit: bool = True
+
+
+def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
+    """The next token of each row.
+
+    The order is that of transformers: temperature, then top-k, then top-p over what is left.
+
+    Args:
+        logits: ``[n, vocabulary]``, any floating dtype; float32 inside.
+        draw: each row's settings.
+
+    Returns:
+        Token ids, int64, shape [n].
+    """
+    if draw.all_greedy:
+        return logits.argmax(-1)
+    greedy = draw.temperature == 0
+    scaled = logits.float() / draw.temperature.where(~greedy, 1.0)[:, None]
+    if draw.any_limit:
+        values, ids = _kept(scaled, draw)
+    else:
+        values, ids = scaled, torch.arange(scaled.shape[-1], device=scaled.device).expand_as(scaled)
+    race = values + gumbel_noise(draw.seeds, draw.positions, ids)
+    winner = ids.gather(1, race.argmax(-1, keepdim=True))[:, 0]
+    # The race is run for greedy rows too: cheaper than taking them out.
+    return torch.where(greedy, logits.argmax(-1), winner)
+
+
+def gumbel_noise(seeds: Tensor, positions: Tensor, ids: Tensor) -> Tensor:
+    """Standard Gumbel noise, a pure function of (seed, position, token).
+
+    Args:
+        seeds: int64, shape [n].
+        positions: int64, shape [n].
+        ids: token ids, int64, shape [n, m].
+
+    Returns:
+        float64, shape [n, m].
+    """
+    rows = _mixed(_mixed(seeds) + (positions + 1) * _GOLDEN)
+    bits = _mixed(rows[:, None] ^ ids * _TOKEN)
+    uniform = ((_shifted(bits, 11)).double() + 0.5) * 2.0**-53
+    return -torch.log(-torch.log(uniform))
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """The output function of SplitMix64 (Steele, Lea & Flood, 2014); int64 wraps as uint64 does."""
+    x = (x ^ _shifted(x, 30)) * _MIX_1
+    x = (x ^ _shifted(x, 27)) * _MIX_2
+    return x ^ _shifted(x, 31)
+
+
+def _shifted(x: Tensor, bits: int) -> Tensor:
+    """A logical right shift of int64 (torch's own is arithmetic)."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _kept(scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """The candidates that top-k and top-p leave, best first: values (others −∞) and ids."""
+    vocabulary = scaled.shape[-1]
+    if vocabulary <= _FULL_SORT:
+        values, ids = scaled.sort(dim=-1, descending=True, stable=True)
+        return _limited(values, scaled, draw)[0], ids
+    count = _FIRST_CANDIDATES
+    while True:
+        count = min(count, vocabulary)
+        values, ids = scaled.topk(count, dim=-1)
+        values, enough = _limited(values, scaled, draw)
+        if count == vocabulary or bool(enough):
+            return values, ids
+        count *= 8
+
+
+def _limited(values: Tensor, scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Mask what top-k and top-p drop; also whether no row may want more candidates."""
+    rank = torch.arange(values.shape[-1], device=values.device)
+    has_k = draw.top_k > 0
+    values = values.masked_fill(has_k[:, None] & (rank >= draw.top_k[:, None]), -torch.inf)
+    total = torch.where(has_k, values.logsumexp(-1), scaled.logsumexp(-1))
+    shares = (values - total[:, None]).exp()
+    before = shares.cumsum(-1) - shares
+    # A sum of shares may end a rounding error below 1; top-p 1 must keep everything.
+    keep = (before < draw.top_p[:, None]) | (draw.top_p >= 1)[:, None]
+    enough = ~keep[:, -1] | has_k & (draw.top_k <= values.shape[-1])
+    return values.masked_fill(~keep, -torch.inf), enough.all()

@@ -1,0 +1,132 @@
+"""The pair as the engine holds it: two sets of named tensors, and models to put mixtures into."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
+
+from mi_tui.checkpoints.roles import TensorRole, role_of
+from mi_tui.engines.attention import ATTENTION
+from mi_tui.engines.protocol import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One tensor of the model on both sides, of equal shape and dtype.
+
+    ``differs`` is false when both sides hold the same numbers: nothing to mix.
+    """
+
+    name: str
+    role: TensorRole
+    instruct: Tensor
+    thinking: Tensor
+    differs: bool
+
+
+class Sources:
+    """Both checkpoints' tensors by parameter name, loaded through transformers.
+
+    Loading through transformers gives every architecture's own names and layouts (experts
+    stacked, tied heads tied), whatever the files look like.
+    """
+
+    def __init__(
+        self,
+        instruct: Path,
+        thinking: Path,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.dtype, self.device = dtype, device
+        self._template = load_model(instruct, dtype, trust_remote_code)
+        other = load_model(thinking, dtype, trust_remote_code)
+        self._entries = {s.name: s for s in _paired(self._template, other, thinking)}
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self._entries.values())
+
+    def __getitem__(self, name: str) -> Source:
+        return self._entries[name]
+
+    @property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return self._template.config
+
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids the model knows."""
+        return int(self.config.get_text_config().vocab_size)
+
+    @property
+    def bytes(self) -> int:
+        """The size of one side in bytes."""
+        return sum(s.instruct.nbytes for s in self)
+
+    def model(self) -> Any:
+        """A model of its own memory on the device, with Instruct's weights."""
+        return copy.deepcopy(self._template).to(self.device)
+
+    def move(self, device: torch.device) -> None:
+        """Bring both sides to the device."""
+        self._template.to(device)
+        mine = tensors_of(self._template)
+        self._entries = {
+            s.name: Source(s.name, s.role, mine[s.name], s.thinking.to(device), s.differs)
+            for s in self
+        }
+
+
+def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> Any:
+    """A causal language model on the CPU, for evaluation only.
+
+    Raises:
+        EngineError: transformers cannot load it.
+    """
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype,
+            attn_implementation=ATTENTION,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise EngineError(f"{path}: transformers cannot load the model: {error}") from error
+    model.eval()
+    model.requires_grad_(False)
+    return model
+
+
+def tensors_of(model: Any) -> dict[str, Tensor]:
+    """Every tensor that a checkpoint holds, each once: parameters and persistent buffers."""
+    named = {name: parameter.data for name, parameter in model.named_parameters()}
+    stored = model.state_dict()
+    for name, buffer in model.named_buffers():
+        if name in stored:
+            named[name] = buffer
+    return named
+
+
+def _paired(instruct: Any, thinking: Any, where: Path) -> Iterator[Source]:
+    mine, theirs = tensors_of(instruct), tensors_of(thinking)
+    if unshared := sorted(mine.keys() ^ theirs.keys()):
+        raise EngineError(f"{where}: only one of the two models has {unshared[0]}")
+    for name, tensor in mine.items():
+        other = theirs[name]
+        if tensor.shape != other.shape:
+            raise EngineError(
+                f"{where}: {name} has shape {tuple(other.shape)}, "
+                f"and {tuple(tensor.shape)} in the Instruct model"
+            )
+        yield Source(name, role_of(name), tensor, other, not torch.equal(tensor, other))

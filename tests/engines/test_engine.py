@@ -1,0 +1,160 @@
+"""The engine as the study uses it: rows come and go, seeds decide, cancel and limits hold."""
+
+from pathlib import Path
+
+import pytest
+
+from mi_tui.engines.protocol import EngineError, Request
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.recipe import Decoding, Method, Recipe
+from tests.checkpoints.families import tiny_pair
+from tests.engines.support import engine_for, prompts, run
+
+WARM = Decoding(temperature=1.0, top_p=0.95)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return tiny_pair("qwen3", tmp_path_factory.mktemp("pair"))
+
+
+def requests(count: int, lambda_: float = 0.5, most: int = 20, first: int = 0) -> list[Request]:
+    recipe = Recipe(lambda_=lambda_, decoding=WARM)
+    return [
+        Request(first + n, recipe, prompt, seed=100 + n, max_new_tokens=most)
+        for n, prompt in enumerate(prompts(count))
+    ]
+
+
+def test_responses_depend_neither_on_the_batch_nor_on_the_order(pair: tuple[Path, ...]) -> None:
+    wanted = requests(9)
+    together = run(engine_for(pair, batch=9), wanted)
+    one_by_one = run(engine_for(pair, batch=1), reversed(wanted))
+    a_few = run(engine_for(pair, batch=3), wanted[::2] + wanted[1::2])
+    for number in range(9):
+        assert together[number].tokens == one_by_one[number].tokens == a_few[number].tokens
+        assert together[number].text == one_by_one[number].text
+
+
+def test_seeds_make_different_samples_of_one_prompt(pair: tuple[Path, ...]) -> None:
+    recipe = Recipe(lambda_=0.5, decoding=WARM)
+    same_prompt = [Request(n, recipe, (5, 9, 7), seed=n, max_new_tokens=12) for n in range(6)]
+    done = run(engine_for(pair), same_prompt)
+    assert len({completion.tokens for completion in done.values()}) > 3
+
+
+def test_counts_caps_and_reasons(pair: tuple[Path, ...]) -> None:
+    done = run(engine_for(pair), requests(12, most=40))
+    assert {c.finish_reason for c in done.values()} == {"stop", "length"}
+    for completion in done.values():
+        stopped = completion.finish_reason == "stop"
+        assert completion.token_count == len(completion.tokens) + stopped <= 40
+        assert stopped or completion.token_count == 40
+        assert 2 not in completion.tokens
+        assert completion.seconds > 0
+
+
+def test_a_cap_of_one_and_rows_added_while_running(pair: tuple[Path, ...]) -> None:
+    engine = engine_for(pair, batch=4)
+    engine.add(requests(3, most=30))
+    done = {c.request_id for c in engine.step(0.0)}
+    engine.add(requests(3, most=1, first=50))
+    assert engine.pending == 6 - len(done)
+    while engine.pending:
+        done |= {c.request_id for c in engine.step(0.01)}
+    assert done == {0, 1, 2, 50, 51, 52}
+
+
+def test_cancel_queued_running_and_unknown(pair: tuple[Path, ...]) -> None:
+    engine = engine_for(pair, batch=2)
+    wanted = requests(6, most=30)
+    untouched = run(engine_for(pair, batch=2), wanted)
+    engine.add(wanted)
+    done = {c.request_id: c for c in engine.step(0.0)}
+    engine.cancel([0, 5, 999])
+    while engine.pending:
+        done |= {c.request_id: c for c in engine.step(0.1)}
+    assert set(done) | {0} == {0, 1, 2, 3, 4}
+    for number in {1, 2, 3, 4}:
+        assert done[number].tokens == untouched[number].tokens
+
+
+def test_rows_that_give_way_go_on_where_they_were(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mi_tui.engines.decoder import SlotDecoder
+
+    wanted = requests(8, most=40)
+    undisturbed = run(engine_for(pair, batch=8), wanted)
+    real, calls = SlotDecoder.step, [0]
+
+    def sometimes_full(self: SlotDecoder) -> None:
+        calls[0] += 1
+        if calls[0] in (5, 9):
+            raise MemoryError
+        real(self)
+
+    monkeypatch.setattr(SlotDecoder, "step", sometimes_full)
+    disturbed = run(engine_for(pair, batch=8), wanted)
+    assert calls[0] > 9
+    assert {n: c.tokens for n, c in disturbed.items()} == {
+        n: c.tokens for n, c in undisturbed.items()
+    }
+
+
+def test_out_of_memory_with_one_row_is_an_error_with_advice(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mi_tui.engines.decoder import SlotDecoder
+
+    def full(_: SlotDecoder) -> None:
+        raise MemoryError
+
+    engine = engine_for(pair, batch=4)
+    monkeypatch.setattr(SlotDecoder, "step", full)
+    engine.add(requests(4))
+    with pytest.raises(EngineError, match="lower max_new_tokens"):
+        engine.step(5.0)
+
+
+def test_baselines_need_a_base(pair: tuple[Path, ...]) -> None:
+    engine = engine_for(pair)
+    baseline = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
+    with pytest.raises(EngineError, match="base"):
+        engine.add([*requests(2), Request(9, baseline, (5,), 0, 4)])
+    assert engine.pending == 0
+
+
+def test_the_donor_renders_the_prompt(pair: tuple[Path, ...]) -> None:
+    engine = engine_for(pair)
+    text = engine.render([{"role": "user", "content": "one two"}])
+    assert text == "<|user|> one two <|assistant|> <think>"
+    assert engine.encode(text) == (5, 7, 8, 6, 3)
+
+
+def test_bad_pairs_and_devices_are_one_line(pair: tuple[Path, ...], tmp_path: Path) -> None:
+    from mi_tui.engines.open import open_engine
+
+    other = tiny_pair("llama", tmp_path)
+    mixed = Pair(instruct=str(pair[0]), thinking=str(other[1]))
+    missing = Pair(instruct=str(tmp_path / "nowhere"), thinking=str(pair[1]))
+    good = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
+    for plan, bad in (
+        (EnginePlan(device="cpu"), mixed),
+        (EnginePlan(device="cpu"), missing),
+        (EnginePlan(device="cuda:77"), good),
+    ):
+        with pytest.raises(MiTuiError) as caught:
+            open_engine(plan, bad)
+        assert "\n" not in str(caught.value)
+
+
+def test_self_check_and_calibration(pair: tuple[Path, ...]) -> None:
+    engine = engine_for(pair)
+    check = engine.self_check()
+    assert check.passed
+    assert "equal" in check.message
+    points = engine.calibrate((1, 3))
+    assert [p.concurrency for p in points] == [1, 3]
+    assert all(p.time_to_first_token > 0 and p.time_per_output_token > 0 for p in points)

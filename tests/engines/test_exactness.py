@@ -1,0 +1,70 @@
+"""Greedy responses equal, token for token, those of each merged model in plain transformers."""
+
+from pathlib import Path
+
+import pytest
+
+from mi_tui.engines.protocol import Request
+from mi_tui.plan.recipe import LambdaRule, Recipe
+from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
+from tests.checkpoints.families import FAMILIES, tiny_pair
+from tests.engines.support import (
+    GREEDY,
+    engine_for,
+    generated,
+    merged_model,
+    prompts,
+    run,
+    with_end,
+)
+
+RECIPES = [
+    Recipe(lambda_=0.0, decoding=GREEDY),
+    Recipe(lambda_=0.3, decoding=GREEDY),
+    Recipe(lambda_=1.0, decoding=GREEDY),
+    Recipe(lambda_=0.8, scope=Scope(layers=(LayerRange(first=1, last=2),)), decoding=GREEDY),
+    Recipe(
+        lambda_=0.8,
+        scope=Scope(modules=(ModuleKind.FFN, ModuleKind.NORMS, ModuleKind.EMBEDDINGS)),
+        rules=(LambdaRule(lambda_=0.4, layers=(LayerRange(first=0, last=0),)),),
+        decoding=GREEDY,
+    ),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("mode", ["in-place"])
+def test_every_family_equals_its_merged_models(family: str, mode: str, tmp_path: Path) -> None:
+    pair = tiny_pair(family, tmp_path)
+    questions = prompts(5, longest=20)
+    requests = [
+        Request(
+            id=10 * at + number, recipe=recipe, prompt=prompt, seed=0, max_new_tokens=8 + 6 * number
+        )
+        for at, recipe in enumerate(RECIPES)
+        for number, prompt in enumerate(questions)
+    ]
+    engine = engine_for(pair, mode, batch=4)  # type: ignore[arg-type]
+    done = run(engine, requests)
+    for at, recipe in enumerate(RECIPES):
+        model = merged_model(pair, recipe)
+        for number, prompt in enumerate(questions):
+            expected = generated(model, prompt, 8 + 6 * number)
+            assert with_end(done[10 * at + number]) == expected, recipe.label
+
+
+def test_sliding_windows_shorter_than_the_response(tmp_path: Path) -> None:
+    import json
+
+    pair = tiny_pair("gemma3", tmp_path)
+    for path in pair:
+        config = json.loads((path / "config.json").read_text())
+        config["sliding_window"] = 6
+        (path / "config.json").write_text(json.dumps(config))
+    recipe = Recipe(lambda_=0.5, decoding=GREEDY)
+    questions = prompts(4, seed=1, longest=20)
+    requests = [Request(n, recipe, prompt, 0, 24) for n, prompt in enumerate(questions)]
+    done = run(engine_for(pair), requests)
+    model = merged_model(pair, recipe)
+    for number, prompt in enumerate(questions):
+        assert with_end(done[number]) == generated(model, prompt, 24)
