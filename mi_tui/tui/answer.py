@@ -41,7 +41,7 @@ def measures(app: App[Any], answer: Recommendation) -> Text:
         span = f"{formats.seconds(answer.seconds.low)} – {formats.seconds(answer.seconds.high)}"
         lines.insert(2, ("Latency", f"{shown:<9} {span}", "projected"))
     if answer.budget.limit is not None:
-        words = f"{answer.budget.in_words}"
+        words = f"of {answer.budget.spec}; {100 * answer.budget.confidence:g} % wanted"
         lines.append(("Meets it", formats.percent(answer.probability), words))
     if not answer.resolved and answer.more_rollouts:
         more = f"about {answer.more_rollouts:,} more rollouts"

@@ -49,7 +49,7 @@ class MiTuiApp(App[None]):
 
     TITLE = "mi-tui"
     CSS_PATH = "app.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -143,7 +143,7 @@ class MiTuiApp(App[None]):
         self._close_session()
         self._session = StudySession(self._services, message.path)
         self._leave_guide()
-        self.push_screen(ProbeScreen())
+        self.push_screen(ProbeScreen(self._session))
         self._look()
         self._timer = self.set_interval(_LOOK_EVERY, self._look)
 

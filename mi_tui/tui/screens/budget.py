@@ -47,7 +47,7 @@ class BudgetScreen(FormScreen):
         yield Lead(
             "What do you want from λ?", "You can ask another question of the same data later."
         )
-        yield Choice(OBJECTIVES, draft.objective, id="objective", vertical=True)
+        yield Choice(OBJECTIVES, draft.objective, id="objective", per_line=1)
         yield FormRow(
             "Limit", text_field("limit", draft.limit, width=12), words(""), id="row-limit"
         )
@@ -98,5 +98,6 @@ class BudgetScreen(FormScreen):
             wrong = self.checked.of("limit", "confidence")
             return Text("Fill in the limit." if wrong else "Complete the other steps first.")
         budget = preset.budget
-        sure = f"; held with {budget.confidence:.0%} probability" if budget.limit else ""
-        return Text(f"λ for {budget.in_words}{sure}.")
+        sure = f", met with {100 * budget.confidence:g} % probability" if budget.limit else ""
+        words = budget.in_words.removeprefix("the ")
+        return Text(f"Find the λ with the {words}{sure}.")

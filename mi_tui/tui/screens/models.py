@@ -71,7 +71,7 @@ class ModelsScreen(FormScreen):
                 draft.donor,
                 id="donor",
             ),
-            hint="also chat template and generation config",
+            hint="and of the chat template",
         )
         yield FormRow(
             "Remote code",

@@ -14,6 +14,7 @@ from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, StudyRequest
 from mi_tui.tui.screens.base import GuideScreen
+from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.curves import CurvesPlot
 from mi_tui.tui.widgets.results_table import ResultsTable
 from mi_tui.tui.widgets.step_header import Step, StepHeader
@@ -69,9 +70,10 @@ class ProbeScreen(GuideScreen):
         ),
     ]
 
-    def __init__(self, view: StudyView | None = None) -> None:
+    def __init__(self, session: StudySession) -> None:
         super().__init__()
-        self._view = view
+        self._session = session
+        self._view: StudyView | None = None
         self._plot_waits = False
 
     def compose(self) -> ComposeResult:
@@ -88,8 +90,8 @@ class ProbeScreen(GuideScreen):
 
     def on_mount(self) -> None:
         """Show what is known already."""
-        if self._view is not None:
-            self.show_view(self._view)
+        if self._session.view is not None:
+            self.show_view(self._session.view)
 
     def show_view(self, view: StudyView) -> None:
         """Show a new picture of the study."""
@@ -154,9 +156,9 @@ class ProbeScreen(GuideScreen):
         now = view.progress
         share = now.rollouts / now.planned if now.planned else 0.0
         colour = self._state_colour(view.state)
-        parts = [f"{now.rollouts:,} of {now.planned:,} rollouts"]
+        parts = [f"{now.rollouts:,}/{now.planned:,} rollouts"]
         if view.state.is_active:
-            parts.append(f"{formats.count(now.tokens_per_second)} tokens/s")
+            parts.append(f"{formats.count(now.tokens_per_second)} tok/s")
             if now.eta_seconds is not None:
                 parts.append(f"{formats.duration(now.eta_seconds)} left")
         parts.append(f"{formats.duration(now.elapsed_seconds)} so far")
@@ -164,7 +166,7 @@ class ProbeScreen(GuideScreen):
             parts.append(now.device_memory)
         return Text.assemble(
             (f" {formats.state_words(view.state)} ", f"bold {colour}"),
-            (f" {formats.bar(share, 16)} ", colour),
+            (f" {formats.bar(share, 10)} ", colour),
             f"{formats.percent(share):>5}  ",
             " · ".join(parts),
             no_wrap=True,
@@ -174,13 +176,13 @@ class ProbeScreen(GuideScreen):
     def _status(self, view: StudyView) -> Text:
         if view.state is StudyState.DONE:
             return Text.assemble(
-                (" ✓ ", rich_colour(self.app, "success")),
+                ("✓ ", rich_colour(self.app, "success")),
                 "Done. Enter shows the recommendation.",
             )
         if view.message:
-            return Text(f" {view.message}", style=self._state_colour(view.state))
+            return Text(view.message, style=self._state_colour(view.state))
         words = " · ".join(part for part in (view.progress.phase, view.engine_note) if part)
-        return Text(f" {words}", no_wrap=True, overflow="ellipsis")
+        return Text(words, no_wrap=True, overflow="ellipsis")
 
     def _state_colour(self, state: StudyState) -> str:
         name = {

@@ -90,7 +90,7 @@ class RecommendScreen(GuideScreen):
         yield Static("", id="alternatives", markup=False)
         yield Rule(line_style="heavy")
         yield FormRow("Budget", text_field("budget", budget), id="row-budget")
-        yield FormRow("", Static(_BUDGET_HINT, classes="form-hint", markup=False))
+        yield Static(_BUDGET_HINT, classes="note", markup=False)
         yield FormRow("Export to", text_field("out", str(self._export.folder)), id="row-out")
         yield FormRow(
             "",
@@ -98,6 +98,7 @@ class RecommendScreen(GuideScreen):
                 [Option(name, label) for name, label in EXPORTS.items()],
                 self._export.formats,
                 id="formats",
+                per_line=3,
             ),
             id="row-formats",
         )
@@ -156,32 +157,32 @@ class RecommendScreen(GuideScreen):
     def action_export(self) -> None:
         """Write the ticked formats; each path is shown as it is written."""
         if self._answer is None:
-            self.show_status(Text(" Nothing to export yet: the study has no answer."))
+            self.show_status(Text("Nothing to export yet: the study has no answer."))
             return
         formats = self.query_one("#formats", Checks).values
         if not formats:
-            self.show_status(Text(" Tick at least one format (x)."))
+            self.show_status(Text("Tick at least one format (x)."))
             return
         out = Path(self.query_one("#out", Input).value).expanduser()
         self.run_worker(self._write(out, formats, self._answer), group="export", exclusive=True)
 
     async def _write(self, out: Path, formats: tuple[str, ...], answer: Recommendation) -> None:
-        self.show_status(Text(f" Exporting to {out} …"))
+        self.show_status(Text(f"Exporting to {out} …"))
         try:
             written = await self._export.write(out, formats, answer, self._show_progress)
         except MiTuiError as error:
-            self.show_status(Text(f" ✗ {error}", style=rich_colour(self.app, "error")))
+            self.show_status(Text(f"✗ {error}", style=rich_colour(self.app, "error")))
             return
         self._show_written(written)
         self.show_status(
             Text.assemble(
-                (" ✓ ", rich_colour(self.app, "success")),
+                ("✓ ", rich_colour(self.app, "success")),
                 f"Exported {len(written)} {'file' if len(written) == 1 else 'files'}",
             )
         )
 
     def _show_progress(self, words: str) -> None:
-        self.show_status(Text(f" Exporting {words} …"))
+        self.show_status(Text(f"Exporting {words} …"))
 
     def _show_written(self, written: tuple[Path, ...]) -> None:
         lines = Text()
@@ -200,7 +201,7 @@ class RecommendScreen(GuideScreen):
         try:
             answer = await self._session.recommend(budget)
         except MiTuiError as error:
-            self.show_status(Text(f" {error}"))
+            self.show_status(Text(f"{error}"))
             return
         self._show_answer(answer)
 
@@ -212,7 +213,7 @@ class RecommendScreen(GuideScreen):
         self.query_one("#measures", Static).update(measures(self.app, answer))
         self.query_one("#alternatives", Static).update(alternatives(self.app, answer))
         view = self._session.view
-        running = " The study is still running: the answer may move." * bool(
+        running = " · the study is still running, so the answer may move" * bool(
             view and view.state.is_active
         )
-        self.show_status(Text(f" Enter exports to the folder below.{running}"))
+        self.show_status(Text(f"Enter exports{running}"))

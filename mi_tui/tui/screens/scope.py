@@ -73,6 +73,7 @@ class ScopeScreen(FormScreen):
                 [Option(kind, name) for kind, name, _ in module_names(draft.modules)],
                 draft.modules,
                 id="modules",
+                per_line=3,
             ),
             id="row-modules",
         )
@@ -96,7 +97,7 @@ class ScopeScreen(FormScreen):
             text_field("top-p", draft.top_p, width=7),
             words("top-k"),
             text_field("top-k", draft.top_k, width=7),
-            hint="T 0: greedy; top-k 0: off",
+            hint="T 0 is greedy",
             id="row-decoding",
         )
 

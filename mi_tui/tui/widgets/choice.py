@@ -27,7 +27,7 @@ class Option(Generic[V]):
 
 
 class _Options(Widget, Generic[V], can_focus=True):
-    """Options in one line or one below the other, with a cursor when focused."""
+    """Options, ``per_line`` of them in a line, with a cursor when focused."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "option--on",
@@ -63,10 +63,12 @@ class _Options(Widget, Generic[V], can_focus=True):
     ]
     MARKS: ClassVar[tuple[str, str]] = ("( )", "(•)")
 
-    def __init__(self, options: Sequence[Option[V]], *, id: str, vertical: bool = False) -> None:
-        super().__init__(id=id, classes="-vertical" if vertical else "")
+    def __init__(
+        self, options: Sequence[Option[V]], *, id: str, per_line: int | None = None
+    ) -> None:
+        super().__init__(id=id, classes="-vertical" if per_line == 1 else "")
         self._options = tuple(options)
-        self._vertical = vertical
+        self._per_line = per_line or len(self._options)
         self._cursor = 0
 
     def is_on(self, option: Option[V]) -> bool:
@@ -80,11 +82,12 @@ class _Options(Widget, Generic[V], can_focus=True):
     def render(self) -> Text:
         """All options; the cursor shows only under focus."""
         text = Text(no_wrap=True, overflow="ellipsis")
-        width = max(len(option.label) for option in self._options)
+        widest = max(len(option.label) for option in self._options)
+        in_columns = self._per_line < len(self._options)
         for index, option in enumerate(self._options):
             if index:
-                text.append("\n" if self._vertical else "  ")
-            text.append_text(self._drawn(index, option, width))
+                text.append("  " if index % self._per_line else "\n")
+            text.append_text(self._drawn(index, option, widest if in_columns else 0))
         return text
 
     def _drawn(self, index: int, option: Option[V], width: int) -> Text:
@@ -93,9 +96,10 @@ class _Options(Widget, Generic[V], can_focus=True):
         if self.has_focus and index == self._cursor:
             style += self.get_component_rich_style("option--cursor", partial=True)
         drawn = Text(f"{self.MARKS[on]} {option.label}", style=style)
-        if self._vertical and option.hint:
+        drawn.append(" " * (width - len(option.label)))
+        if option.hint:
             hint = self.get_component_rich_style("option--hint", partial=True)
-            drawn.append(" " * (width - len(option.label) + 2) + option.hint, style=hint)
+            drawn.append("  " + option.hint, style=hint)
         drawn.stylize(Style(meta={"option": index}))
         return drawn
 
@@ -141,9 +145,9 @@ class Choice(_Options[V]):
             return self.choice
 
     def __init__(
-        self, options: Sequence[Option[V]], value: V, *, id: str, vertical: bool = False
+        self, options: Sequence[Option[V]], value: V, *, id: str, per_line: int | None = None
     ) -> None:
-        super().__init__(options, id=id, vertical=vertical)
+        super().__init__(options, id=id, per_line=per_line)
         self._value = value
         self._cursor = next((i for i, o in enumerate(self._options) if o.value == value), 0)
 
@@ -191,9 +195,9 @@ class Checks(_Options[V]):
         values: Iterable[V],
         *,
         id: str,
-        vertical: bool = False,
+        per_line: int | None = None,
     ) -> None:
-        super().__init__(options, id=id, vertical=vertical)
+        super().__init__(options, id=id, per_line=per_line)
         self._values = set(values)
 
     @property

@@ -105,7 +105,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         for name, words in names.items():
             line.append(f"{MARKERS[name]} ", style=rich_colour(self.app, f"curve-{name}"))
             line.append(f"{words}   ")
-        return line
+        return line.append("over λ", style="dim")
 
 
 def longest_tokens(rows: Sequence[RecipeSummary]) -> float:

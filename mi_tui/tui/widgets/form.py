@@ -1,7 +1,10 @@
 """Rows of a form: label, controls, hint, and below them what is wrong."""
 
+from typing import ClassVar
+
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
@@ -42,9 +45,17 @@ class FormRow(Vertical):
             self.query_one(".form-hint", Static).update(Text(hint))
 
 
-def text_field(id: str, value: str, *, width: int | None = None, placeholder: str = "") -> Input:
+class Field(Input):
+    """A one-line input that shows in the footer what Enter does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Next step", id="field.enter", tooltip="Go to the next step"),
+    ]
+
+
+def text_field(id: str, value: str, *, width: int | None = None, placeholder: str = "") -> Field:
     """A one-line input; ``width`` in columns, or as wide as there is room."""
-    field = Input(value, placeholder=placeholder, compact=True, id=id, select_on_focus=False)
+    field = Field(value, placeholder=placeholder, compact=True, id=id, select_on_focus=False)
     field.styles.width = width if width is not None else "1fr"
     return field
 
@@ -58,4 +69,4 @@ class Lead(Static):
     """The heading of a screen: a question, and one sentence on it."""
 
     def __init__(self, question: str, sentence: str) -> None:
-        super().__init__(Text.assemble((question, "bold"), "\n", (sentence, "")), markup=False)
+        super().__init__(Text.assemble((question, "bold"), "\n", (sentence, "dim")), markup=False)

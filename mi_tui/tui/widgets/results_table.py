@@ -91,7 +91,8 @@ MORE_COLUMNS = (
 )
 """Shown where there is room."""
 
-_GAP = "  "
+_ROOMY = 92
+"""Columns from which on two spaces part the cells."""
 
 
 class ResultsTable(ScrollView, can_focus=True):
@@ -148,12 +149,16 @@ class ResultsTable(ScrollView, can_focus=True):
             self._select(0)
         self._redraw()
 
+    @property
+    def _gap(self) -> str:
+        return "  " if self.size.width >= _ROOMY else " "
+
     def columns(self) -> tuple[Column, ...]:
         """The columns for which there is room."""
-        used = sum(column.width + len(_GAP) for column in COLUMNS)
+        used = sum(column.width + len(self._gap) for column in COLUMNS)
         shown = list(COLUMNS)
         for column in MORE_COLUMNS:
-            used += column.width + len(_GAP)
+            used += column.width + len(self._gap)
             if used <= self.size.width:
                 shown.append(column)
         return tuple(shown)
@@ -187,7 +192,7 @@ class ResultsTable(ScrollView, can_focus=True):
             return
         left = 1
         for column in self.columns():
-            left += column.width + len(_GAP)
+            left += column.width + len(self._gap)
             if event.x < left:
                 self._sort_by(column.key)
                 return
@@ -221,7 +226,8 @@ class ResultsTable(ScrollView, can_focus=True):
     def _sorted(self, rows: Sequence[RecipeSummary]) -> tuple[RecipeSummary, ...]:
         column = next(c for c in COLUMNS + MORE_COLUMNS if c.key == self._sort)
         by_lambda = sorted(
-            rows, key=lambda r: (not r.recipe.is_uniform, r.recipe.lambda_ or 2.0, r.recipe.label)
+            rows,
+            key=lambda r: (not r.recipe.is_uniform, _optional(r.recipe.lambda_), r.recipe.label),
         )
         if self._sort == "lambda":
             return tuple(by_lambda)
@@ -253,7 +259,7 @@ class ResultsTable(ScrollView, can_focus=True):
         for column in self._fitted():
             title = column.title
             style = self._style("sorted") if column.key == self._sort else ""
-            line.append(_aligned(title, column) + _GAP, style=style)
+            line.append(_aligned(title, column) + self._gap, style=style)
         return line
 
     def _line(self, row: RecipeSummary) -> Text:
@@ -262,7 +268,9 @@ class ResultsTable(ScrollView, can_focus=True):
         line = Text("▸" if best else " ", no_wrap=True)
         line.stylize(self._style("best"))
         for column in self._fitted():
-            line.append(_aligned(column.cell(row), column) + _GAP, self._cell_style(row, column))
+            line.append(
+                _aligned(column.cell(row), column) + self._gap, self._cell_style(row, column)
+            )
         if style:
             line.pad_right(max(0, self.size.width - line.cell_len))
             line.stylize(self._style(style))
@@ -278,7 +286,7 @@ class ResultsTable(ScrollView, can_focus=True):
     def _fitted(self) -> tuple[Column, ...]:
         """The columns, the first as wide as the rest leaves room."""
         first, *rest = self.columns()
-        used = sum(column.width + len(_GAP) for column in rest) + len(_GAP) + 1
+        used = sum(column.width + len(self._gap) for column in rest) + len(self._gap) + 1
         width = min(max(self.size.width - used, 9), 28)
         return (Column(first.key, first.title, width, first.cell, first.order, first.align), *rest)
 

@@ -1,0 +1,124 @@
+"""Drafts: every preset survives the form, every bad field is named."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import Search
+from mi_tui.plan.recipe import Decoding
+from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from mi_tui.tui.draft import check, draft_of, new_draft, parse_grid
+from tests.tui import views
+
+budgets = st.one_of(
+    st.just(Budget()),
+    st.builds(
+        Budget,
+        objective=st.sampled_from([Objective.WITHIN_TOKENS, Objective.WITHIN_SECONDS]),
+        limit=st.integers(1, 100_000).map(float),
+        statistic=st.sampled_from(["mean", "p95"]),
+        confidence=st.sampled_from([0.8, 0.9, 0.95]),
+    ),
+    st.builds(
+        Budget,
+        objective=st.sampled_from([Objective.FOR_SCORE, Objective.FOR_SHARE]),
+        limit=st.sampled_from([0.05, 0.5, 0.8, 0.95, 1.0]),
+    ),
+)
+scopes = st.builds(
+    Scope,
+    layers=st.sampled_from(["all", "12-35", "0-11,24-35"]).map(parse_layers),
+    modules=st.sets(st.sampled_from(list(ModuleKind)), min_size=1).map(tuple),
+    outside=st.sampled_from(["instruct", "thinking"]),
+)
+searches = st.builds(
+    Search,
+    grid=st.sets(st.integers(0, 100).map(lambda n: n / 100), min_size=2).map(tuple),
+    samples=st.integers(1, 64),
+    refine=st.booleans(),
+    tolerance=st.sampled_from([0.005, 0.02]),
+    max_rollouts=st.none() | st.integers(1, 10**6),
+    max_tokens=st.none() | st.integers(1, 10**12),
+    max_minutes=st.none() | st.sampled_from([0.5, 30.0]),
+    seed=st.integers(0, 9),
+)
+decodings = st.builds(
+    Decoding,
+    temperature=st.sampled_from([0.0, 0.6, 0.65]),
+    top_p=st.sampled_from([0.8, 1.0]),
+    top_k=st.integers(0, 50),
+)
+
+
+@given(budget=budgets, scope=scopes, search=searches, decoding=decodings)
+def test_a_preset_comes_back_from_the_form_as_it_went_in(
+    budget: Budget, scope: Scope, search: Search, decoding: Decoding
+) -> None:
+    preset = views.preset().model_copy(
+        update={"budget": budget, "scope": scope, "search": search, "decoding": decoding}
+    )
+    checked = check(draft_of(preset))
+    assert checked.problems == {}
+    assert checked.preset == preset
+
+
+def test_a_new_study_lacks_only_its_pair() -> None:
+    assert set(check(new_draft()).problems) == {"instruct", "thinking"}
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "said"),
+    [
+        ("limit", "", "a number"),
+        ("limit", "-3", "more than 0"),
+        ("limit", "nan", "a number"),
+        ("limit", "inf", "a number"),
+        ("confidence", "100", "between 50 and 100"),
+        ("grid", "0, 2", "between 0"),
+        ("grid", "0.5", "at least two"),
+        ("grid", "a", "values of λ"),
+        ("layers", "12-", "no layer range"),
+        ("temperature", "hot", "a number up to 5"),
+        ("top_p", "0", "more than 0"),
+        ("top_k", "1.5", "a whole number"),
+        ("samples", "0", "a whole number from 1"),
+        ("max_minutes", "soon", "a number"),
+        ("max_tokens", "-1", "a whole number from 1"),
+        ("thinking", "  ", "hub id"),
+    ],
+)
+def test_a_bad_field_is_named_with_what_is_allowed(field: str, text: str, said: str) -> None:
+    draft = replace(draft_of(views.preset()), **{field: text})  # type: ignore[arg-type]
+    checked = check(draft)
+    assert checked.preset is None
+    assert set(checked.problems) == {field}
+    assert said in checked.problems[field]
+
+
+def test_a_probe_row_that_is_switched_off_is_not_read() -> None:
+    draft = draft_of(views.preset())
+    off = draft.with_probe(0, asked=False, cap="nonsense")
+    assert set(check(off).problems) == {"probes"}
+    bad = draft.with_probe(0, cap="nonsense", problems="1")
+    assert set(check(bad).problems) == {"cap-0", "problems-0"}
+
+
+def test_no_module_at_all_is_refused() -> None:
+    draft = replace(draft_of(views.preset()), modules=())
+    assert set(check(draft).problems) == {"modules"}
+
+
+def test_an_objective_brings_a_limit_that_is_valid() -> None:
+    draft = draft_of(views.preset())
+    for objective in Objective:
+        assert check(draft.with_objective(objective)).preset is not None
+
+
+def test_a_grid_may_be_written_as_a_span() -> None:
+    assert parse_grid("0-1 by 0.25") == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert parse_grid("0.2 0.1,0.2") == (0.1, 0.2)
+    with pytest.raises(ValueError, match="values of λ"):
+        parse_grid("0-1 by 0")

@@ -1,0 +1,61 @@
+"""Numbers on screen: short, and never wider than their column."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_tui.tui import formats
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0"),
+        (950, "950"),
+        (9999, "9999"),
+        (12_345, "12.3k"),
+        (250_000, "250k"),
+        (4_100_000, "4.1M"),
+        (2e9, "2.0G"),
+    ],
+)
+def test_counts(number: float, shown: str) -> None:
+    assert formats.count(number) == shown
+
+
+@given(st.floats(0, 9.9e11))
+def test_a_count_has_at_most_five_characters(number: float) -> None:
+    assert len(formats.count(number)) <= 5
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (0.3, "0 s"),
+        (59.6, "1:00 min"),
+        (200, "3:20 min"),
+        (7500, "2:05 h"),
+        (3e5, "3.5 d"),
+    ],
+)
+def test_durations(value: float | None, shown: str) -> None:
+    assert formats.duration(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [(1000.0, "just now"), (640.0, "6 min ago"), (2000.0, "just now"), (-85_400.0, "1 d ago")],
+)
+def test_how_long_ago(moment: float, shown: str) -> None:
+    assert formats.ago(moment, now=1000.0) == shown
+
+
+@given(st.floats(-1, 2), st.integers(1, 60))
+def test_a_bar_has_its_width(share: float, width: int) -> None:
+    assert len(formats.bar(share, width)) == width
+
+
+@given(st.text(), st.integers(1, 30))
+def test_cut_text_fits(text: str, width: int) -> None:
+    assert len(formats.cut(text, width)) <= max(width, 1)
