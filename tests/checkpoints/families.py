@@ -40,6 +40,12 @@ _SHAPE: dict[str, Any] = {
     "pad_token_id": 0,
 }
 
+# Loosely typed on purpose: the library's own annotations do not know all of their arguments.
+_Model: Any = AutoModelForCausalLM
+_MoeConfig: Any = Qwen3MoeConfig
+_Generation: Any = GenerationConfig
+_Tokenizer: Any = PreTrainedTokenizerFast
+
 FAMILIES: dict[str, Callable[..., PreTrainedConfig]] = {
     "qwen2": Qwen2Config,
     "qwen3": lambda **kw: Qwen3Config(head_dim=8, **kw),
@@ -49,7 +55,7 @@ FAMILIES: dict[str, Callable[..., PreTrainedConfig]] = {
     "gemma3": lambda **kw: Gemma3TextConfig(head_dim=8, query_pre_attn_scalar=8, **kw),
     "phi": lambda **kw: PhiConfig(qk_layernorm=True, **kw),
     "phi3": Phi3Config,
-    "qwen3_moe": lambda **kw: Qwen3MoeConfig(
+    "qwen3_moe": lambda **kw: _MoeConfig(
         head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, **kw
     ),
     "mixtral": lambda **kw: MixtralConfig(num_local_experts=4, num_experts_per_tok=2, **kw),
@@ -100,7 +106,7 @@ def tiny_pair(
     tied = family in TIED_ONLY if tie is None else tie
     config = FAMILIES[family](tie_word_embeddings=tied, **_SHAPE)
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config).eval()
+    model = _Model.from_config(config).eval()
     start = {name: value.clone() for name, value in model.state_dict().items()}
     counts = (shards, shards) if isinstance(shards, int) else shards
     sides = [("instruct", counts[0]), ("thinking", counts[1])] + [("base", 1)] * base
@@ -111,7 +117,7 @@ def tiny_pair(
         _write(model, path, count, dtype)
         _tokenizer(side).save_pretrained(path)
         temperature = 0.6 if side == "thinking" else 0.7
-        GenerationConfig(
+        _Generation(
             do_sample=True, temperature=temperature, eos_token_id=2, pad_token_id=0
         ).save_pretrained(path)
         written.append(path)
@@ -132,17 +138,17 @@ def _perturb(model: Any, start: dict[str, torch.Tensor], distance: float, seed: 
 
 def _write(model: Any, path: Path, shards: int, dtype: torch.dtype) -> None:
     size = sum(p.numel() for p in model.parameters()) * dtype.itemsize
-    copy = AutoModelForCausalLM.from_config(model.config)
+    copy = _Model.from_config(model.config)
     copy.load_state_dict(model.state_dict())
     copy.to(dtype).save_pretrained(path, max_shard_size=size if shards == 1 else size // shards)
 
 
-def _tokenizer(side: str) -> PreTrainedTokenizerFast:
+def _tokenizer(side: str) -> Any:
     words = Tokenizer(
         models.WordLevel({word: i for i, word in enumerate(_WORDS)}, unk_token="<pad>")
     )
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = _Tokenizer(
         tokenizer_object=words,
         bos_token="<s>",
         eos_token="</s>",
