@@ -1,0 +1,1 @@
+"""Measurements of mi-tui; each module runs as ``python -m benchmarks.NAME``."""

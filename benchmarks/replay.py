@@ -1,0 +1,234 @@
+"""Replay the search on measured surfaces: regret, violations and coverage against baselines.
+
+    python -m benchmarks.replay --surface FILE.csv [--probe P] [--budget-tokens N] [--json]
+
+Each study sees rollouts simulated from the surface, never the surface itself. Regret is in
+score points below the best λ that keeps the budget (for token objectives: in percent of the
+choice's tokens); a violation is a recommended λ whose true mean breaks it.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.replay_methods import GRID, METHODS, ROLLOUTS
+from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
+from mi_tui.plan.budget import Budget, Objective, parse_budget
+from mi_tui.study.results import Estimate
+
+PROBLEMS = 200
+UNLIMITED_PROBLEMS = 4000
+PLACES = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How one simulated study ended. ``covered`` is about score, tokens and λ in turn."""
+
+    regret: float
+    violated: bool
+    tokens: int
+    rollouts: int
+    covered: tuple[bool, bool, bool] | None
+    lambda_: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the table: a method on one surface and budget, averaged over seeds."""
+
+    surface: str
+    budget: str
+    method: str
+    regret: float
+    regret_error: float
+    violations: float
+    coverage_score: float | None
+    coverage_tokens: float | None
+    coverage_lambda: float | None
+    tokens: float
+    rollouts: float
+
+
+def budgets_of(surface: Surface, confidence: float) -> list[Budget]:
+    """Three token limits, evenly placed (in the logarithm) between shortest and longest."""
+    low, high = math.log(surface.tokens.min()), math.log(surface.tokens.max())
+    limits = [math.exp(low + place * (high - low)) for place in PLACES]
+    return [parse_budget(f"tokens<={round(limit)}", confidence) for limit in limits]
+
+
+def grid_cost(surface: Surface) -> float:
+    """The tokens of the even grid of nine λ with sixteen rollouts each."""
+    return float(ROLLOUTS * surface.tokens[[surface.at(x) for x in GRID]].sum())
+
+
+def judge(surface: Surface, budget: Budget, lambda_: float) -> tuple[float, bool, float]:
+    """Regret, whether the budget is broken, and the best λ, by the surface itself.
+
+    Raises:
+        SurfaceError: no λ of the surface keeps the budget.
+    """
+    limit = budget.limit or 0.0
+    in_tokens = budget.objective is Objective.FOR_SCORE
+    keeps = surface.score >= limit if in_tokens else surface.tokens <= limit
+    if not keeps.any():
+        raise SurfaceError(f"no λ of {surface.name} keeps {budget.spec}")
+    worth = -np.log(surface.tokens) if in_tokens else surface.score
+    best = int(np.where(keeps, worth, -np.inf).argmax())
+    at = surface.at(lambda_)
+    lost = max(float(worth[best] - worth[at]), 0.0)
+    regret = 100 * (1 - math.exp(-lost) if in_tokens else lost)
+    return regret, not bool(keeps[at]), float(surface.lambdas[best])
+
+
+def run_trial(
+    seed: int, *, surface: Surface, budget: Budget, method: str, tokens: float, problems: int
+) -> Trial:
+    """One simulated study."""
+    probe = SimulatedProbe(surface, seed, problems)
+    outcome = METHODS[method](probe, budget, tokens)
+    regret, violated, best = judge(surface, budget, outcome.lambda_)
+    covered = None
+    if outcome.score and outcome.tokens and outcome.lambda_interval:
+        at = surface.at(outcome.lambda_)
+        low, high = outcome.lambda_interval
+        covered = (
+            _holds(outcome.score, float(surface.score[at])),
+            _holds(outcome.tokens, float(surface.tokens[at])),
+            low - 0.005 <= best <= high + 0.005,
+        )
+    rollouts = len(probe.observations())
+    return Trial(regret, violated, probe.tokens_spent, rollouts, covered, outcome.lambda_)
+
+
+def _holds(interval: Estimate, truth: float) -> bool:
+    return interval.low <= truth <= interval.high
+
+
+def summarise(surface: str, budget: str, method: str, trials: Sequence[Trial]) -> Result:
+    """Average the trials of one line."""
+    regrets = np.array([trial.regret for trial in trials])
+    coverage: list[float | None] = [None] * 3
+    if trials[0].covered is not None:
+        coverage = list(np.array([trial.covered for trial in trials], dtype=float).mean(axis=0))
+    return Result(
+        surface=surface,
+        budget=budget,
+        method=method,
+        regret=float(regrets.mean()),
+        regret_error=float(regrets.std() / math.sqrt(len(regrets))),
+        violations=float(np.mean([trial.violated for trial in trials])),
+        coverage_score=coverage[0],
+        coverage_tokens=coverage[1],
+        coverage_lambda=coverage[2],
+        tokens=float(np.mean([trial.tokens for trial in trials])),
+        rollouts=float(np.mean([trial.rollouts for trial in trials])),
+    )
+
+
+def overall(results: Sequence[Result]) -> list[Result]:
+    """Each method averaged over surfaces and budgets, every line weighing the same."""
+    found = []
+    for method in dict.fromkeys(result.method for result in results):
+        mine = [result for result in results if result.method == method]
+
+        def mean(name: str, mine: list[Result] = mine) -> float | None:
+            values = [getattr(result, name) for result in mine]
+            return None if None in values else float(np.mean(values))
+
+        names = [name for name in asdict(mine[0]) if name not in ("surface", "budget", "method")]
+        values = {name: mean(name) for name in names}
+        error = math.sqrt(sum(result.regret_error**2 for result in mine)) / len(mine)
+        values["regret_error"] = error
+        found.append(Result("all", "all", method, **values))  # type: ignore[arg-type]
+    return found
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results as a Markdown table."""
+    head = (
+        "| surface | budget | method | regret | violations | covers score | tokens | λ "
+        "| tokens spent | rollouts |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    )
+
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.1%}"
+
+    lines = [
+        f"| {r.surface} | {r.budget} | {r.method} | {r.regret:.2f} ± {r.regret_error:.2f}"
+        f" | {share(r.violations)} | {share(r.coverage_score)} | {share(r.coverage_tokens)}"
+        f" | {share(r.coverage_lambda)} | {r.tokens:,.0f} | {r.rollouts:,.0f} |"
+        for r in results
+    ]
+    return "\n".join([head, *lines])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; prints a table, or JSON with ``--json``."""
+    options = _options(arguments)
+    try:
+        surfaces = [s for path in options.surface for s in read_surfaces(path, options.probe)]
+        results = _run(options, surfaces)
+    except (SurfaceError, OSError, KeyError, ValueError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 2
+    everything = results + overall(results)
+    if options.json:
+        print(json.dumps([asdict(result) for result in everything], indent=1))
+    else:
+        print(table(everything))
+    return 0
+
+
+def _run(options: argparse.Namespace, surfaces: list[Surface]) -> list[Result]:
+    results = []
+    unlimited = options.budget_tokens is not None and math.isinf(options.budget_tokens)
+    problems = options.problems or (UNLIMITED_PROBLEMS if unlimited else PROBLEMS)
+    methods = options.method or (["mi-tui"] if unlimited else list(METHODS))
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for surface in surfaces:
+            given = [parse_budget(text, options.confidence) for text in options.budget]
+            for budget in given or budgets_of(surface, options.confidence):
+                for method in methods:
+                    trial = partial(
+                        run_trial,
+                        surface=surface,
+                        budget=budget,
+                        method=method,
+                        tokens=options.budget_tokens or grid_cost(surface),
+                        problems=problems,
+                    )
+                    run = pool.map if options.jobs > 1 else map
+                    trials = list(run(trial, range(options.seeds)))
+                    results.append(summarise(surface.name, budget.spec, method, trials))
+                    print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return results
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
+    add = parser.add_argument
+    add("--surface", type=Path, action="append", required=True, help="CSV; may be repeated")
+    add("--probe", help="only this probe of the table")
+    add("--budget", action="append", default=[], help="tokens<=N or score>=X; may be repeated")
+    add("--budget-tokens", type=float, help="tokens of a study, or inf (default: the even grid's)")
+    add("--seeds", type=int, default=200, help="simulated studies per line")
+    add("--method", action="append", choices=list(METHODS), help="only these contestants")
+    add("--problems", type=int, help=f"problems of the probe ({PROBLEMS})")
+    add("--confidence", type=float, default=0.95, help="probability of keeping the budget")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--json", action="store_true", help="print JSON")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

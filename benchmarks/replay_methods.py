@@ -1,0 +1,167 @@
+"""The contestants of the replay: mi-tui's own search and four baselines at the same tokens."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from benchmarks.replay_surface import SimulatedProbe
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import Pair, Preset, Search
+from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.plan.recipe import Recipe, interpolation
+from mi_tui.study.recommend import recommend
+from mi_tui.study.results import Estimate
+from mi_tui.study.search import Spent, Stop, next_batch
+
+ROLLOUTS = 16
+"""Rollouts a baseline spends on one λ: the paper's grid in the quick version."""
+
+GRID = tuple(round(i / 8, 2) for i in range(9))
+_recipe = cache(interpolation)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a method recommends; baselines state no intervals."""
+
+    lambda_: float
+    score: Estimate | None = None
+    tokens: Estimate | None = None
+    lambda_interval: tuple[float, float] | None = None
+    resolved: bool = False
+
+
+Method = Callable[[SimulatedProbe, Budget, float], Outcome]
+
+
+def ours(probe: SimulatedProbe, budget: Budget, tokens: float, batch: int = ROLLOUTS) -> Outcome:
+    """The product's own policy and recommender; ``tokens`` may be infinite."""
+    unlimited = math.isinf(tokens)
+    search = Search(
+        max_tokens=None if unlimited else int(tokens),
+        samples=4 if unlimited else 1,
+        tolerance=0.0025 if unlimited else 0.001,
+        seed=probe.seed % 1000,
+    )
+    preset = Preset(
+        title="replay",
+        pair=Pair(instruct="simulated", thinking="simulated"),
+        probes=(ArithmeticProbe(kind="arithmetic"),),
+        budget=budget,
+        search=search,
+    )
+    while True:
+        seen = probe.observations()
+        step = next_batch(seen, preset, spent=Spent(len(seen), probe.tokens_spent, 0.0), size=batch)
+        if isinstance(step, Stop):
+            break
+        probe.answer(step.asks)
+    found = recommend(seen, budget, seed=search.seed, level=0.9)
+    return Outcome(
+        found.lambda_,
+        found.score,
+        found.tokens,
+        (found.lambda_low, found.lambda_high),
+        found.resolved,
+    )
+
+
+def even_grid(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+    """The paper's way: nine λ, the same problems for each, plain averages."""
+    cost = probe.surface.tokens[[probe.surface.at(x) for x in GRID]].sum()
+    each = max(int(tokens / cost), 1)
+    return _best([_measure(probe, lambda_, each) for lambda_ in GRID], budget)
+
+
+def random_search(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+    """λ drawn evenly from [0, 1], plain averages."""
+    random = np.random.default_rng([probe.seed, 3])
+    found: list[_Measured] = []
+    while probe.tokens_spent < tokens or not found:
+        found.append(_measure(probe, round(float(random.random()), 2), ROLLOUTS))
+    return _best(found, budget)
+
+
+def optuna_gp(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+    """Optuna's Gaussian process sampler with the budget as a constraint."""
+    return _optuna("gp", probe, budget, tokens)
+
+
+def optuna_tpe(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+    """Optuna's tree-structured Parzen estimator with the budget as a constraint."""
+    return _optuna("tpe", probe, budget, tokens)
+
+
+METHODS: dict[str, Method] = {
+    "mi-tui": ours,
+    "even grid": even_grid,
+    "random": random_search,
+    "optuna GP": optuna_gp,
+    "optuna TPE": optuna_tpe,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    lambda_: float
+    score: float
+    tokens: float
+
+
+def _measure(probe: SimulatedProbe, lambda_: float, rollouts: int) -> _Measured:
+    """Plain averages of one λ over the first problems, a sample of each before a second."""
+    recipe: Recipe = _recipe(lambda_)
+    results = [probe.ask(recipe, i % probe.problems, i // probe.problems) for i in range(rollouts)]
+    scores, lengths = zip(*results, strict=True)
+    return _Measured(lambda_, sum(scores) / rollouts, sum(lengths) / rollouts)
+
+
+def _violation(found: _Measured, budget: Budget) -> float:
+    """How far measured averages break the budget; at most 0 when they keep it."""
+    limit = budget.limit or 0.0
+    if budget.objective is Objective.FOR_SCORE:
+        return limit - found.score
+    return found.tokens / limit - 1
+
+
+def _worth(found: _Measured, budget: Budget) -> float:
+    return -found.tokens if budget.objective is Objective.FOR_SCORE else found.score
+
+
+def _best(found: list[_Measured], budget: Budget) -> Outcome:
+    """The best by averages among those whose averages keep the budget, or the nearest to it."""
+    allowed = [point for point in found if _violation(point, budget) <= 0]
+    if allowed:
+        return Outcome(max(allowed, key=lambda point: _worth(point, budget)).lambda_)
+    return Outcome(min(found, key=lambda point: _violation(point, budget)).lambda_)
+
+
+def _optuna(kind: str, probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    found: list[_Measured] = []
+
+    def constraint(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
+        return (_violation(found[trial.number], budget),)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampler: optuna.samplers.BaseSampler
+        if kind == "gp":
+            sampler = optuna.samplers.GPSampler(
+                seed=probe.seed, deterministic_objective=False, constraints_func=constraint
+            )
+        else:
+            sampler = optuna.samplers.TPESampler(seed=probe.seed, constraints_func=constraint)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        while probe.tokens_spent < tokens or not found:
+            trial = study.ask()
+            lambda_ = round(trial.suggest_float("lambda", 0.0, 1.0), 2)
+            found.append(_measure(probe, lambda_, ROLLOUTS))
+            study.tell(trial, _worth(found[-1], budget))
+    return _best(found, budget)
