@@ -9,6 +9,9 @@ from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mi_tui.checkpoints.compare import Finding
     from mi_tui.checkpoints.mergeplan import MergePlan
     from mi_tui.plan.recipe import Recipe
 
@@ -60,15 +63,21 @@ def check(
             }
         )
     else:
-        signs = {"ok": "✓", "warning": "!", "error": "✗"}
-        for finding in report.findings:
-            out().print(f"{signs[finding.level]} {finding.subject}: {finding.message}", markup=False)
+        _print_findings(report.findings)
         if gap:
             from mi_tui.cli.heatmap import heat_map
 
             out().print(heat_map(gap))
     if not report.fits:
         raise typer.Exit(1)
+
+
+def _print_findings(findings: "Iterable[Finding]") -> None:
+    from mi_tui.cli.console import out
+
+    signs = {"ok": "✓", "warning": "!", "error": "✗"}
+    for finding in findings:
+        out().print(f"{signs[finding.level]} {finding.subject}: {finding.message}", markup=False)
 
 
 def merge(
@@ -188,9 +197,10 @@ def _verify(directory: Path) -> None:
     from mi_tui.cli.progress import byte_progress
 
     with byte_progress("verifying") as progress:
-        manifest = verify(directory, progress=progress)
-    count = len(manifest.shards) + len(manifest.companions)
-    print(f"{directory}: {manifest.title}, {count} files as they were written")
+        findings = verify(directory, progress=progress)
+    _print_findings(findings)
+    if any(finding.level == "error" for finding in findings):
+        raise MiTuiError(f"{directory} is not as it was written: merge it again")
 
 
 def _carry_out(

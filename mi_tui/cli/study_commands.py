@@ -163,7 +163,7 @@ def export(
 ) -> None:
     """Write the recommendation: preset, JSON, CSV, mergekit YAML, merged checkpoint."""
     from mi_tui.cli.progress import byte_progress
-    from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, export_study
+    from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, ExportProgress, export_study
     from mi_tui.plan.budget import parse_budget
     from mi_tui.study.folder import find_study
     from mi_tui.study.reader import StudyReader
@@ -181,13 +181,12 @@ def export(
         with StudyReader(folder.path) as reader:
             answer = reader.recommend(parse_budget(budget))
     with byte_progress("writing the checkpoint") as report:
-        written = export_study(
-            folder.path,
-            to or folder.exports,
-            formats,
-            lambda step: step.format is ExportFormat.CHECKPOINT and report(step.done, step.total),
-            answer=answer,
-        )
+
+        def show(step: ExportProgress) -> None:
+            if step.format is ExportFormat.CHECKPOINT:
+                report(step.done, step.total)
+
+        written = export_study(folder.path, to or folder.exports, formats, show, answer=answer)
     for path in written:
         print(path)
 

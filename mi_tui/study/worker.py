@@ -8,6 +8,7 @@ import os
 import platform
 import signal
 import sys
+import time
 import traceback
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,7 @@ def work(folder: StudyFolder) -> StudyState:
     """Run the study in a folder until it ends; failures are kept in the store as its message."""
     interrupted = Interruption()
     with Store(folder.database) as store:
+        store.put(worker={"pid": os.getpid(), "host": platform.node(), "started": time.time()})
         try:
             return _run(folder, store, interrupted)
         except MiTuiError as error:
