@@ -36,6 +36,7 @@ class ModelsScreen(FormScreen):
         super().__init__(draft)
         self._services = services
         self._thread = Background("preflight")
+        self._looked = False
         self._looked_at: Pair | None = None
         self._lines: tuple[PreflightLine, ...] = ()
 
@@ -85,10 +86,6 @@ class ModelsScreen(FormScreen):
         yield Static("Preflight", classes="heading", markup=False)
         yield Static("", id="preflight", markup=False)
 
-    def on_mount(self) -> None:
-        """Look at the pair of a preset at once."""
-        self._look()
-
     def on_unmount(self) -> None:
         """Let the preflight thread end."""
         self._thread.close()
@@ -104,9 +101,9 @@ class ModelsScreen(FormScreen):
             trust_remote_code=bool(self.query_one("#trust", Checks).values),
         )
 
-    def edited(self) -> None:
-        """Read the fields, and look at the pair when typing stops."""
-        super().edited()
+    def show_checked(self) -> None:
+        """Also look at the pair, when typing stops."""
+        super().show_checked()
         self._look()
 
     def go_on(self) -> None:
@@ -130,16 +127,16 @@ class ModelsScreen(FormScreen):
 
     def _look(self) -> None:
         pair = self._pair()
-        if pair == self._looked_at and pair is not None:
+        if self._looked and pair == self._looked_at:
             return
-        first = self._looked_at is None
-        self._looked_at = pair
+        pause = _PAUSE if self._looked else 0.0
+        self._looked, self._looked_at = True, pair
         self._lines = ()
         if pair is None:
             self._show_preflight(Text("Name both checkpoints to see whether they fit."))
             return
         self._show_preflight(Text("Looking at the two checkpoints …"))
-        self.run_worker(self._preflight(pair, 0.0 if first else _PAUSE), exclusive=True)
+        self.run_worker(self._preflight(pair, pause), exclusive=True)
 
     async def _preflight(self, pair: Pair, pause: float) -> None:
         await asyncio.sleep(pause)

@@ -1,0 +1,201 @@
+"""The way through the five steps, by keys alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.study.errors import StudyError
+from mi_tui.study.view import StudyState
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.screens.budget import BudgetScreen
+from mi_tui.tui.screens.home import HomeScreen
+from mi_tui.tui.screens.models import ModelsScreen
+from mi_tui.tui.screens.probe import ProbeScreen
+from mi_tui.tui.screens.recommend import RecommendScreen
+from mi_tui.tui.screens.scope import ScopeScreen
+from mi_tui.tui.services import PreflightLine
+from tests.tui import views
+from tests.tui.driving import said, shown, until
+from tests.tui.services import SteeredServices
+
+SIZES = [(80, 24), (120, 40)]
+
+
+def on(app: MiTuiApp, screen: type) -> Callable[[], bool]:
+    return lambda: isinstance(app.screen, screen)
+
+
+def demo(services: SteeredServices) -> MiTuiApp:
+    return MiTuiApp(start="demo", preset=views.preset(), services=services)
+
+
+async def enter(pilot: Pilot[Any], app: MiTuiApp, screen: type) -> None:
+    await pilot.press("enter")
+    await until(pilot, on(app, screen))
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_enter_all_the_way_gives_a_recommendation_and_an_export(
+    size: tuple[int, int],
+) -> None:
+    services = SteeredServices(views.view(StudyState.DONE, answer=views.recommendation()))
+    app = demo(services)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await enter(pilot, app, ScopeScreen)
+        await enter(pilot, app, ProbeScreen)
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await enter(pilot, app, RecommendScreen)
+        await until(pilot, lambda: "λ = 0.7" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Exported 4 files" in said(app, "status"))
+    assert ("start", views.preset()) in services.asked
+    exported = [what for kind, what in services.asked if kind == "export"]
+    assert exported == ["preset", "json", "csv", "mergekit"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_step_names_itself_and_shows_its_keys(size: tuple[int, int]) -> None:
+    app = demo(SteeredServices(views.view(answer=views.recommendation())))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        for screen in (BudgetScreen, ScopeScreen, ProbeScreen, RecommendScreen):
+            await pilot.pause()
+            top, *_, bottom = shown(app).splitlines()
+            assert f" {app.screen.STEP.value} {app.screen.STEP.title} " in top  # type: ignore[attr-defined]
+            assert "Help" in bottom
+            await until(pilot, lambda: "Opening" not in shown(app))
+            await enter(pilot, app, screen)
+
+
+async def test_escape_goes_back_and_keeps_what_was_typed() -> None:
+    app = demo(SteeredServices())
+    async with app.run_test() as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await pilot.press("tab", "end", "5")
+        await pilot.press("escape")
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await pilot.press("escape", "escape")
+        await until(pilot, on(app, HomeScreen))
+
+
+async def test_a_new_study_asks_for_its_pair_before_it_goes_on() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        await pilot.press("n")
+        await until(pilot, on(app, ModelsScreen))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, ModelsScreen)
+        assert "2 fields to correct" in said(app, "status")
+        await pilot.press(*"a/b", "tab", *"c/d")
+        await until(pilot, lambda: "architecture" in said(app, "preflight"))
+        await enter(pilot, app, BudgetScreen)
+
+
+async def test_letters_typed_into_a_field_are_no_commands() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        await pilot.press("n")
+        await until(pilot, on(app, ModelsScreen))
+        await pilot.press(*"qdnsp?")
+        assert app.screen.query_one("#instruct", Input).value == "qdnsp?"
+        assert isinstance(app.screen, ModelsScreen)
+
+
+async def test_a_pair_that_does_not_fit_is_not_taken() -> None:
+    services = SteeredServices()
+    services.preflight_lines = (PreflightLine("error", "layers", "36 against 48"),)
+    app = demo(services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "✗ layers" in shown(app))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, ModelsScreen)
+        assert "36 against 48" in said(app, "status")
+
+
+async def test_the_budget_is_checked_as_it_is_typed() -> None:
+    app = demo(SteeredServices())
+    async with app.run_test() as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await pilot.press("down", "down")
+        assert "score" in said(app, "in-words")
+        limit = app.screen.query_one("#limit", Input)
+        assert limit.value == "80"
+        await pilot.press("tab", *["backspace"] * 2, *"120")
+        await until(pilot, lambda: "a number up to 100, not 120" in shown(app))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, BudgetScreen)
+        await pilot.press("backspace")
+        await enter(pilot, app, ScopeScreen)
+        draft = app.screen.draft  # type: ignore[attr-defined]
+        assert (draft.objective, draft.limit) == (Objective.FOR_SCORE, "12")
+
+
+async def test_the_scope_says_what_it_costs_and_starts_what_it_says() -> None:
+    services = SteeredServices()
+    app = demo(services)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await enter(pilot, app, ScopeScreen)
+        assert "7 recipes × 64 problems × 4 samples = 1,792 rollouts" in said(app, "cost")
+        field = app.screen.query_one("#grid", Input)
+        field.value = "0-1 by 0.5"
+        await until(pilot, lambda: "3 recipes" in said(app, "cost"))
+        await enter(pilot, app, ProbeScreen)
+    started = next(what for kind, what in services.asked if kind == "start")
+    assert started.search.grid == (0.0, 0.5, 1.0)
+
+
+async def test_a_study_that_cannot_start_is_one_line_and_the_form_stays() -> None:
+    services = SteeredServices()
+    services.start_error = StudyError("cannot write the study directory /x: read-only")
+    app = demo(services)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await enter(pilot, app, ScopeScreen)
+        await pilot.press("enter")
+        await until(pilot, lambda: "read-only" in shown(app))
+        assert isinstance(app.screen, ScopeScreen)
+
+
+async def test_a_new_budget_is_asked_of_the_same_data() -> None:
+    services = SteeredServices(views.view(StudyState.DONE, answer=views.recommendation()))
+    app = MiTuiApp(start="watch", study=Path("/studies/demo"), services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await enter(pilot, app, RecommendScreen)
+        await pilot.press("b", *["backspace"] * 12, *"score>=9")
+        await until(pilot, lambda: "write one of the forms below" in shown(app))
+        await pilot.press(*["backspace"], *"0.9")
+        await until(pilot, lambda: ("recommend", "score>=0.9") in services.asked)
+        await pilot.press("enter", "b")
+        assert isinstance(app.screen.focused, Input)
+        await pilot.press("escape", "escape")
+        await until(pilot, on(app, ProbeScreen))
+
+
+async def test_without_an_answer_in_the_store_the_data_are_asked() -> None:
+    services = SteeredServices(views.view(StudyState.RUNNING))
+    app = MiTuiApp(start="watch", study=Path("/studies/demo"), services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await enter(pilot, app, RecommendScreen)
+        await until(pilot, lambda: "λ = 0.7" in shown(app))
+        assert "still running" in said(app, "status")
+    budget: Budget = views.preset().budget
+    assert ("recommend", budget.spec) in services.asked

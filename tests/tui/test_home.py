@@ -1,0 +1,91 @@
+"""The home screen: what can be started, and what was."""
+
+from pathlib import Path
+
+from textual.widgets import OptionList
+
+from mi_tui.plan.library import PresetEntry
+from mi_tui.study.view import StudyState
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.screens.help import HelpScreen
+from mi_tui.tui.screens.models import ModelsScreen
+from mi_tui.tui.screens.probe import ProbeScreen
+from tests.tui import views
+from tests.tui.driving import shown, until
+from tests.tui.services import SteeredServices
+
+
+async def test_studies_are_listed_with_state_progress_and_best() -> None:
+    entries = (views.entry(StudyState.RUNNING, 1), views.entry(StudyState.DONE, 2))
+    app = MiTuiApp(services=SteeredServices(entries=entries))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "✓ done" in shown(app))
+        running = next(line for line in shown(app).splitlines() if "▶ running" in line)
+        assert "25 %" in running
+        assert "λ 0.7" in next(line for line in shown(app).splitlines() if "✓ done" in line)
+
+
+async def test_enter_on_an_interrupted_study_lets_it_go_on() -> None:
+    services = SteeredServices(entries=(views.entry(StudyState.INTERRUPTED),))
+    app = MiTuiApp(services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "interrupted" in shown(app))
+        await pilot.press("G", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+    assert ("go on", StudyState.INTERRUPTED) in services.asked
+
+
+async def test_enter_on_a_stopped_study_only_looks_at_it() -> None:
+    services = SteeredServices(entries=(views.entry(StudyState.STOPPED),))
+    app = MiTuiApp(services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        await pilot.press("G", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+    assert "go on" not in {kind for kind, _ in services.asked}
+
+
+async def test_the_cursor_stays_where_it_is_when_the_list_changes() -> None:
+    services = SteeredServices(entries=(views.entry(StudyState.RUNNING, 1),))
+    app = MiTuiApp(services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "running" in shown(app))
+        await pilot.press("G")
+        services.entries = (views.entry(StudyState.RUNNING, 2), views.entry(StudyState.DONE, 1))
+        app.screen._look()  # type: ignore[attr-defined]
+        await until(pilot, lambda: "done" in shown(app))
+        listed = app.screen.query_one(OptionList)
+        assert listed.highlighted is not None
+        under = listed.get_option_at_index(listed.highlighted).id
+        assert under is not None
+        assert under.endswith("demo-20261121-120000")
+
+
+async def test_presets_open_and_a_bad_one_says_why() -> None:
+    services = SteeredServices()
+    services.preset_entries = (
+        PresetEntry("good", Path("/p/good.toml"), True, views.preset()),
+        PresetEntry("bad", Path("/p/bad.toml"), False, None, "bad.toml: unknown key lamda"),
+    )
+    app = MiTuiApp(services=services)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: "Preset bad" in shown(app))
+        await pilot.press("j", "j", "j", "enter")
+        await until(pilot, lambda: "unknown key lamda" in shown(app))
+        await pilot.press("k", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        assert app.screen.draft.template == views.preset()
+
+
+async def test_help_teaches_on_every_screen_and_closes_again() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        await pilot.press("f1")
+        await until(pilot, lambda: "Where to begin" in shown(app))
+        await pilot.press("escape")
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        assert "New study" in shown(app)
+        assert "Where to begin" not in shown(app)
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(app.screen, HelpScreen))

@@ -1,0 +1,229 @@
+"""The Probe screen: shows what is new, asks for what the state allows, sends little."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from mi_tui.plan.recipe import interpolation
+from mi_tui.study.errors import StudyError
+from mi_tui.study.view import StudyState
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.screens.home import HomeScreen
+from mi_tui.tui.screens.probe import ProbeScreen
+from mi_tui.tui.widgets.curves import CurvesPlot
+from mi_tui.tui.widgets.results_table import ResultsTable
+from tests.tui import views
+from tests.tui.driving import said, shown, until
+from tests.tui.services import SteeredServices
+
+
+def watching(services: SteeredServices) -> MiTuiApp:
+    return MiTuiApp(start="watch", study=services.view.path, services=services)
+
+
+async def opened(pilot: Pilot[Any]) -> ProbeScreen:
+    app = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, ProbeScreen) and "MI-0.6" in shown(app))
+    assert isinstance(app.screen, ProbeScreen)
+    return app.screen
+
+
+async def look(pilot: Pilot[Any]) -> None:
+    """Let the app look at the study now instead of at its next second."""
+    pilot.app._look()  # type: ignore[attr-defined]
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 50)])
+async def test_every_measure_is_on_screen_at_every_size(size: tuple[int, int]) -> None:
+    services = SteeredServices(views.view(answer=views.recommendation()))
+    async with watching(services).run_test(size=size) as pilot:
+        await opened(pilot)
+        text = shown(pilot.app)
+    for title in ("Recipe", "Stage", "Mean@k %", "Think #R", "Token #N", "Trunc.", "Latency"):
+        assert title in text
+    row = next(line for line in text.splitlines() if "MI-0.6" in line)
+    for cell in ("◐ 2", "256", "80.0 ± 5.0", "73 %", "51 ± 5", "0 %", "0.20 s"):
+        assert cell in row
+    assert "running" in text
+    assert "1,792/2,400" in text
+    assert "◆ Token #N (100 % = 125)" in text
+
+
+async def test_new_rollouts_appear_and_only_their_lines_are_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    services = SteeredServices(views.view())
+    async with watching(services).run_test() as pilot:
+        screen = await opened(pilot)
+        table = screen.query_one(ResultsTable)
+        drawn: list[int] = []
+        refresh = table.refresh
+
+        def counted(*regions: Any, **kwargs: Any) -> Any:
+            drawn.extend(region.y for region in regions)
+            assert not kwargs.get("layout")
+            return refresh(*regions, **kwargs)
+
+        monkeypatch.setattr(table, "refresh", counted)
+        rows = list(services.view.rows)
+        rows[3] = rows[3].model_copy(update={"rollouts": 999})
+        services.view = views.newer(services.view, rows=tuple(rows))
+        await look(pilot)
+        assert "999" in shown(pilot.app)
+        assert drawn == [4]
+        await look(pilot)
+        assert drawn == [4]
+
+
+async def test_the_table_grows_with_the_search() -> None:
+    services = SteeredServices(views.view(table=()))
+    async with watching(services).run_test() as pilot:
+        await until(pilot, lambda: "No rollouts yet" in shown(pilot.app))
+        services.view = views.newer(services.view, rows=views.rows())
+        await look(pilot)
+        await until(pilot, lambda: "MI-0.8" in shown(pilot.app))
+        assert pilot.app.screen.query_one(ResultsTable).selected == views.rows()[0]
+
+
+async def test_the_keys_follow_the_state() -> None:
+    services = SteeredServices(views.view(StudyState.RUNNING))
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("r")
+        await pilot.press("p")
+        assert services.asked[-1] == ("pause", {})
+        services.view = views.newer(services.view, state=StudyState.PAUSED)
+        await look(pilot)
+        footer = shown(pilot.app).splitlines()[-1]
+        assert "Resume" in footer
+        assert "Pause" not in footer
+        await pilot.press("r")
+        assert services.asked[-1] == ("go on", StudyState.PAUSED)
+        await pilot.press("s")
+        assert services.asked[-1] == ("stop", {})
+        services.view = views.newer(services.view, state=StudyState.STOPPED)
+        await look(pilot)
+        before = list(services.asked)
+        await pilot.press("s", "p")
+        assert services.asked == before
+        await pilot.press("r")
+        assert services.asked[-1] == ("go on", StudyState.STOPPED)
+
+
+async def test_a_failed_study_says_why_and_what_to_do() -> None:
+    message = "out of memory: choose a smaller batch in the preset [engine]"
+    services = SteeredServices(views.view(StudyState.FAILED, message=message))
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        assert said(pilot.app, "status") == message
+
+
+async def test_a_study_that_cannot_be_read_is_one_line() -> None:
+    services = SteeredServices()
+    services.read_error = StudyError("no study at /nowhere: mi-tui studies lists them")
+    async with watching(services).run_test(notifications=True) as pilot:
+        await until(pilot, lambda: "no study at /nowhere" in shown(pilot.app))
+
+
+async def test_escape_leaves_the_study_going() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
+        await until(pilot, lambda: ("close", None) in services.asked)
+    assert not {"stop", "pause"} & {kind for kind, _ in services.asked}
+
+
+async def test_quitting_says_how_to_come_back() -> None:
+    services = SteeredServices()
+    app = watching(services)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("q")
+    said_at_exit = "\n".join(str(part) for part in app._exit_renderables)
+    assert f"mi-tui watch {services.view.name}" in said_at_exit
+
+
+async def test_quitting_a_finished_study_says_nothing() -> None:
+    services = SteeredServices(views.view(StudyState.DONE, answer=views.recommendation()))
+    app = watching(services)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("q")
+    assert not app._exit_renderables
+
+
+async def test_the_cursor_moves_with_arrows_and_with_vims_keys() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test() as pilot:
+        table = (await opened(pilot)).query_one(ResultsTable)
+
+        def under() -> float | None:
+            assert table.selected is not None
+            return table.selected.recipe.lambda_
+
+        await pilot.press("j", "down", "k")
+        assert under() == 0.2
+        await pilot.press("G")
+        assert under() == 1.0
+        await pilot.press("down", "g", "up")
+        assert under() == 0.0
+
+
+async def test_any_column_can_lead_and_the_cursor_stays_on_its_recipe() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test() as pilot:
+        table = (await opened(pilot)).query_one(ResultsTable)
+        await pilot.press("j", *"ooo")
+        lines = [line for line in shown(pilot.app).splitlines() if " MI-" in line]
+        assert lines[0].split()[0] == "MI-0.8"
+        assert table.selected is not None
+        assert table.selected.recipe.lambda_ == 0.2
+
+
+async def test_the_best_recipe_is_marked_by_a_sign() -> None:
+    answer = views.recommendation(recipe=interpolation(0.8))
+    services = SteeredServices(views.view(answer=answer))
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        assert "▸MI-0.8" in shown(pilot.app)
+
+
+async def test_many_recipes_scroll_and_the_header_stays() -> None:
+    template = views.rows()[0]
+    rows = [
+        template.model_copy(update={"recipe": interpolation(number / 60)}) for number in range(61)
+    ]
+    services = SteeredServices(views.view(table=rows))
+    async with watching(services).run_test() as pilot:
+        await until(pilot, lambda: "MI-0.1 " in shown(pilot.app))
+        await pilot.press("G")
+        await until(pilot, lambda: "MI-1 " in shown(pilot.app))
+        assert "Mean@k" in shown(pilot.app)
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        assert "MI-1 " in shown(pilot.app)
+
+
+async def test_the_plot_takes_no_focus_and_follows_the_theme() -> None:
+    services = SteeredServices(views.view(answer=views.recommendation()))
+    async with watching(services).run_test() as pilot:
+        plot = (await opened(pilot)).query_one(CurvesPlot)
+        assert not plot.focusable
+        pilot.app.theme = "mi-light"
+        await pilot.pause()
+        light = pilot.app.theme_variables["curve-score"]
+        assert any(light in getattr(d, "line_style", "") for d in plot._datasets)
+
+
+@pytest.mark.parametrize("state", list(StudyState))
+async def test_every_state_can_be_shown(state: StudyState) -> None:
+    services = SteeredServices(views.view(state, path=Path("/s/x")))
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        assert state.value in said(pilot.app, "progress")
