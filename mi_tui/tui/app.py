@@ -234,12 +234,11 @@ class MiTuiApp(App[None]):
 
         if isinstance(self.screen, HelpScreen):
             return
-        keys = []
-        for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if binding.description and active.enabled:
-                shown = self.get_key_display(binding)
-                keys.append((shown, binding.description, active.tooltip or binding.tooltip))
+        keys = [
+            (self.get_key_display(active.binding), active.binding.description, active.tooltip)
+            for active in self.screen.active_bindings.values()
+            if active.tooltip and active.enabled
+        ]
         self.push_screen(HelpScreen(page, keys))
 
     def _complain(self, error: MiTuiError) -> None:

@@ -54,6 +54,10 @@ class SteeredServices(Services):
         self.start_error: MiTuiError | None = None
         self.preset_entries: tuple[PresetEntry, ...] = ()
 
+    @property
+    def last(self) -> tuple[str, Any]:
+        return self.asked[-1]
+
     def presets(self) -> tuple[PresetEntry, ...]:
         return self.preset_entries
 

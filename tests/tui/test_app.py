@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from textual.binding import Binding
 
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.background import Background
@@ -84,7 +85,7 @@ async def test_every_binding_has_an_id_and_says_what_it_does() -> None:
         for _ in range(5):
             for active in app.screen.active_bindings.values():
                 if type(active.node).__module__.startswith("mi_tui"):
-                    own = [b.key for b in type(active.node).BINDINGS if hasattr(b, "key")]
+                    own = [b.key for b in type(active.node).BINDINGS if isinstance(b, Binding)]
                     if any(active.binding.key in keys.split(",") for keys in own):
                         assert active.binding.id, active.binding
                         assert active.binding.tooltip, active.binding

@@ -12,6 +12,7 @@ from mi_tui.plan.budget import Budget, Objective
 from mi_tui.study.errors import StudyError
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.screens.budget import BudgetScreen
 from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.models import ModelsScreen
@@ -69,7 +70,8 @@ async def test_each_step_names_itself_and_shows_its_keys(size: tuple[int, int]) 
         for screen in (BudgetScreen, ScopeScreen, ProbeScreen, RecommendScreen):
             await pilot.pause()
             top, *_, bottom = shown(app).splitlines()
-            assert f" {app.screen.STEP.value} {app.screen.STEP.title} " in top  # type: ignore[attr-defined]
+            assert isinstance(app.screen, GuideScreen)
+            assert f" {app.screen.STEP.value} {app.screen.STEP.title} " in top
             assert "Help" in bottom
             await until(pilot, lambda: "Opening" not in shown(app))
             await enter(pilot, app, screen)
@@ -140,7 +142,8 @@ async def test_the_budget_is_checked_as_it_is_typed() -> None:
         assert isinstance(app.screen, BudgetScreen)
         await pilot.press("backspace")
         await enter(pilot, app, ScopeScreen)
-        draft = app.screen.draft  # type: ignore[attr-defined]
+        assert isinstance(app.screen, ScopeScreen)
+        draft = app.screen.draft
         assert (draft.objective, draft.limit) == (Objective.FOR_SCORE, "12")
 
 

@@ -74,6 +74,7 @@ async def test_presets_open_and_a_bad_one_says_why() -> None:
         await until(pilot, lambda: "unknown key lamda" in shown(app))
         await pilot.press("k", "enter")
         await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        assert isinstance(app.screen, ModelsScreen)
         assert app.screen.draft.template == views.preset()
 
 

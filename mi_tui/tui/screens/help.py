@@ -17,6 +17,8 @@ _PAGES = Path(__file__).resolve().parent.parent / "help"
 KeyRow = tuple[str, str, str]
 """A key, what it does in a word or two, and its tooltip."""
 
+_EVERYWHERE: tuple[KeyRow, ...] = (("tab", "Next field", "shift+tab goes to the one before"),)
+
 
 class HelpScreen(ModalScreen[None]):
     """A page of help over the screen it speaks of."""
@@ -54,7 +56,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _key_lines(self) -> Text:
         text = Text("Keys\n", style="bold")
-        for key, name, tooltip in self._keys:
+        for key, name, tooltip in (*self._keys, *_EVERYWHERE):
             text.append(f"  {key:<12}", style=rich_colour(self.app, "accent"))
             text.append(f"{name:<14}", style="not bold")
             text.append(f"{tooltip}\n", style="not bold dim")

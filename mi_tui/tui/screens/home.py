@@ -156,7 +156,7 @@ class HomeScreen(Screen[None]):
         listed.clear_options()
         listed.add_options(Option(text, id=id, disabled=id is None) for id, text in lines)
         ids = [id for id, _ in lines]
-        listed.highlighted = ids.index(under) if under in ids else 1
+        listed.highlighted = ids.index(under) if under is not None and under in ids else 1
 
     def _lines(self) -> list[tuple[str | None, Text]]:
         lines: list[tuple[str | None, Text]] = [

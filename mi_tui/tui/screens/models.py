@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
@@ -148,15 +149,15 @@ class ModelsScreen(FormScreen):
             self._lines = lines
             self._show_preflight(self._report(lines))
 
-    def _report(self, lines: tuple[PreflightLine, ...]) -> Text:
-        width = max((len(line.subject) for line in lines), default=0)
-        report = Text()
-        for number, line in enumerate(lines):
-            report.append("\n" * (number > 0))
-            report.append(f"{SIGNS[line.level]} ", style=self.colour(COLOURS[line.level]))
-            report.append(f"{line.subject:<{width}}  ", style="bold")
-            report.append(line.message)
+    def _report(self, lines: tuple[PreflightLine, ...]) -> Table:
+        report = Table.grid(padding=(0, 2, 0, 0))
+        for line in lines:
+            report.add_row(
+                Text(SIGNS[line.level], style=self.colour(COLOURS[line.level])),
+                Text(line.subject, style="bold", no_wrap=True),
+                Text(line.message),
+            )
         return report
 
-    def _show_preflight(self, text: Text) -> None:
-        self.query_one("#preflight", Static).update(text)
+    def _show_preflight(self, report: Text | Table) -> None:
+        self.query_one("#preflight", Static).update(report)

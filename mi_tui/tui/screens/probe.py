@@ -89,7 +89,8 @@ class ProbeScreen(GuideScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Show what is known already."""
+        """Show what is known already; follow the theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._recolour())
         if self._session.view is not None:
             self.show_view(self._session.view)
 
@@ -135,6 +136,13 @@ class ProbeScreen(GuideScreen):
     def action_leave(self) -> None:
         """Go home."""
         self.post_message(LeaveStudy())
+
+    def _recolour(self) -> None:
+        if self._view is not None:
+            self.query_one("#progress", Static).update(self._progress(self._view))
+            plot = self.query_one(CurvesPlot)
+            plot.draw_again()
+            self.query_one("#legend-line", Static).update(plot.legend())
 
     def _plot_due(self) -> None:
         self._plot_waits = False

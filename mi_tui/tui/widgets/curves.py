@@ -65,7 +65,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         self.clear()
         if recommended is not None:
             self.add_v_line(recommended, rich_colour(self.app, "accent"))
-        longest = longest_tokens(rows)
+        longest = longest_tokens(rows, curve)
         for name, measure, scale in (
             ("tokens", lambda row: row.tokens, 100.0 / longest),
             ("think", lambda row: row.think_ratio, 100.0),
@@ -95,11 +95,11 @@ class CurvesPlot(PlotWidget, can_focus=False):
 
     def legend(self) -> Text:
         """Names, markers and what 100 % of the tokens are."""
-        longest = longest_tokens(self._picture[0]) if self._picture else 0.0
+        longest = longest_tokens(*self._picture[:2]) if self._picture else 0.0
         names = {
             "score": "Mean@k",
             "think": "Think #R",
-            "tokens": f"Token #N (100 % = {formats.count(longest)})",
+            "tokens": f"Token #N (of {formats.count(longest)})",
         }
         line = Text(" ", no_wrap=True, overflow="ellipsis")
         for name, words in names.items():
@@ -108,6 +108,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         return line.append("over λ", style="dim")
 
 
-def longest_tokens(rows: Sequence[RecipeSummary]) -> float:
-    """The largest mean length of the rows, at least 1."""
-    return max([1.0, *(row.tokens.value for row in rows)])
+def longest_tokens(rows: Sequence[RecipeSummary], curve: Curve) -> float:
+    """The largest mean length of the rows and of the curve, at least 1."""
+    lengths = [row.tokens.value for row in rows] + [point.value for point in curve.tokens]
+    return max([1.0, *lengths])

@@ -56,6 +56,7 @@ class Field(Input):
 def text_field(id: str, value: str, *, width: int | None = None, placeholder: str = "") -> Field:
     """A one-line input; ``width`` in columns, or as wide as there is room."""
     field = Field(value, placeholder=placeholder, compact=True, id=id, select_on_focus=False)
+    field.cursor_blink = False
     field.styles.width = width if width is not None else "1fr"
     return field
 
