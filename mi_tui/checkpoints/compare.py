@@ -1,6 +1,6 @@
 """Preflight: whether checkpoints fit together, from headers and JSON files alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,7 +80,7 @@ def compare(
 
 
 def compare_many(
-    checkpoints: Iterable[CheckpointInfo], *, trust_remote_code: bool = False
+    checkpoints: Sequence[CheckpointInfo], *, trust_remote_code: bool = False
 ) -> PairReport:
     """Check that any number of checkpoints can be mixed, each against the first."""
     first, *others = checkpoints

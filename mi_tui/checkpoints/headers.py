@@ -90,7 +90,7 @@ def parse_header(text: bytes, file: Path, size: int) -> dict[str, TensorInfo]:
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise HeaderError(f"{file}: the header's metadata is no table of texts: download it again")
     origin = 8 + len(text)
-    tensors = [_tensor(file, name, entry, origin) for name, entry in entries.items()]
+    tensors = [checked_tensor(file, name, entry, origin) for name, entry in entries.items()]
     tensors.sort(key=lambda t: (t.start, t.end))
     _check_layout(file, tensors, origin, size)
     return {tensor.name: tensor for tensor in tensors}
@@ -123,7 +123,12 @@ def _parse_json(text: bytes, file: Path) -> dict[str, Any]:
     return entries
 
 
-def _tensor(file: Path, name: str, entry: Any, origin: int) -> TensorInfo:
+def checked_tensor(file: Path, name: str, entry: Any, origin: int) -> TensorInfo:
+    """One entry of a header; its offsets count from byte ``origin`` of the file.
+
+    Raises:
+        HeaderError: name, dtype, shape or offsets are not valid, or contradict each other.
+    """
     where = f"{file}: tensor {name[:80]!r}"
     if not name or len(name) > _MAX_NAME or not name.isprintable():
         raise HeaderError(f"{where} has a name that is empty, too long or not printable")

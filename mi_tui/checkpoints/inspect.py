@@ -11,6 +11,7 @@ from mi_tui.checkpoints.errors import CheckpointError, HeaderError
 from mi_tui.checkpoints.headers import TensorInfo, read_header
 from mi_tui.checkpoints.jsonfile import read_json
 from mi_tui.checkpoints.locate import Location
+from mi_tui.checkpoints.remote import remote_headers
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tokenizer import TokenizerInfo, read_tokenizer
 
@@ -123,7 +124,7 @@ class CheckpointInfo:
 
 
 def inspect(location: Location) -> CheckpointInfo:
-    """Read a checkpoint's JSON files and headers.
+    """Read a checkpoint's JSON files and headers; over the network where only those are local.
 
     Raises:
         CheckpointError: there is no config.json or no safetensors file, or a JSON file cannot
@@ -133,9 +134,10 @@ def inspect(location: Location) -> CheckpointInfo:
     config = read_json(folder / "config.json")
     if config is None:
         raise CheckpointError(f"{location.reference} is no checkpoint: it has no config.json")
-    files, problems = _weight_files(location)
-    tensors, damage = _read_all(files)
-    problems += damage + _stale_index(folder, tensors, bool(problems or damage))
+    if location.weights_are_remote:
+        files, tensors, problems = remote_headers(location)
+    else:
+        files, tensors, problems = _local_headers(location)
     return CheckpointInfo(
         location=location,
         config=config,
@@ -145,6 +147,17 @@ def inspect(location: Location) -> CheckpointInfo:
         files=tuple(files),
         problems=tuple(problems),
     )
+
+
+def _local_headers(
+    location: Location,
+) -> tuple[list[Path], dict[str, TensorInfo], list[str]]:
+    files, problems = _weight_files(location)
+    tensors, damage = _read_all(files)
+    problems += damage
+    if not problems:
+        problems = _stale_index(location.path, tensors)
+    return files, tensors, problems
 
 
 def _weight_files(location: Location) -> tuple[list[Path], list[str]]:
@@ -195,10 +208,10 @@ def _read_all(files: Iterable[Path]) -> tuple[dict[str, TensorInfo], list[str]]:
     return tensors, problems
 
 
-def _stale_index(folder: Path, tensors: Mapping[str, TensorInfo], damaged: bool) -> list[str]:
+def _stale_index(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[str]:
     """Whether the index names tensors that its files do not have."""
     index = read_json(folder / INDEX)
-    if index is None or damaged:
+    if index is None:
         return []
     missing = [name for name in index["weight_map"] if name not in tensors]
     if not missing:

@@ -1,7 +1,7 @@
 """Decide how every tensor of a merged checkpoint comes about, before any byte is written."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -142,15 +142,18 @@ def plan_merge(
         CheckpointError: a checkpoint is missing or unusable, the pair does not fit, or a
             baseline lacks its base model.
     """
-    sides = [Source("instruct", _open(pair.instruct)), Source("thinking", _open(pair.thinking))]
+    references = {"instruct": pair.instruct, "thinking": pair.thinking}
     if recipe.method is not Method.INTERPOLATION:
         if pair.base is None:
             raise CheckpointError(f"{recipe.label} needs a base model: name one in the pair")
-        sides.append(Source("base", _open(pair.base)))
-    base = sides[2].info if len(sides) > 2 else None
-    report = compare(sides[0].info, sides[1].info, base, trust_remote_code=pair.trust_remote_code)
+        references["base"] = pair.base
+    infos, report = _open(
+        list(references.values()),
+        lambda found: compare(*found, trust_remote_code=pair.trust_remote_code),
+    )
+    sides = [Source(role, info) for role, info in zip(references, infos, strict=True)]
     donor = sides[0] if pair.donor == "instruct" else sides[1]
-    planner = _Planner([side.info for side in sides], donor.info, dtype, report)
+    planner = _Planner(infos, donor.info, dtype)
     tensors = tuple(planner.by_recipe(name, recipe) for name in planner.names)
     return _plan(out, sides, donor, recipe, dtype, tensors, shard_bytes, report)
 
@@ -180,19 +183,42 @@ def plan_weighted_sum(
         raise CheckpointError(
             f"the weights of a merge must sum to 1, and these {len(weighted)} sum to {total:g}"
         )
+    infos, report = _open([reference for reference, _ in weighted], compare_many)
     sides = [
-        Source(f"checkpoint {number}", _open(reference), weight)
-        for number, (reference, weight) in enumerate(weighted, 1)
+        Source(f"checkpoint {number}", info, weight)
+        for number, (info, (_, weight)) in enumerate(zip(infos, weighted, strict=True), 1)
     ]
-    report = compare_many(side.info for side in sides)
-    planner = _Planner([side.info for side in sides], sides[donor].info, dtype, report)
+    planner = _Planner(infos, sides[donor].info, dtype)
     weights = [weight for _, weight in weighted]
     tensors = tuple(planner.weighted(name, weights) for name in planner.names)
     return _plan(out, sides, sides[donor], None, dtype, tensors, shard_bytes, report)
 
 
-def _open(reference: str) -> CheckpointInfo:
-    return inspect(locate(reference))
+def _open(
+    references: Sequence[str], check: Callable[[Sequence[CheckpointInfo]], PairReport]
+) -> tuple[list[CheckpointInfo], PairReport]:
+    """Inspect and check all checkpoints; weights are downloaded only when they fit.
+
+    Raises:
+        CheckpointError: one cannot be opened, or they do not fit.
+    """
+    infos = [inspect(locate(reference, weights=False)) for reference in references]
+    _require_fit(check(infos))
+    infos = [
+        inspect(locate(str(info.location))) if info.location.repository else info for info in infos
+    ]
+    report = check(infos)
+    _require_fit(report)
+    return infos, report
+
+
+def _require_fit(report: PairReport) -> None:
+    if not report.fits:
+        problem = report.errors[0]
+        more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
+        raise CheckpointError(
+            f"these checkpoints do not fit: {problem.subject}: {problem.message}{more}"
+        )
 
 
 def _plan(
@@ -227,14 +253,7 @@ class _Planner:
         sides: Sequence[CheckpointInfo],
         donor: CheckpointInfo,
         dtype: MergeDtype,
-        report: PairReport,
     ) -> None:
-        if not report.fits:
-            problem = report.errors[0]
-            more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
-            raise CheckpointError(
-                f"these checkpoints do not fit: {problem.subject}: {problem.message}{more}"
-            )
         self._sides = sides
         self._donor = donor
         self._dtype = dtype

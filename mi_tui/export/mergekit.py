@@ -88,13 +88,13 @@ def _baseline(recipe: Recipe, pair: Pair, out_dtype: str) -> str:
     shared = ["parameters:", "  normalize: true", f"  lambda: {scale}"] if ties else []
     return "\n".join(
         [
-            f"# {recipe.label}, written by mi-tui; config.json comes from the base model",
+            f"# {recipe.label}, written by mi-tui. mergekit takes config and tokenizer from the base",
+            f"# model: copy them from {donor} afterwards.",
             f"merge_method: {'ties' if ties else 'task_arithmetic'}",
             f"base_model: {_text(_reference(pair.base))}",
             "models:",
             *models,
             *shared,
-            f"tokenizer_source: {_text(donor)}",
             "dtype: float32",
             f"out_dtype: {out_dtype}",
             "",

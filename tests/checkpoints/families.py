@@ -1,5 +1,6 @@
 """Tiny random checkpoint pairs of every supported family, for tests of all parts."""
 
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen2Tokenizer,
     Qwen3Config,
     Qwen3MoeConfig,
 )
@@ -45,6 +47,7 @@ _Model: Any = AutoModelForCausalLM
 _MoeConfig: Any = Qwen3MoeConfig
 _Generation: Any = GenerationConfig
 _Tokenizer: Any = PreTrainedTokenizerFast
+_Qwen2Tokenizer: Any = Qwen2Tokenizer
 
 FAMILIES: dict[str, Callable[..., PreTrainedConfig]] = {
     "qwen2": Qwen2Config,
@@ -68,6 +71,7 @@ TIED_ONLY = ("gemma2", "gemma3")
 
 _TAGS = ["<pad>", "<s>", "</s>", "<think>", "</think>", "<|user|>", "<|assistant|>"]
 _WORDS = [*_TAGS, "one", "two", "three", "four", "five"]
+_SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
 _TURNS = "{% for m in messages %}<|user|> {{ m['content'] }} {% endfor %}"
 _PROMPTS = {
     "instruct": "{% if add_generation_prompt %}<|assistant|>{% endif %}",
@@ -100,8 +104,8 @@ def tiny_pair(
 
     Returns:
         The folders ``(instruct, thinking)``, or ``(instruct, thinking, base)``. Each holds
-        weights, config, generation config and a word tokenizer with a chat template; the
-        Thinking side's template opens ``<think>``.
+        weights, config, generation config and a tokenizer with a chat template (words such
+        as ``one two three``); the Thinking side's template opens ``<think>``.
     """
     tied = family in TIED_ONLY if tie is None else tie
     config = FAMILIES[family](tie_word_embeddings=tied, **_SHAPE)
@@ -115,7 +119,7 @@ def tiny_pair(
         _perturb(model, start, 0.0 if side == "base" else distance, seed * 10 + index + 1)
         path = folder / side
         _write(model, path, count, dtype)
-        _tokenizer(side).save_pretrained(path)
+        _tokenizer(family, side).save_pretrained(path)
         temperature = 0.6 if side == "thinking" else 0.7
         _Generation(
             do_sample=True, temperature=temperature, eos_token_id=2, pad_token_id=0
@@ -143,17 +147,24 @@ def _write(model: Any, path: Path, shards: int, dtype: torch.dtype) -> None:
     copy.to(dtype).save_pretrained(path, max_shard_size=size if shards == 1 else size // shards)
 
 
-def _tokenizer(side: str) -> Any:
+def _tokenizer(family: str, side: str) -> Any:
+    tokenizer = _qwen2_tokenizer() if family == "qwen2" else _word_tokenizer()
+    tokenizer.chat_template = _TURNS + _PROMPTS["thinking" if side == "thinking" else "instruct"]
+    return tokenizer
+
+
+def _word_tokenizer() -> Any:
     words = Tokenizer(
         models.WordLevel({word: i for i, word in enumerate(_WORDS)}, unk_token="<pad>")
     )
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = _Tokenizer(
-        tokenizer_object=words,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        padding_side="left",
-    )
-    tokenizer.chat_template = _TURNS + _PROMPTS["thinking" if side == "thinking" else "instruct"]
+    return _Tokenizer(tokenizer_object=words, padding_side="left", **_SPECIAL)
+
+
+def _qwen2_tokenizer() -> Any:
+    """Letters and digits as tokens: transformers loads Qwen2 with its own byte-level class."""
+    texts = [*_TAGS, *string.ascii_lowercase, *string.digits, "Ġ", "Ċ"]
+    vocabulary = {text: i for i, text in enumerate(texts)}
+    tokenizer = _Qwen2Tokenizer(vocab=vocabulary, merges=[], padding_side="left", **_SPECIAL)
+    tokenizer.add_tokens(_TAGS)
     return tokenizer

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,27 @@ class Gap:
     cells: tuple[GapCell, ...]
     by_layer: dict[int, float]
     by_kind: dict[ModuleKind, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; NaN becomes ``None``."""
+        return {
+            "sigma": _plain(self.sigma),
+            "layers": {str(layer): _plain(value) for layer, value in self.by_layer.items()},
+            "modules": {str(kind): _plain(value) for kind, value in self.by_kind.items()},
+            "cells": [
+                {
+                    "layer": cell.layer,
+                    "module": str(cell.kind),
+                    "sigma": _plain(cell.sigma),
+                    "elements": cell.elements,
+                }
+                for cell in self.cells
+            ],
+        }
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def relative_gap(

@@ -1,0 +1,141 @@
+"""The kernels against float64, against torch's own rounding, and against each other."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_tui.checkpoints.blend import Floats, Workspace, blend, has_nonfinite, narrow, widen
+from mi_tui.checkpoints.mix import mix, mix_into
+
+DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+LAMBDAS = st.floats(0.0, 1.0, width=32)
+
+
+def as_bytes(tensor: torch.Tensor) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    flat: np.ndarray[tuple[int], np.dtype[np.uint8]]
+    flat = tensor.contiguous().view(-1).view(torch.uint8).numpy()
+    return flat
+
+
+def widened(tensor: torch.Tensor, dtype: str) -> Floats:
+    out = np.empty(tensor.numel(), np.float32)
+    widen(as_bytes(tensor), dtype, out)
+    return out
+
+
+def all_halves(dtype: torch.dtype) -> torch.Tensor:
+    """Every bit pattern of a 16-bit dtype."""
+    return torch.arange(-(2**15), 2**15, dtype=torch.int16).view(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_every_16_bit_number_is_widened_exactly(dtype: str) -> None:
+    values = all_halves(DTYPES[dtype])
+    assert np.array_equal(widened(values, dtype), values.float().numpy(), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_every_16_bit_number_comes_back(dtype: str) -> None:
+    values = all_halves(DTYPES[dtype])
+    raw = narrow(widened(values, dtype), dtype, Workspace())
+    back = torch.from_numpy(raw.copy()).view(DTYPES[dtype])
+    assert torch.equal(back.isnan(), values.isnan())
+    kept = ~values.isnan()
+    assert torch.equal(back[kept].view(torch.int16), values[kept].view(torch.int16))
+
+
+@given(
+    st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=200), st.sampled_from(["BF16", "F16"])
+)
+def test_any_float_is_rounded_as_torch_rounds_it(bits: list[int], dtype: str) -> None:
+    values = np.array(bits, np.uint32).view(np.float32)
+    expected = torch.from_numpy(values.copy()).to(DTYPES[dtype])
+    raw = narrow(values.copy(), dtype, Workspace())
+    ours = torch.from_numpy(raw.copy()).view(DTYPES[dtype])
+    assert torch.equal(ours.isnan(), expected.isnan())
+    kept = ~expected.isnan()
+    assert torch.equal(ours[kept].view(torch.int16), expected[kept].view(torch.int16))
+
+
+def pair(seed: int, dtype: torch.dtype, count: int = 4096) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.exp(4 * torch.randn(count, generator=generator))
+    one = torch.randn(count, generator=generator) * scale
+    two = one + 0.1 * torch.randn(count, generator=generator) * scale
+    limit = torch.finfo(dtype).max / 8
+    return one.clamp(-limit, limit).to(dtype), two.clamp(-limit, limit).to(dtype)
+
+
+@pytest.mark.parametrize("source", DTYPES)
+@pytest.mark.parametrize("target", DTYPES)
+@given(seed=st.integers(0, 99), lambda_=LAMBDAS)
+def test_memory_and_files_agree_bit_for_bit(
+    source: str, target: str, seed: int, lambda_: float
+) -> None:
+    one, two = pair(seed, DTYPES[source], 512)
+    expected = mix(one, two, lambda_, out_dtype=DTYPES[target])
+    if lambda_ in (0.0, 1.0):
+        assert torch.equal(expected, (two if lambda_ else one).to(DTYPES[target]))
+        return
+    out = np.empty(len(one), np.float32)
+    blend(widened(one, source), [(lambda_, widened(two, source))], out)
+    raw = narrow(out, target, Workspace())
+    assert np.array_equal(raw, as_bytes(expected))
+
+
+@given(seed=st.integers(0, 99), lambda_=LAMBDAS)
+def test_bf16_is_the_exact_mixture_rounded_once_but_for_a_few(seed: int, lambda_: float) -> None:
+    """float32 inside moves at most one weight in a hundred by one step, here and there."""
+    one, two = pair(seed, torch.bfloat16)
+    ours = mix(one, two, lambda_)
+    weight = float(np.float32(lambda_))
+    exact = one.double() + weight * (two.double() - one.double())
+    rounded = exact.to(torch.bfloat16)
+    steps = (ours.view(torch.int16).int() - rounded.view(torch.int16).int()).abs()
+    assert steps.max() <= 1
+    assert (steps > 0).float().mean() < 0.01
+
+
+def test_in_place_on_either_side_and_strided() -> None:
+    one, two = pair(0, torch.float32, 600)
+    expected = mix(one, two, 0.3)
+    assert torch.equal(mix_into(one.clone(), one, two, 0.3), expected)
+    for side in (0, 1):
+        copies = [one.clone(), two.clone()]
+        assert torch.equal(mix_into(copies[side], copies[0], copies[1], 0.3), expected)
+    grids = [t.reshape(20, 30).t() for t in (one, two)]
+    assert torch.equal(mix(grids[0], grids[1], 0.3), expected.reshape(20, 30).t())
+
+
+def test_integers_are_compared() -> None:
+    numbers = torch.arange(5)
+    assert torch.equal(mix(numbers, numbers.clone(), 0.5), numbers)
+    with pytest.raises(ValueError, match="compared"):
+        mix(numbers, numbers + 1, 0.5)
+    with pytest.raises(ValueError, match="shapes"):
+        mix(torch.ones(2), torch.ones(3), 0.5)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=2, max_size=5), st.integers(0, 9))
+def test_any_number_of_sources(weights: list[float], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    sources = [generator.standard_normal(64).astype(np.float32) for _ in weights]
+    anchor = generator.standard_normal(64).astype(np.float32)
+    exact = anchor + sum(
+        float(w) * (s.astype(np.float64) - anchor) for w, s in zip(weights, sources, strict=True)
+    )
+    out = np.empty(64, np.float32)
+    blend(anchor, [(w, s.copy()) for w, s in zip(weights, sources, strict=True)], out)
+    np.testing.assert_allclose(out, exact, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_nan_and_inf_are_found(dtype: str, bad: float) -> None:
+    values = torch.full((100,), torch.finfo(DTYPES[dtype]).max, dtype=DTYPES[dtype])
+    values[::2] = torch.finfo(DTYPES[dtype]).tiny
+    assert not has_nonfinite(as_bytes(values), dtype)
+    values[37] = bad
+    assert has_nonfinite(as_bytes(values), dtype)

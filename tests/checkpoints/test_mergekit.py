@@ -1,0 +1,183 @@
+"""Parity with mergekit: the same inputs, the same methods, and our exported configurations."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.mergeplan import plan_weighted_sum
+from mi_tui.checkpoints.write import carry_out, merge
+from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
+from mi_tui.plan.scope import ModuleKind
+from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.test_merge import SCOPED
+from tests.checkpoints.weights import load, store
+
+pytest.importorskip("mergekit", reason="mergekit is not installed")
+yaml: Any = pytest.importorskip("yaml")
+
+FAMILIES = ("qwen2", "qwen3", "llama", "mistral", "gemma2", "phi3")
+TASK_ARITHMETIC = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
+TIES = Recipe(method=Method.TIES, scale=0.5, density=0.2)
+
+
+def run_mergekit(config: str, out: Path) -> dict[str, torch.Tensor]:
+    from mergekit.config import MergeConfiguration
+    from mergekit.merge import MergeOptions, run_merge
+
+    options = MergeOptions(quiet=True, write_model_card=False, copy_tokenizer=False)
+    run_merge(MergeConfiguration.model_validate(yaml.safe_load(config)), str(out), options)
+    return load(out)
+
+
+def as_pair(paths: tuple[Path, ...]) -> Pair:
+    base = str(paths[2]) if len(paths) > 2 else None
+    return Pair(instruct=str(paths[0]), thinking=str(paths[1]), base=base)
+
+
+def assert_close(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    """float32: equal within a few units in the last place of the largest operand."""
+    for name in shared_names(ours, theirs):
+        torch.testing.assert_close(ours[name], theirs[name], atol=1e-6, rtol=2e-6, msg=name)
+
+
+def shared_names(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> list[str]:
+    """The names to compare: all of them, but for the Llama biases that mergekit drops."""
+    dropped = {name for name in ours if name.endswith(".bias")} - theirs.keys()
+    assert ours.keys() - dropped == theirs.keys()
+    assert len(dropped) in (0, 7 * 4)
+    return list(theirs)
+
+
+def steps(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """How many bf16 numbers lie between two tensors' elements, at most 32768 apart."""
+
+    def line(values: torch.Tensor) -> torch.Tensor:
+        bits = values.view(torch.int16).int()
+        return torch.where(bits < 0, -(bits & 0x7FFF), bits)
+
+    return (line(ours) - line(theirs)).abs()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_linear(family: str, tmp_path: Path) -> None:
+    paths = tiny_pair(family, tmp_path, shards=2)
+    merge(interpolation(0.35), as_pair(paths), tmp_path / "ours")
+    models = [
+        {"model": str(path), "parameters": {"weight": weight}}
+        for path, weight in zip(paths, (0.65, 0.35), strict=True)
+    ]
+    config = yaml.safe_dump({"merge_method": "linear", "models": models, "dtype": "float32"})
+    assert_close(load(tmp_path / "ours"), run_mergekit(config, tmp_path / "theirs"))
+
+
+def test_linear_of_three(tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path, base=True)
+    weighted = [(str(path), weight) for path, weight in zip(paths, (0.5, 0.3, 0.2), strict=True)]
+    carry_out(plan_weighted_sum(weighted, tmp_path / "ours"))
+    models = [{"model": path, "parameters": {"weight": weight}} for path, weight in weighted]
+    config = yaml.safe_dump({"merge_method": "linear", "models": models, "dtype": "float32"})
+    assert_close(load(tmp_path / "ours"), run_mergekit(config, tmp_path / "theirs"))
+
+
+@pytest.mark.parametrize("recipe", [TASK_ARITHMETIC, TIES], ids=lambda recipe: str(recipe.method))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_baselines(family: str, recipe: Recipe, tmp_path: Path) -> None:
+    paths = tiny_pair(family, tmp_path, base=True)
+    merge(recipe, as_pair(paths), tmp_path / "ours")
+    models: list[dict[str, Any]] = [
+        {"model": str(path), "parameters": {"weight": 0.7}} for path in paths[:2]
+    ]
+    config: dict[str, Any] = {
+        "merge_method": "task_arithmetic",
+        "base_model": str(paths[2]),
+        "models": models,
+        "dtype": "float32",
+    }
+    if recipe is TIES:
+        config |= {"merge_method": "ties", "parameters": {"normalize": True, "lambda": 0.5}}
+        for model in models:
+            model["parameters"] = {"weight": 1.0, "density": 0.2}
+    theirs = run_mergekit(yaml.safe_dump(config), tmp_path / "theirs")
+    assert_close(load(tmp_path / "ours"), theirs)
+
+
+def test_ties_between_equal_changes_keep_the_exact_share(tmp_path: Path) -> None:
+    """bf16 makes equal changes common; exactly the asked share is kept, the first ones first."""
+    paths = tiny_pair("qwen3", tmp_path, dtype=torch.float32, base=True)
+    base = {name: torch.zeros_like(tensor) for name, tensor in load(paths[2]).items()}
+    store(paths[2], base)
+    flat = {name: torch.ones_like(tensor) for name, tensor in base.items()}
+    store(paths[0], flat)
+    store(paths[1], base)
+    merge(Recipe(method=Method.TIES, scale=1.0, density=0.2), as_pair(paths), tmp_path / "out")
+    for name, tensor in load(tmp_path / "out").items():
+        kept = max(1, int(0.2 * tensor.numel()))
+        assert tensor.flatten()[:kept].eq(1).all(), name
+        assert tensor.flatten()[kept:].eq(0).all(), name
+
+
+@pytest.mark.parametrize(
+    ("family", "lambda_"),
+    [(family, 0.55) for family in FAMILIES] + [("qwen3", 0.0), ("qwen3", 1.0)],
+)
+def test_exported_interpolation(family: str, lambda_: float, tmp_path: Path) -> None:
+    """Run through mergekit, our YAML gives our merge but for single steps of bf16."""
+    paths = tiny_pair(family, tmp_path, dtype=torch.bfloat16)
+    recipe = interpolation(lambda_)
+    check_export(recipe, paths, tmp_path)
+
+
+@pytest.mark.parametrize("case", SCOPED)
+def test_exported_scope(case: str, tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path, dtype=torch.bfloat16)
+    check_export(SCOPED[case], paths, tmp_path)
+
+
+@pytest.mark.parametrize("recipe", [TASK_ARITHMETIC, TIES], ids=lambda recipe: str(recipe.method))
+def test_exported_baseline(recipe: Recipe, tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path, dtype=torch.float32, base=True)
+    check_export(recipe, paths, tmp_path, dtype="float32")
+
+
+def check_export(
+    recipe: Recipe, paths: tuple[Path, ...], folder: Path, dtype: str = "bfloat16"
+) -> None:
+    merge(recipe, as_pair(paths), folder / "ours")
+    text = mergekit_yaml(recipe, as_pair(paths), out_dtype=dtype)
+    ours, theirs = load(folder / "ours"), run_mergekit(text, folder / "theirs")
+    if dtype == "float32":
+        assert_close(ours, theirs)
+        return
+    names = shared_names(ours, theirs)
+    total = sum(tensor.numel() for tensor in ours.values())
+    differing = 0
+    for name in names:
+        apart = steps(ours[name], theirs[name])
+        # Where terms cancel almost to zero a float32 step spans several of the tiny result's.
+        tiny = (ours[name].float() - theirs[name].float()).abs() < 1e-7
+        assert ((apart <= 1) | tiny).all(), name
+        differing += int((apart > 0).sum())
+    assert differing <= 0.001 * total
+
+
+def test_a_name_inside_another_cannot_be_expressed() -> None:
+    pair = Pair(instruct="owner/one", thinking="owner/two")
+    recipe = Recipe(lambda_=0.5, rules=(LambdaRule(lambda_=1.0, modules=(ModuleKind.NORMS,)),))
+    names = ["model.norm.weight", "lm_head.weight", "model.embed_tokens.weight"]
+    assert '"model.norm.weight"' in mergekit_yaml(recipe, pair, tensor_names=names)
+    names.append("model.norm.weight.mlp.weight")
+    with pytest.raises(CheckpointError, match="cannot be expressed"):
+        mergekit_yaml(recipe, pair, tensor_names=names)
+
+
+def test_the_configuration_names_the_donor_as_base(tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    config = yaml.safe_load(mergekit_yaml(interpolation(0.55), as_pair(paths)))
+    assert config["base_model"] == str(paths[1])
+    assert config["models"] == [{"model": str(paths[0]), "parameters": {"weight": 0.45}}]
+    assert (config["dtype"], config["out_dtype"]) == ("float32", "bfloat16")
