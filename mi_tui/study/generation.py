@@ -1,5 +1,6 @@
 """Rollouts in the making: asks become requests, completions are scored, scores are stored."""
 
+import functools
 import hashlib
 from collections.abc import Iterable
 
@@ -35,8 +36,12 @@ class Generation:
         self._engine = engine
         self._pool = pool
         self._store = store
-        self._seed = seed
         self._problems = [(probe, problem) for probe in probes for problem in probe.problems]
+        hashes = {probe.name: probe.sha256 for probe in probes}
+        self._seeds = [
+            functools.partial(rollout_seed, seed, hashes[probe.name], problem.id)
+            for probe, problem in self._problems
+        ]
         self._prompts: dict[int, tuple[int, ...]] = {}
         self._recipes = store.recipes()
         self._asks: dict[int, PlannedAsk] = {}
@@ -90,7 +95,7 @@ class Generation:
             id=number,
             recipe=self._recipes[ask.recipe - 1],
             prompt=self._prompt(ask.problem, problem),
-            seed=rollout_seed(self._seed, probe.sha256, problem.id, ask.sample),
+            seed=self._seeds[ask.problem - 1](ask.sample),
             max_new_tokens=probe.max_new_tokens,
         )
 
@@ -115,10 +120,9 @@ class Generation:
     def _rollout(self, number: int, score: Score) -> Rollout:
         ask = self._asks.pop(number)
         completion, truncated, think_tokens = self._scoring.pop(number)
-        probe, problem = self._problems[ask.problem - 1]
         return Rollout(
             ask=ask,
-            seed=rollout_seed(self._seed, probe.sha256, problem.id, ask.sample),
+            seed=self._seeds[ask.problem - 1](ask.sample),
             text=completion.text,
             score=0.0 if truncated else score.value,
             tokens=completion.token_count,

@@ -8,6 +8,7 @@ on exactly as one that was not.
 from dataclasses import dataclass
 
 from mi_tui.plan.preset import Preset
+from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
 from mi_tui.study.search import Ask, Batch, Spent, Stop, next_batch
@@ -29,11 +30,15 @@ class RoundPlanner:
         store: the study's store.
         preset: what the study was asked to do, with the budget as it is now.
         size: about how many rollouts a round should have to keep the engine busy.
+        latency: the speed of the merged model, for budgets in seconds.
     """
 
-    def __init__(self, store: Store, preset: Preset, size: int) -> None:
+    def __init__(
+        self, store: Store, preset: Preset, size: int, latency: Latency | None = None
+    ) -> None:
         self._store = store
         self._preset = preset
+        self._latency = latency
         self._size = size
         self._loader = ObservationLoader(store)
         self._open = {self._key(ask): ask for ask in store.open_asks()}
@@ -106,6 +111,7 @@ class RoundPlanner:
             added=self._store.recipes_of_user(),
             dropped=self._store.dropped_recipes(),
             more=self._store.get("more", {}),
+            latency=self._latency,
         )
 
     def _stored_after(self, up_to_round: int) -> tuple[Ask, ...]:

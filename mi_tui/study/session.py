@@ -56,7 +56,7 @@ class Session:
         self._latency = latency
         self._interrupted = interrupted
         self._low_water = max(1, engine.capabilities.rows)
-        self._planner = RoundPlanner(store, preset, size=2 * self._low_water)
+        self._planner = RoundPlanner(store, preset, 2 * self._low_water, latency)
         self._clock = Clock(store)
         self._paused = False
         self._stopping = False
