@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import App
 
@@ -59,21 +60,13 @@ def measures(app: App[Any], answer: Recommendation) -> Text:
     return text
 
 
-def alternatives(app: App[Any], answer: Recommendation) -> Text:
+def alternatives(app: App[Any], answer: Recommendation) -> Table:
     """The other points of the front, one sentence each."""
-    text = Text()
-    if answer.alternatives:
-        text.append("Or", style=rich_colour(app, "secondary"))
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=12, style=rich_colour(app, "secondary"))
     for number, other in enumerate(answer.alternatives):
-        text.append("" if number == 0 else "\n")
-        text.append(" " * (11 if number == 0 else 13))
-        text.append(f"λ {other.lambda_:<5g}", style="bold")
-        text.append(
-            f"{formats.percent(other.score.value, 1):>8} {formats.count(other.tokens.value):>6}"
-            " tokens  "
-        )
-        text.append(other.sentence, style="dim")
-    return text
+        table.add_row("" if number else "Or", Text(other.sentence))
+    return table
 
 
 def _percent(estimate: Estimate) -> str:

@@ -1,11 +1,15 @@
 """Exports from the app: files in a thread, the merged checkpoint in a process of its own."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.results import Recommendation
+from mi_tui.tui import formats as formats_
 from mi_tui.tui.background import Background
 from mi_tui.tui.services import Services
 
@@ -44,15 +48,21 @@ class Export:
             MiTuiError: something cannot be written.
         """
         thread = Background("export")
+        loop = asyncio.get_running_loop()
+
+        def say(name: str, done: int, total: int) -> None:
+            words = f"{EXPORTS[name]}: {formats_.percent(done / max(total, 1))}"
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(progress, words)
+
         try:
             written: list[Path] = []
             for name in formats:
                 progress(EXPORTS[name])
-                written += await thread.run(
-                    lambda name=name: self._services.export(  # type: ignore[misc]
-                        self._study, out, name, answer
-                    )
+                call = partial(
+                    self._services.export, self._study, out, name, answer, partial(say, name)
                 )
+                written += await thread.run(call)
             return tuple(written)
         finally:
             thread.close()

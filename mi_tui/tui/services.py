@@ -4,6 +4,7 @@ One class, so that the first screen is drawn before anything heavy is loaded, an
 can put an app over a study of their own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -107,12 +108,28 @@ class Services:
         report = compare(instruct, thinking)
         return tuple(PreflightLine(f.level, f.subject, f.message) for f in report.findings)
 
-    def export(self, study: Path, out: Path, name: str, answer: Recommendation) -> tuple[Path, ...]:
+    def export(
+        self,
+        study: Path,
+        out: Path,
+        name: str,
+        answer: Recommendation,
+        progress: Callable[[int, int], None],
+    ) -> tuple[Path, ...]:
         """Write the study's answer in one format; the paths written.
+
+        ``progress`` is told bytes done and in all. A merged checkpoint is written by a process
+        of its own, so that nothing heavy is loaded here.
 
         Raises:
             MiTuiError: something cannot be written.
         """
         from mi_tui.export.bundle import ExportFormat, export_study
 
-        return export_study(study, out, [ExportFormat(name)], answer=answer)
+        return export_study(
+            study,
+            out,
+            [ExportFormat(name)],
+            lambda step: progress(step.done, step.total),
+            answer=answer,
+        )

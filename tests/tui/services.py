@@ -1,5 +1,6 @@
 """A program behind the screens that a test can steer: it remembers what it was asked."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class SteeredServices(Services):
         self.preflight_lines: tuple[PreflightLine, ...] = FITS
         self.asked: list[tuple[str, Any]] = []
         self.read_error: MiTuiError | None = None
+        self.export_error: MiTuiError | None = None
         self.start_error: MiTuiError | None = None
         self.preset_entries: tuple[PresetEntry, ...] = ()
 
@@ -86,6 +88,15 @@ class SteeredServices(Services):
     def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
         return self.preflight_lines
 
-    def export(self, study: Path, out: Path, name: str, answer: Recommendation) -> tuple[Path, ...]:
+    def export(
+        self,
+        study: Path,
+        out: Path,
+        name: str,
+        answer: Recommendation,
+        progress: Callable[[int, int], None],
+    ) -> tuple[Path, ...]:
+        if self.export_error is not None:
+            raise self.export_error
         self.asked.append(("export", name))
         return (out / f"file.{name}",)

@@ -100,7 +100,7 @@ async def test_a_new_study_asks_for_its_pair_before_it_goes_on() -> None:
         assert isinstance(app.screen, ModelsScreen)
         assert "2 fields to correct" in said(app, "status")
         await pilot.press(*"a/b", "tab", *"c/d")
-        await until(pilot, lambda: "architecture" in said(app, "preflight"))
+        await until(pilot, lambda: "architecture" in shown(app))
         await enter(pilot, app, BudgetScreen)
 
 

@@ -153,8 +153,11 @@ class ModelsScreen(FormScreen):
         report = Table.grid(padding=(0, 2, 0, 0))
         for line in lines:
             report.add_row(
-                Text(SIGNS[line.level], style=self.colour(COLOURS[line.level])),
-                Text(line.subject, style="bold", no_wrap=True),
+                Text.assemble(
+                    (f"{SIGNS[line.level]} ", self.colour(COLOURS[line.level])),
+                    (line.subject, "bold"),
+                    no_wrap=True,
+                ),
                 Text(line.message),
             )
         return report

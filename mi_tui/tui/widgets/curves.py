@@ -101,10 +101,12 @@ class CurvesPlot(PlotWidget, can_focus=False):
             "think": "Think #R",
             "tokens": f"Token #N (of {formats.count(longest)})",
         }
-        line = Text(" ", no_wrap=True, overflow="ellipsis")
+        line = Text(" ")
         for name, words in names.items():
-            line.append(f"{MARKERS[name]} ", style=rich_colour(self.app, f"curve-{name}"))
-            line.append(f"{words}   ")
+            colour = rich_colour(self.app, f"curve-{name}")
+            # Held together by no-break spaces, so that a narrow legend breaks between names.
+            line.append(f"{MARKERS[name]}\N{NO-BREAK SPACE}", style=colour)
+            line.append(words.replace(" ", "\N{NO-BREAK SPACE}") + "   ")
         return line.append("over λ", style="dim")
 
 

@@ -135,6 +135,7 @@ class ResultsTable(ScrollView, can_focus=True):
         self._selected: str | None = None
         self._sort = "lambda"
         self._lines: list[str] = []
+        self._follows = True
 
     @property
     def selected(self) -> RecipeSummary | None:
@@ -142,12 +143,19 @@ class ResultsTable(ScrollView, can_focus=True):
         return next((r for r in self._rows if r.recipe.key == self._selected), None)
 
     def show(self, rows: Sequence[RecipeSummary], best: str | None = None) -> None:
-        """Show these recipes; ``best`` is the key of the recommended one."""
+        """Show these recipes; ``best`` is the key of the recommended one.
+
+        The cursor follows the recommended recipe until the user moves it.
+        """
         self._rows = self._sorted(rows)
         self._best = best
-        if self.selected is None and self._rows:
+        keys = [row.recipe.key for row in self._rows]
+        if self._follows and best in keys:
+            self._select(keys.index(best))
+        elif self.selected is None and self._rows:
             self._select(0)
         self._redraw()
+        self._scroll_to_cursor()
 
     @property
     def _gap(self) -> str:
@@ -184,6 +192,7 @@ class ResultsTable(ScrollView, can_focus=True):
         """Columns come and go with the width."""
         self._lines = []
         self._redraw()
+        self._scroll_to_cursor()
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the clicked recipe; on the header, sort by that column."""
@@ -207,10 +216,10 @@ class ResultsTable(ScrollView, can_focus=True):
     def action_cursor_to(self, index: int) -> None:
         """Put the cursor on a line; -1 is the last."""
         if self._rows and index < len(self._rows):
-            index %= len(self._rows)
-            self._select(index)
-            self.scroll_to_region(Region(0, index, 1, 2), animate=False, force=True)
+            self._follows = False
+            self._select(index % len(self._rows))
             self._redraw()
+            self._scroll_to_cursor()
 
     def action_sort(self) -> None:
         """Sort by the next column."""
@@ -238,6 +247,13 @@ class ResultsTable(ScrollView, can_focus=True):
         if row.recipe.key != self._selected:
             self._selected = row.recipe.key
             self.post_message(self.Highlighted(row))
+
+    def _scroll_to_cursor(self) -> None:
+        keys = [row.recipe.key for row in self._rows]
+        if self._selected in keys:
+            # Two lines, since the header covers the first one of the window.
+            region = Region(0, keys.index(self._selected), 1, 2)
+            self.call_after_refresh(self.scroll_to_region, region, animate=False, force=True)
 
     def _redraw(self) -> None:
         """Refresh the lines whose text changed, the whole when lines came or went."""
