@@ -155,12 +155,12 @@ class SimulatedProbe:
 
     def observations(self) -> Observations:
         """Everything asked so far."""
-        recipes = tuple(dict.fromkeys(row[0] for row in self._log))
-        place = {recipe: index for index, recipe in enumerate(recipes)}
+        by_lambda = {row[0].lambda_: row[0] for row in self._log}
+        place = {lambda_: index for index, lambda_ in enumerate(by_lambda)}
         return Observations(
-            recipes,
+            tuple(by_lambda.values()),
             self.rows,
-            np.array([place[row[0]] for row in self._log], dtype=np.int64),
+            np.array([place[row[0].lambda_] for row in self._log], dtype=np.int64),
             np.array([row[1] for row in self._log], dtype=np.int64),
             np.array([row[2] for row in self._log], dtype=np.int64),
             np.array([row[3] for row in self._log], dtype=np.float64),

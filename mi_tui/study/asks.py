@@ -1,9 +1,11 @@
 """Which problems and samples a recipe is asked next, paired across λ."""
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.cells import Floats
@@ -46,26 +48,24 @@ class AskBook:
     def __init__(
         self, observations: Observations, in_flight: Sequence[Ask], dropped: Iterable[Recipe]
     ) -> None:
-        self._dropped = {recipe.key for recipe in dropped}
-        self._recipes = {recipe.key: recipe for recipe in observations.recipes}
-        self._taken: dict[tuple[str, int], set[int]] = {}
-        self._asked: dict[str, Floats] = {}
         problems = observations.problems
+        self._dropped = set(dropped)
+        self._place = {recipe: place for place, recipe in enumerate(observations.recipes)}
+        for ask in in_flight:
+            self._place.setdefault(ask.recipe, len(self._place))
+        flying = np.array(
+            [(self._place[ask.recipe], ask.problem, ask.sample) for ask in in_flight],
+            dtype=np.int64,
+        ).reshape(-1, 3)
+        recipe = np.concatenate([observations.recipe, flying[:, 0]])
+        problem = np.concatenate([observations.problem, flying[:, 1]])
+        sample = np.concatenate([observations.sample, flying[:, 2]])
+        shape = (len(self._place), len(problems), int(sample.max(initial=-1)) + 1)
+        self._taken = np.zeros(shape, dtype=bool)
+        self._taken[recipe, problem, sample] = True
+        self._counts = self._taken.sum(axis=2)
         self.in_flight = len(in_flight)
         self.asked = len(observations) + len(in_flight)
-        self._count = len(problems)
-        keys = [recipe.key for recipe in observations.recipes]
-        rows = zip(
-            observations.recipe.tolist(),
-            observations.problem.tolist(),
-            observations.sample.tolist(),
-            strict=True,
-        )
-        for recipe, problem, sample in rows:
-            self._take(keys[recipe], problem, sample)
-        for ask in in_flight:
-            self._recipes.setdefault(ask.recipe.key, ask.recipe)
-            self._take(ask.recipe.key, ask.problem, ask.sample)
         order = _interleaved(observations)
         self.search_problems = [p for p in order if not problems[p].held_out]
         self.held_out_problems = [p for p in order if problems[p].held_out]
@@ -73,11 +73,11 @@ class AskBook:
 
     def is_wanted(self, recipe: Recipe) -> bool:
         """Whether the user has not dropped it."""
-        return recipe.key not in self._dropped
+        return recipe not in self._dropped
 
     def wanted(self, recipes: Iterable[Recipe]) -> list[Recipe]:
         """The recipes that were not dropped, each once."""
-        return [r for r in dict.fromkeys(recipes) if r.key not in self._dropped]
+        return [recipe for recipe in dict.fromkeys(recipes) if recipe not in self._dropped]
 
     def first(
         self, recipes: Sequence[Recipe], each: int, at_most: int, *, held_out: bool = False
@@ -87,56 +87,78 @@ class AskBook:
         One sample of every problem comes before the second sample of any, and all recipes are
         asked a problem before the next problem is, so that they stay comparable at any moment.
         """
-        problems = self.held_out_problems if held_out else self.search_problems
-        found: list[Ask] = []
-        for place in range(each if problems else 0):
-            sample, problem = place // len(problems), problems[place % len(problems)]
-            for recipe in recipes:
-                if sample not in self._taken.get((recipe.key, problem), ()):
-                    found.append(Ask(recipe, problem, sample))
-            if len(found) >= at_most:
-                break
-        return found[:at_most] if len(found) > at_most + len(recipes) else found
+        problems = np.array(self.held_out_problems if held_out else self.search_problems)
+        if not len(problems) or not recipes or each < 1:
+            return []
+        places = np.arange(each)
+        sample, problem = places // len(problems), problems[places % len(problems)]
+        missing = np.column_stack([~self._has(recipe, problem, sample) for recipe in recipes])
+        found = np.argwhere(missing)
+        if len(found) > at_most:
+            # Recipes stay together on the last problem, even where that exceeds the size a bit.
+            found = found[found[:, 0] <= found[at_most - 1, 0]]
+        return [
+            Ask(recipes[which], int(problem[place]), int(sample[place]))
+            for place, which in found.tolist()
+        ]
 
     def spread(self, wanted: Sequence[tuple[Recipe, int]]) -> list[Ask]:
         """So many asks of each recipe, on the problems asked least so far, the same for all."""
-        total = np.zeros(self._count)
-        for counts in self._asked.values():
-            total += counts
+        total = self._counts.sum(axis=0).tolist()
         found: list[Ask] = []
-        place = {problem: index for index, problem in enumerate(self.search_problems)}
         for recipe, count in wanted:
-            own = self._asked.get(recipe.key, np.zeros(self._count)).copy()
-            taken = {p: set(self._taken.get((recipe.key, p), ())) for p in self.search_problems}
-            for _ in range(count):
-                problem = min(self.search_problems, key=lambda p: (own[p], total[p], place[p]))
-                sample = next(s for s in range(len(taken[problem]) + 1) if s not in taken[problem])
-                taken[problem].add(sample)
-                own[problem] += 1
+            own = self._own(recipe)
+            queue = [
+                (int(own[problem]), total[problem], place, problem)
+                for place, problem in enumerate(self.search_problems)
+            ]
+            heapq.heapify(queue)
+            fresh: dict[int, set[int]] = {}
+            for _ in range(count if queue else 0):
+                times, asked, place, problem = heapq.heappop(queue)
+                mine = fresh.setdefault(problem, set())
+                sample = self._next_sample(recipe, problem, mine)
+                mine.add(sample)
                 found.append(Ask(recipe, problem, sample))
+                heapq.heappush(queue, (times + 1, asked, place, problem))
         return found
 
-    def design(self) -> Design:
-        """How often each λ of the largest family was asked on search problems."""
-        recipes = tuple(self._recipes.values())
-        members = [recipes[i] for i in family(recipes)]
-        search = np.array(self.search_problems, dtype=np.int64)
-        none = np.zeros(self._count)
-        counts = np.array([self._asked.get(r.key, none)[search] for r in members])
-        counts = counts.reshape(len(members), len(search))
+    def design(self, like: Recipe) -> Design:
+        """How often each λ of a recipe's family was asked on search problems."""
+        recipes = tuple(self._place)
+        members = family(recipes, like)
+        counts = self._counts[np.ix_(members, np.array(self.search_problems, dtype=np.int64))]
         return Design(
-            np.array([r.lambda_ or 0.0 for r in members]),
-            counts.sum(axis=1),
+            np.array([recipes[i].lambda_ or 0.0 for i in members]),
+            counts.sum(axis=1).astype(np.float64),
             (counts > 0).sum(axis=1).astype(np.float64),
-            len(search),
+            len(self.search_problems),
         )
 
-    def _take(self, key: str, problem: int, sample: int) -> None:
-        self._taken.setdefault((key, problem), set()).add(sample)
-        counts = self._asked.get(key)
-        if counts is None:
-            counts = self._asked[key] = np.zeros(self._count)
-        counts[problem] += 1
+    def _own(self, recipe: Recipe) -> NDArray[np.int64]:
+        place = self._place.get(recipe)
+        if place is None:
+            return np.zeros(self._counts.shape[1], dtype=np.int64)
+        return np.asarray(self._counts[place], dtype=np.int64)
+
+    def _has(
+        self, recipe: Recipe, problem: NDArray[np.int64], sample: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        place = self._place.get(recipe)
+        known = sample < self._taken.shape[2]
+        if place is None:
+            return np.zeros(len(problem), dtype=bool)
+        taken = self._taken[place, problem, np.where(known, sample, 0)]
+        return np.asarray(known & taken, dtype=bool)
+
+    def _next_sample(self, recipe: Recipe, problem: int, fresh: set[int]) -> int:
+        """The lowest sample index that is neither taken nor among the fresh ones."""
+        place = self._place.get(recipe)
+        taken = self._taken[place, problem].tolist() if place is not None else []
+        sample = 0
+        while sample in fresh or (sample < len(taken) and taken[sample]):
+            sample += 1
+        return sample
 
 
 def _interleaved(observations: Observations) -> list[int]:

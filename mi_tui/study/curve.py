@@ -31,9 +31,10 @@ class Curves:
     """Draws of the curves over λ from their joint posterior.
 
     ``lambdas`` has shape (points,); ``score``, ``tokens``, ``tokens_p95`` and ``thinking`` have
-    shape (draws, points). ``score_variance`` and ``tokens_variance`` (points,) are what one
-    rollout more leaves open: the variance of one response's score, and of its length relative
-    to the squared mean.
+    shape (draws, points). ``score_covariance`` and ``log_tokens_covariance`` (points, points)
+    are the posterior's own, free of the noise of the draws. ``score_variance`` and
+    ``tokens_variance`` (points,) are what one rollout more leaves open: the variance of one
+    response's score, and of its length relative to the squared mean.
     """
 
     lambdas: Floats
@@ -41,6 +42,8 @@ class Curves:
     tokens: Floats
     tokens_p95: Floats
     thinking: Floats
+    score_covariance: Floats
+    log_tokens_covariance: Floats
     score_variance: Floats
     tokens_variance: Floats
 
@@ -121,6 +124,11 @@ def fit_curves(
         tokens=tokens,
         tokens_p95=tokens * np.exp(tail),
         thinking=_sum(share * part.thinking for share, part in shares),
+        score_covariance=_sum(share**2 * part.score_covariance for share, part in shares),
+        log_tokens_covariance=_sum(
+            np.outer(part_of, part_of) * part.log_tokens_covariance
+            for part_of, (_, part) in zip(_parts_of_tokens(shares), shares, strict=True)
+        ),
         score_variance=_sum(share * part.score_variance for share, part in shares),
         tokens_variance=_sum(share * part.tokens_variance for share, part in shares),
     )
@@ -128,6 +136,13 @@ def fit_curves(
 
 def _sum(parts: Iterable[Floats]) -> Floats:
     return np.asarray(sum(parts), dtype=np.float64)
+
+
+def _parts_of_tokens(shares: "list[tuple[float, _ProbeCurves]]") -> list[Floats]:
+    """The share of each probe in the mean tokens at every λ, arrays of shape (points,)."""
+    means = [share * part.tokens.mean(axis=0) for share, part in shares]
+    total = _sum(means)
+    return [mean / total for mean in means]
 
 
 class _ProbeCurves:
@@ -170,6 +185,8 @@ class _ProbeCurves:
             lambda means: dispersion * _bernoulli(means),
         )
         self.score = expit(score.curve.draws(normals()))
+        slope = LOGIT.slope(expit(score.curve.mean))
+        self.score_covariance = np.outer(slope, slope) * score.curve.covariance
         self.score_variance = np.interp(lambdas, known, score.variance)
 
         excess = np.array([tail.excess for tail in tails])[:, None]
@@ -182,6 +199,7 @@ class _ProbeCurves:
         relative = _relative_variance(lengths)
         tokens = fit_mean(lengths, seen, wanted, LOG, _TOKENS, lambda means: relative * means**2)
         self.tokens = np.exp(tokens.curve.draws(normals()))
+        self.log_tokens_covariance = tokens.curve.covariance
         self.tokens_variance = np.interp(lambdas, known, relative)
         self.tail = posterior(
             _TAIL,

@@ -18,6 +18,21 @@ class DecisionError(MiTuiError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """How utility and margin move with the curves, to first order.
+
+    ``utility_by_score``, ``utility_by_tokens`` and ``margin_by_tokens`` have shape (points,)
+    and concern the same λ; ``margin_by_score`` (points, points) also has the part of Thinking.
+    Tokens are meant in the logarithm.
+    """
+
+    utility_by_score: Floats
+    utility_by_tokens: Floats
+    margin_by_score: Floats
+    margin_by_tokens: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A budget's question put to draws of the curves.
 
@@ -35,6 +50,7 @@ class Decision:
     chosen: int
     feasible: bool
     in_tokens: bool
+    sensitivity: Sensitivity
 
     @property
     def lambda_(self) -> float:
@@ -100,7 +116,16 @@ def decide(
         chosen = int(np.where(allowed, expected, -np.inf).argmax())
     else:
         chosen = int((probability + 1e-6 * np.tanh(margin.mean(axis=0))).argmax())
-    return Decision(curves.lambdas, utility, margin, probability, chosen, feasible, in_tokens)
+    return Decision(
+        curves.lambdas,
+        utility,
+        margin,
+        probability,
+        chosen,
+        feasible,
+        in_tokens,
+        _sensitivity(curves, budget),
+    )
 
 
 def _margin(curves: Curves, budget: Budget, latency: Latency | None, seed: int) -> Floats:
@@ -125,6 +150,21 @@ def _margin(curves: Curves, budget: Budget, latency: Latency | None, seed: int) 
     return np.asarray(math.log(limit) - np.log(seconds * spread), dtype=np.float64)
 
 
+def _sensitivity(curves: Curves, budget: Budget) -> Sensitivity:
+    points = len(curves.lambdas)
+    none, one = np.zeros(points), np.ones(points)
+    objective = budget.objective
+    if objective in (Objective.FOR_SCORE, Objective.FOR_SHARE):
+        by_score = np.eye(points)
+        if objective is Objective.FOR_SHARE:
+            by_score[:, -1] -= budget.limit or 0.0
+        return Sensitivity(none, -one, by_score, none)
+    if objective is Objective.KNEE:
+        price = _price(curves) * curves.tokens.mean(axis=0)
+        return Sensitivity(one, -price, np.zeros((points, points)), none)
+    return Sensitivity(one, none, np.zeros((points, points)), -one)
+
+
 def _knee(curves: Curves) -> Floats:
     """The score minus the price of the tokens, in score.
 
@@ -132,7 +172,11 @@ def _knee(curves: Curves) -> Floats:
     there is score to win: the knee is where the curve of score against tokens lies farthest
     above its chord (Satopää et al., "Finding a Kneedle in a Haystack", 2011).
     """
+    shortest = float(curves.tokens.mean(axis=0).min())
+    return np.asarray(curves.score - _price(curves) * (curves.tokens - shortest))
+
+
+def _price(curves: Curves) -> float:
+    """The score that one token costs at the knee."""
     score, tokens = curves.score.mean(axis=0), curves.tokens.mean(axis=0)
-    rise = float(score.max() - score.min())
-    span = max(float(tokens.max() - tokens.min()), 1e-9)
-    return np.asarray(curves.score - rise * (curves.tokens - tokens.min()) / span)
+    return float(np.ptp(score) / max(float(np.ptp(tokens)), 1e-9))

@@ -6,7 +6,6 @@ stretch are averaged over a grid of hypotheses by their evidence instead of bein
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -29,13 +28,8 @@ class Smoothness:
     level: float
     slope: float
     amplitudes: tuple[float, ...]
-    lengths: tuple[float, ...] = (0.15, 0.35, 0.8)
-    stretches: tuple[float, ...] = (0.0, 0.5)
-
-    @property
-    def hypotheses(self) -> tuple[tuple[float, float, float], ...]:
-        """All combinations (amplitude, length, stretch)."""
-        return tuple(product(self.amplitudes, self.lengths, self.stretches))
+    lengths: tuple[float, ...] = (0.12, 0.3, 0.8)
+    stretches: tuple[float, ...] = (0.0, 0.5, 1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +48,13 @@ class Posterior:
     def mean(self) -> Floats:
         """The mean of the mixture, shape (points,)."""
         return np.asarray(self.weights @ self.means, dtype=np.float64)
+
+    @property
+    def covariance(self) -> Floats:
+        """The covariance of the mixture, shape (points, points)."""
+        apart = self.means - self.mean
+        within = np.einsum("h,hij->ij", self.weights, self.covariances)
+        return np.asarray(within + np.einsum("h,hi,hj->ij", self.weights, apart, apart))
 
     def after(self, skipped: int) -> "Posterior":
         """The same at all points but the first few."""
@@ -97,7 +98,7 @@ def posterior(
         centre: the prior mean of the level.
     """
     both = np.vstack([seen, wanted])
-    kernels = np.stack([_kernel(smoothness, both, *h) for h in smoothness.hypotheses])
+    kernels = _kernels(smoothness, both)
     n = len(seen)
     observed = kernels[:, :n, :n] + noise + _JITTER * np.eye(n)
     residual = values - centre
@@ -116,15 +117,21 @@ def posterior(
     return Posterior(weights, means, covariances)
 
 
-def _kernel(
-    smoothness: Smoothness, positions: Floats, amplitude: float, length: float, stretch: float
-) -> Floats:
-    """Level, linear trend and Matérn-5/2 deviations on the stretched axis."""
-    axis = positions[:, 0] + stretch * positions[:, 1]
-    distance = np.sqrt(5.0) * np.abs(axis[:, None] - axis[None, :]) / length
-    matern = (1 + distance + distance**2 / 3) * np.exp(-distance)
-    trend = smoothness.slope**2 * np.outer(axis - 0.5, axis - 0.5)
-    return np.asarray(smoothness.level**2 + trend + amplitude**2 * matern, dtype=np.float64)
+def _kernels(smoothness: Smoothness, positions: Floats) -> Floats:
+    """Level, linear trend and Matérn-5/2 deviations on the stretched axis, per hypothesis.
+
+    The shape is (hypotheses, points, points), amplitudes slowest and stretches fastest.
+    """
+    stretches = np.array(smoothness.stretches)[:, None]
+    axes = positions[:, 0] + stretches * positions[:, 1]
+    apart = np.sqrt(5.0) * np.abs(axes[:, :, None] - axes[:, None, :])
+    distance = apart / np.array(smoothness.lengths)[:, None, None, None]
+    matern = (1 + distance * (1 + distance / 3)) * np.exp(-distance)
+    centred = smoothness.slope * (axes - 0.5)
+    smooth = smoothness.level**2 + centred[:, :, None] * centred[:, None, :]
+    amplitudes = np.array(smoothness.amplitudes)[:, None, None, None, None]
+    points = len(positions)
+    return np.asarray(smooth + amplitudes**2 * matern).reshape(-1, points, points)
 
 
 def _golden_stride(count: int) -> int:

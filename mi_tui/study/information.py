@@ -6,6 +6,7 @@ wanted confidence (Frazier, Powell and Dayanik, "The knowledge-gradient policy f
 normal beliefs", 2009). Here the beliefs are the draws' means and covariances.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,22 +16,53 @@ from mi_tui.plan.budget import Budget
 from mi_tui.study.asks import Design
 from mi_tui.study.cells import Floats
 from mi_tui.study.curve import Curves
-from mi_tui.study.decision import Decision
+from mi_tui.study.decision import Decision, Sensitivity
 
 _STEP = 0.04
 _PROBLEM_SHARE = 0.35
 _PARTS = 3
-_FANTASIES = 32
+_OVERHEAD = 0.25
+_FANTASY_COUNT = 32
+
+
+def _normal_pairs() -> Floats:
+    """Pairs of standard normal numbers, evenly spread and symmetric, shape (fantasies, 2)."""
+    radius = np.sqrt(-2 * np.log(1 - (np.arange(_FANTASY_COUNT) + 0.5) / _FANTASY_COUNT))
+    angle = np.arange(_FANTASY_COUNT) * np.pi * (3 - np.sqrt(5.0))
+    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+
+
+_FANTASIES = _normal_pairs()
+Points = NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class _Beliefs:
-    """Normal beliefs about utility and margin, with what one observation at each λ moves."""
+    """Normal beliefs about score and log tokens, and how utility and margin follow them.
+
+    ``utility`` and ``margin`` (points,) are means, ``margin_variance`` (points,) the variance of
+    the margin; ``score`` and ``tokens`` (points, points) are covariances.
+    """
 
     utility: Floats
     margin: Floats
-    joint: Floats
-    """Covariance of (utility, margin, score, log tokens), shape (4·points, 4·points)."""
+    margin_variance: Floats
+    score: Floats
+    tokens: Floats
+    sensitivity: Sensitivity
+
+    def utility_moves(self, points: Points) -> tuple[Floats, Floats]:
+        """Covariances of all utilities with score and log tokens at some λ, (λ, points)."""
+        by = self.sensitivity
+        return (
+            self.score[points] * by.utility_by_score,
+            self.tokens[points] * by.utility_by_tokens,
+        )
+
+    def margin_moves(self, points: Points) -> tuple[Floats, Floats]:
+        """Covariances of all margins with score and log tokens at some λ, (λ, points)."""
+        by = self.sensitivity
+        return self.score[points] @ by.margin_by_score.T, self.tokens[points] * by.margin_by_tokens
 
 
 def value_of_more(curves: Curves, budget: Budget, decision: Decision, design: Design) -> float:
@@ -68,8 +100,10 @@ def next_lambdas(
     counts: dict[float, int] = {}
     if not len(points):
         return []
-    cost = curves.tokens.mean(axis=0)[points]
-    part = max(size // _PARTS, 1)
+    mean_tokens = curves.tokens.mean(axis=0)
+    # A prompt has to be read and a row of the table filled even where responses are short.
+    cost = mean_tokens[points] + _OVERHEAD * mean_tokens.mean()
+    part = max(math.ceil(size / _PARTS), 1)
     left = size
     while left > 0:
         gains = _gains(curves, beliefs, budget, design, float(horizon), points) / cost
@@ -98,14 +132,13 @@ def _candidates(
 
 
 def _beliefs(curves: Curves, decision: Decision) -> _Beliefs:
-    fields = np.hstack([decision.utility, decision.margin, curves.score, np.log(curves.tokens)])
-    means = fields.mean(axis=0)
-    centred = fields - means
-    points = len(curves.lambdas)
     return _Beliefs(
-        means[:points],
-        means[points : 2 * points],
-        centred.T @ centred / len(fields),
+        decision.utility.mean(axis=0),
+        decision.margin.mean(axis=0),
+        decision.margin.var(axis=0),
+        curves.score_covariance,
+        curves.log_tokens_covariance,
+        decision.sensitivity,
     )
 
 
@@ -139,50 +172,39 @@ def _gains(
     points: NDArray[np.int64],
 ) -> Floats:
     """The expected improvement of the choice by a batch at each of the points."""
-    n = len(curves.lambdas)
     noise_score, noise_tokens = _noise(curves, design, batch)
-    z = _z(budget.confidence)
-    variance = np.diagonal(beliefs.joint)
-    moved_by_score = beliefs.joint[:, 2 * n + points].T
-    moved_by_tokens = beliefs.joint[:, 3 * n + points].T
-    by_score = moved_by_score / np.sqrt(variance[2 * n + points] + noise_score[points])[:, None]
-    by_tokens = moved_by_tokens / np.sqrt(variance[3 * n + points] + noise_tokens[points])[:, None]
-    fantasies = _normal_pairs()
+    scale_score = np.sqrt(np.diagonal(beliefs.score) + noise_score)[points, None]
+    scale_tokens = np.sqrt(np.diagonal(beliefs.tokens) + noise_tokens)[points, None]
+    by_score, by_tokens = beliefs.utility_moves(points)
+    first, second = (_FANTASIES[:, i, None, None] for i in (0, 1))
     utility = (
-        beliefs.utility
-        + fantasies[:, 0, None, None] * by_score[:, :n]
-        + fantasies[:, 1, None, None] * by_tokens[:, :n]
+        beliefs.utility + first * (by_score / scale_score) + second * (by_tokens / scale_tokens)
     )
-    margin = (
-        beliefs.margin
-        + fantasies[:, 0, None, None] * by_score[:, n : 2 * n]
-        + fantasies[:, 1, None, None] * by_tokens[:, n : 2 * n]
-    )
-    left = variance[n : 2 * n] - by_score[:, n : 2 * n] ** 2 - by_tokens[:, n : 2 * n] ** 2
-    spread = np.sqrt(np.maximum(left, 0.0))
+    by_score, by_tokens = beliefs.margin_moves(points)
+    by_score, by_tokens = by_score / scale_score, by_tokens / scale_tokens
+    margin = beliefs.margin + first * by_score + second * by_tokens
+    left = np.maximum(beliefs.margin_variance - by_score**2 - by_tokens**2, 0.0)
+    z = _z(budget.confidence)
     worst = float(beliefs.utility.min())
-    after = np.where(margin >= z * spread, utility, worst).max(axis=2).mean(axis=0)
-    sd = np.sqrt(np.maximum(variance[n : 2 * n], 0.0))
+    after = np.where(margin >= z * np.sqrt(left), utility, worst).max(axis=2).mean(axis=0)
+    sd = np.sqrt(beliefs.margin_variance)
     now = np.where(beliefs.margin >= z * sd, beliefs.utility, worst).max()
     return np.asarray(np.maximum(after - now, 0.0), dtype=np.float64)
 
 
 def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: float) -> None:
     """Narrow the beliefs as a batch at a point would, their means left where they are."""
-    n = len(curves.lambdas)
-    for field, noise in zip((2, 3), _noise(curves, design, batch), strict=True):
-        at = field * n + point
-        moved = beliefs.joint[:, at]
-        beliefs.joint = beliefs.joint - np.outer(moved, moved) / (
-            beliefs.joint[at, at] + noise[point]
-        )
-
-
-def _normal_pairs() -> Floats:
-    """Pairs of standard normal numbers, evenly spread and symmetric, shape (fantasies, 2)."""
-    radius = np.sqrt(-2 * np.log(1 - (np.arange(_FANTASIES) + 0.5) / _FANTASIES))
-    angle = np.arange(_FANTASIES) * np.pi * (3 - np.sqrt(5.0))
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+    noise_score, noise_tokens = _noise(curves, design, batch)
+    here = np.array([point])
+    by_score, by_tokens = (moves[0] for moves in beliefs.margin_moves(here))
+    total_score = beliefs.score[point, point] + noise_score[point]
+    total_tokens = beliefs.tokens[point, point] + noise_tokens[point]
+    narrowed = beliefs.margin_variance - by_score**2 / total_score - by_tokens**2 / total_tokens
+    beliefs.margin_variance = np.maximum(narrowed, 0.0)
+    column = beliefs.score[point]
+    beliefs.score = beliefs.score - np.outer(column, column) / total_score
+    column = beliefs.tokens[point]
+    beliefs.tokens = beliefs.tokens - np.outer(column, column) / total_tokens
 
 
 def _z(confidence: float) -> float:

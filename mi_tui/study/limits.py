@@ -1,5 +1,6 @@
 """How much a study may spend, has spent, and can still afford."""
 
+import math
 from dataclasses import dataclass
 
 from mi_tui.plan.preset import Search
@@ -60,16 +61,12 @@ class Limits:
         left = None if in_all is None else max(in_all - stored - in_flight, 0)
         return cls(in_all, left, exhausted, unknown)
 
-    def nearly_spent(self, reserve: float) -> bool:
-        """Whether only the reserve, a share of the whole, is left."""
+    def left_before(self, reserve: float) -> int | None:
+        """How many rollouts are left before the reserve, a share of the whole, is touched."""
         if self.rollouts_in_all is None or self.rollouts_left is None:
-            return False
-        return self.rollouts_left <= reserve * self.rollouts_in_all
+            return None
+        return max(self.rollouts_left - math.ceil(reserve * self.rollouts_in_all), 0)
 
     def at_most(self, count: int) -> int:
         """So many, or what is left if that is fewer."""
         return count if self.rollouts_left is None else min(count, self.rollouts_left)
-
-    def horizon(self, size: int) -> int:
-        """How many rollouts ahead the search should think: a part of what is left."""
-        return max(size, 0 if self.rollouts_left is None else self.rollouts_left // 3)

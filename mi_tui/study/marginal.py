@@ -14,7 +14,7 @@ import numpy as np
 from mi_tui.study.cells import Floats
 from mi_tui.study.gaussian_process import Posterior, Smoothness, posterior
 
-_STEPS = 6
+_STEPS = 5
 _SHARED = 0.5
 _REACH = 0.4
 _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 25.0
@@ -94,7 +94,7 @@ def fit_mean(
     everything = np.vstack([seen, wanted])
     correlation = _PRIOR_CORRELATION
     curve = None
-    problems = max(int((count.sum(axis=0) > 0).sum()), 2)
+    problems = max(int((count.sum(axis=0) > 0).sum()), 4)
     for step in range(_STEPS):
         variance = spread(means)
         if step in (1, _STEPS - 2):
@@ -102,8 +102,11 @@ def fit_mean(
         information, score = _information(responses, variance, correlation, similarity)
         slope = link.slope(means)
         precision = information * np.outer(slope, slope)
-        noise = _inverse(precision) * problems / (problems - 1)
+        noise = _inverse(precision) * (problems + 1) / (problems - 2)
         values = link.forward(means) + _solve(information, score - information @ means) / slope
+        if link is LOG:
+            # The mean of few skewed values lies below its expectation more often than above.
+            values = values + 0.5 * np.diagonal(noise)
         last = step == _STEPS - 1
         curve = posterior(smoothness, seen, values, noise, everything if last else seen, centre)
         moved = np.clip(curve.mean[: len(seen)] - link.forward(means), -2.0, 2.0)

@@ -161,14 +161,18 @@ class _Step:
         if not search.refine:
             self._reason = "the grid is done"
             return None
-        if self._limits.nearly_spent(_CONFIRM_SHARE if self._book.held_out_problems else 0.0):
+        reserve = _CONFIRM_SHARE if self._book.held_out_problems else 0.0
+        left = self._limits.left_before(reserve)
+        if left == 0:
             self._reason = "the limit is near"
             return None
         decision, curves = self._decide()
         if self._is_settled(decision):
             self._reason, self._settled = "the expected loss is within the tolerance", True
             return None
-        gain = value_of_more(curves, self._preset.budget, decision, self._book.design())
+        gain = value_of_more(
+            curves, self._preset.budget, decision, self._book.design(self._preset.recipe(0.0))
+        )
         if gain < search.tolerance / 4:
             self._settled = True
             self._reason = "twice the rollouts would hardly improve the answer"
@@ -178,9 +182,9 @@ class _Step:
             curves,
             decision,
             self._preset.budget,
-            self._book.design(),
-            size=self._limits.at_most(self._size),
-            horizon=self._limits.horizon(self._size),
+            self._book.design(self._preset.recipe(0.0)),
+            size=self._size if left is None else min(self._size, left),
+            horizon=max(self._size, 0 if left is None else left // 3),
             room=room,
         )
         wanted = [(self._preset.recipe(lambda_), count) for lambda_, count in chosen]
