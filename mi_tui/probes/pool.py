@@ -168,6 +168,9 @@ class _Worker:
                     self._scores.put((jobs.popleft().key, Score(0.0, failure=str(reason))))
 
     def _score_in_one_process(self, jobs: deque[_Job]) -> None:
+        if self._process is not None and not self._process.is_alive:
+            # It died between two jobs, and neither is to blame.
+            self._discard_process()
         process = self._process or self._start_process()
         for name in {job.scorer for job in jobs}:
             process.load(name)
@@ -186,6 +189,9 @@ class _Worker:
             self._start_failure = str(error)
             raise ProcessStartError(str(error)) from error
         self._failed_starts = 0
+        if self._stopped.is_set():
+            # The pool was closed before there was a process that it could kill.
+            raise ProcessGoneError("the pool is closed")
         return self._process
 
     def _discard_process(self) -> None:

@@ -1,6 +1,7 @@
 """The scorers by name, and the rule that an unfinished thought is never scored."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from mi_tui.probes.answers import (
@@ -24,6 +25,9 @@ __all__ = ["BATCHED", "ScorerError", "judge", "scorer", "scorer_of", "strip_thin
 BATCHED = frozenset({"boxed-integer", "integer", "choice", "contains", "exact", "instructions"})
 """Scorers so quick and safe that the pool hands many of their jobs over at once."""
 
+MAX_ANSWER = 500
+"""Most characters that are kept of an extracted answer."""
+
 
 def judge(scorer_name: str, problem: Problem, text: str, truncated: bool) -> Score:
     """Score one raw response.
@@ -37,7 +41,10 @@ def judge(scorer_name: str, problem: Problem, text: str, truncated: bool) -> Sco
     judge_answer = scorer(scorer_of(problem, scorer_name))
     if truncated or is_unfinished_thought(text, truncated):
         return Score(0.0)
-    return judge_answer(problem, strip_thinking(text)[1])
+    score = judge_answer(problem, strip_thinking(text)[1])
+    if score.answer is None or len(score.answer) <= MAX_ANSWER:
+        return score
+    return replace(score, answer=score.answer[: MAX_ANSWER - 1] + "…")
 
 
 def scorer_of(problem: Problem, scorer_name: str) -> str:

@@ -49,6 +49,7 @@ class ScoringProcess:
         self._loaded: set[str] = set()
         self._replies: deque[bytes] = deque()
         self._partial = b""
+        self._outgoing = memoryview(b"")
         arguments = (str(time_limit), str(memory_limit), _PACKAGE_PARENT)
         with tempfile.TemporaryFile() as errors:
             self._process = subprocess.Popen(
@@ -61,6 +62,8 @@ class ScoringProcess:
                 start_new_session=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
             )
+            self._input, self._output = _descriptors(self._process)
+            os.set_blocking(self._input, False)
             self._selector = selectors.DefaultSelector()
             self._selector.register(self._output, selectors.EVENT_READ)
             try:
@@ -72,13 +75,13 @@ class ScoringProcess:
     def load(self, scorer: str) -> None:
         """Have the process import what a scorer needs, outside of any job's time."""
         if scorer not in self._loaded:
-            self._write(json.dumps({"load": scorer}).encode() + b"\n")
+            self._send(json.dumps({"load": scorer}).encode() + b"\n")
             self._receive(START_LIMIT, f"loading the scorer {scorer}")
             self._loaded.add(scorer)
 
     def send(self, jobs: bytes) -> None:
-        """Hand over jobs, one JSON line each; the process is waiting for them."""
-        self._write(jobs)
+        """Hand over jobs, one JSON line each; :meth:`receive` carries them across."""
+        self._send(jobs)
 
     def receive(self) -> dict[str, Any]:
         """The next reply, in the order of the jobs.
@@ -87,6 +90,11 @@ class ScoringProcess:
             ProcessGoneError: it did not come within the time limit, or the process died.
         """
         return self._receive(self._time_limit, "scoring")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is still there."""
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """End the process and what it started; harmless when it is gone already."""
@@ -103,33 +111,42 @@ class ScoringProcess:
             if stream is not None:
                 stream.close()
 
-    @property
-    def _output(self) -> int:
-        assert self._process.stdout is not None
-        return self._process.stdout.fileno()
-
-    def _write(self, data: bytes) -> None:
-        assert self._process.stdin is not None
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._process.stdin.write(view) or 0 :]
-        except (BrokenPipeError, ValueError) as error:
-            raise ProcessGoneError(self._death()) from error
-
     def _receive(self, limit: float, doing: str) -> dict[str, Any]:
         deadline = time.monotonic() + limit
         while not self._replies:
-            if not self._selector.select(max(deadline - time.monotonic(), 0.0)):
+            ready = self._selector.select(max(deadline - time.monotonic(), 0.0))
+            if not ready:
                 self.kill()
                 raise ProcessGoneError(f"{doing} took more than {limit:g} s")
-            data = os.read(self._output, 1 << 16)
-            if not data:
-                raise ProcessGoneError(self._death())
-            *lines, self._partial = (self._partial + data).split(b"\n")
-            self._replies.extend(lines)
+            # Both ways at once: a process that waits to be read must not be waited for.
+            for key, _ in ready:
+                if key.fd == self._input:
+                    self._write_some()
+                else:
+                    self._read_some()
         reply: dict[str, Any] = json.loads(self._replies.popleft())
         return reply
+
+    def _send(self, data: bytes) -> None:
+        if not self._outgoing:
+            self._selector.register(self._input, selectors.EVENT_WRITE)
+        self._outgoing = memoryview(bytes(self._outgoing) + data)
+
+    def _write_some(self) -> None:
+        try:
+            written = os.write(self._input, self._outgoing)
+        except BrokenPipeError as error:
+            raise ProcessGoneError(self._death()) from error
+        self._outgoing = self._outgoing[written:]
+        if not self._outgoing:
+            self._selector.unregister(self._input)
+
+    def _read_some(self) -> None:
+        data = os.read(self._output, 1 << 16)
+        if not data:
+            raise ProcessGoneError(self._death())
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self._replies.extend(lines)
 
     def _death(self) -> str:
         self.kill()
@@ -141,6 +158,13 @@ class ScoringProcess:
         except ValueError:
             name = str(-status)
         return f"scorer crashed: its process was ended by {name}"
+
+
+def _descriptors(process: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """The file descriptors of the process's standard input and output."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin.fileno(), process.stdout.fileno()
 
 
 def _last_line(errors: Any) -> str:

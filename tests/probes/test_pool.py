@@ -1,23 +1,33 @@
 """The scoring pool: right scores, and no scorer that can stop a study."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from mi_tui.probes import scoring_client
 from mi_tui.probes.pool import ScoringPool
 from mi_tui.probes.problem import Problem, Score
 
+ROOT = Path(__file__).parents[2]
 PROBLEM = Problem("1", ({"role": "user", "content": "40 + 2?"},), "42")
+ENDLESS = Problem("2", (), "(a+)+$")
+"""A regular expression that takes exponential time on :data:`ENDLESS_RESPONSE`."""
+ENDLESS_RESPONSE = "a" * 60 + "b"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pool() -> Iterator[ScoringPool]:
-    with ScoringPool(processes=1, time_limit=20.0) as scoring:
+    with ScoringPool(processes=1, time_limit=60.0) as scoring:
         yield scoring
 
 
-def drain(pool: ScoringPool, seconds: float = 60.0) -> dict[int, Score]:
+def drain(pool: ScoringPool, seconds: float = 100.0) -> dict[int, Score]:
     scores: dict[int, Score] = {}
     deadline = time.monotonic() + seconds
     while pool.pending and time.monotonic() < deadline:
@@ -48,6 +58,161 @@ def test_an_unknown_scorer_fails_its_rollout_only(pool: ScoringPool) -> None:
     assert scores[2] == Score(1.0, "42")
 
 
-def test_lone_surrogates_and_huge_texts_pass_through(pool: ScoringPool) -> None:
-    pool.submit(1, "boxed-integer", PROBLEM, "\ud800\x00\x1b[2J" * 100_000 + "\\boxed{42}", False)
+def test_an_exception_in_a_scorer_is_its_reason(pool: ScoringPool) -> None:
+    pool.submit(1, "regex", Problem("3", (), "(unclosed"), "x", False)
+    failure = drain(pool)[1].failure
+    assert failure is not None
+    assert failure.startswith("scorer crashed: ")
+
+
+HOSTILE = {
+    "control characters": "\ud800\x00\x1b[2J\x9b" * 100_000 + "\\boxed{42}",
+    "latex": "\\frac{\\sqrt{x_{1}^{2}}}{\\left( 3 \\right)} " * 2_500 + "$$\\boxed{42}$$",
+    "dollars": "$" * 100_000 + "\\boxed{42}",
+    "nested boxes": "\\boxed{" * 14_000 + "42" + "}" * 14_000,
+    "open boxes": "\\boxed{" * 14_000 + "\\boxed{42}",
+    "markup": "[bold red]" * 10_000 + "<b>&" * 1000 + "\\boxed{42}",
+    "other scripts": "答えは四十二です。" * 5_000 + "الجواب \\boxed{42}",
+    "thoughts": "<think></think>" * 7_000 + "\\boxed{42}",
+}
+
+
+@pytest.mark.parametrize("scorer", ["boxed-integer", "integer", "math"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_around_an_answer_does_not_hide_it(
+    pool: ScoringPool, scorer: str, kind: str
+) -> None:
+    pool.submit(1, scorer, PROBLEM, HOSTILE[kind], False)
     assert drain(pool) == {1: Score(1.0, "42")}
+
+
+@pytest.mark.parametrize(
+    "scorer", ["boxed-integer", "integer", "choice", "contains", "exact", "regex", "math"]
+)
+def test_hostile_text_without_an_answer_scores_nothing(pool: ScoringPool, scorer: str) -> None:
+    texts = [text.replace("42", "∞") for text in HOSTILE.values()]
+    texts += ["", " ", "\\boxed", "\\boxed{", "}" * 100_000, "ANSWER:" * 15_000, "(" * 100_000]
+    for key, text in enumerate(texts):
+        pool.submit(key, scorer, PROBLEM, text, False)
+    scores = drain(pool)
+    assert sorted(scores) == list(range(len(texts)))
+    assert {(score.value, score.failure) for score in scores.values()} == {(0.0, None)}
+
+
+def test_a_scorer_that_hangs_is_killed_and_the_rest_is_scored() -> None:
+    with ScoringPool(processes=1, time_limit=2.0) as pool:
+        pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        pool.submit(2, "regex", ENDLESS, ENDLESS_RESPONSE, False)
+        pool.submit(3, "math", PROBLEM, "\\boxed{2^{10^9}}", False)
+        pool.submit(4, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        scores = drain(pool)
+    assert scores[1] == scores[4] == Score(1.0, "42")
+    assert scores[2] == Score(0.0, failure="scoring took more than 2 s")
+    assert scores[3].value == 0.0
+
+
+def test_a_scorer_that_dies_costs_its_own_rollout_only() -> None:
+    with ScoringPool(processes=1, time_limit=60.0) as pool:
+        pool.submit(0, "boxed-integer", PROBLEM, "", False)
+        assert drain(pool) == {0: Score(0.0)}
+        idle = cpu_ticks(child := child_of(pool))
+        pool.submit(1, "regex", ENDLESS, ENDLESS_RESPONSE, False)
+        for key in (2, 3):
+            pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        wait_until(lambda: cpu_ticks(child) > idle + 20)
+        os.kill(child, signal.SIGKILL)
+        scores = drain(pool)
+    assert scores[2] == scores[3] == Score(1.0, "42")
+    assert scores[1] == Score(0.0, failure="scorer crashed: its process was ended by SIGKILL")
+
+
+def test_a_process_that_dies_while_idle_costs_no_rollout() -> None:
+    with ScoringPool(processes=1) as pool:
+        for key in range(3):
+            pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+            assert drain(pool) == {key: Score(1.0, "42")}
+            child = child_of(pool)
+            os.kill(child, signal.SIGKILL)
+            wait_until(lambda child=child: " Z " in Path(f"/proc/{child}/stat").read_text())  # type: ignore[misc]
+
+
+def child_of(pool: ScoringPool) -> int:
+    process = pool._workers[0]._process
+    assert process is not None
+    return process._process.pid
+
+
+def cpu_ticks(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_scorer_that_eats_memory_fails_and_the_rest_is_scored() -> None:
+    with ScoringPool(processes=1, time_limit=60.0, memory_limit=200 << 20) as pool:
+        pool.submit(1, "contains", PROBLEM, "40 41 " * 2_000_000, False)
+        pool.submit(2, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        scores = drain(pool)
+    assert scores[1] == Score(0.0, failure="scorer ran out of memory")
+    assert scores[2] == Score(1.0, "42")
+
+
+def test_processes_that_do_not_start_fail_the_rollouts_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scoring_client, "_PROGRAM", "import no_such_module_at_all")
+    with ScoringPool(processes=1) as pool:
+        for key in range(20):
+            pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        scores = drain(pool)
+    assert len(scores) == 20
+    for score in scores.values():
+        assert score.failure is not None
+        assert "No module named 'no_such_module_at_all'" in score.failure
+
+
+def test_closing_a_busy_pool_does_not_wait_for_it() -> None:
+    pool = ScoringPool(processes=2, time_limit=600.0)
+    for key in range(50):
+        pool.submit(key, "regex", ENDLESS, ENDLESS_RESPONSE, False)
+    assert pool.poll(0.5) == []
+    pool.close()
+    assert pool.pending == 0
+
+
+def test_scoring_processes_import_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from mi_tui.probes import pool, scoring_process, preview\n"
+        "from mi_tui.probes.scorers import scorer\n"
+        "[scorer(name) for name in ('math', 'json-schema', 'regex')]\n"
+        "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_scoring_process_ends_with_its_owner() -> None:
+    code = (
+        "import os\n"
+        "from mi_tui.probes.pool import ScoringPool\n"
+        "from mi_tui.probes.problem import Problem\n"
+        "pool = ScoringPool(1)\n"
+        "pool.submit(1, 'boxed-integer', Problem('1', (), '4'), '4', False)\n"
+        "assert pool.poll(60)\n"
+        "print(pool._workers[0]._process._process.pid, flush=True)\n"
+        "os._exit(1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    child = Path(f"/proc/{int(done.stdout)}/cmdline")
+    deadline = time.monotonic() + 30
+    while child.exists() and child.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not child.exists() or not child.read_text()
