@@ -17,6 +17,7 @@ from typing import Any, Self
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scorers import BATCHED, scorer_of
 from mi_tui.probes.scoring_client import ProcessGoneError, ProcessStartError, ScoringProcess
+from mi_tui.probes.scoring_process import OUT_OF_MEMORY
 
 BATCH = 32
 """Most jobs handed to a process at once: fewer switches between threads when many are waiting."""
@@ -178,6 +179,9 @@ class _Worker:
         while jobs:
             score = _score_of(process.receive())
             self._scores.put((jobs.popleft().key, score))
+            if score.failure == OUT_OF_MEMORY:
+                self._discard_process()
+                return
 
     def _start_process(self) -> ScoringProcess:
         if self._failed_starts >= MAX_FAILED_STARTS:

@@ -17,7 +17,7 @@ from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scorers import judge, scorer
 
 OUT_OF_MEMORY = "scorer ran out of memory"
-"""The failure after which the process ends: what such a scorer left behind is not trusted."""
+"""The failure after which the pool replaces the process: what is left behind is not trusted."""
 
 
 def main(time_limit: float, memory_limit: int) -> None:
@@ -53,10 +53,7 @@ def _handle(message: dict[str, Any], replies: IO[bytes]) -> None:
         _load(message["load"])
         _send(replies, {"loaded": message["load"]})
         return
-    score = _score(message)
-    _send(replies, {"key": message["key"], **asdict(score)})
-    if score.failure == OUT_OF_MEMORY:
-        os._exit(1)
+    _send(replies, {"key": message["key"], **asdict(_score(message))})
 
 
 _unusable: dict[str, str] = {}
