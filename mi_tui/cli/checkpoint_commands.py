@@ -44,7 +44,9 @@ def check(
     from mi_tui.cli.console import out, print_json
 
     infos = [
-        inspect(locate(reference, weights=sigma)) for reference in (instruct, thinking, base) if reference
+        inspect(locate(reference, weights=sigma))
+        for reference in (instruct, thinking, base)
+        if reference
     ]
     report = compare(*infos, trust_remote_code=trust_remote_code)
     gap = None
@@ -89,7 +91,8 @@ def merge(
     ] = None,
     layers: Annotated[str, typer.Option("--layers", help="all, 12-35 or 0-11,24-35.")] = "all",
     modules: Annotated[
-        str, typer.Option("--modules", help="all, or of attention,ffn,router,norms,embeddings,head.")
+        str,
+        typer.Option("--modules", help="all, or of attention,ffn,router,norms,embeddings,head."),
     ] = "all",
     outside: Annotated[
         str, typer.Option("--outside", help="Whose weights the rest keeps: instruct or thinking.")

@@ -23,7 +23,9 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": [f"{name} {found}" for name in _PACKAGES if (found := _version(name))],
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "memory_gib": round(_memory_bytes() / 2**30, 1),
         "gpus": gpus(),
         "engines": [name for name in ("transformers", "vllm") if find_spec(name)],

@@ -46,7 +46,9 @@ def presets(
     for entry in entries:
         text = f"{entry.preset.title} · {entry.preset.budget.in_words}" if entry.preset else ""
         origin = "" if entry.bundled else " (yours)"
-        out().print(f"{entry.name:<24} {text or 'not valid: ' + entry.problem}{origin}", markup=False)
+        out().print(
+            f"{entry.name:<24} {text or 'not valid: ' + entry.problem}{origin}", markup=False
+        )
     if any(entry.problem for entry in entries):
         raise MiTuiError("a preset above is not valid")
 

@@ -91,8 +91,9 @@ def export_study(
                 view,
                 chosen,
                 path,
-                lambda done, total: progress
-                and progress(ExportProgress(ExportFormat.CHECKPOINT, done, total)),
+                lambda done, total: (
+                    progress and progress(ExportProgress(ExportFormat.CHECKPOINT, done, total))
+                ),
                 cancelled,
             )
         else:
@@ -103,9 +104,7 @@ def export_study(
     return tuple(written)
 
 
-def _write_config(
-    wanted: ExportFormat, view: StudyView, answer: Recommendation, out: Path
-) -> Path:
+def _write_config(wanted: ExportFormat, view: StudyView, answer: Recommendation, out: Path) -> Path:
     if wanted is ExportFormat.PRESET:
         path = out / "preset.toml"
         write_preset(tuned_preset(view.preset, answer), path)

@@ -88,8 +88,8 @@ def _baseline(recipe: Recipe, pair: Pair, out_dtype: str) -> str:
     shared = ["parameters:", "  normalize: true", f"  lambda: {scale}"] if ties else []
     return "\n".join(
         [
-            f"# {recipe.label}, written by mi-tui. mergekit takes config and tokenizer from the base",
-            f"# model: copy them from {donor} afterwards.",
+            f"# {recipe.label}, written by mi-tui. mergekit takes config and tokenizer",
+            f"# from the base model: copy those of {donor} over them.",
             f"merge_method: {'ties' if ties else 'task_arithmetic'}",
             f"base_model: {_text(_reference(pair.base))}",
             "models:",

@@ -12,9 +12,12 @@ from mi_tui.plan.toml import write_preset
 from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder, find_study, new_study_path
 from mi_tui.study.folder import studies_folder as studies_folder
-from mi_tui.study.lock import acquire, is_held
+from mi_tui.study.lock import PATIENCE_SECONDS, acquire, is_held
 from mi_tui.study.store import RequestKind, Store
 from mi_tui.study.view import StudyEntry, StudyState
+
+_ENDING_SECONDS = 10.0
+"""How long a worker may take to end after it has said that it is done."""
 
 
 def create_study(preset: Preset, path: Path | None = None) -> Path:
@@ -90,7 +93,9 @@ def start_worker(path: Path) -> None:
         StudyError: the directory holds no study or cannot be written.
     """
     folder = find_study(path)
-    lock = acquire(folder.lock)
+    with Store(folder.database) as store:
+        ending = not StudyState(store.get("state", StudyState.NEW)).is_active
+    lock = acquire(folder.lock, _ENDING_SECONDS if ending else PATIENCE_SECONDS)
     try:
         with Store(folder.database) as store:
             store.put(state=StudyState.STARTING, message="", started=time.time())

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from mi_tui.study.errors import StudyBusyError, StudyError
 
-_PATIENCE_SECONDS = 0.5
+
+PATIENCE_SECONDS = 0.5
 
 
-def acquire(path: Path) -> int:
+def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
     """Take the lock and return the open file descriptor that holds it.
+
+    Waits up to ``patience`` seconds for a holder that is about to end.
 
     The descriptor may be inherited by a child process, which then holds the lock as well; the
     operating system frees it when the last holder closes it or dies.
@@ -24,7 +27,7 @@ def acquire(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StudyError(f"cannot lock {path}: {(error.strerror or str(error)).lower()}") from error
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

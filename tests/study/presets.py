@@ -8,9 +8,7 @@ from mi_tui.plan.probe import ArithmeticProbe
 def small_preset(problems: int = 8, samples: int = 2, **search: object) -> Preset:
     """The demo preset with three λ, few problems and no refinement: some seconds of work."""
     _, demo = find_preset("demo")
-    probe = ArithmeticProbe(
-        kind="arithmetic", problems=problems, held_out=0.25, max_new_tokens=160
-    )
+    probe = ArithmeticProbe(kind="arithmetic", problems=problems, held_out=0.25, max_new_tokens=160)
     plan = demo.search.model_copy(
         update={"grid": (0.0, 0.6, 1.0), "samples": samples, "refine": False, **search}
     )
