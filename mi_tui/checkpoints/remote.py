@@ -16,18 +16,14 @@ def remote_headers(location: Location) -> tuple[list[Path], dict[str, TensorInfo
         CheckpointError: the hub cannot be reached, or has no safetensors there.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HTTPError,  # type: ignore[attr-defined]  # whichever HTTP library the hub's client uses
-        NotASafetensorsRepoError,
-        SafetensorsParsingError,
-    )
+    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
 
     repository = location.repository or location.reference
     try:
         listed = HfApi().get_safetensors_metadata(repository, revision=location.revision)
     except (NotASafetensorsRepoError, SafetensorsParsingError) as error:
         raise CheckpointError(f"{location.reference} has no usable safetensors files") from error
-    except (HTTPError, OSError, ValueError) as error:
+    except (http_error(), OSError, ValueError) as error:
         raise CheckpointError(
             f"cannot read the headers of {location.reference} from the hub: {error}"
         ) from error
@@ -48,3 +44,11 @@ def remote_headers(location: Location) -> tuple[list[Path], dict[str, TensorInfo
             except HeaderError as error:
                 problems.append(str(error))
     return files, tensors, problems
+
+
+def http_error() -> type[Exception]:
+    """The base of network errors, of whichever HTTP library the hub's client uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    bases = [base for base in HfHubHTTPError.__mro__[1:] if issubclass(base, Exception)]
+    return next(base for base in bases if not issubclass(base, OSError))

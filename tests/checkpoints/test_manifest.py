@@ -1,0 +1,158 @@
+"""The manifest and the model card: a merge that can be repeated, checked and published."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from mi_tui.checkpoints.card import CurvePoint, StudyFacts, model_card
+from mi_tui.checkpoints.companions import MANIFEST
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.locate import Location, locate
+from mi_tui.checkpoints.manifest import read_manifest, verify
+from mi_tui.checkpoints.mergeplan import MergePlan, Source, plan_merge, plan_weighted_sum
+from mi_tui.checkpoints.write import merge
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import Method, Recipe, interpolation
+from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.weights import change_json
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return tiny_pair("qwen3", tmp_path_factory.mktemp("pair"), base=True)
+
+
+@pytest.fixture
+def merged(paths: tuple[Path, ...], tmp_path: Path) -> Path:
+    pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]))
+    merge(interpolation(0.55), pair, tmp_path / "out", shard_bytes=60_000)
+    return tmp_path / "out"
+
+
+def test_the_manifest_repeats_the_merge(merged: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(merged)
+    assert manifest.recipe is not None
+    recipe = Recipe.model_validate(manifest.recipe)
+    assert recipe == interpolation(0.55)
+    sources = {source.role: source for source in manifest.sources}
+    for source in sources.values():
+        assert source.header_sha256 == inspect(locate(source.reference)).header_sha256
+    pair = Pair(
+        instruct=sources["instruct"].reference,
+        thinking=sources["thinking"].reference,
+    )
+    again = merge(recipe, pair, tmp_path / "again", shard_bytes=60_000)
+    assert again.shards == manifest.shards
+
+
+def test_the_digests_are_those_of_the_files(merged: Path) -> None:
+    manifest = read_manifest(merged)
+    assert len(manifest.shards) > 1
+    for record in (*manifest.shards, *manifest.companions):
+        content = (merged / record.name).read_bytes()
+        assert record.nbytes == len(content)
+        assert record.sha256 == hashlib.sha256(content).hexdigest()
+    everything = {record.name for record in (*manifest.shards, *manifest.companions)}
+    assert everything | {MANIFEST} == {file.name for file in merged.iterdir()}
+
+
+def test_verify_finds_every_change(merged: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    findings = verify(merged, progress=lambda done, total: seen.append((done, total)))
+    assert {finding.level for finding in findings} == {"ok"}
+    assert seen[-1][0] == seen[-1][1]
+    first, second = sorted(merged.glob("*.safetensors"))[:2]
+    content = bytearray(first.read_bytes())
+    content[-1] ^= 1
+    first.write_bytes(content)
+    second.write_bytes(second.read_bytes() + b"x")
+    (merged / "config.json").unlink()
+    (merged / "extra.txt").touch()
+    levels = {finding.subject: (finding.level, finding.message) for finding in verify(merged)}
+    assert levels[first.name] == ("error", "has other content: merge again")
+    assert levels[second.name] == ("error", "has another size: merge again")
+    assert levels["config.json"][0] == "error"
+    assert levels["extra.txt"][0] == "warning"
+
+
+def test_a_manifest_that_is_missing_or_hostile(merged: Path) -> None:
+    shards = json.loads((merged / MANIFEST).read_text())["shards"]
+    shards[0]["name"] = "../outside"
+    change_json(merged / MANIFEST, shards=shards)
+    with pytest.raises(CheckpointError, match="damaged"):
+        verify(merged)
+    change_json(merged / MANIFEST, shards=3)
+    with pytest.raises(CheckpointError, match="damaged"):
+        verify(merged)
+    (merged / MANIFEST).unlink()
+    with pytest.raises(CheckpointError, match="not written by mi-tui"):
+        verify(merged)
+
+
+def hub_plan(paths: tuple[Path, ...], out: Path) -> MergePlan:
+    """The plan of a pair from the hub, without a hub."""
+    plan = plan_merge(
+        interpolation(0.55), Pair(instruct=str(paths[0]), thinking=str(paths[1])), out
+    )
+    sources = []
+    for source, name in zip(plan.sources, ("owner/Instruct", "owner/Thinking"), strict=True):
+        location = Location(name, source.info.location.path, name, "a" * 40)
+        info = type(source.info)(
+            location,
+            source.info.config,
+            source.info.generation_config,
+            source.info.tokenizer,
+            source.info.tensors,
+            source.info.files,
+        )
+        sources.append(Source(source.role, info))
+    fields = {field: getattr(plan, field) for field in plan.__slots__}
+    return MergePlan(**fields | {"sources": tuple(sources), "donor": sources[1]})
+
+
+def hub_metadata(text: str) -> dict[str, Any]:
+    """A card's metadata as the hub's own library reads it."""
+    data: Any = ModelCard(text).data
+    return dict(data.to_dict())
+
+
+def test_the_card_is_what_the_hub_accepts(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    study = StudyFacts(
+        recommendation="λ = 0.55 meets the budget with probability 0.97.",
+        curve=(CurvePoint("MI-0.55", 0.8123, 1234.4, 0.98),),
+        probes=("arithmetic",),
+    )
+    text = model_card(hub_plan(paths, tmp_path / "My-Merge"), study)
+    metadata = hub_metadata(text)
+    assert metadata["base_model"] == ["owner/Instruct", "owner/Thinking"]
+    assert metadata["base_model_relation"] == "merge"
+    assert {"merge", "mi-tui"} <= set(metadata["tags"])
+    assert metadata["library_name"] == "transformers"
+    assert "# My-Merge" in text
+    assert "`owner/Thinking@" + "a" * 40 in text
+    assert "λ = 0.55 meets the budget" in text
+    assert "| MI-0.55 | 81.2% | 1,234 | 98.0% |" in text
+
+
+def test_the_card_of_local_checkpoints_names_no_directories(
+    paths: tuple[Path, ...], merged: Path
+) -> None:
+    text = (merged / "README.md").read_text()
+    assert "base_model" not in hub_metadata(text)
+    assert str(paths[0].parent) not in text
+    assert "`thinking`" in text
+
+
+def test_cards_of_baselines_and_sums(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]), base=str(paths[2]))
+    ties = plan_merge(Recipe(method=Method.TIES, scale=0.5, density=0.2), pair, tmp_path / "a")
+    assert "A merge by ties (TIES)" in model_card(ties)
+    weighted = [(str(path), weight) for path, weight in zip(paths, (0.5, 0.3, 0.2), strict=True)]
+    text = model_card(plan_weighted_sum(weighted, tmp_path / "b"))
+    assert "weighted sum of 3" in text
+    assert "| checkpoint 2 | `thinking` | 0.3 |" in text
