@@ -94,7 +94,7 @@ def start_worker(path: Path) -> None:
     """
     folder = find_study(path)
     with Store(folder.database) as store:
-        ending = not StudyState(store.get("state", StudyState.NEW)).is_active
+        ending = StudyState(store.get("state", StudyState.NEW)).has_ended
     lock = acquire(folder.lock, _ENDING_SECONDS if ending else PATIENCE_SECONDS)
     try:
         with Store(folder.database) as store:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mi_tui.plan.preset import Preset
-from mi_tui.study.results import Recommendation, RecipeSummary
+from mi_tui.study.results import RecipeSummary, Recommendation
 
 
 class StudyState(StrEnum):
@@ -28,6 +28,11 @@ class StudyState(StrEnum):
     def is_active(self) -> bool:
         """Whether a worker process is at it."""
         return self in (StudyState.STARTING, StudyState.RUNNING, StudyState.PAUSED)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its worker has ended, or is about to."""
+        return self in (StudyState.DONE, StudyState.STOPPED, StudyState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Interruption:
         self._asked = True
 
     def __call__(self) -> bool:
+        """Whether the process was asked to end."""
         return self._asked
 
 
@@ -52,7 +53,7 @@ def work(folder: StudyFolder) -> StudyState:
     with Store(folder.database) as store:
         store.put(worker={"pid": os.getpid(), "host": platform.node(), "started": time.time()})
         try:
-            return _run(folder, store, interrupted)
+            return _run(store, interrupted)
         except MiTuiError as error:
             store.put(state=StudyState.FAILED, message=str(error))
             store.log(str(error), "error")
@@ -64,7 +65,7 @@ def work(folder: StudyFolder) -> StudyState:
     return StudyState.FAILED
 
 
-def _run(folder: StudyFolder, store: Store, interrupted: Interruption) -> StudyState:
+def _run(store: Store, interrupted: Interruption) -> StudyState:
     preset = preset_in_force(store)
     _freeze_probes(store, preset)
     _phase(store, "loading the models")
