@@ -19,7 +19,9 @@ from mi_tui.tui.messages import (
     NewStudy,
     NextStep,
     OpenStudy,
+    ShowCase,
     ShowRecommendation,
+    ShowResponses,
     StartStudy,
     StudyRequest,
 )
@@ -28,7 +30,7 @@ from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.services import Services
-from mi_tui.tui.session import StudySession
+from mi_tui.tui.session import ShowsStudy, StudySession
 from mi_tui.tui.themes import DEFAULT_THEME, ThemeProblem, load_themes
 
 _LOOK_EVERY = 1.0
@@ -157,6 +159,22 @@ class MiTuiApp(App[None]):
             export = Export(self._services, self._session.path)
             self.push_screen(RecommendScreen(self._session, export))
 
+    @on(ShowResponses)
+    def show_responses(self, message: ShowResponses) -> None:
+        """Read what one recipe answered."""
+        from mi_tui.tui.screens.responses import ResponsesScreen
+
+        if self._session is not None:
+            self.push_screen(ResponsesScreen(self._session, message.row))
+
+    @on(ShowCase)
+    def show_case(self, message: ShowCase) -> None:
+        """Compare one problem under every λ."""
+        from mi_tui.tui.screens.case import CaseScreen
+
+        if self._session is not None:
+            self.push_screen(CaseScreen(self._session, message.problem))
+
     @on(LeaveStudy)
     def leave_study(self) -> None:
         """Go home; the study goes on."""
@@ -210,11 +228,8 @@ class MiTuiApp(App[None]):
             self._show(session.view)
 
     def _show(self, view: StudyView) -> None:
-        from mi_tui.tui.screens.probe import ProbeScreen
-        from mi_tui.tui.screens.recommend import RecommendScreen
-
         for screen in self.screen_stack:
-            if isinstance(screen, ProbeScreen | RecommendScreen) and screen.is_mounted:
+            if isinstance(screen, ShowsStudy) and screen.is_mounted:
                 screen.show_view(view)
 
     def _leave_guide(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from textual.message import Message
 
 from mi_tui.plan.preset import Preset
+from mi_tui.study.results import RecipeSummary
 from mi_tui.tui.draft import Draft
 
 
@@ -52,3 +53,17 @@ class StudyRequest(Message):
 
     kind: str
     data: dict[str, object]
+
+
+@dataclass
+class ShowResponses(Message):
+    """Open the responses of one recipe of the study being watched."""
+
+    row: RecipeSummary
+
+
+@dataclass
+class ShowCase(Message):
+    """Open one problem, by its index, under every λ."""
+
+    problem: int

@@ -15,6 +15,7 @@ from mi_tui.plan.library import PresetEntry, find_preset, list_presets
 from mi_tui.plan.preset import Pair, Preset
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
+from mi_tui.tui.responses import ProblemText
 
 Level = Literal["ok", "warning", "error"]
 
@@ -30,6 +31,11 @@ class Reader(Protocol):
 
     def recommend(self, budget: Budget) -> Recommendation:
         """The answer to another budget, from the same data."""
+
+    def responses(
+        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Stored rollouts with their texts, the newest first; ``problem`` is an index."""
 
     def close(self) -> None:
         """Let the files go."""
@@ -70,6 +76,23 @@ class Services:
         from mi_tui.study.reader import StudyReader
 
         return StudyReader(path)
+
+    def problems(self, path: Path) -> tuple[ProblemText, ...]:
+        """What a study asks, in the order of the problems' indices."""
+        from mi_tui.probes.text import safe_text
+        from mi_tui.study.folder import StudyFolder
+        from mi_tui.study.store import Store
+
+        with Store(StudyFolder(path).database) as store:
+            asked = [problem for probe in store.probes() for problem in probe.problems]
+        return tuple(
+            ProblemText(
+                safe_text(problem.id, 40),
+                safe_text(problem.messages[-1]["content"], 4000),
+                safe_text(problem.answer, 200),
+            )
+            for problem in asked
+        )
 
     def create_and_start(self, preset: Preset) -> Path:
         """Make a study of the preset and start its worker; its directory."""

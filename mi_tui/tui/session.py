@@ -1,12 +1,22 @@
 """The study being watched: read on a thread of its own, shown by whichever screen is open."""
 
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from mi_tui.plan.budget import Budget
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyView
 from mi_tui.tui.background import Background
+from mi_tui.tui.responses import ProblemText, Response, read_response
 from mi_tui.tui.services import Reader, Services
+
+
+@runtime_checkable
+class ShowsStudy(Protocol):
+    """A screen that wants to know when the watched study has changed."""
+
+    def show_view(self, view: StudyView) -> None:
+        """Show a new picture of the study."""
 
 
 class StudySession:
@@ -24,6 +34,7 @@ class StudySession:
         self._thread = Background("study reader")
         self._reader: Reader | None = None
         self._reading = False
+        self._problems: tuple[ProblemText, ...] = ()
 
     async def refresh(self) -> bool:
         """Read the study if there is anything new; whether there was.
@@ -50,6 +61,34 @@ class StudySession:
             MiTuiError: there are too few data yet.
         """
         return await self._thread.run(lambda: self._opened().recommend(budget))
+
+    async def responses(
+        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[Response]:
+        """The newest responses of a recipe or to a problem, ready to show.
+
+        Raises:
+            MiTuiError: the study cannot be read.
+        """
+
+        def read() -> list[Response]:
+            if not self._problems:
+                self._problems = self._services.problems(self.path)
+            rows = self._opened().responses(recipe_key, problem, limit)
+            return [read_response(row) for row in rows]
+
+        return await self._thread.run(read)
+
+    @property
+    def problem_count(self) -> int:
+        """How many problems the study has, once responses were read."""
+        return len(self._problems)
+
+    def problem(self, index: int) -> ProblemText:
+        """A problem by its index; a name alone where its text was not read."""
+        if index < len(self._problems):
+            return self._problems[index]
+        return ProblemText(f"problem {index + 1}", "", "")
 
     def close(self) -> None:
         """Stop reading."""

@@ -10,6 +10,7 @@ from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.preset import Pair, Preset
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
+from mi_tui.tui.responses import ProblemText
 from mi_tui.tui.services import PreflightLine, Reader, Services
 from tests.tui import views
 
@@ -39,6 +40,15 @@ class HeldReader:
         self._services.asked.append(("recommend", budget.spec))
         return views.recommendation(budget)
 
+    def responses(
+        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        return [
+            row
+            for row in self._services.stored
+            if recipe_key in (None, row["recipe_key"]) and problem in (None, row["problem"] - 1)
+        ][:limit]
+
     def close(self) -> None:
         self._services.asked.append(("close", None))
 
@@ -54,6 +64,7 @@ class SteeredServices(Services):
         self.read_error: MiTuiError | None = None
         self.export_error: MiTuiError | None = None
         self.start_error: MiTuiError | None = None
+        self.stored: list[dict[str, Any]] = views.stored_responses()
         self.preset_entries: tuple[PresetEntry, ...] = ()
 
     @property
@@ -72,6 +83,9 @@ class SteeredServices(Services):
     def reader(self, path: Path) -> Reader:
         self.asked.append(("open", path))
         return HeldReader(self)
+
+    def problems(self, path: Path) -> tuple[ProblemText, ...]:
+        return views.PROBLEMS
 
     def create_and_start(self, preset: Preset) -> Path:
         if self.start_error is not None:

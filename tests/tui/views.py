@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import Pair, Preset
@@ -17,6 +18,7 @@ from mi_tui.study.results import (
     StageLimits,
 )
 from mi_tui.study.view import Progress, StudyEntry, StudyState, StudyView
+from mi_tui.tui.responses import ProblemText
 
 MEASURED: tuple[tuple[float, float, float, float, Stage], ...] = (
     (0.0, 0.27, 5.0, 0.00, 1),
@@ -140,6 +142,36 @@ def entry(state: StudyState, number: int = 1) -> StudyEntry:
         modified=0.0,
         best="λ 0.7" if state is StudyState.DONE else "",
     )
+
+
+PROBLEMS = (
+    ProblemText("0001", "Compute 47*6+5-8 mod 100", "79"),
+    ProblemText("0002", "Compute 8+9-4 mod 100", "13"),
+)
+
+
+def stored_responses() -> list[dict[str, Any]]:
+    """What the reader gives: two problems under every recipe, the newest first."""
+    found: list[dict[str, Any]] = []
+    for row in rows():
+        at = row.recipe.lambda_ or 0.0
+        thought = "<think>\n47*6=82\n82+5=87\n87-8=79\n</think>\n" if at >= 0.5 else ""
+        for problem in (1, 2):
+            found.append(
+                {
+                    "id": len(found) + 1,
+                    "recipe_key": row.recipe.key,
+                    "problem": problem,
+                    "sample": 0,
+                    "score": float(at >= 0.4),
+                    "tokens": int(row.tokens.value),
+                    "truncated": 0,
+                    "answer": "79",
+                    "failure": None,
+                    "text": f"{thought}\\boxed{{79}}",
+                }
+            )
+    return found[::-1]
 
 
 def newer(old: StudyView, **changes: object) -> StudyView:

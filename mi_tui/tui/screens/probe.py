@@ -12,7 +12,8 @@ from mi_tui.study.results import Curve
 from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, StudyRequest
+from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
+from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.curves import CurvesPlot
@@ -57,6 +58,36 @@ class ProbeScreen(GuideScreen):
             "Stop",
             id="probe.stop",
             tooltip="End the worker; what was measured is kept",
+        ),
+        Binding(
+            "v",
+            "responses",
+            "Responses",
+            id="probe.responses",
+            tooltip="Read what the recipe under the cursor answered",
+        ),
+        Binding(
+            "a",
+            "add",
+            "Add λ",
+            id="probe.add",
+            tooltip="Evaluate further values of λ",
+        ),
+        Binding(
+            "m",
+            "more",
+            "More",
+            show=False,
+            id="probe.more",
+            tooltip="More samples per problem of the recipe under the cursor",
+        ),
+        Binding(
+            "x",
+            "drop",
+            "Drop",
+            show=False,
+            id="probe.drop",
+            tooltip="Ask nothing more of the recipe under the cursor",
         ),
         Binding(
             "escape",
@@ -120,7 +151,7 @@ class ProbeScreen(GuideScreen):
                 and state is not StudyState.DONE,
                 "stop": state is not None and state.is_active,
             }[str(parameters[0])]
-        if action == "recommend":
+        if action in ("recommend", "responses", "more", "drop"):
             return True if self._view and self._view.rows else None
         return True
 
@@ -128,6 +159,54 @@ class ProbeScreen(GuideScreen):
         """Leave the request for the worker."""
         self.post_message(StudyRequest(kind, {}))
         self.show_status(Text(f"Asked the study to {kind} …"))
+
+    def action_responses(self) -> None:
+        """Read the responses of the recipe under the cursor."""
+        row = self.query_one(ResultsTable).selected
+        if row is not None:
+            self.post_message(ShowResponses(row))
+
+    def action_add(self) -> None:
+        """Ask for further values of λ."""
+
+        def add(text: str | None) -> None:
+            if text is not None and self._view is not None:
+                for value in read_lambdas(text):
+                    recipe = self._view.preset.recipe(value)
+                    content = recipe.model_dump(mode="json", by_alias=True)
+                    self.post_message(StudyRequest("add", {"recipe": content}))
+                self.show_status(Text(f"Asked for λ {text}"))
+
+        self.app.push_screen(AskScreen("Evaluate which λ?", "0.55", _lambdas_problem), add)
+
+    def action_more(self) -> None:
+        """Ask for more samples of the recipe under the cursor."""
+        row = self.query_one(ResultsTable).selected
+        if row is None:
+            return
+
+        def more(text: str | None) -> None:
+            if text is not None:
+                data: dict[str, object] = {"recipe": row.recipe.key, "samples": int(text)}
+                self.post_message(StudyRequest("more", data))
+                self.show_status(Text(f"Asked for {text} more samples of {row.recipe.label}"))
+
+        question = f"How many more samples per problem of {row.recipe.label}?"
+        self.app.push_screen(AskScreen(question, "4", _samples_problem), more)
+
+    def action_drop(self) -> None:
+        """Ask for nothing more of the recipe under the cursor, after a yes."""
+        row = self.query_one(ResultsTable).selected
+        if row is None:
+            return
+
+        def drop(yes: bool | None) -> None:
+            if yes:
+                self.post_message(StudyRequest("drop", {"recipe": row.recipe.key}))
+                self.show_status(Text(f"Asked to drop {row.recipe.label}"))
+
+        question = f"Drop {row.recipe.label}? Its {row.rollouts:,} rollouts stay stored."
+        self.app.push_screen(ConfirmScreen(question), drop)
 
     def action_recommend(self) -> None:
         """Go to the answer."""
@@ -200,3 +279,27 @@ class ProbeScreen(GuideScreen):
             StudyState.STOPPED: "warning",
         }.get(state, "success")
         return rich_colour(self.app, name)
+
+
+def read_lambdas(text: str) -> tuple[float, ...]:
+    """Values of λ, parted by commas or spaces.
+
+    Raises:
+        ValueError: there is none, or one lies outside [0, 1].
+    """
+    values = tuple(float(part) for part in text.replace(",", " ").split())
+    if not values or any(not 0.0 <= value <= 1.0 for value in values):
+        raise ValueError(text)
+    return values
+
+
+def _lambdas_problem(text: str) -> str:
+    try:
+        read_lambdas(text)
+    except ValueError:
+        return "values from 0 to 1, for example 0.55, 0.65"
+    return ""
+
+
+def _samples_problem(text: str) -> str:
+    return "" if text.isdecimal() and 0 < int(text) <= 1000 else "a whole number from 1 to 1000"

@@ -1,0 +1,124 @@
+"""Reading responses: hostile text is harmless, thinking is folded, λ stand side by side."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.pilot import Pilot
+
+from mi_tui.plan.recipe import Recipe
+from mi_tui.study.view import StudyState
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.responses import read_response
+from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.screens.case import CaseScreen
+from mi_tui.tui.screens.probe import ProbeScreen
+from mi_tui.tui.screens.responses import ResponsesScreen
+from tests.tui import views
+from tests.tui.driving import shown, until
+from tests.tui.services import SteeredServices
+
+
+def row(text: str, **changes: Any) -> dict[str, Any]:
+    return {**views.stored_responses()[0], "text": text, **changes}
+
+
+def test_thinking_is_parted_from_the_answer() -> None:
+    response = read_response(row("<think>\na\n</think>\nb", score=1.0))
+    assert (response.thinking, response.answer) == ("a", "b")
+    assert (response.sign, response.verdict) == ("✓", "right")
+
+
+def test_a_thought_that_was_cut_is_no_answer() -> None:
+    response = read_response(row("<think>on and on", score=0.0, truncated=1))
+    assert response.answer == ""
+    assert response.thinking is not None
+    assert response.verdict == "cut at the token cap"
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF), max_size=80))
+def test_no_control_character_gets_through(text: str) -> None:
+    response = read_response(row(text, answer=text, failure=text))
+    for part in (response.answer, response.thinking or "", response.extracted, response.failure):
+        assert not [c for c in part if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160]
+
+
+async def opened(pilot: Pilot[Any]) -> None:
+    app = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, ProbeScreen) and "MI-0.6" in shown(app))
+
+
+def watching(services: SteeredServices) -> MiTuiApp:
+    return MiTuiApp(start="watch", study=services.view.path, services=services)
+
+
+async def test_markup_and_escapes_of_a_model_are_shown_as_text() -> None:
+    services = SteeredServices()
+    services.stored = [row("[bold red]x[/] \x1b]0;owned\x07\x1b[2J[link=http://x]")]
+    services.stored[0]["recipe_key"] = services.view.rows[0].recipe.key
+    app = watching(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await pilot.press("v")
+        await until(pilot, lambda: "[bold red]x[/]" in shown(app))
+        assert "[link=http://x]" in shown(app)
+        assert "owned" not in shown(app)
+
+
+async def test_responses_unfold_and_compare() -> None:
+    services = SteeredServices()
+    app = watching(services)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("G", "v")
+        await until(pilot, lambda: isinstance(app.screen, ResponsesScreen))
+        await until(pilot, lambda: "thinking, 3 words" in shown(app))
+        assert "Compute 8+9-4" in shown(app)
+        await pilot.press("t")
+        await until(pilot, lambda: "82+5=87" in shown(app))
+        await pilot.press("j")
+        await until(pilot, lambda: "Compute 47*6+5-8" in shown(app))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CaseScreen) and "MI-0.2" in shown(app))
+        assert "MI-0 " in shown(app)
+        await pilot.press("n")
+        await until(pilot, lambda: "Compute 8+9-4" in shown(app))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+
+
+async def test_another_lambda_can_be_asked_for() -> None:
+    services = SteeredServices()
+    app = watching(services)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.press("end", *", 2", "enter")
+        await until(pilot, lambda: "values from 0 to 1" in shown(app))
+        assert isinstance(app.screen, AskScreen)
+        await pilot.press("backspace", *"0.7", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+        await pilot.pause()
+    added = [data["recipe"] for kind, data in services.asked if kind == "add"]
+    assert [Recipe.model_validate(recipe).lambda_ for recipe in added] == [0.55, 0.7]
+
+
+async def test_more_samples_and_drop_speak_of_the_recipe_under_the_cursor() -> None:
+    services = SteeredServices(views.view(StudyState.PAUSED))
+    key = services.view.rows[1].recipe.key
+    app = watching(services)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("j", "m")
+        await until(pilot, lambda: "more samples per problem of MI-0.2" in shown(app))
+        await pilot.press("backspace", "8", "enter")
+        await until(pilot, lambda: ("more", {"recipe": key, "samples": 8}) in services.asked)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("n")
+        assert "drop" not in {kind for kind, _ in services.asked}
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: ("drop", {"recipe": key}) in services.asked)
