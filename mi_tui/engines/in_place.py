@@ -1,5 +1,6 @@
 """One recipe at a time: a model whose weights are rewritten in one sweep over memory."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from mi_tui.checkpoints.mix import mix_into
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources, tensors_of
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Method, Recipe, interpolation
 
 
 class InPlaceWeights:
@@ -49,3 +50,17 @@ class InPlaceWeights:
                 instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
                 mix_into(out, instruct, thinking, lambda_)
                 self._now[source.name] = lambda_
+
+    def time_switch(self) -> float:
+        """Seconds for one change of every λ; the recipe of the rows is set again after."""
+        current = self._current
+        self.switch(interpolation(0.25))
+        started = time.perf_counter()
+        self.switch(interpolation(0.75))
+        if self._sources.device.type == "cuda":
+            torch.cuda.synchronize(self._sources.device)
+        seconds = time.perf_counter() - started
+        self._current = None
+        if current is not None:
+            self.prepare([current])
+        return seconds

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from mi_tui.engines.protocol import Request
+from mi_tui.plan.recipe import Method
 
 _SIGN = 1 << 63
 
@@ -14,13 +15,25 @@ class Row:
 
     ``recipe`` is the number of the request's weights. ``tokens`` holds what was generated before
     the row last left the batch: a row that had to give way goes on where it was, because its
-    random numbers depend on its seed and position alone.
+    random numbers depend on its seed and position alone. ``parked`` marks the last few rows of a
+    recipe that gave way to the next recipe.
     """
 
     request: Request
     recipe: int
     tokens: list[int] = field(default_factory=list)
     joined: float | None = None
+    parked: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether the recipe cannot share a batch with others: a baseline is not linear in λ."""
+        return self.request.recipe.method is not Method.INTERPOLATION
+
+    @property
+    def length(self) -> int:
+        """The number of token ids to read before the next one can be drawn."""
+        return len(self.request.prompt) + len(self.tokens)
 
     @property
     def context(self) -> tuple[int, ...]:

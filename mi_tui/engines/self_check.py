@@ -67,7 +67,6 @@ def check(
     *,
     together: bool,
     device: torch.device,
-    name: str,
 ) -> SelfCheck:
     """Decode the same prompts with our loop and compare.
 
@@ -78,7 +77,6 @@ def check(
         expected: one for each recipe and prompt, recipes first.
         together: whether all recipes go into one batch, or each into its own.
         device: where the rows' state lies.
-        name: what is checked, for the message.
     """
     rows = [
         Row(Request(at, CHECKED[0], tuple(prompt), seed=0, max_new_tokens=_TOKENS), number)
@@ -90,12 +88,11 @@ def check(
         made |= _decode(weights, rows[start : start + size], device)
     wrong = [at for at, reference in enumerate(expected) if not _agrees(made[at], reference)]
     total = len(numbers) * len(prompts)
+    way = "one pass" if together else "λ in place"
     if wrong:
-        return SelfCheck(
-            False,
-            f"{name}: {len(wrong)} of {total} greedy responses differ from the merged model's",
-        )
-    return SelfCheck(True, f"{name}: {total} greedy responses equal the merged model's")
+        differ = f"{len(wrong)} of {total} greedy responses differ from the merged model's"
+        return SelfCheck(False, f"{way}: {differ}")
+    return SelfCheck(True, f"{way}: {total} greedy responses equal the merged model's")
 
 
 def number_recipes(recipes: RecipeNumbers) -> list[int]:

@@ -29,6 +29,10 @@ class Source:
     thinking: Tensor
     differs: bool
 
+    def delta(self) -> Tensor:
+        """Thinking minus Instruct: computed in float32, rounded to the sources' dtype."""
+        return (self.thinking.float() - self.instruct.float()).to(self.instruct.dtype)
+
 
 class Sources:
     """Both checkpoints' tensors by parameter name, loaded through transformers.
@@ -75,6 +79,16 @@ class Sources:
     def model(self) -> Any:
         """A model of its own memory on the device, with Instruct's weights."""
         return copy.deepcopy(self._template).to(self.device)
+
+    def instruct(self) -> Iterator[tuple[str, Tensor]]:
+        """Instruct's parameters by name, the very objects that :meth:`view` shares."""
+        parameters: Iterator[tuple[str, Tensor]] = self._template.named_parameters()
+        return parameters
+
+    def view(self) -> Any:
+        """A model that shares Instruct's tensors: never write to its weights."""
+        shared: dict[int, Any] = {id(p): p for p in self._template.parameters()}
+        return copy.deepcopy(self._template, shared)
 
     def move(self, device: torch.device) -> None:
         """Bring both sides to the device."""

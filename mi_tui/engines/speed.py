@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,10 @@ from mi_tui.engines.row import Row
 from mi_tui.engines.weights import Weights
 from mi_tui.plan.recipe import Recipe
 
-_PROMPT_TOKENS = 64
-_REPEATS = 3
+PROMPT_TOKENS = 32
+"""The length of the prompts that are timed."""
+
+_RECIPE = Recipe(lambda_=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +34,44 @@ def measure(
     device: torch.device,
     vocabulary: int,
     steps: int = 16,
-    prompt_tokens: int = _PROMPT_TOKENS,
+    repeats: int = 3,
+    of: Callable[[Sequence[float]], float] = statistics.median,
 ) -> Speed:
-    """Medians over three runs after a warm-up, with prompts of random tokens.
+    """Time prompts of random tokens and the steps after, once to warm up and then ``repeats`` ×.
 
     Args:
         weights: the model to measure.
         recipes: the recipe number of each row; as many rows as there are numbers.
         device: where the rows' state lies.
         vocabulary: token ids are drawn below this.
-        steps: tokens per row and run.
-        prompt_tokens: the length of each prompt.
+        steps: tokens per row and run, at least 2.
+        repeats: runs that count.
+        of: what is taken of them.
     """
-    first, step = [], []
-    for run in range(_REPEATS + 1):
-        rows = _rows(recipes, vocabulary, steps, prompt_tokens)
-        decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
-        started = _now(device)
-        decoder.admit(rows)
-        read = _now(device)
-        for _ in range(steps):
-            decoder.step()
-            decoder.collect()
-            if not decoder.rows:
-                break
-        ended = _now(device)
-        if run:
-            first.append(read - started)
-            step.append((ended - read) / (steps - 1))
-    return Speed(statistics.median(first), statistics.median(step))
+    runs = [_run(weights, recipes, device, vocabulary, steps) for _ in range(repeats + 1)][1:]
+    return Speed(of([run.first_token for run in runs]), of([run.step for run in runs]))
 
 
-def _rows(recipes: Sequence[int], vocabulary: int, steps: int, prompt_tokens: int) -> list[Row]:
+def _run(
+    weights: Weights, recipes: Sequence[int], device: torch.device, vocabulary: int, steps: int
+) -> Speed:
+    rows = _rows(recipes, vocabulary, steps)
+    decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
+    started = _now(device)
+    decoder.admit(rows)
+    read = _now(device)
+    for _ in range(steps - 1):
+        decoder.step()
+        decoder.collect()
+    return Speed(read - started, (_now(device) - read) / (steps - 1))
+
+
+def _rows(recipes: Sequence[int], vocabulary: int, steps: int) -> list[Row]:
     generator = torch.Generator().manual_seed(0)
-    prompts = torch.randint(vocabulary, (len(recipes), prompt_tokens), generator=generator)
+    prompts = torch.randint(vocabulary, (len(recipes), PROMPT_TOKENS), generator=generator)
     return [
-        Row(
-            Request(
-                id=number,
-                recipe=Recipe(lambda_=0.5),
-                prompt=tuple(prompt),
-                seed=number,
-                max_new_tokens=steps,
-            ),
-            recipe,
-        )
-        for number, (recipe, prompt) in enumerate(zip(recipes, prompts.tolist(), strict=True))
+        Row(Request(at, _RECIPE, tuple(prompt), seed=at, max_new_tokens=steps), recipe)
+        for at, (recipe, prompt) in enumerate(zip(recipes, prompts.tolist(), strict=True))
     ]
 
 

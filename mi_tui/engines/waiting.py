@@ -1,7 +1,7 @@
 """The rows that wait to join the batch, in the order they came."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from mi_tui.engines.row import Row
 
@@ -18,6 +18,9 @@ class WaitingRows:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
     def add(self, rows: Iterable[Row]) -> None:
         """Queue rows at the end."""
         self._rows.extend(rows)
@@ -31,35 +34,34 @@ class WaitingRows:
         self._rows = deque(row for row in self._rows if not leaves(row))
 
     @property
-    def next_recipe(self) -> int | None:
-        """The recipe of the row that has waited longest."""
-        return self._rows[0].recipe if self._rows else None
+    def first(self) -> Row | None:
+        """The row that has waited longest; parked rows come after all others."""
+        return next((row for row in self._rows if not row.parked), next(iter(self._rows), None))
 
-    def counts(self) -> Counter[int]:
-        """How many rows wait, by recipe."""
-        return Counter(row.recipe for row in self._rows)
+    @property
+    def has_fresh(self) -> bool:
+        """Whether a row waits that is not parked."""
+        return any(not row.parked for row in self._rows)
 
-    def count(self, recipe: int | None) -> int:
-        """How many rows wait for this recipe (``None``: for any)."""
-        if recipe is None:
-            return len(self._rows)
-        return sum(row.recipe == recipe for row in self._rows)
+    def count(self, fits: Callable[[Row], bool]) -> int:
+        """How many rows wait for which ``fits`` is true."""
+        return sum(map(fits, self._rows))
 
-    def take(self, most: int, recipe: int | None) -> list[Row]:
-        """Take up to ``most`` rows of this recipe (``None``: of any) that are read in one pass."""
+    def take(self, most: int, fits: Callable[[Row], bool]) -> list[Row]:
+        """Take up to ``most`` rows for which ``fits`` is true and that can be read in one pass."""
         taken: list[Row] = []
-        left: deque[Row] = deque()
+        passed: list[Row] = []
         width = 0
         while self._rows and len(taken) < most:
             row = self._rows.popleft()
-            if recipe is not None and row.recipe != recipe:
-                left.append(row)
+            wider = max(width, row.length)
+            full = bool(taken) and wider * (len(taken) + 1) > _PROMPT_TOKENS
+            if full or not fits(row):
+                passed.append(row)
+                if full:
+                    break
                 continue
-            wider = max(width, len(row.request.prompt) + len(row.tokens))
-            if taken and wider * (len(taken) + 1) > _PROMPT_TOKENS:
-                left.append(row)
-                break
             width = wider
             taken.append(row)
-        self._rows.extendleft(reversed(left))
+        self._rows.extendleft(reversed(passed))
         return taken

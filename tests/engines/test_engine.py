@@ -1,10 +1,12 @@
 """The engine as the study uses it: rows come and go, seeds decide, cancel and limits hold."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mi_tui.engines.protocol import EngineError, Request
+from mi_tui.engines.protocol import Completion, EngineError, Request
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import Decoding, Method, Recipe
@@ -158,3 +160,106 @@ def test_self_check_and_calibration(pair: tuple[Path, ...]) -> None:
     points = engine.calibrate((1, 3))
     assert [p.concurrency for p in points] == [1, 3]
     assert all(p.time_to_first_token > 0 and p.time_per_output_token > 0 for p in points)
+
+
+def nine_recipes(each: int, most: int = 16) -> list[Request]:
+    return [
+        Request(
+            100 * at + n,
+            Recipe(lambda_=at / 8, decoding=WARM),
+            prompt,
+            seed=n,
+            max_new_tokens=most + 5 * (n % 3),
+        )
+        for at in range(9)
+        for n, prompt in enumerate(prompts(each))
+    ]
+
+
+def test_every_way_gives_the_same_samples(pair: tuple[Path, ...]) -> None:
+    wanted = nine_recipes(3)
+    in_place = run(engine_for(pair, "in-place", batch=16), wanted)
+    one_pass = run(engine_for(pair, "one-pass", batch=16), wanted)
+    either = run(engine_for(pair, "auto", batch=16), wanted)
+    for number, completion in in_place.items():
+        assert completion.tokens == one_pass[number].tokens == either[number].tokens
+
+
+def test_the_way_may_change_while_rows_run(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mi_tui.engines.ways import Ways
+
+    wanted = nine_recipes(3, most=25)
+    expected = run(engine_for(pair, "in-place", batch=16), wanted)
+    asked = []
+
+    def alternate(self: Ways, *_: object) -> str:
+        asked.append(1)
+        return "one-pass" if len(asked) % 2 else "in-place"
+
+    monkeypatch.setattr(Ways, "choose", alternate)
+    engine = engine_for(pair, "auto", batch=16)
+    done: dict[int, Completion] = {}
+    for at in range(0, len(wanted), 4):
+        engine.add(wanted[at : at + 4])
+        done |= {c.request_id: c for c in engine.step(0.0)}
+    while engine.pending:
+        done |= {c.request_id: c for c in engine.step(0.1)}
+    assert len(asked) > 4
+    assert {n: c.tokens for n, c in done.items()} == {n: c.tokens for n, c in expected.items()}
+
+
+def test_stragglers_give_way_and_finish_later(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mi_tui.engines.scheduler import Scheduler
+    from mi_tui.engines.ways import Ways
+
+    wanted = [
+        replace(r, max_new_tokens=60 if r.id % 100 == 0 else 6, recipe=r.recipe)
+        for r in nine_recipes(16)[:64]
+    ]
+    expected = run(engine_for(pair, "one-pass", batch=64), wanted)
+    way = "in-place"
+    monkeypatch.setattr(
+        Ways, "choose", lambda _, work, *__: way if max(work.rows.values()) > 2 else "one-pass"
+    )
+    parked: list[int] = []
+    real = Scheduler._park_stragglers
+
+    def watch(self: Scheduler) -> None:
+        real(self)
+        parked.extend(row.request.id for row in self._waiting if row.parked)
+
+    monkeypatch.setattr(Scheduler, "_park_stragglers", watch)
+    done = run(engine_for(pair, "auto", batch=17), wanted)
+    assert parked
+    assert {n: c.tokens for n, c in done.items()} == {n: c.tokens for n, c in expected.items()}
+
+
+def test_one_pass_that_fails_its_check_is_given_up(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mi_tui.engines.mixed_modules import MixedLinear
+
+    engine = engine_for(pair, "auto")
+    assert engine.capabilities.mixes_recipes
+    real = MixedLinear.forward
+    monkeypatch.setattr(MixedLinear, "forward", lambda self, x: real(self, x).flip(-1))
+    assert engine.self_check().passed
+    assert not engine.capabilities.mixes_recipes
+    assert "differ" in engine.capabilities.note
+    assert len(run(engine, nine_recipes(1))) == 9
+
+
+def test_a_module_that_cannot_be_mixed_means_in_place(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch import nn
+
+    blind = SimpleNamespace(Module=nn.Module, Linear=nn.Conv2d, Embedding=nn.Embedding)
+    monkeypatch.setattr("mi_tui.engines.one_pass.nn", blind)
+    engine = engine_for(pair, "auto")
+    assert not engine.capabilities.mixes_recipes
+    assert "cannot mix" in engine.capabilities.note

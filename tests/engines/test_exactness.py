@@ -1,5 +1,6 @@
 """Greedy responses equal, token for token, those of each merged model in plain transformers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,7 @@ RECIPES = [
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("mode", ["in-place"])
-def test_every_family_equals_its_merged_models(family: str, mode: str, tmp_path: Path) -> None:
+def test_every_family_equals_its_merged_models(family: str, tmp_path: Path) -> None:
     pair = tiny_pair(family, tmp_path)
     questions = prompts(5, longest=20)
     requests = [
@@ -44,18 +44,37 @@ def test_every_family_equals_its_merged_models(family: str, mode: str, tmp_path:
         for at, recipe in enumerate(RECIPES)
         for number, prompt in enumerate(questions)
     ]
-    engine = engine_for(pair, mode, batch=4)  # type: ignore[arg-type]
-    done = run(engine, requests)
+    one_pass = engine_for(pair, "one-pass", batch=11)
+    assert one_pass.capabilities.mixes_recipes
+    mixed = run(one_pass, requests)
+    in_place = run(engine_for(pair, "in-place", batch=4), requests)
     for at, recipe in enumerate(RECIPES):
         model = merged_model(pair, recipe)
         for number, prompt in enumerate(questions):
             expected = generated(model, prompt, 8 + 6 * number)
-            assert with_end(done[10 * at + number]) == expected, recipe.label
+            assert with_end(in_place[10 * at + number]) == expected, recipe.label
+            assert with_end(mixed[10 * at + number]) == expected, recipe.label
+
+
+@pytest.mark.parametrize("family", ["qwen3", "llama"])
+@pytest.mark.parametrize("tie", [False, True])
+def test_tied_and_untied_heads(family: str, tie: bool, tmp_path: Path) -> None:
+    pair = tiny_pair(family, tmp_path, tie=tie)
+    recipe = Recipe(lambda_=0.6, scope=Scope(modules=(ModuleKind.HEAD,)), decoding=GREEDY)
+    other = Recipe(lambda_=0.6, scope=Scope(modules=(ModuleKind.EMBEDDINGS,)), decoding=GREEDY)
+    questions = prompts(2, seed=4)
+    requests = [
+        Request(2 * at + number, recipe, prompt, 0, 12)
+        for at, recipe in enumerate([recipe, other])
+        for number, prompt in enumerate(questions)
+    ]
+    done = run(engine_for(pair, "one-pass"), requests)
+    for request in requests:
+        expected = generated(merged_model(pair, request.recipe), request.prompt, 12)
+        assert with_end(done[request.id]) == expected
 
 
 def test_sliding_windows_shorter_than_the_response(tmp_path: Path) -> None:
-    import json
-
     pair = tiny_pair("gemma3", tmp_path)
     for path in pair:
         config = json.loads((path / "config.json").read_text())
@@ -64,7 +83,7 @@ def test_sliding_windows_shorter_than_the_response(tmp_path: Path) -> None:
     recipe = Recipe(lambda_=0.5, decoding=GREEDY)
     questions = prompts(4, seed=1, longest=20)
     requests = [Request(n, recipe, prompt, 0, 24) for n, prompt in enumerate(questions)]
-    done = run(engine_for(pair), requests)
+    done = run(engine_for(pair, "one-pass"), requests)
     model = merged_model(pair, recipe)
     for number, prompt in enumerate(questions):
         assert with_end(done[number]) == generated(model, prompt, 24)

@@ -1,0 +1,124 @@
+"""The two ways to generate with a pair, one pass and in place, and the choice between them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from mi_tui.engines import self_check
+from mi_tui.engines.cost import CostModel, Curve, Work
+from mi_tui.engines.in_place import InPlaceWeights
+from mi_tui.engines.one_pass import CannotMixError, OnePassWeights
+from mi_tui.engines.protocol import SelfCheck
+from mi_tui.engines.recipes import RecipeNumbers
+from mi_tui.engines.sources import Sources
+from mi_tui.engines.speed import PROMPT_TOKENS, Speed, measure
+from mi_tui.engines.weights import Weights
+from mi_tui.plan.recipe import interpolation
+
+Way = Literal["one-pass", "in-place"]
+Mode = Literal["auto", "one-pass", "in-place"]
+
+_GRID = tuple(at / 8 for at in range(9))
+_MEASURED = (1, 4, 16, 64, 256)
+
+
+class Ways:
+    """Both sets of weights, as far as the mode wants them and the model allows.
+
+    ``note`` says in one line what is done, and why when it is less than was asked for.
+    """
+
+    def __init__(self, sources: Sources, recipes: RecipeNumbers, mode: Mode) -> None:
+        self.in_place = InPlaceWeights(sources, recipes)
+        self.one_pass: OnePassWeights | None = None
+        self.note = "λ in place, one recipe at a time"
+        self._sources = sources
+        self._recipes = recipes
+        self._mode = mode
+        self._cost: CostModel | None = None
+        if mode != "in-place":
+            self._try_one_pass()
+
+    def weights(self, way: Way) -> Weights:
+        """The weights that work this way."""
+        if way == "one-pass" and self.one_pass is not None:
+            return self.one_pass
+        return self.in_place
+
+    def choose(self, work: Work, capacity: int, now: Way | None = None) -> Way:
+        """The cheaper way for this work; ``now`` is kept unless the other is a tenth cheaper."""
+        if self.one_pass is None:
+            return "in-place"
+        if self._mode == "one-pass":
+            return "one-pass"
+        if len(work.rows) < 2:
+            return "in-place"
+        model = self.cost_model(capacity)
+        one_pass, in_place = model.one_pass(work, capacity), model.in_place(work, capacity)
+        if now == "one-pass":
+            one_pass *= 0.9
+        elif now == "in-place":
+            in_place *= 0.9
+        return "one-pass" if one_pass < in_place else "in-place"
+
+    def cost_model(self, capacity: int) -> CostModel:
+        """The measured model, at the first call measured (seconds)."""
+        if self._cost is None:
+            numbers = [self._recipes.number(interpolation(lambda_)) for lambda_ in _GRID]
+            sizes = sorted({min(rows, capacity) for rows in (*_MEASURED, capacity)})
+            single = {rows: self.time(self.in_place, numbers[4:5] * rows) for rows in sizes}
+            mixed = {}
+            if self.one_pass is not None:
+                for rows in sizes:
+                    mixed[rows] = self.time(self.one_pass, [numbers[n % 9] for n in range(rows)])
+            self._cost = CostModel(
+                Curve(single, PROMPT_TOKENS),
+                Curve(mixed or single, PROMPT_TOKENS),
+                self.in_place.time_switch(),
+            )
+        return self._cost
+
+    def time(self, weights: Weights, numbers: Sequence[int]) -> Speed:
+        """A short measurement: the best of two runs, because others only ever slow it down."""
+        return measure(
+            weights,
+            numbers,
+            device=self._sources.device,
+            vocabulary=self._sources.vocabulary,
+            steps=6,
+            repeats=2,
+            of=min,
+        )
+
+    def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:
+        """Compare both ways with transformers; one pass that fails is given up, in place stays."""
+        numbers = self_check.number_recipes(self._recipes)
+        expected = self_check.references(self.in_place, numbers, prompts)
+        device = self._sources.device
+        in_place = self_check.check(
+            self.in_place, numbers, prompts, expected, device=device, together=False
+        )
+        if self.one_pass is None or not in_place.passed:
+            return in_place
+        one_pass = self_check.check(
+            self.one_pass, numbers, prompts, expected, device=device, together=True
+        )
+        if not one_pass.passed:
+            self._give_up_one_pass(one_pass.message)
+            return in_place
+        return one_pass
+
+    def _try_one_pass(self) -> None:
+        try:
+            self.one_pass = OnePassWeights(self._sources, self._recipes)
+        except CannotMixError as error:
+            self._give_up_one_pass(str(error))
+            return
+        self.note = (
+            "all recipes in one pass"
+            if self._mode == "one-pass"
+            else "one pass or λ in place, whichever is measured to be cheaper"
+        )
+
+    def _give_up_one_pass(self, reason: str) -> None:
+        self.one_pass = None
+        self.note = f"λ in place, one recipe at a time: {reason}"
