@@ -41,6 +41,7 @@ def check(
     from mi_tui.checkpoints.compare import compare
     from mi_tui.checkpoints.inspect import inspect
     from mi_tui.checkpoints.locate import locate
+    from mi_tui.checkpoints.machine import fit, this_machine
     from mi_tui.cli.console import out, print_json
 
     infos = [
@@ -49,6 +50,7 @@ def check(
         if reference
     ]
     report = compare(*infos, trust_remote_code=trust_remote_code)
+    findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
     gap = None
     if sigma and report.fits:
         from mi_tui.checkpoints.sigma import relative_gap
@@ -60,12 +62,12 @@ def check(
         print_json(
             {
                 "fits": report.fits,
-                "findings": [asdict(finding) for finding in report.findings],
+                "findings": [asdict(finding) for finding in findings],
                 "sigma": gap and gap.as_dict(),
             }
         )
     else:
-        _print_findings(report.findings)
+        _print_findings(findings)
         if gap:
             from mi_tui.cli.heatmap import heat_map
 
