@@ -17,7 +17,7 @@ from mi_tui.export.mergekit import mergekit_yaml
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.results import Recommendation, RecipeSummary
+from mi_tui.study.results import RecipeSummary, Recommendation
 from mi_tui.study.view import StudyView
 
 

@@ -95,7 +95,7 @@ def parse_budget(text: str, confidence: float = 0.9) -> Budget:
     if match is None or (match[3] == ">=") != (match[2] == "score"):
         raise BudgetError(problem)
     statistic, quantity, _, number, percent = match.groups()
-    if percent and quantity != "score" or statistic and quantity == "score":
+    if (percent and quantity != "score") or (statistic and quantity == "score"):
         raise BudgetError(problem)
     try:
         limit = float(number) / (100 if percent else 1)

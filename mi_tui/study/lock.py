@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mi_tui.study.errors import StudyBusyError, StudyError
 
-
 PATIENCE_SECONDS = 0.5
 
 

@@ -13,7 +13,7 @@ from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.metrics import summarise
 from mi_tui.study.observations import Observations
 from mi_tui.study.recommend import recommend
-from mi_tui.study.results import Recommendation, RecipeSummary
+from mi_tui.study.results import RecipeSummary, Recommendation
 from mi_tui.study.store import Store
 from mi_tui.study.view import Progress, StudyState, StudyView
 
