@@ -1,0 +1,127 @@
+"""The whole way in a real terminal: from the home screen to exported files, by keys only."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from mi_tui.engines.open import open_engine
+from mi_tui.engines.protocol import Request
+from mi_tui.plan.library import find_preset
+from mi_tui.plan.recipe import Decoding, Recipe
+from mi_tui.probes.freeze import freeze
+from tests.terminal import MI_TUI, Terminal
+
+PATIENCE_SECONDS = 400.0
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the app exported after the demo was walked through on an 80×24 terminal."""
+    root = tmp_path_factory.mktemp("whole-way")
+    environment = {
+        "MI_TUI_STUDIES": str(root / "studies"),
+        "XDG_CONFIG_HOME": str(root / "config"),
+        "XDG_STATE_HOME": str(root / "state"),
+        "COLORTERM": "truecolor",
+    }
+    with Terminal(MI_TUI, columns=80, lines=24, environment=environment) as terminal:
+        terminal.wait_for("Demo")
+        terminal.press("d")
+        terminal.wait_for("Enter goes to Budget")
+        terminal.press("enter")
+        terminal.wait_for("Enter goes to Scope")
+        terminal.press("enter")
+        terminal.wait_for("Enter starts the study")
+        terminal.press("enter")
+        terminal.wait_for(r"MI-0\.6 ", PATIENCE_SECONDS)
+        terminal.wait_for(r"done", PATIENCE_SECONDS)
+        terminal.press("enter")
+        terminal.wait_for(r"λ = \d\.\d\d|λ \d\.\d\d")
+        terminal.press("x")
+        _tick_checkpoint(terminal)
+        terminal.press("escape", "enter")
+        terminal.wait_for(r"Exported \d+ files", PATIENCE_SECONDS)
+        terminal.press("q")
+        assert terminal.wait_until_ended() == 0
+    (study,) = (root / "studies").iterdir()
+    yield study / "exports"
+
+
+def _tick_checkpoint(terminal: Terminal) -> None:
+    """Move to the last format, the checkpoint, and tick it."""
+    for _ in range(8):
+        if re.search(r"\[x\] merged checkpoint", terminal.text):
+            return
+        terminal.press("right")
+        terminal.read(0.3)
+    terminal.press("space")
+    terminal.wait_for(r"\[x\] merged checkpoint")
+
+
+def test_every_format_is_written(export: Path) -> None:
+    names = {path.name for path in export.iterdir()}
+    assert {"preset.toml", "recommendation.json", "table.csv", "mergekit.yaml"} <= names
+    answer = json.loads((export / "recommendation.json").read_text())["recommendation"]
+    assert 0.0 < answer["lambda"] < 1.0
+    assert answer["feasible"]
+    assert answer["tokens"]["value"] < 80
+
+
+def test_the_study_shows_the_three_stages(export: Path) -> None:
+    table = json.loads((export / "recommendation.json").read_text())["table"]
+    rows = {row["recipe"]["lambda"]: row for row in table}
+    assert rows[0.0]["think_ratio"]["value"] < 0.05
+    assert rows[1.0]["think_ratio"]["value"] > 0.95
+    assert rows[0.8]["score"]["value"] > rows[0.4]["score"]["value"] + 0.1
+    assert rows[1.0]["tokens"]["value"] > rows[0.6]["tokens"]["value"]
+
+
+def test_every_rollout_has_its_text(export: Path) -> None:
+    with sqlite3.connect(export.parent / "study.db") as db:
+        rollouts, texts = db.execute(
+            "SELECT (SELECT COUNT(*) FROM rollouts), (SELECT COUNT(*) FROM texts)"
+        ).fetchone()
+    assert rollouts == texts > 0
+
+
+def test_the_exported_checkpoint_generates_what_the_engine_does(export: Path) -> None:
+    answer = json.loads((export / "recommendation.json").read_text())["recommendation"]
+    recipe = Recipe.model_validate(answer["recipe"]).model_copy(
+        update={"decoding": Decoding(temperature=0.0)}
+    )
+    _, preset = find_preset("demo")
+    engine = open_engine(preset.engine, preset.pair)
+    problems = freeze(preset.probes[0]).problems[:6]
+    prompts = [engine.render(problem.messages) for problem in problems]
+    engine.add(
+        Request(number, recipe, engine.encode(prompt), seed=0, max_new_tokens=100)
+        for number, prompt in enumerate(prompts)
+    )
+    ours: dict[int, tuple[int, ...]] = {}
+    while engine.pending:
+        ours.update({done.request_id: done.tokens for done in engine.step()})
+    engine.close()
+
+    assert [ours[n] for n in range(len(prompts))] == _greedy(export / "checkpoint", prompts)
+
+
+def _greedy(checkpoint: Path, prompts: list[str]) -> list[tuple[int, ...]]:
+    """What plain transformers generates, one prompt at a time, the end token cut."""
+    model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
+    responses = []
+    for prompt in prompts:
+        tokens = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
+        with torch.inference_mode():
+            output = model.generate(**tokens, do_sample=False, max_new_tokens=100)
+        response = output[0, tokens["input_ids"].shape[1] :].tolist()
+        end = tokenizer.eos_token_id
+        responses.append(tuple(response[: response.index(end)] if end in response else response))
+    return responses
