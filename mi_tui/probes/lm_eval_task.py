@@ -1,7 +1,9 @@
 """Use a task of lm-eval as a probe: its prompts, its filters and its metric, per response."""
 
+import io
 import json
 import logging
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +24,8 @@ def lm_eval_problems(plan: LmEvalProbe) -> tuple[str, list[Problem]]:
             is of a kind that cannot be judged from one generated response.
     """
     reference = _reference(plan.task)
-    try:
-        task = load_task(reference)
-    except ScorerError as error:
-        raise ProbeError(str(error)) from error
-    _check(task, plan)
-    if plan.few_shot is not None:
-        task.set_config("num_fewshot", plan.few_shot)
-    task.set_fewshot_seed(plan.seed)
-    task.build_all_requests(
-        rank=0,
-        world_size=1,
-        apply_chat_template=True,
-        fewshot_as_multiturn=True,
-        chat_template=lambda messages, **_: json.dumps(messages),
-    )
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        task = _build(plan, reference)
     choice = {"metric": plan.metric or _metrics(task)[0], "filter": plan.filter}
     problems = [_problem(plan.task, task, instance, choice) for instance in task.instances]
     return f"{SCORER}:{reference}", problems
@@ -98,6 +87,26 @@ def load_task(reference: str) -> Any:
     return tasks[0][1]
 
 
+def _build(plan: LmEvalProbe, reference: str) -> Any:
+    """The task with its requests built, each with its chat messages as JSON for a prompt."""
+    try:
+        task = load_task(reference)
+    except ScorerError as error:
+        raise ProbeError(str(error)) from error
+    _check(task, plan)
+    if plan.few_shot is not None:
+        task.set_config("num_fewshot", plan.few_shot)
+    task.set_fewshot_seed(plan.seed)
+    task.build_all_requests(
+        rank=0,
+        world_size=1,
+        apply_chat_template=True,
+        fewshot_as_multiturn=True,
+        chat_template=lambda messages, **_: json.dumps(messages),
+    )
+    return task
+
+
 def _reference(task: str) -> str:
     if Path(task).suffix not in (".yaml", ".yml"):
         return task
@@ -113,9 +122,9 @@ def _check(task: Any, plan: LmEvalProbe) -> None:
             f"lm-eval task {plan.task} compares likelihoods ({task.OUTPUT_TYPE}): "
             "choose a task that generates (output_type: generate_until)"
         )
-    if task.UNSAFE_CODE:
+    if getattr(task, "UNSAFE_CODE", False):
         raise ProbeError(f"lm-eval task {plan.task} runs code that the model writes: not supported")
-    if task.MULTIMODAL:
+    if getattr(task, "MULTIMODAL", False):
         raise ProbeError(f"lm-eval task {plan.task} shows images or sound: not supported")
     metrics, filters = _metrics(task), [f.name for f in task._filters]
     if plan.metric is not None and plan.metric not in metrics:
