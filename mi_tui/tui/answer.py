@@ -32,8 +32,8 @@ def measures(app: App[Any], answer: Recommendation) -> Text:
     stage = f"stage {formats.stage_sign(answer.stage)}" if answer.stage else ""
     saved, given_up = answer.tokens_saved, answer.score_given_up
     lines = [
-        ("Score", _percent(answer.score), _against(given_up, "below", "above")),
-        ("Tokens", _tokens(answer.tokens), _against(saved, "fewer than", "more than")),
+        ("Score", _percent(answer.score), _against(given_up, "points below", "points above")),
+        ("Tokens", _tokens(answer.tokens), _against(saved, "% fewer than", "% more than")),
         ("Think #R", _percent(answer.think_ratio), stage),
         ("λ interval", f"{answer.lambda_low:.2f} – {answer.lambda_high:.2f}", "90 % credible"),
     ]
@@ -55,7 +55,7 @@ def measures(app: App[Any], answer: Recommendation) -> Text:
     for label, value, words in lines:
         text.append(f"{label:<13}", style=rich_colour(app, "secondary"))
         text.append(f"{value:<28}")
-        text.append(f"{words}\n", style="dim")
+        text.append(f"{words}\n", style=rich_colour(app, "secondary"))
     text.rstrip()
     return text
 
@@ -81,4 +81,4 @@ def _tokens(estimate: Estimate) -> str:
 
 def _against(difference: Estimate, positive: str, negative: str) -> str:
     words = positive if difference.value >= 0 else negative
-    return f"{formats.percent(abs(difference.value), 1)} {words} Thinking's"
+    return f"{100 * abs(difference.value):.1f} {words} Thinking's"

@@ -31,7 +31,7 @@ from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.services import Services
 from mi_tui.tui.session import ShowsStudy, StudySession
-from mi_tui.tui.themes import DEFAULT_THEME, ThemeProblem, load_themes
+from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, ThemeProblem, load_themes
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the watched study: the most often that anything is drawn anew."""
@@ -96,6 +96,10 @@ class MiTuiApp(App[None]):
         self._theme_problems = self._take_themes(theme)
         if any(name.startswith("SSH_") for name in os.environ):
             self.animation_level = "none"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The curves' colours in themes that are not ours."""
+        return FALLBACK_CURVES
 
     def on_mount(self) -> None:
         """Open the first screen."""

@@ -16,6 +16,16 @@ from mi_tui.resources import themes_folder
 
 DEFAULT_THEME = "mi-dark"
 
+FALLBACK_CURVES = {
+    "curve-score": "ansi_green",
+    "curve-tokens": "ansi_yellow",
+    "curve-think": "ansi_cyan",
+    "curve-stage-1": "ansi_default",
+    "curve-stage-2": "ansi_green",
+    "curve-stage-3": "ansi_yellow",
+}
+"""For Textual's own themes, which know nothing of curves."""
+
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})(?: \d{1,3}%)?")
 _ANSI = re.compile(
     r"ansi_(?:default|(?:bright_)?(?:black|red|green|yellow|blue|magenta|cyan|white))"

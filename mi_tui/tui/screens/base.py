@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
+from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.draft import Checked, Draft, check
 from mi_tui.tui.messages import NextStep
 from mi_tui.tui.widgets.choice import Checks, Choice
@@ -115,7 +116,7 @@ class FormScreen(GuideScreen):
 
     def colour(self, name: str) -> str:
         """A colour of the theme by its name, as a style."""
-        return self.app.theme_variables.get(name, "default")
+        return rich_colour(self.app, name)
 
     def action_next(self) -> None:
         """Go on when the fields are valid, else to the first that is not."""

@@ -11,6 +11,7 @@ from textual.widgets import Footer, Static
 
 from mi_tui.errors import MiTuiError
 from mi_tui.tui import formats
+from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.responses import one_per_recipe
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.reading import Reading
@@ -81,7 +82,9 @@ class CaseScreen(Screen[None]):
         problem = self._session.problem(number)
         question = Text(f"{problem.name}  ", style="bold")
         question.append(problem.question, "not bold")
-        question.append(f"\nexpected {problem.expected}", "not bold dim")
+        question.append(
+            f"\nexpected {problem.expected}", f"not bold {rich_colour(self.app, 'secondary')}"
+        )
         self.query_one("#question", Static).update(question)
         case = self.query_one("#case", HorizontalScroll)
         await case.remove_children()

@@ -59,7 +59,7 @@ class HelpScreen(ModalScreen[None]):
         for key, name, tooltip in (*self._keys, *_EVERYWHERE):
             text.append(f"  {key:<12}", style=rich_colour(self.app, "accent"))
             text.append(f"{name:<14}", style="not bold")
-            text.append(f"{tooltip}\n", style="not bold dim")
+            text.append(f"{tooltip}\n", style=f"not bold {rich_colour(self.app, 'secondary')}")
         return text
 
 

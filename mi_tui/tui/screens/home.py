@@ -168,14 +168,18 @@ class HomeScreen(Screen[None]):
         lines += [(None, Text("")), (None, self._heading("Studies", *self._study_titles()))]
         lines += [(id, self._study_line(entry)) for id, entry in self._studies.items()]
         if not self._studies:
-            lines.append((None, Text("  none yet", style="dim")))
+            lines.append((None, Text("  none yet", style=rich_colour(self.app, "secondary"))))
         return lines
 
     def _heading(self, title: str, *columns: str) -> Text:
         return Text(f"{title}{''.join(columns)}", style=f"bold {rich_colour(self.app, 'accent')}")
 
     def _start_line(self, name: str, words: str) -> Text:
-        return Text.assemble(f"  {formats.cut(name, 22):<24}", (words, "dim"), no_wrap=True)
+        return Text.assemble(
+            f"  {formats.cut(name, 22):<24}",
+            (words, rich_colour(self.app, "secondary")),
+            no_wrap=True,
+        )
 
     def _preset_line(self, entry: PresetEntry) -> Text:
         name = f"Preset {entry.name}"
@@ -197,7 +201,7 @@ class HomeScreen(Screen[None]):
             (f"{formats.state_words(entry.state):<14}", colour),
             f"{formats.bar(share, 12)} {formats.percent(share):>5}  ",
             f"{formats.cut(best, 9):<10}",
-            (formats.ago(entry.modified), "dim"),
+            (formats.ago(entry.modified), rich_colour(self.app, "secondary")),
             no_wrap=True,
         )
 
@@ -222,7 +226,7 @@ class HomeScreen(Screen[None]):
         return Text.assemble(
             (f" mi-tui {__version__} ", "bold"),
             "  find the λ between Instruct and Thinking that fits your budget",
-            (f"   {machine}", "dim"),
+            f"   {machine}",
             no_wrap=True,
             overflow="ellipsis",
         )

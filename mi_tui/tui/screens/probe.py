@@ -62,7 +62,7 @@ class ProbeScreen(GuideScreen):
         Binding(
             "v",
             "responses",
-            "Responses",
+            "Read",
             id="probe.responses",
             tooltip="Read what the recipe under the cursor answered",
         ),

@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
@@ -22,6 +23,7 @@ from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
+from mi_tui.tui.widgets.pareto import ParetoPlot
 from mi_tui.tui.widgets.step_header import Step
 
 _PAUSE = 0.4
@@ -85,9 +87,12 @@ class RecommendScreen(GuideScreen):
         """The answer, its measures, the budget, the export."""
         view = self._session.view
         budget = view.preset.budget.spec if view else "knee"
-        yield Static("Asking the data …", id="headline", markup=False)
-        yield Static("", id="measures", markup=False)
-        yield Static("", id="alternatives", markup=False)
+        with Container(id="answer-panes"):
+            with Vertical(id="answer"):
+                yield Static("Asking the data …", id="headline", markup=False)
+                yield Static("", id="measures", markup=False)
+                yield Static("", id="alternatives", markup=False)
+            yield ParetoPlot(id="pareto")
         yield Rule(line_style="heavy")
         yield FormRow("Budget", text_field("budget", budget), id="row-budget")
         yield Static(_BUDGET_HINT, classes="note", markup=False)
@@ -105,7 +110,8 @@ class RecommendScreen(GuideScreen):
         yield Static("", id="written", markup=False)
 
     def on_mount(self) -> None:
-        """Show the study's own answer, or ask for one."""
+        """Show the study's own answer, or ask for one; follow the theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_plot())
         view = self._session.view
         if view is not None:
             self.show_view(view)
@@ -193,6 +199,11 @@ class RecommendScreen(GuideScreen):
         shown.update(lines)
         self.call_after_refresh(shown.scroll_visible, animate=False)
 
+    def _draw_plot(self) -> None:
+        view = self._session.view
+        if view is not None and self._answer is not None:
+            self.query_one(ParetoPlot).show(view.rows, self._answer)
+
     def _ask(self, budget: Budget, pause: float) -> None:
         self.run_worker(self._asked(budget, pause), group="ask", exclusive=True)
 
@@ -212,6 +223,7 @@ class RecommendScreen(GuideScreen):
         self.query_one("#headline", Static).update(headline(self.app, answer))
         self.query_one("#measures", Static).update(measures(self.app, answer))
         self.query_one("#alternatives", Static).update(alternatives(self.app, answer))
+        self._draw_plot()
         view = self._session.view
         running = " · the study is still running, so the answer may move" * bool(
             view and view.state.is_active

@@ -133,5 +133,5 @@ class ResponsesScreen(Screen[None]):
         if response is not None:
             problem = self._session.problem(response.problem)
             question = Text(problem.question, overflow="fold")
-            question.append(f"\nexpected {problem.expected}", "dim")
+            question.append(f"\nexpected {problem.expected}", rich_colour(self.app, "secondary"))
             self.query_one("#question", Static).update(question)

@@ -107,7 +107,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
             # Held together by no-break spaces, so that a narrow legend breaks between names.
             line.append(f"{MARKERS[name]}\N{NO-BREAK SPACE}", style=colour)
             line.append(words.replace(" ", "\N{NO-BREAK SPACE}") + "   ")
-        return line.append("over λ", style="dim")
+        return line.append("over λ", style=rich_colour(self.app, "secondary"))
 
 
 def longest_tokens(rows: Sequence[RecipeSummary], curve: Curve) -> float:

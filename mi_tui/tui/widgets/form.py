@@ -66,8 +66,11 @@ def words(text: str) -> Label:
     return Label(text, classes="form-words", markup=False)
 
 
-class Lead(Static):
+class Lead(Vertical):
     """The heading of a screen: a question, and one sentence on it."""
 
     def __init__(self, question: str, sentence: str) -> None:
-        super().__init__(Text.assemble((question, "bold"), "\n", (sentence, "dim")), markup=False)
+        super().__init__(
+            Static(question, classes="lead-question", markup=False),
+            Static(sentence, classes="lead-sentence", markup=False),
+        )

@@ -1,0 +1,48 @@
+"""The user's settings of the app: ``app.toml`` in the configuration folder, read strictly."""
+
+import tomllib
+from pathlib import Path
+
+from platformdirs import user_config_path
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.toml import explain
+
+
+class ConfigError(MiTuiError):
+    """A settings file that cannot be read."""
+
+
+class AppConfig(BaseModel):
+    """Theme and keys.
+
+    ``keys`` maps the id of a binding (docs/keys.md) to its keys, parted by commas.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    theme: str | None = None
+    keys: dict[str, str] = {}
+
+
+def config_path() -> Path:
+    """Where the settings lie; the file need not exist."""
+    return user_config_path("mi-tui", appauthor=False) / "app.toml"
+
+
+def read_config(path: Path | None = None) -> AppConfig:
+    """The settings; the defaults where there is no file.
+
+    Raises:
+        ConfigError: the file is not valid; one line with file, key and what is allowed.
+    """
+    file = path or config_path()
+    try:
+        return AppConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return AppConfig()
+    except ValidationError as error:
+        raise ConfigError(f"{file}: {explain(error.errors())}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error

@@ -1,0 +1,73 @@
+"""Every key of the app, gathered from the screens themselves: for the documentation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, what it does, and the id under which it can be bound anew."""
+
+    keys: str
+    name: str
+    tooltip: str
+    id: str
+
+
+def places() -> Iterator[tuple[str, type[Any]]]:
+    """Each screen and table that has keys of its own, with its name."""
+    from mi_tui.tui.app import MiTuiApp
+    from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
+    from mi_tui.tui.screens.base import FormScreen
+    from mi_tui.tui.screens.case import CaseScreen
+    from mi_tui.tui.screens.help import HelpScreen
+    from mi_tui.tui.screens.home import HomeList, HomeScreen
+    from mi_tui.tui.screens.probe import ProbeScreen
+    from mi_tui.tui.screens.recommend import RecommendScreen
+    from mi_tui.tui.screens.responses import ResponsesScreen
+    from mi_tui.tui.widgets.choice import Choice
+    from mi_tui.tui.widgets.form import Field
+    from mi_tui.tui.widgets.results_table import ResultsTable
+
+    yield "Everywhere", MiTuiApp
+    yield "Home", HomeScreen
+    yield "Lists", HomeList
+    yield "Models, Budget, Scope", FormScreen
+    yield "Fields", Field
+    yield "Choices", Choice.__mro__[1]
+    yield "Probe", ProbeScreen
+    yield "Results table", ResultsTable
+    yield "Responses", ResponsesScreen
+    yield "One problem, several λ", CaseScreen
+    yield "Recommend & export", RecommendScreen
+    yield "Short questions", AskScreen
+    yield "Yes or no", ConfirmScreen
+    yield "Help", HelpScreen
+
+
+def keys_of(place: type[Any]) -> list[Key]:
+    """The bindings that a screen or widget adds itself."""
+    return [
+        Key(binding.key, binding.description, binding.tooltip, binding.id or "")
+        for binding in place.BINDINGS
+        if isinstance(binding, Binding)
+    ]
+
+
+def as_markdown() -> str:
+    """All keys as Markdown tables."""
+    lines: list[str] = []
+    for name, place in places():
+        lines += [f"## {name}", "", "| key | does | id |", "|---|---|---|"]
+        for key in keys_of(place):
+            shown = " ".join(f"`{_spelled(part)}`" for part in key.keys.split(","))
+            lines.append(f"| {shown} | {key.name}: {key.tooltip} | `{key.id}` |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _spelled(key: str) -> str:
+    return {"question_mark": "?"}.get(key, key)

@@ -1,0 +1,48 @@
+"""Score against length: every recipe a point, the recommended one marked, the limit a line."""
+
+from collections.abc import Sequence
+
+from textual_plot import HiResMode, PlotWidget
+
+from mi_tui.plan.budget import Objective
+from mi_tui.study.results import RecipeSummary, Recommendation
+from mi_tui.tui.colours import rich_colour
+
+
+class ParetoPlot(PlotWidget, can_focus=False):
+    """The front of score against tokens; its numbers are those of the results table."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, allow_pan_and_zoom=False)
+
+    def on_mount(self) -> None:
+        """Score in per cent upwards; the width follows the data."""
+        self.margin_top, self.margin_bottom, self.margin_left = 0, 3, 6
+        super().on_mount()
+        self.set_ylimits(0.0, 104.0)
+        self.set_yticks([0, 25, 50, 75, 100])
+        self.set_xlabel("score % over tokens · ◆ answer")
+
+    def show(self, rows: Sequence[RecipeSummary], answer: Recommendation) -> None:
+        """Draw the recipes, the joint model's curve, the limit and the answer."""
+        drawn = [row for row in rows if row.rollouts]
+        tokens = [row.tokens.value for row in drawn]
+        scores = [100 * row.score.value for row in drawn]
+        curve = answer.curve
+        self.clear()
+        self.set_xlimits(0.0, 1.05 * max([*tokens, *(p.value for p in curve.tokens), 1.0]))
+        if answer.budget.objective is Objective.WITHIN_TOKENS and answer.budget.limit:
+            self.add_v_line(answer.budget.limit, rich_colour(self.app, "warning"))
+        if curve.tokens:
+            self.plot(
+                [point.value for point in curve.tokens],
+                [100 * point.value for point in curve.score],
+                line_style=rich_colour(self.app, "secondary"),
+                hires_mode=HiResMode.BRAILLE,
+            )
+        if drawn:
+            colour = rich_colour(self.app, "curve-score")
+            self.scatter(tokens, scores, marker="●", marker_style=colour)
+        colour = f"bold {rich_colour(self.app, 'accent')}"
+        at = ([answer.tokens.value], [100 * answer.score.value])
+        self.scatter(*at, marker="◆", marker_style=colour)
