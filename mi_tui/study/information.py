@@ -66,11 +66,14 @@ class _Beliefs:
 
 
 def value_of_more(curves: Curves, budget: Budget, decision: Decision, design: Design) -> float:
-    """What doubling the rollouts at the best single λ is expected to add to the utility."""
+    """What many more rollouts at the best single λ are expected to add to the utility.
+
+    Many are four times all there are, on the problems there are.
+    """
     beliefs = _beliefs(curves, decision)
-    batch = max(float(design.rollouts.sum()), 1.0)
-    gains = _gains(curves, beliefs, budget, design, batch, np.arange(len(curves.lambdas)))
-    return float(gains.max())
+    points = np.arange(len(curves.lambdas))
+    batch = np.full(len(points), 4 * max(float(design.rollouts.sum()), 1.0))
+    return float(_gains(curves, beliefs, budget, design, batch, points).max())
 
 
 def next_lambdas(
@@ -80,10 +83,13 @@ def next_lambdas(
     design: Design,
     *,
     size: int,
-    horizon: int,
+    horizon: float,
     room: int,
 ) -> list[tuple[float, int]]:
-    """The λ of the next batch with their numbers of rollouts, best value per token first.
+    """The λ of the next batch with their numbers of rollouts.
+
+    Each λ is weighed by the choice that could be made if all that is left were spent on it: a
+    small batch may be worth nothing where a large one is worth much.
 
     Args:
         curves: draws of the curves.
@@ -91,8 +97,7 @@ def next_lambdas(
         budget: the question.
         design: what was asked so far, in flight included.
         size: rollouts of the batch.
-        horizon: rollouts whose value is weighed: a small batch may be worth nothing where a
-            larger one is worth much.
+        horizon: the tokens that are left to spend.
         room: the most rollouts one λ may have.
     """
     beliefs = _beliefs(curves, decision)
@@ -102,19 +107,20 @@ def next_lambdas(
         return []
     mean_tokens = curves.tokens.mean(axis=0)
     # A prompt has to be read and a row of the table filled even where responses are short.
-    cost = mean_tokens[points] + _OVERHEAD * mean_tokens.mean()
+    cost = (mean_tokens + _OVERHEAD * mean_tokens.mean()) / (1 + _OVERHEAD)
+    batch = np.maximum(horizon / cost, size)
     part = max(math.ceil(size / _PARTS), 1)
     left = size
     while left > 0:
-        gains = _gains(curves, beliefs, budget, design, float(horizon), points) / cost
-        if gains.max() <= 1e-12:
+        gains = _gains(curves, beliefs, budget, design, batch, points)
+        if gains.max() <= 1e-9:
             point = points[np.abs(points - decision.chosen).argmin()]
         else:
             point = points[int(gains.argmax())]
         asked = min(part, left)
         lambda_ = float(curves.lambdas[point])
         counts[lambda_] = counts.get(lambda_, 0) + asked
-        _learn(curves, beliefs, design, int(point), float(max(asked, horizon // _PARTS)))
+        _learn(curves, beliefs, design, int(point), batch / _PARTS)
         left -= asked
     return list(counts.items())
 
@@ -142,7 +148,7 @@ def _beliefs(curves: Curves, decision: Decision) -> _Beliefs:
     )
 
 
-def _noise(curves: Curves, design: Design, batch: float) -> tuple[Floats, Floats]:
+def _noise(curves: Curves, design: Design, batch: Floats) -> tuple[Floats, Floats]:
     """What a batch at each point leaves open of score and log tokens, as noise variances.
 
     Problems asked before tell less the second time: the part of the variance that belongs to
@@ -168,7 +174,7 @@ def _gains(
     beliefs: _Beliefs,
     budget: Budget,
     design: Design,
-    batch: float,
+    batch: Floats,
     points: NDArray[np.int64],
 ) -> Floats:
     """The expected improvement of the choice by a batch at each of the points."""
@@ -192,7 +198,7 @@ def _gains(
     return np.asarray(np.maximum(after - now, 0.0), dtype=np.float64)
 
 
-def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: float) -> None:
+def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: Floats) -> None:
     """Narrow the beliefs as a batch at a point would, their means left where they are."""
     noise_score, noise_tokens = _noise(curves, design, batch)
     here = np.array([point])

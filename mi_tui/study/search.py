@@ -23,8 +23,9 @@ from mi_tui.study.observations import Observations
 
 __all__ = ["Ask", "Batch", "Spent", "Stop", "next_batch"]
 
-_COARSE_SHARE = 0.45
+_COARSE_SHARE = 0.25
 _CONFIRM_SHARE = 0.12
+_FEWEST_TO_CONFIRM = 24
 _FIRST_PROBLEMS = 4
 _DRAWS = 600
 _POINTS = 51
@@ -127,12 +128,9 @@ class _Step:
         if not recipes:
             return None
         wanted = search.samples * len(self._book.search_problems)
-        left = self._limits.rollouts_in_all
-        if left is not None:
-            affordable = int(_COARSE_SHARE * left / len(recipes))
-            wanted = min(wanted, max(affordable, _FIRST_PROBLEMS))
-        elif self._limits.unknown_cost:
-            wanted = min(wanted, _FIRST_PROBLEMS)
+        share = self._limits.each(recipes, self._observations)
+        if share is not None:
+            wanted = min(wanted, max(int(_COARSE_SHARE * share), _FIRST_PROBLEMS))
         asks = self._book.first(recipes, wanted, self._size)
         phase = "coarse grid"
         if asks and not len(self._observations):
@@ -161,9 +159,8 @@ class _Step:
         if not search.refine:
             self._reason = "the grid is done"
             return None
-        reserve = _CONFIRM_SHARE if self._book.held_out_problems else 0.0
-        left = self._limits.left_before(reserve)
-        if left == 0:
+        left = self._limits.left_before(_CONFIRM_SHARE if self._may_confirm else 0.0)
+        if left is not None and left < self._size / 4:
             self._reason = "the limit is near"
             return None
         decision, curves = self._decide()
@@ -178,13 +175,14 @@ class _Step:
             self._reason = "twice the rollouts would hardly improve the answer"
             return None
         room = _MOST_SAMPLES * search.samples * len(self._book.search_problems)
+        horizon = self._book.asked if left is None else left
         chosen = next_lambdas(
             curves,
             decision,
             self._preset.budget,
             self._book.design(self._preset.recipe(0.0)),
             size=self._size if left is None else min(self._size, left),
-            horizon=max(self._size, 0 if left is None else left // 3),
+            horizon=float(self._observations.tokens.mean()) * horizon,
             room=room,
         )
         wanted = [(self._preset.recipe(lambda_), count) for lambda_, count in chosen]
@@ -195,7 +193,7 @@ class _Step:
 
     def confirm(self) -> Batch | None:
         """The winner and its nearest rival on the held-out problems."""
-        if not self._book.held_out_problems:
+        if not self._may_confirm:
             return None
         if self._book.search_in_flight:
             return Batch((), "waiting for the last of the search", self._book.asked)
@@ -209,9 +207,9 @@ class _Step:
         if not recipes:
             return None
         wanted = self._preset.search.samples * len(self._book.held_out_problems)
-        in_all = self._limits.rollouts_in_all
+        in_all = self._limits.in_all
         if in_all is not None:
-            wanted = min(wanted, max(int(_CONFIRM_SHARE * in_all / len(recipes)), 1))
+            wanted = min(wanted, int(_CONFIRM_SHARE * in_all / len(recipes)))
         asks = self._book.first(recipes, wanted, self._size, held_out=True)
         return self._batch(asks, "confirming on held-out problems")
 
@@ -220,6 +218,14 @@ class _Step:
         if self._book.in_flight:
             return Batch((), "waiting for the last responses", self._book.asked)
         return Stop(self._reason or "everything asked for is done", self._settled)
+
+    @property
+    def _may_confirm(self) -> bool:
+        """Whether there are held-out problems, and enough can be asked of them to tell anything."""
+        if not self._book.held_out_problems:
+            return False
+        in_all = self._limits.in_all
+        return in_all is None or _CONFIRM_SHARE * in_all / 2 >= _FEWEST_TO_CONFIRM
 
     def _decide(self) -> tuple[Decision, Curves]:
         if self._decision is None or self._curves is None:
@@ -251,8 +257,8 @@ class _Step:
         rows = len(self._preset.recipes) * search.samples * len(book.search_problems)
         held_out = 2 * search.samples * len(book.held_out_problems)
         expected = grid + rows + held_out + (grid // 2 if search.refine else 0)
-        if self._limits.rollouts_in_all is not None:
-            expected = min(expected, self._limits.rollouts_in_all)
+        if self._limits.in_all is not None:
+            expected = min(expected, self._limits.in_all)
         return max(expected, book.asked + fresh)
 
 
