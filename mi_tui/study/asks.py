@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.cells import Floats
-from mi_tui.study.curve import family
+from mi_tui.study.design import Design, design_of
 from mi_tui.study.observations import Observations
 
 
@@ -20,20 +19,6 @@ class Ask:
     recipe: Recipe
     problem: int
     sample: int
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """How often each λ of the family was asked.
-
-    ``lambdas``, ``rollouts`` and ``problems`` (distinct ones) have shape (recipes,);
-    ``available`` is the number of search problems.
-    """
-
-    lambdas: Floats
-    rollouts: Floats
-    problems: Floats
-    available: int
 
 
 class AskBook:
@@ -125,15 +110,8 @@ class AskBook:
 
     def design(self, like: Recipe) -> Design:
         """How often each λ of a recipe's family was asked on search problems."""
-        recipes = tuple(self._place)
-        members = family(recipes, like)
-        counts = self._counts[np.ix_(members, np.array(self.search_problems, dtype=np.int64))]
-        return Design(
-            np.array([recipes[i].lambda_ or 0.0 for i in members]),
-            counts.sum(axis=1).astype(np.float64),
-            (counts > 0).sum(axis=1).astype(np.float64),
-            len(self.search_problems),
-        )
+        search = np.array(self.search_problems, dtype=np.int64)
+        return design_of(tuple(self._place), self._counts[:, search], like)
 
     def _own(self, recipe: Recipe) -> NDArray[np.int64]:
         place = self._place.get(recipe)

@@ -106,10 +106,17 @@ def fit_curves(
         if not len(answered):
             continue
         asked = problems[cells.count[np.ix_(answered, problems)].sum(axis=0) > 0]
+        strata = Strata.of([observations.problems[p].stratum for p in problems], problems, asked)
         weight = sum(p.weight for p in observations.problems if p.probe == names[probe])
         known = np.array([observations.recipes[i].lambda_ or 0.0 for i in answered])
         own = _ProbeCurves(
-            cells.of(answered, asked), known, lambdas, [tails[i] for i in answered], draws, random
+            cells.of(answered, asked),
+            strata,
+            known,
+            lambdas,
+            [tails[i] for i in answered],
+            draws,
+            random,
         )
         parts.append((weight, own))
     if not parts:
@@ -145,12 +152,34 @@ def _parts_of_tokens(shares: "list[tuple[float, _ProbeCurves]]") -> list[Floats]
     return [mean / total for mean in means]
 
 
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """The strata of a probe's asked problems, and their shares of all its search problems."""
+
+    stratum: NDArray[np.int64]
+    shares: Floats
+
+    @classmethod
+    def of(
+        cls, names: list[str], problems: NDArray[np.int64], asked: NDArray[np.int64]
+    ) -> "Strata":
+        """The strata of ``asked``, from the names of all of a probe's search problems."""
+        known, number = np.unique(names, return_inverse=True)
+        shares = np.bincount(number, minlength=len(known)) / len(names)
+        return cls(number[np.searchsorted(problems, asked)].astype(np.int64), shares)
+
+    def responses(self, count: Floats, total: Floats, squares: Floats) -> Responses:
+        """The sums of a measure with these strata."""
+        return Responses(count, total, squares, self.stratum, self.shares)
+
+
 class _ProbeCurves:
     """Draws of one probe's curves."""
 
     def __init__(
         self,
         cells: Cells,
+        strata: Strata,
         known: Floats,
         lambdas: Floats,
         tails: list[LengthTail],
@@ -164,7 +193,7 @@ class _ProbeCurves:
         everywhere = np.concatenate([known, lambdas])
         flat = np.column_stack([everywhere, np.zeros(len(everywhere))])
         thinking = fit_mean(
-            Responses(count, cells.thinking, cells.thinking),
+            strata.responses(count, cells.thinking, cells.thinking),
             flat[: len(known)],
             flat,
             LOGIT,
@@ -177,7 +206,7 @@ class _ProbeCurves:
 
         dispersion = _dispersion(count, cells.score, cells.score_squares)
         score = fit_mean(
-            Responses(count, cells.score, cells.score_squares),
+            strata.responses(count, cells.score, cells.score_squares),
             seen,
             wanted,
             LOGIT,
@@ -191,7 +220,7 @@ class _ProbeCurves:
 
         excess = np.array([tail.excess for tail in tails])[:, None]
         caps = np.array([tail.cap for tail in tails])[:, None]
-        lengths = Responses(
+        lengths = strata.responses(
             count,
             cells.tokens + excess * cells.truncated,
             cells.token_squares + cells.truncated * (2 * caps + excess) * excess,

@@ -7,9 +7,10 @@ at several λ make their difference certain sooner than their level.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mi_tui.study.cells import Floats
 from mi_tui.study.gaussian_process import Posterior, Smoothness, posterior
@@ -18,6 +19,7 @@ _STEPS = 5
 _SHARED = 0.5
 _REACH = 0.4
 _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 25.0
+_STRATUM_PRIOR = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,17 @@ LOG = Link(np.log, np.exp, lambda mean: mean)
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """Sums of one measure per (recipe, problem), float64 of shape (recipes, problems)."""
+    """Sums of one measure per (recipe, problem), float64 of shape (recipes, problems).
+
+    ``stratum`` (problems,) numbers the groups of like problems; ``shares`` (strata,) are the
+    groups' shares of all problems of the probe, asked or not.
+    """
 
     count: Floats
     total: Floats
     squares: Floats
+    stratum: NDArray[np.int64]
+    shares: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ def fit_mean(
         smoothness: the hypotheses about it.
         spread: the variance of one response, from the means, shape (recipes,).
     """
-    count, total = responses.count, responses.total
+    given, count, total = responses, responses.count, responses.total
     rollouts = count.sum(axis=1)
     pooled = total.sum() / rollouts.sum()
     means = (total.sum(axis=1) + pooled) / (rollouts + 1)
@@ -98,6 +106,7 @@ def fit_mean(
     for step in range(_STEPS):
         variance = spread(means)
         if step in (1, _STEPS - 2):
+            responses = _levelled(given, means, variance)
             correlation = _problem_correlation(responses, means, variance, similarity)
         information, score = _information(responses, variance, correlation, similarity)
         slope = link.slope(means)
@@ -126,6 +135,28 @@ def _similarity(lambdas: Floats) -> Floats:
     """How alike a problem's effect is at two λ: partly one for all λ, partly local."""
     distance = np.abs(lambdas[:, None] - lambdas[None, :])
     return np.asarray(_SHARED + (1 - _SHARED) * np.exp(-distance / _REACH), dtype=np.float64)
+
+
+def _levelled(responses: Responses, means: Floats, variance: Floats) -> Responses:
+    """The responses with the differences between strata taken out.
+
+    Drawing problems by strata then costs no certainty, and problems asked out of proportion
+    bias nothing. A stratum's effect is taken as the same at every λ in units of the standard
+    deviation there, and is shrunk while few of its problems were asked.
+    """
+    strata = len(responses.shares)
+    if strata < 2:
+        return responses
+    sd = np.sqrt(variance)[:, None]
+    residuals = ((responses.total - responses.count * means[:, None]) / sd).sum(axis=0)
+    total = np.bincount(responses.stratum, residuals, minlength=strata)
+    rollouts = np.bincount(responses.stratum, responses.count.sum(axis=0), minlength=strata)
+    asked = np.bincount(responses.stratum, minlength=strata)
+    effects = total / np.maximum(rollouts, 1.0) * asked / (asked + _STRATUM_PRIOR / strata)
+    effects -= responses.shares @ effects
+    shift = sd * effects[responses.stratum]
+    squares = responses.squares - 2 * shift * responses.total + responses.count * shift**2
+    return replace(responses, total=responses.total - responses.count * shift, squares=squares)
 
 
 def _problem_correlation(

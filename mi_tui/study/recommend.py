@@ -9,16 +9,14 @@ from mi_tui.plan.recipe import Recipe
 from mi_tui.study import wording
 from mi_tui.study.cells import Floats
 from mi_tui.study.confirm import confirmation
-from mi_tui.study.curve import Curves, family, fit_curves
-from mi_tui.study.decision import Decision, decide
+from mi_tui.study.curve import Curves, family
 from mi_tui.study.front import alternatives
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
 from mi_tui.study.results import Curve, Estimate, Recommendation
 from mi_tui.study.stages import stage_limits, stage_of
+from mi_tui.study.verdict import judge
 
-LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
-_DRAWS = 1000
 _NO_MORE = 50
 
 
@@ -45,7 +43,8 @@ def recommend(
         latency: the speed of the merged model; needed for budgets in seconds.
         seed: of the posterior's draws.
         tolerance: the expected loss at which the answer counts as resolved, in score or, for
-            objectives in tokens, as a share of the tokens.
+            objectives in tokens, as a share of the tokens. An answer that more rollouts on the
+            same problems would hardly improve counts as resolved, too.
         dtype: the dtype of the held-out rollouts, for the confirmation.
         rollouts_per_second: the study's pace, to put "N more rollouts" into minutes.
         level: the level of the intervals of score, tokens, seconds and think ratio.
@@ -55,8 +54,10 @@ def recommend(
         CurveError: no λ has rollouts yet.
         DecisionError: the budget is in seconds and no speed is known.
     """
-    curves = fit_curves(observations, LAMBDAS, draws=_DRAWS, seed=seed, like=like)
-    decision = decide(curves, budget, latency=latency, seed=seed)
+    verdict = judge(
+        observations, budget, tolerance=tolerance, latency=latency, seed=seed, like=like
+    )
+    curves, decision = verdict.curves, verdict.decision
     at = decision.chosen
     members = family(observations.recipes, like)
     recipe = observations.recipes[members[0]].model_copy(update={"lambda_": decision.lambda_})
@@ -65,7 +66,7 @@ def recommend(
     tokens = _estimate(curves.tokens[:, at], level)
     think = _estimate(curves.thinking[:, at], level)
     loss = decision.expected_loss
-    resolved = _resolved(decision, budget, tolerance)
+    resolved = verdict.settled
     more = None if resolved else _more_rollouts(len(observations), loss, tolerance)
     answer = Recommendation(
         budget=budget,
@@ -93,14 +94,7 @@ def recommend(
     )
     held_out = confirmation(observations, answer, dtype)
     answer = answer.model_copy(update={"confirmation": held_out})
-    return answer.model_copy(update={"sentence": wording.answer(answer)})
-
-
-def _resolved(decision: Decision, budget: Budget, tolerance: float) -> bool:
-    """Whether more data would hardly change the answer."""
-    if decision.feasible:
-        return decision.expected_loss <= tolerance
-    return decision.any_feasible <= 1 - budget.confidence
+    return answer.model_copy(update={"sentence": wording.answer(answer, verdict.certainty)})
 
 
 def _more_rollouts(rollouts: int, loss: float, tolerance: float) -> int:

@@ -8,18 +8,16 @@ held-out problems.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.asks import Ask, AskBook
 from mi_tui.study.confirm import rival_point
-from mi_tui.study.curve import CurveError, Curves, fit_curves
-from mi_tui.study.decision import Decision, decide
-from mi_tui.study.information import next_lambdas, value_of_more
+from mi_tui.study.curve import CurveError
+from mi_tui.study.information import next_lambdas
 from mi_tui.study.latency import Latency
 from mi_tui.study.limits import Limits, Spent
 from mi_tui.study.observations import Observations
+from mi_tui.study.verdict import Certainty, Verdict, answerable, judge
 
 __all__ = ["Ask", "Batch", "Spent", "Stop", "next_batch"]
 
@@ -27,9 +25,12 @@ _COARSE_SHARE = 0.25
 _CONFIRM_SHARE = 0.12
 _FEWEST_TO_CONFIRM = 24
 _FIRST_PROBLEMS = 4
-_DRAWS = 600
-_POINTS = 51
 _MOST_SAMPLES = 8
+_REASONS = {
+    Certainty.WITHIN_TOLERANCE: "the expected loss is within the tolerance",
+    Certainty.NO_MORE_TO_LEARN: "more rollouts on these problems would hardly improve the answer",
+    Certainty.INFEASIBLE: "no λ keeps the limit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,7 @@ class _Step:
         self._limits = limits
         self._size = size
         self._latency = latency
-        self._curves: Curves | None = None
-        self._decision: Decision | None = None
+        self._budget = answerable(preset.budget, latency)
         self._reason = ""
         self._settled = False
 
@@ -163,23 +163,19 @@ class _Step:
         if left is not None and left < self._size / 4:
             self._reason = "the limit is near"
             return None
-        decision, curves = self._decide()
-        if self._is_settled(decision):
-            self._reason, self._settled = "the expected loss is within the tolerance", True
+        verdict = self._judge(fine=False)
+        if verdict.settled:
+            verdict = self._judge(fine=True)
+        if verdict.settled:
+            self._reason, self._settled = _REASONS[verdict.certainty], True
             return None
-        gain = value_of_more(
-            curves, self._preset.budget, decision, self._book.design(self._preset.recipe(0.0))
-        )
-        if gain < search.tolerance / 4:
-            self._settled = True
-            self._reason = "twice the rollouts would hardly improve the answer"
-            return None
+        decision = verdict.decision
         room = _MOST_SAMPLES * search.samples * len(self._book.search_problems)
         horizon = self._book.asked if left is None else left
         chosen = next_lambdas(
-            curves,
+            verdict.curves,
             decision,
-            self._preset.budget,
+            self._budget,
             self._book.design(self._preset.recipe(0.0)),
             size=self._size if left is None else min(self._size, left),
             horizon=float(self._observations.tokens.mean()) * horizon,
@@ -197,7 +193,7 @@ class _Step:
             return None
         if self._book.search_in_flight:
             return Batch((), "waiting for the last of the search", self._book.asked)
-        decision, _ = self._decide()
+        decision = self._judge(fine=True).decision
         points = [decision.chosen]
         rival = rival_point(decision)
         if rival is not None:
@@ -227,22 +223,17 @@ class _Step:
         in_all = self._limits.in_all
         return in_all is None or _CONFIRM_SHARE * in_all / 2 >= _FEWEST_TO_CONFIRM
 
-    def _decide(self) -> tuple[Decision, Curves]:
-        if self._decision is None or self._curves is None:
-            self._curves = fit_curves(
-                self._observations,
-                np.round(np.linspace(0.0, 1.0, _POINTS), 2),
-                draws=_DRAWS,
-                seed=self._preset.search.seed,
-                like=self._preset.recipe(0.0),
-            )
-            self._decision = decide(self._curves, self._preset.budget, latency=self._latency)
-        return self._decision, self._curves
-
-    def _is_settled(self, decision: Decision) -> bool:
-        if decision.feasible:
-            return decision.expected_loss <= self._preset.search.tolerance
-        return decision.any_feasible <= 1 - self._preset.budget.confidence
+    def _judge(self, *, fine: bool) -> Verdict:
+        """The decision as it stands; the fine one is the one that is recommended."""
+        return judge(
+            self._observations,
+            self._budget,
+            tolerance=self._preset.search.tolerance,
+            latency=self._latency,
+            seed=self._preset.search.seed,
+            like=self._preset.recipe(0.0),
+            fine=fine,
+        )
 
     def _batch(self, asks: Sequence[Ask], phase: str) -> Batch | None:
         asks = tuple(asks)[: self._limits.at_most(len(asks))]
@@ -265,14 +256,13 @@ class _Step:
 def _settled(observations: Observations, preset: Preset, latency: Latency | None) -> bool:
     """Whether the decision is certain enough, asked when a limit ends the study."""
     try:
-        curves = fit_curves(
+        return judge(
             observations,
-            np.round(np.linspace(0.0, 1.0, _POINTS), 2),
-            draws=_DRAWS,
+            answerable(preset.budget, latency),
+            tolerance=preset.search.tolerance,
+            latency=latency,
             seed=preset.search.seed,
             like=preset.recipe(0.0),
-        )
+        ).settled
     except CurveError:
         return False
-    decision = decide(curves, preset.budget, latency=latency)
-    return decision.feasible and decision.expected_loss <= preset.search.tolerance

@@ -2,14 +2,17 @@
 
 from mi_tui.plan.budget import Objective
 from mi_tui.study.results import Estimate, Recommendation
+from mi_tui.study.verdict import Certainty
 
 
-def answer(found: Recommendation) -> str:
+def answer(found: Recommendation, certainty: Certainty) -> str:
     """The answer in one sentence: λ, what it gives, how sure that is, what is missing."""
     parts = [f"{_claim(found)}: {_measures(found)}"]
     if found.budget.objective is not Objective.KNEE:
         parts.append(f"it keeps the limit with probability {_share(found.probability)}")
     parts.append(_against_thinking(found))
+    if certainty is Certainty.NO_MORE_TO_LEARN:
+        parts.append(_caution(found))
     if not found.resolved:
         parts.append(_missing(found))
     return "; ".join(parts) + "."
@@ -47,6 +50,17 @@ def _against_thinking(found: Recommendation) -> str:
 
 def _includes_zero(estimate: Estimate) -> bool:
     return estimate.low <= 0.0 <= estimate.high
+
+
+def _caution(found: Recommendation) -> str:
+    """What being sure on so few problems costs; only more problems lower it."""
+    in_tokens = found.budget.objective in (Objective.FOR_SCORE, Objective.FOR_SHARE)
+    loss = (
+        f"{found.expected_loss:.0%} of its tokens"
+        if in_tokens
+        else (f"{100 * found.expected_loss:.1f} points")
+    )
+    return f"being sure costs about {loss}, which more problems, not more rollouts, would lower"
 
 
 def _missing(found: Recommendation) -> str:

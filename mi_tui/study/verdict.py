@@ -1,0 +1,108 @@
+"""The decision as it stands, and whether more rollouts would change it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.recipe import Recipe
+from mi_tui.study.cells import Floats, aggregate, searched
+from mi_tui.study.curve import Curves, fit_curves
+from mi_tui.study.decision import Decision, decide
+from mi_tui.study.design import Design, design_of
+from mi_tui.study.information import value_of_more
+from mi_tui.study.latency import Latency
+from mi_tui.study.observations import Observations
+
+LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
+COARSE_LAMBDAS: Floats = LAMBDAS[::2]
+_DRAWS = 1000
+_COARSE_DRAWS = 600
+_WORTHLESS = 0.25
+
+
+class Certainty(StrEnum):
+    """What is known of a decision.
+
+    ``WITHIN_TOLERANCE``: the expected loss is. ``NO_MORE_TO_LEARN``: the expected loss is above
+    the tolerance, but more rollouts on the same problems would hardly lower it; more problems
+    would. ``INFEASIBLE``: it is certain enough that no λ keeps the limit. ``OPEN``: more
+    rollouts would help.
+    """
+
+    WITHIN_TOLERANCE = "within the tolerance"
+    NO_MORE_TO_LEARN = "no more to learn"
+    INFEASIBLE = "infeasible"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Curves, the decision they lead to, and how certain it is."""
+
+    curves: Curves
+    decision: Decision
+    certainty: Certainty
+
+    @property
+    def settled(self) -> bool:
+        """Whether more rollouts would hardly change the answer."""
+        return self.certainty is not Certainty.OPEN
+
+
+def judge(
+    observations: Observations,
+    budget: Budget,
+    *,
+    tolerance: float,
+    latency: Latency | None = None,
+    seed: int = 0,
+    like: Recipe | None = None,
+    fine: bool = True,
+) -> Verdict:
+    """Fit the curves, decide, and weigh what more rollouts would be worth.
+
+    Args:
+        observations: the study's rollouts; held-out problems are left aside.
+        budget: the question.
+        tolerance: the expected loss that is small enough.
+        latency: the speed of the merged model, for a budget in seconds.
+        seed: of the draws.
+        like: a recipe of the family to choose from; by default the largest family.
+        fine: λ in steps of 0.01; otherwise 0.02, several times quicker.
+
+    Raises:
+        CurveError: no λ has rollouts on search problems.
+        DecisionError: the budget is in seconds and no speed is known.
+    """
+    lambdas, draws = (LAMBDAS, _DRAWS) if fine else (COARSE_LAMBDAS, _COARSE_DRAWS)
+    curves = fit_curves(observations, lambdas, draws=draws, seed=seed, like=like)
+    decision = decide(curves, budget, latency=latency, seed=seed)
+    certainty = _certainty(curves, decision, budget, tolerance, _design(observations, like))
+    return Verdict(curves, decision, certainty)
+
+
+def answerable(budget: Budget, latency: Latency | None) -> Budget:
+    """The budget, or the knee while a limit in seconds cannot be judged for want of a speed."""
+    if budget.objective is Objective.WITHIN_SECONDS and latency is None:
+        return Budget(confidence=budget.confidence)
+    return budget
+
+
+def _certainty(
+    curves: Curves, decision: Decision, budget: Budget, tolerance: float, design: Design
+) -> Certainty:
+    if decision.any_feasible <= 1 - budget.confidence:
+        return Certainty.INFEASIBLE
+    if not decision.feasible:
+        return Certainty.OPEN
+    if decision.expected_loss <= tolerance:
+        return Certainty.WITHIN_TOLERANCE
+    gain = value_of_more(curves, budget, decision, design)
+    return Certainty.NO_MORE_TO_LEARN if gain < _WORTHLESS * tolerance else Certainty.OPEN
+
+
+def _design(observations: Observations, like: Recipe | None) -> Design:
+    counts = aggregate(observations).count[:, searched(observations.problems)]
+    return design_of(observations.recipes, counts, like)
