@@ -66,13 +66,10 @@ class _Beliefs:
 
 
 def value_of_more(curves: Curves, budget: Budget, decision: Decision, design: Design) -> float:
-    """What many more rollouts at the best single λ are expected to add to the utility.
-
-    Many are four times all there are, on the problems there are.
-    """
+    """What twice the rollouts, the new ones at the best single λ, should add to the utility."""
     beliefs = _beliefs(curves, decision)
     points = np.arange(len(curves.lambdas))
-    batch = np.full(len(points), 4 * max(float(design.rollouts.sum()), 1.0))
+    batch = np.full(len(points), max(float(design.rollouts.sum()), 1.0))
     return float(_gains(curves, beliefs, budget, design, batch, points).max())
 
 

@@ -19,7 +19,7 @@ LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
 COARSE_LAMBDAS: Floats = LAMBDAS[::2]
 _DRAWS = 1000
 _COARSE_DRAWS = 600
-_WORTHLESS = 0.25
+_WORTHLESS = 0.5
 
 
 class Certainty(StrEnum):
