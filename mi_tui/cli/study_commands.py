@@ -69,9 +69,11 @@ def run(
     from mi_tui.cli.follow import display_for, follow
     from mi_tui.plan.library import find_preset
     from mi_tui.study.control import create_study, request, start_worker
+    from mi_tui.study.preflight import require_fit
     from mi_tui.study.reader import StudyReader
 
     _, wanted = find_preset(preset)
+    require_fit(wanted.pair)
     path = create_study(wanted, study)
     start_worker(path)
     with StudyReader(path) as reader:

@@ -17,12 +17,12 @@ def percent(estimate: Estimate) -> str:
 
 
 def results_table(view: StudyView) -> Table:
-    """One row per recipe, the recommended one marked."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("recipe")
-    table.add_column("stage")
-    for name in ("rollouts", "Mean@k %", "Think #R %", "Token #N", "cut %", "seconds"):
-        table.add_column(name, justify="right")
+    """One row per recipe, the recommended one in bold; 80 columns are enough."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("recipe", overflow="ellipsis", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    for name in ("n", "Mean@k %", "Think #R", "Token #N", "cut %", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     chosen = view.recommendation.recipe.key if view.recommendation else ""
     for row in _ordered(view.rows):
         table.add_row(*_cells(row), style="bold" if row.recipe.key == chosen else "")
@@ -44,7 +44,7 @@ def _cells(row: RecipeSummary) -> list[Text]:
         STAGE_SIGN[row.stage],
         str(row.rollouts),
         percent(row.score),
-        f"{100 * row.think_ratio.value:.0f}",
+        f"{100 * row.think_ratio.value:.0f} %",
         f"{bound}{row.tokens.value:.0f} ±{(row.tokens.high - row.tokens.low) / 2:.0f}",
         f"{100 * row.truncated:.1f}",
         f"{seconds.value:.2f}" if seconds else "–",
@@ -92,7 +92,7 @@ def recommendation_lines(view: StudyView) -> list[str]:
 
 def studies_table(entries: tuple[StudyEntry, ...]) -> Table:
     """One row per study, the latest first."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("study", "preset", "state", "rollouts", "best so far"):
         table.add_column(name)
     for entry in entries:

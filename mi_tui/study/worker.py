@@ -23,6 +23,7 @@ from mi_tui.probes.pool import ScoringPool
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.generation import Generation
 from mi_tui.study.latency import Latency, latency_from_points
+from mi_tui.study.preflight import require_fit
 from mi_tui.study.session import Session
 from mi_tui.study.store import Store
 from mi_tui.study.view import StudyState
@@ -67,6 +68,7 @@ def work(folder: StudyFolder) -> StudyState:
 
 def _run(store: Store, interrupted: Interruption) -> StudyState:
     preset = preset_in_force(store)
+    require_fit(preset.pair)
     _freeze_probes(store, preset)
     _phase(store, "loading the models")
     engine = open_engine(preset.engine, preset.pair)

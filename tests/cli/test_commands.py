@@ -1,0 +1,182 @@
+"""The command line as a user meets it: quick, one-line errors, documented exit codes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mi_tui.plan.toml import write_preset
+from mi_tui.resources import demo_pair_folder
+from mi_tui.study.control import create_study
+from mi_tui.study.lock import acquire
+from tests.study.presets import small_preset
+
+
+def mi_tui(
+    *arguments: str, timeout: float = 300.0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mi_tui", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "studies"
+    monkeypatch.setenv("MI_TUI_STUDIES", str(root))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return root
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    write_preset(small_preset(), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("import mi_tui.cli.main", "torch transformers textual scipy numpy pydantic"),
+        ("import mi_tui.tui.app", "torch transformers"),
+        ("import mi_tui.study.reader, mi_tui.export.bundle", "torch transformers"),
+        ("import mi_tui.checkpoints.compare, mi_tui.checkpoints.write", "torch transformers"),
+    ],
+)
+def test_light_parts_import_nothing_heavy(code: str, unwanted: str) -> None:
+    check = f"{code}\nimport sys\nprint(*[m for m in {unwanted.split()!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_run_gives_json_and_everything_after_it_works(
+    small: Path, studies: Path, tmp_path: Path
+) -> None:
+    done = mi_tui("run", str(small), "--json")
+    assert done.returncode in (0, 3), done.stderr
+    found = json.loads(done.stdout)
+    answer = found["recommendation"]
+    assert (done.returncode == 0) == answer["resolved"]
+    assert 0.0 <= answer["lambda_low"] <= answer["lambda"] <= answer["lambda_high"] <= 1.0
+    assert answer["stage"] in (1, 2, 3)
+    assert set(answer["tokens_saved"]) == {"value", "low", "high"}
+    assert {"MI-0", "MI-0.6", "MI-1"} <= {row["label"] for row in found["table"]}
+
+    (path,) = studies.iterdir()
+    listed = json.loads(mi_tui("studies", "--json").stdout)
+    assert [(entry["name"], entry["state"]) for entry in listed] == [(path.name, "done")]
+    watched = mi_tui("watch", path.name, "--plain")
+    assert "MI-0.6" in watched.stdout
+    other = mi_tui("recommend", path.name, "--budget", "tokens<=20", "--json")
+    assert json.loads(other.stdout)["recommendation"]["tokens"]["value"] < 40
+    out = tmp_path / "out"
+    exported = mi_tui("export", path.name, "--to", str(out), "--format", "all")
+    assert exported.returncode == 0, exported.stderr
+    assert [Path(line).exists() for line in exported.stdout.split()] == [True] * 5
+    assert mi_tui("merge", "--verify", str(out / "checkpoint")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nonsense",), "No such command"),
+        (("run", "no-such-preset"), "no preset"),
+        (("run", "missing.toml"), "missing.toml"),
+        (("watch", "nothing"), "no study"),
+        (("recommend", "nothing"), "no study"),
+        (("export", "nothing"), "no study"),
+        (("check", "/nowhere", "bundled:thinking"), "/nowhere"),
+        (("merge",), "merge needs"),
+        (("merge", "out"), "--instruct"),
+        (("merge", "--instruct", "a", "--thinking", "b", "--lambda", "2", "out"), "lambda"),
+        (("merge", "--model", "a", "out"), "PATH=WEIGHT"),
+        (("watch",), "no studies yet"),
+    ],
+)
+def test_a_mistake_is_one_line_on_standard_error(arguments: tuple[str, ...], says: str) -> None:
+    done = mi_tui(*arguments)
+    assert done.returncode not in (0, 70)
+    assert done.stdout == ""
+    assert done.stderr.startswith("mi-tui: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_pairs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    not_a_checkpoint = tmp_path / "empty"
+    not_a_checkpoint.mkdir()
+    for reference in (str(not_a_checkpoint), str(tmp_path / "nowhere")):
+        preset = small_preset()
+        pair = preset.pair.model_copy(update={"thinking": reference})
+        write_preset(preset.model_copy(update={"pair": pair}), tmp_path / "bad.toml")
+        done = mi_tui("run", str(tmp_path / "bad.toml"))
+        assert done.returncode == 2
+        assert reference in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_pair_of_different_shapes_is_refused_before_anything_starts(
+    tmp_path: Path, studies: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(demo_pair_folder() / "thinking", other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "hidden_size": 256}))
+    weights = load_file(other / "model.safetensors")
+    wide = {name: torch.cat([tensor, tensor]) for name, tensor in weights.items()}
+    save_file(wide, other / "model.safetensors", metadata={"format": "pt"})
+    preset = small_preset()
+    pair = preset.pair.model_copy(update={"thinking": str(other)})
+    write_preset(preset.model_copy(update={"pair": pair}), tmp_path / "bad.toml")
+    done = mi_tui("run", str(tmp_path / "bad.toml"))
+    assert done.returncode == 2
+    assert "cannot be mixed" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not studies.exists()
+
+
+def test_an_unwritable_study_directory_is_refused(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = mi_tui("run", str(small), "--study", str(tmp_path / "file" / "study"))
+    assert done.returncode == 2
+    assert "cannot write the study directory" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_second_worker_is_refused_and_the_first_goes_on(small: Path, tmp_path: Path) -> None:
+    path = create_study(small_preset(), tmp_path / "study")
+    lock = acquire(path / "worker.lock")
+    try:
+        done = mi_tui("run", str(small), "--study", str(path))
+    finally:
+        os.close(lock)
+    assert done.returncode == 4
+    assert "a worker is running" in done.stderr
+
+
+def test_lists_have_json() -> None:
+    assert "demo" in [entry["name"] for entry in json.loads(mi_tui("presets", "--json").stdout)]
+    assert len(json.loads(mi_tui("themes", "--json").stdout)["themes"]) >= 2
+    assert "cores" in json.loads(mi_tui("doctor", "--json").stdout)
+
+
+def test_a_broken_preset_in_the_users_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "mi-tui" / "presets"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text("title = 3\n")
+    done = mi_tui("presets")
+    assert done.returncode == 2
+    assert "mine" in done.stdout
+    assert "mine.toml: title = 3" in done.stdout
