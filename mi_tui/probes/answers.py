@@ -10,10 +10,11 @@ from mi_tui.probes.extract import final_choice
 from mi_tui.probes.problem import Problem, Score, Scorer
 from mi_tui.probes.text import last_boxed
 
+# Every repetition is bounded, so that no text takes more than linear time.
 _ANSWER_LINE = re.compile(
-    r"^[\s*_#]*(?:final )?answer\s*\**\s*:\**(.*)$", re.IGNORECASE | re.MULTILINE
+    r"^[ \t*_#]{0,8}(?:final )?answer[ \t]{0,4}\*{0,3}[ \t]{0,4}:\*{0,3}(.*)$",
+    re.IGNORECASE | re.MULTILINE,
 )
-_FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\n(.*?)```", re.DOTALL)
 
 
 def score_exact(problem: Problem, response: str) -> Score:
@@ -97,8 +98,8 @@ def json_schema_scorer() -> Scorer:
 
 
 def _find_json(response: str) -> tuple[str | None, Any]:
-    fenced = _FENCE.findall(response)
-    candidates = [response, *fenced[-1:]]
+    fenced = response.split("```")[1::2]
+    candidates = [response, *(block.removeprefix("json") for block in fenced[-1:])]
     for opening, closing in ("{}", "[]"):
         start, end = response.find(opening), response.rfind(closing)
         if 0 <= start < end:

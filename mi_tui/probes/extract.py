@@ -12,7 +12,8 @@ _SPACING = re.compile(r"\\[,;:! ]|\{,\}|[\s$~]")
 _WRAPPER = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\{([^{}]*)\}")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?")
-_LAST_INTEGER = re.compile(r"(?<![\w.])-?\d{1,3}(?:,\d{3})+(?![\w,])|(?<![\w.])-?\d+(?!\.?\w)")
+# Bounded repetitions keep the search linear on any text.
+_LAST_INTEGER = re.compile(r"(?<![\w.])-?\d{1,3}(?:,\d{3}){1,8}(?![\w,])|(?<![\w.])-?\d+(?!\.?\w)")
 
 
 def as_integer(text: str) -> int | None:
@@ -53,7 +54,7 @@ def final_choice(response: str, letters: Sequence[str]) -> str | None:
     ``\boxed{X}``; else a response that is nothing but a letter.
     """
     one = "".join(letters)
-    wrapped = r"[\s*_$({\[]*(?:\\(?:boxed|text|mathrm|mathbf|textbf)\s*\{\s*)*[*_$({\[]*"
+    wrapped = r"[\s*_$({\[]{0,6}(?:\\(?:boxed|text|mathrm|mathbf|textbf)\{){0,2}[*_$({\[]{0,4}"
     pattern = rf"(?i:answer)\W{{0,4}}?:{wrapped}(?P<letter>[{one}{one.lower()}])(?![\w])"
     last = None
     for match in re.finditer(pattern, response):

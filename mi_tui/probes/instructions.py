@@ -35,7 +35,7 @@ _ENDINGS = ("That is all.", "More on this soon.", "And so it goes.", "The rest i
 _OPENINGS = ("Dear reader", "First of all", "Some time ago", "In short")
 
 _WORD = re.compile(r"[\w'’]+")
-_BULLET = re.compile(r"^\s*[*-] +\S", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]*[*-] +\S", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,35 @@ def test_a_row_outside_the_schema_is_named(
         freeze(plan.model_copy(update={"path": path}))
 
 
+@pytest.mark.parametrize(
+    ("plan", "asked"),
+    [
+        (AimeProbe(kind="aime25"), [("math-ai/aime25", None, "test")]),
+        (
+            AimeProbe(kind="aime25", source="opencompass/AIME2025"),
+            [
+                ("opencompass/AIME2025", "AIME2025-I", "test"),
+                ("opencompass/AIME2025", "AIME2025-II", "test"),
+            ],
+        ),
+        (GpqaProbe(kind="gpqa-diamond"), [("Idavidrein/gpqa", "gpqa_diamond", "train")]),
+    ],
+)
+def test_the_hub_is_asked_for_the_right_part(
+    plan: AimeProbe | GpqaProbe, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    def load_dataset(source: str, name: str | None, *, split: str) -> list[dict[str, Any]]:
+        calls.append((source, name, split))
+        return [{**GPQA_ROWS[n], "question": f"{name} {n}?", "answer": n} for n in range(4)]
+
+    hub = SimpleNamespace(load_dataset=load_dataset, disable_progress_bars=lambda: None)
+    monkeypatch.setitem(sys.modules, "datasets", hub)
+    assert len(freeze(plan).problems) == 4 * len(asked)
+    assert calls == asked
+
+
 def refuse(message: str) -> Any:
     def load_dataset(*_: Any, **__: Any) -> None:
         raise RuntimeError(message)
@@ -177,6 +206,36 @@ def test_ifeval_scores_equal_those_of_lm_eval(tmp_path: Path) -> None:
             assert ours.value == float(theirs)
 
 
+SENTENCES = {
+    "key": 1002,
+    "prompt": "Write at least two sentences.",
+    "instruction_id_list": ["length_constraints:number_sentences"],
+    "kwargs": [{"relation": "at least", "num_sentences": 2}],
+}
+
+
+def test_ifeval_counts_sentences_with_the_splitter_of_nltk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nltk = pytest.importorskip("nltk")
+    pytest.importorskip("lm_eval")
+    # A splitter that has learnt nothing is enough for plain sentences.
+    folder = tmp_path / "tokenizers" / "punkt_tab" / "english"
+    folder.mkdir(parents=True)
+    for name in (
+        "collocations.tab",
+        "sent_starters.txt",
+        "abbrev_types.txt",
+        "ortho_context.tab",
+    ):
+        (folder / name).write_text("")
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    probe = freeze(IfevalProbe(kind="ifeval", path=write(tmp_path / "i.jsonl", [SENTENCES])))
+    for response, value in [("One. Two.", 1.0), ("One, two", 0.0)]:
+        score = judge("ifeval", probe.problems[0], response, truncated=False)
+        assert score.value == value
+
+
 def test_ifeval_says_when_the_sentence_splitter_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,10 +243,5 @@ def test_ifeval_says_when_the_sentence_splitter_is_missing(
     pytest.importorskip("lm_eval")
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     monkeypatch.setattr(nltk, "download", lambda *_, **__: False)
-    row = {
-        **IFEVAL_ROWS[1],
-        "instruction_id_list": ["length_constraints:number_sentences"],
-        "kwargs": [{"relation": "at least", "num_sentences": 2}],
-    }
     with pytest.raises(ProbeError, match=r"python -m nltk\.downloader punkt_tab"):
-        freeze(IfevalProbe(kind="ifeval", path=write(tmp_path / "i.jsonl", [row])))
+        freeze(IfevalProbe(kind="ifeval", path=write(tmp_path / "i.jsonl", [SENTENCES])))

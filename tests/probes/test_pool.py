@@ -13,6 +13,7 @@ import pytest
 from mi_tui.probes import scoring_client
 from mi_tui.probes.pool import ScoringPool
 from mi_tui.probes.problem import Problem, Score
+from mi_tui.probes.scorers import _FACTORIES
 
 ROOT = Path(__file__).parents[2]
 PROBLEM = Problem("1", ({"role": "user", "content": "40 + 2?"},), "42")
@@ -23,7 +24,7 @@ ENDLESS_RESPONSE = "a" * 60 + "b"
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ScoringPool]:
-    with ScoringPool(processes=1, time_limit=60.0) as scoring:
+    with ScoringPool(processes=1, time_limit=20.0) as scoring:
         yield scoring
 
 
@@ -86,17 +87,52 @@ def test_hostile_text_around_an_answer_does_not_hide_it(
     assert drain(pool) == {1: Score(1.0, "42")}
 
 
-@pytest.mark.parametrize(
-    "scorer", ["boxed-integer", "integer", "choice", "contains", "exact", "regex", "math"]
+STALLING = {
+    "newlines": "\n" * 100_000,
+    "spaces": " " * 100_000,
+    "braces": "}" * 100_000,
+    "brackets": "(" * 100_000,
+    "wrapped letter": "ANSWER:" + "(" * 100_000,
+    "answers": "ANSWER:" * 15_000,
+    "answer lines": "answer " * 15_000,
+    "thousands": "1" + ",111" * 25_000 + "x",
+    "digits": "1" * 100_000 + "x",
+    "fences": "```json\n" * 12_500,
+    "bullets": "*" * 50_000 + "\n* " * 25_000,
+    "box": "\\boxed{",
+    "nothing": "",
+}
+EVERYTHING = Problem(
+    "4",
+    (),
+    "42",
+    meta={
+        "pattern": r"=(\d+)=",
+        "instructions": [
+            {"kind": "bullets", "bullets": 3},
+            {"kind": "paragraphs", "paragraphs": 2},
+            {"kind": "at-least-words", "words": 10},
+        ],
+    },
 )
+
+
+@pytest.mark.parametrize("scorer", sorted(_FACTORIES.keys() - {"ifeval", "lm-eval", "json-schema"}))
 def test_hostile_text_without_an_answer_scores_nothing(pool: ScoringPool, scorer: str) -> None:
-    texts = [text.replace("42", "∞") for text in HOSTILE.values()]
-    texts += ["", " ", "\\boxed", "\\boxed{", "}" * 100_000, "ANSWER:" * 15_000, "(" * 100_000]
+    texts = [text.replace("42", "∞") for text in HOSTILE.values()] + [*STALLING.values()]
     for key, text in enumerate(texts):
-        pool.submit(key, scorer, PROBLEM, text, False)
+        pool.submit(key, scorer, EVERYTHING, text, False)
     scores = drain(pool)
     assert sorted(scores) == list(range(len(texts)))
     assert {(score.value, score.failure) for score in scores.values()} == {(0.0, None)}
+
+
+def test_hostile_text_is_no_json(pool: ScoringPool) -> None:
+    schema = Problem("5", (), '{"type": "object"}')
+    texts = [*HOSTILE.values(), *STALLING.values(), "{" * 100_000, '{"a":' * 20_000]
+    for key, text in enumerate(texts):
+        pool.submit(key, "json-schema", schema, text, False)
+    assert {(s.value, s.failure) for s in drain(pool).values()} == {(0.0, None)}
 
 
 def test_a_scorer_that_hangs_is_killed_and_the_rest_is_scored() -> None:
