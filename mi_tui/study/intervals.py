@@ -8,6 +8,10 @@ import numpy as np
 from mi_tui.study.cells import Floats
 from mi_tui.study.results import Estimate
 
+_CORRELATION = 0.3
+_PRIOR = 0.5
+_PSEUDO_WEIGHT = 0.5
+
 
 @lru_cache(maxsize=4096)
 def t_quantile(level: float, freedom: float) -> float:
@@ -24,8 +28,10 @@ def share_interval(
 
     Wilson's score interval with the effective sample size of the clustered data and Student's t
     (Dean and Pagano, "Evaluating confidence interval methods for binomial proportions in
-    clustered surveys", 2015). One pseudo-problem is added to the variance, so that neither a
-    mean of 0 or 1 nor a handful of agreeing problems gives an interval without width.
+    clustered surveys", 2015). The effective size is the number of problems over the variance
+    between their means relative to that of yes-or-no answers; where the data say little of that
+    ratio (means near 0 or 1, few problems) it is drawn to a common value, so that no interval
+    is without width.
 
     Args:
         values: means per problem, shape (problems,).
@@ -35,10 +41,13 @@ def share_interval(
     """
     mean = _clip(float(weights @ values))
     effective = 1.0 / float(weights @ weights)
-    variance = _cluster_variance(values - mean, weights, _pseudo(mean, effective, samples))
-    smoothed = _smoothed(mean, effective)
-    size = smoothed * (1 - smoothed) / variance
-    t = t_quantile(level, effective - 1)
+    binary = effective * mean * (1 - mean)
+    between = effective * float(weights @ (values - mean) ** 2)
+    common = _CORRELATION + (1 - _CORRELATION) / max(samples, 1.0)
+    ratio = (between + _PRIOR * common) / (binary + _PRIOR)
+    size = max(effective - 0.5, 1.0) / max(ratio, 1e-6)
+    # Both the pooling of the ratio and the known variance of shares add to what is known.
+    t = t_quantile(level, 2 * effective)
     spread = t * math.sqrt(mean * (1 - mean) / size + t * t / (4 * size * size))
     centre = mean + t * t / (2 * size)
     scale = 1 + t * t / size
@@ -67,8 +76,8 @@ def difference_interval(
 ) -> Estimate:
     """The mean of paired differences of shares, ``first − second``, clustered by problem.
 
-    Student's t over the problems' differences, with a pseudo-problem as in
-    :func:`share_interval`.
+    Student's t over the problems' differences. Half a pseudo-problem is added, so that a
+    handful of equal results does not pass for certainty.
     """
     differences = first - second
     mean = float(weights @ differences)
@@ -95,10 +104,11 @@ def ratio_interval(first: Floats, second: Floats, weights: Floats, level: float 
 
 
 def _cluster_variance(deviations: Floats, weights: Floats, pseudo: float) -> float:
-    """The variance of a weighted mean, with one pseudo-problem of the given squared deviation."""
+    """The variance of a weighted mean, with a pseudo-problem of the given squared deviation."""
     effective = 1.0 / float(weights @ weights)
     between = effective * float(weights @ deviations**2)
-    return (between + pseudo) / max(effective - 1 + (pseudo > 0), 1.0) / effective
+    added = _PSEUDO_WEIGHT if pseudo > 0 else 0.0
+    return (between + added * pseudo) / max(effective - 1 + added, added or 1.0) / effective
 
 
 def _pseudo(mean: float, effective: float, samples: float) -> float:
