@@ -1,0 +1,213 @@
+"""Merging on disk against the released way, mergekit and plain copying: time and memory.
+
+    python -m benchmarks.merge [--folder /dev/shm] [--rounds 5] [--large] [--write]
+
+Writes a random bf16 pair with the shapes of Qwen3-0.6B in three shards, then runs every way in
+turn as a whole process, warm cache, round after round. Reports medians of the wall time and of
+the peak anonymous memory (what the process itself allocated; pages of files do not count).
+``--large`` also measures our memory on a pair four times as large. ``--write`` puts the table
+into RESULTS.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.merge_pair import write_pair
+
+LAMBDA = 0.55
+HEADING = "## Merging on disk"
+_POLL = 0.005
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: wall and processor seconds, and its peak anonymous memory in MiB."""
+
+    seconds: float
+    processor: float
+    mebibytes: float
+
+
+def measure(command: Sequence[str]) -> Run:
+    """Run a command to its end; anonymous memory is sampled every few milliseconds.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
+    with tempfile.TemporaryFile("w+") as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        peak = 0
+        while True:
+            peak = max(peak, _anonymous(process.pid))
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            time.sleep(_POLL)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read()[-2000:]}")
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak / 1024)
+
+
+def _anonymous(pid: int) -> int:
+    """Anonymous memory of a process in KiB; 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")]
+    return int(found[0]) if found else 0
+
+
+def ways(instruct: Path, thinking: Path, out: Path) -> dict[str, list[str]]:
+    """The command of each contender; each writes ``out``."""
+    script = Path(__file__).with_name("merge_reference.py")
+    config = out.parent / "linear.yaml"
+    models = [
+        {"model": str(path), "parameters": {"weight": weight}}
+        for path, weight in ((instruct, 1 - LAMBDA), (thinking, LAMBDA))
+    ]
+    # JSON is valid YAML.
+    config.write_text(json.dumps({"merge_method": "linear", "models": models, "dtype": "bfloat16"}))
+    sides = ["--instruct", str(instruct), "--thinking", str(thinking)]
+    mergekit = Path(sys.executable).with_name("mergekit-yaml")
+    reference = [str(script), str(instruct), str(thinking), str(out), str(LAMBDA)]
+    return {
+        "mi-tui merge": [
+            *(sys.executable, "-m", "mi_tui", "merge", *sides, "--lambda", str(LAMBDA)),
+            str(out),
+        ],
+        "the released way": [sys.executable, *reference],
+        "the same without transformers": [sys.executable, *reference, "--lean"],
+        "mergekit-yaml linear": [str(mergekit), str(config), str(out), "--no-copy-tokenizer"],
+        "copying one checkpoint": ["cp", "-r", str(instruct), str(out)],
+    }
+
+
+def imports() -> dict[str, list[str]]:
+    """What each contender costs before it does anything."""
+    return {
+        "mi-tui merge": [sys.executable, "-c", "import mi_tui.cli.main, mi_tui.checkpoints.write"],
+        "the released way": [
+            sys.executable,
+            "-c",
+            "import safetensors.torch; from transformers import AutoModelForCausalLM",
+        ],
+        "the same without transformers": [sys.executable, "-c", "import safetensors.torch"],
+        "mergekit-yaml linear": [sys.executable, "-c", "import mergekit.scripts.run_yaml"],
+    }
+
+
+def medians(
+    commands: dict[str, list[str]], rounds: int, clean: Callable[[], None]
+) -> dict[str, Run]:
+    """Run all commands in turn, ``rounds`` times; the median of each."""
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for number in range(rounds):
+        for name, command in commands.items():
+            clean()
+            runs[name].append(measure(command))
+            print(f"round {number + 1}: {name}: {runs[name][-1]}", file=sys.stderr, flush=True)
+    clean()
+    return {
+        name: Run(
+            statistics.median(run.seconds for run in done),
+            statistics.median(run.processor for run in done),
+            statistics.median(run.mebibytes for run in done),
+        )
+        for name, done in runs.items()
+    }
+
+
+def main() -> None:
+    """Run the benchmark and print, or write down, its table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("/dev/shm"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="merge-benchmark-", dir=arguments.folder))
+    try:
+        lines = report(work, arguments.rounds, arguments.large)
+    finally:
+        shutil.rmtree(work)
+    print("\n".join(lines))
+    if arguments.write:
+        write_section(Path(__file__).with_name("RESULTS.md"), lines)
+
+
+def report(work: Path, rounds: int, large: bool) -> list[str]:
+    """Measure everything in ``work`` and put it into words."""
+    instruct, thinking = write_pair(work / "pair")
+    out = work / "out"
+
+    def clean() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+
+    bare = medians(imports(), rounds, clean)
+    done = medians(ways(instruct, thinking, out), rounds, clean)
+    ours = done["mi-tui merge"]
+    lines = [
+        f"{time.strftime('%Y-%m-%d')}, {_cores()} cores ({platform.machine()}), "
+        f"Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}; 0.6 B bf16 pair in "
+        f"three shards, memory file system, whole processes, medians of {rounds} interleaved "
+        "rounds. Processor time hardly depends on what else the machine does; wall time does.",
+        "",
+        "| way | wall time | × ours | processor time | × ours | anonymous memory | above imports |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, run in done.items():
+        above = f"{run.mebibytes - bare[name].mebibytes:.0f} MiB" if name in bare else "–"
+        lines.append(
+            f"| {name} | {run.seconds:.2f} s | {run.seconds / ours.seconds:.1f} | "
+            f"{run.processor:.2f} s | {run.processor / ours.processor:.1f} | "
+            f"{run.mebibytes:.0f} MiB | {above} |"
+        )
+    seconds = ", ".join(f"{name} {run.processor:.2f} s" for name, run in bare.items())
+    lines += ["", f"Of the processor time, imports alone: {seconds}."]
+    if large:
+        lines += ["", _large(work, rounds, bare["mi-tui merge"], clean)]
+    return lines
+
+
+def _large(work: Path, rounds: int, bare: Run, clean: Callable[[], None]) -> str:
+    shutil.rmtree(work / "pair")
+    instruct, thinking = write_pair(work / "large", times=4)
+    command = ways(instruct, thinking, work / "out")["mi-tui merge"]
+    run = medians({"mi-tui merge": command}, min(rounds, 3), clean)["mi-tui merge"]
+    return (
+        f"A pair four times as large: {run.seconds:.2f} s ({run.processor:.2f} s of processor "
+        f"time) and {run.mebibytes:.0f} MiB, {run.mebibytes - bare.mebibytes:.0f} MiB above the imports."
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def write_section(file: Path, lines: Sequence[str]) -> None:
+    """Replace the section of this benchmark in RESULTS.md, or append it."""
+    text = file.read_text(encoding="utf-8") if file.exists() else "# Results\n"
+    before, found, after = text.partition(HEADING + "\n")
+    rest = after[after.index("\n## ") :] if found and "\n## " in after else "\n"
+    section = HEADING + "\n\n" + "\n".join(lines) + "\n"
+    file.write_text(before.rstrip() + "\n\n" + section + rest.rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
