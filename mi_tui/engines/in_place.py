@@ -2,23 +2,28 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from mi_tui.checkpoints.materialise import mixed_tensors
+from mi_tui.checkpoints.mergeplan import MergeDtype
 from mi_tui.checkpoints.mix import mix_into
+from mi_tui.engines.devices import dtype_name
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources, tensors_of
+from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 
 
 class InPlaceWeights:
     """The single merged model; switching the recipe neither reads a file nor reloads anything."""
 
-    def __init__(self, sources: Sources, recipes: RecipeNumbers) -> None:
+    def __init__(self, sources: Sources, recipes: RecipeNumbers, pair: Pair) -> None:
         self.model: Any = sources.model()
         self._sources = sources
+        self._pair = pair
         self._recipes = recipes
         self._tensors = tensors_of(self.model)
         self._now: dict[str, float] = {source.name: 0.0 for source in sources}
@@ -37,19 +42,37 @@ class InPlaceWeights:
         """Write the recipe's weights into the model; what does not change is not touched.
 
         Raises:
-            EngineError: the recipe is a baseline, which needs a base model.
+            CheckpointError: the recipe is a baseline, and its base model cannot be read.
+            EngineError: the recipe is a baseline, and the model's layout is not the files'.
         """
         if recipe.method is not Method.INTERPOLATION:
-            raise EngineError(f"{recipe.label} needs a base model, and the pair names none")
+            self._write_baseline(recipe)
+            return
         for source in self._sources:
-            if not source.differs:
+            if not source.differs and source.name in self._now:
                 continue
             lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
-            if lambda_ != self._now[source.name]:
+            if lambda_ != self._now.get(source.name):
                 out = self._tensors[source.name]
                 instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
                 mix_into(out, instruct, thinking, lambda_)
                 self._now[source.name] = lambda_
+
+    def _write_baseline(self, recipe: Recipe) -> None:
+        """Task arithmetic and TIES are computed from the files, as an exported merge is."""
+        self._now.clear()
+        named = self.model.state_dict()
+        missing = set(self._tensors)
+        dtype = cast(MergeDtype, dtype_name(self._sources.dtype))
+        for name, tensor in mixed_tensors(recipe, self._pair, dtype=dtype):
+            if name in named:
+                named[name].copy_(tensor)
+                missing.discard(name)
+        if missing:
+            raise EngineError(
+                f"{recipe.label}: {min(missing)} is not in the files under this name: merge the "
+                "checkpoint and evaluate it by itself"
+            )
 
     def time_switch(self) -> float:
         """Seconds for one change of every λ; the recipe of the rows is set again after."""

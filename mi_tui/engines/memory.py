@@ -6,10 +6,16 @@ from typing import Any
 
 import torch
 
+from mi_tui.engines.sources import Sources
+
 _NOMINAL_LENGTH = 4096
 """Tokens a row is expected to reach at most; beyond, the batch shrinks when memory runs out."""
 
-_MOST_ROWS = {"cpu": 64, "cuda": 256}
+_MOST_ROWS = {"cpu": 128, "cuda": 256}
+_MOST_ROWS_LARGE = {"cpu": 32}
+_SMALL_MODEL = 256 << 20
+"""Bytes of weights up to which a CPU is bound by the cost of each operation, not by its size."""
+
 _SHARE = 0.8
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -25,18 +31,20 @@ def free_bytes(device: torch.device) -> int:
 
 def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
     """The keys and values of one token in all layers, in bytes."""
-    text = config.get_text_config()
+    text = config
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return int(2 * text.num_hidden_layers * heads * head_dim * dtype.itemsize)
 
 
-def rows_that_fit(config: Any, dtype: torch.dtype, device: torch.device) -> int:
+def rows_that_fit(sources: Sources) -> int:
     """How many rows to generate at once, at least one."""
-    text = config.get_text_config()
-    length = min(_NOMINAL_LENGTH, getattr(text, "max_position_embeddings", _NOMINAL_LENGTH))
-    row = cache_bytes_per_token(config, dtype) * length
-    most = _MOST_ROWS.get(device.type, 32)
+    config, device = sources.config.get_text_config(), sources.device
+    length = min(_NOMINAL_LENGTH, getattr(config, "max_position_embeddings", _NOMINAL_LENGTH))
+    row = cache_bytes_per_token(config, sources.dtype) * length
+    most = _MOST_ROWS.get(device.type, 64)
+    if sources.bytes > _SMALL_MODEL:
+        most = min(most, _MOST_ROWS_LARGE.get(device.type, most))
     return max(1, min(most, int(_SHARE * free_bytes(device)) // row))
 
 

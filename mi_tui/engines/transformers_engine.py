@@ -20,7 +20,7 @@ from mi_tui.engines.row import Finished, Row
 from mi_tui.engines.scheduler import Scheduler
 from mi_tui.engines.sources import Sources
 from mi_tui.engines.speed import measure
-from mi_tui.engines.ways import Mode, Ways
+from mi_tui.engines.ways import Ways
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import Method, interpolation
 
@@ -30,19 +30,20 @@ _CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
 class TransformersEngine:
     """Generates with a pair of transformers models; see ``protocol.Engine`` for each method."""
 
-    def __init__(
-        self, sources: Sources, chat: Chat, *, mode: Mode = "auto", batch: int | None = None
-    ) -> None:
+    def __init__(self, sources: Sources, chat: Chat, pair: Pair, plan: EnginePlan) -> None:
+        self._pair = pair
         self._sources = sources
         self._chat = chat
         self._recipes = RecipeNumbers()
-        self._ways = Ways(sources, self._recipes, mode)
+        self._ways = Ways(sources, self._recipes, pair, plan.mode)
         self._scheduler = Scheduler(
             self._ways,
             sources,
-            rows=batch or memory.rows_that_fit(sources.config, sources.dtype, sources.device),
+            rows=plan.batch or memory.rows_that_fit(sources),
             end_tokens=chat.end_tokens(sources.config),
         )
+        if plan.threads is None:
+            self._ways.settle_threads(self._scheduler.rows)
 
     @classmethod
     def open(cls, plan: EnginePlan, pair: Pair) -> "TransformersEngine":
@@ -64,7 +65,7 @@ class TransformersEngine:
             device=device,
             trust_remote_code=pair.trust_remote_code,
         )
-        return cls(sources, chat, mode=plan.mode, batch=plan.batch)
+        return cls(sources, chat, pair, plan)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -148,7 +149,7 @@ class TransformersEngine:
     def _row(self, request: Request) -> Row:
         if not request.prompt:
             raise EngineError(f"request {request.id} has an empty prompt")
-        if request.recipe.method is not Method.INTERPOLATION:
+        if request.recipe.method is not Method.INTERPOLATION and self._pair.base is None:
             raise EngineError(
                 f"{request.recipe.label} needs a base model: name one as base in the pair"
             )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
+
 from mi_tui.engines import self_check
 from mi_tui.engines.cost import CostModel, Curve, Work
 from mi_tui.engines.in_place import InPlaceWeights
@@ -12,6 +14,7 @@ from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources
 from mi_tui.engines.speed import PROMPT_TOKENS, Speed, measure
 from mi_tui.engines.weights import Weights
+from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import interpolation
 
 Way = Literal["one-pass", "in-place"]
@@ -27,8 +30,10 @@ class Ways:
     ``note`` says in one line what is done, and why when it is less than was asked for.
     """
 
-    def __init__(self, sources: Sources, recipes: RecipeNumbers, mode: Mode) -> None:
-        self.in_place = InPlaceWeights(sources, recipes)
+    def __init__(
+        self, sources: Sources, recipes: RecipeNumbers, pair: Pair, mode: Mode = "auto"
+    ) -> None:
+        self.in_place = InPlaceWeights(sources, recipes, pair)
         self.one_pass: OnePassWeights | None = None
         self.note = "λ in place, one recipe at a time"
         self._sources = sources
@@ -76,6 +81,22 @@ class Ways:
                 self.in_place.time_switch(),
             )
         return self._cost
+
+    def settle_threads(self, capacity: int) -> None:
+        """Keep torch's threads only when they make a step faster than a single one does.
+
+        A small model's steps are too short to share, and threads that wait for each other on a
+        busy machine make them many times slower.
+        """
+        several = torch.get_num_threads()
+        if several == 1 or self._sources.device.type != "cpu":
+            return
+        rows = [self._recipes.number(interpolation(0.5))] * capacity
+        torch.set_num_threads(1)
+        alone = self.time(self.in_place, rows)
+        torch.set_num_threads(several)
+        if self.time(self.in_place, rows).step > 0.9 * alone.step:
+            torch.set_num_threads(1)
 
     def time(self, weights: Weights, numbers: Sequence[int]) -> Speed:
         """A short measurement: the best of two runs, because others only ever slow it down."""

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from mi_tui.engines.protocol import Request
-from mi_tui.plan.recipe import LambdaRule, Recipe
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import LambdaRule, Method, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 from tests.checkpoints.families import FAMILIES, tiny_pair
 from tests.engines.support import (
@@ -87,3 +89,31 @@ def test_sliding_windows_shorter_than_the_response(tmp_path: Path) -> None:
     model = merged_model(pair, recipe)
     for number, prompt in enumerate(questions):
         assert with_end(done[number]) == generated(model, prompt, 24)
+
+
+@pytest.mark.parametrize("method", [Method.TASK_ARITHMETIC, Method.TIES])
+def test_baselines_equal_their_exported_merge(method: Method, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from mi_tui.checkpoints.write import merge
+
+    pair = tiny_pair("qwen3", tmp_path, base=True)
+    density = 0.2 if method is Method.TIES else None
+    baseline = Recipe(method=method, scale=0.7, density=density, decoding=GREEDY)
+    questions = prompts(3, seed=2)
+    mixture = Recipe(lambda_=0.4, decoding=GREEDY)
+    requests = [
+        Request(10 * at + number, recipe, prompt, 0, 16)
+        for at, recipe in enumerate([mixture, baseline, RECIPES[2]])
+        for number, prompt in enumerate(questions)
+    ]
+    files = Pair(instruct=str(pair[0]), thinking=str(pair[1]), base=str(pair[2]))
+    merge(baseline, files, tmp_path / "merged", dtype="float32")
+    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    for mode in ("in-place", "one-pass"):
+        done = run(engine_for(pair, mode), requests)
+        for number, prompt in enumerate(questions):
+            assert with_end(done[10 + number]) == generated(exported, prompt, 16)
+            for at, recipe in ((0, mixture), (20, RECIPES[2])):
+                expected = generated(merged_model(pair, recipe), prompt, 16)
+                assert with_end(done[at + number]) == expected
