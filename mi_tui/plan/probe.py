@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mi_tui.plan.base import Plan
 
@@ -28,9 +28,17 @@ class ProbePlan(Plan):
 
 
 class GeneratedProbe(ProbePlan):
-    """Problems made up from the seed: no download, and never seen in anybody's training."""
+    """Problems made up from the seed: no download, and never seen in anybody's training.
 
-    problems: int = Field(default=100, ge=2, le=5000)
+    There is no end to them, so ``problems`` left out means 100.
+    """
+
+    problems: int | None = Field(default=100, ge=2, le=5000)
+
+    @property
+    def count(self) -> int:
+        """How many problems to make up."""
+        return 100 if self.problems is None else self.problems
 
 
 class ArithmeticProbe(GeneratedProbe):
@@ -124,15 +132,22 @@ class FileProbe(ProbePlan):
 class LmEvalProbe(ProbePlan):
     """A task of lm-eval, scored per response by its own filters and metric.
 
-    ``task`` is a name that lm-eval knows, or a local YAML file. ``metric`` picks one of the
-    task's metrics, ``filter`` one of its filters; by default the first of each.
+    ``task`` is a name that lm-eval knows, or else ``path`` is a task's YAML file. ``metric``
+    picks one of the task's metrics, ``filter`` one of its filters; by default the first of each.
     """
 
     kind: Literal["lm-eval"]
-    task: str = Field(min_length=1)
+    task: str | None = Field(default=None, min_length=1)
+    path: str | None = Field(default=None, min_length=1)
     metric: str | None = None
     filter: str | None = None
     few_shot: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "LmEvalProbe":
+        if (self.task is None) == (self.path is None):
+            raise ValueError("lm-eval needs either task, a name, or path, a YAML file")
+        return self
 
 
 AnyProbe = Annotated[

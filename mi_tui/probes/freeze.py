@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from mi_tui.plan.probe import (
     AimeProbe,
     AnyProbe,
@@ -39,6 +41,11 @@ def freeze(plan: AnyProbe) -> Probe:
     Raises:
         ProbeError: the source cannot be read, is not in its schema, or yields no problem.
     """
+    try:
+        # A copy made with model_copy has not been validated.
+        plan = type(plan).model_validate(plan.model_dump())
+    except ValidationError as error:
+        raise ProbeError(f"probe {plan.name or plan.kind}: {error.errors()[0]['msg']}") from error
     scorer, problems = _SOURCES[type(plan)](plan)
     if not problems:
         raise ProbeError(f"probe {plan.name or plan.kind} has no problems")
@@ -58,7 +65,7 @@ Source = tuple[str, list[Problem]]
 
 
 def _arithmetic(plan: ArithmeticProbe) -> Source:
-    chains = held_out_chains(plan.seed, plan.problems, plan.operations)
+    chains = held_out_chains(plan.seed, plan.count, plan.operations)
     problems = [
         Problem(
             id=f"{number:04d}",
@@ -72,18 +79,17 @@ def _arithmetic(plan: ArithmeticProbe) -> Source:
 
 
 def _word_problems(plan: WordProblemsProbe) -> Source:
-    difficulty = plan.difficulty
     return "boxed-integer", draw(
-        plan.kind, plan.seed, plan.problems, difficulty, write_word_problem
+        plan.kind, plan.seed, plan.count, plan.difficulty, write_word_problem
     )
 
 
 def _multiple_choice(plan: MultipleChoiceProbe) -> Source:
-    return "choice", draw(plan.kind, plan.seed, plan.problems, plan.difficulty, write_choice)
+    return "choice", draw(plan.kind, plan.seed, plan.count, plan.difficulty, write_choice)
 
 
 def _instructions(plan: InstructionsProbe) -> Source:
-    problems = draw(plan.kind, plan.seed, plan.problems, plan.difficulty, write_instructions)
+    problems = draw(plan.kind, plan.seed, plan.count, plan.difficulty, write_instructions)
     return "instructions", problems
 
 

@@ -13,6 +13,8 @@ from mi_tui.probes.problem import Problem, Score, Scorer
 
 SCORER = "lm-eval"
 
+_YAML = (".yaml", ".yml")
+
 
 def lm_eval_problems(plan: LmEvalProbe) -> tuple[str, list[Problem]]:
     """The name of the scorer, which carries the task, and the task's documents as problems.
@@ -23,11 +25,13 @@ def lm_eval_problems(plan: LmEvalProbe) -> tuple[str, list[Problem]]:
         ProbeError: lm-eval is missing, there is no such task, its data cannot be loaded, or it
             is of a kind that cannot be judged from one generated response.
     """
-    reference = _reference(plan.task)
+    reference = _reference(plan)
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         task = _build(plan, reference)
     choice = {"metric": plan.metric or _metrics(task)[0], "filter": plan.filter}
-    problems = [_problem(plan.task, task, instance, choice) for instance in task.instances]
+    problems = [
+        _problem(plan.task or plan.path, task, instance, choice) for instance in task.instances
+    ]
     return f"{SCORER}:{reference}", problems
 
 
@@ -69,7 +73,7 @@ def load_task(reference: str) -> Any:
     except ImportError as error:
         raise ScorerError(missing_extra(f"the lm-eval task {reference}")) from error
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    is_file = Path(reference).suffix in (".yaml", ".yml")
+    is_file = Path(reference).suffix in _YAML
     try:
         # Indexing the thousands of built-in tasks takes seconds; a file needs none of them.
         found = TaskManager(include_defaults=not is_file).load(reference)
@@ -107,40 +111,41 @@ def _build(plan: LmEvalProbe, reference: str) -> Any:
     return task
 
 
-def _reference(task: str) -> str:
-    if Path(task).suffix not in (".yaml", ".yml"):
-        return task
-    path = Path(task).expanduser()
-    if not path.is_file():
+def _reference(plan: LmEvalProbe) -> str:
+    if plan.path is None:
+        return str(plan.task)
+    path = Path(plan.path).expanduser()
+    if path.suffix not in _YAML or not path.is_file():
         raise ProbeError(f"there is no file {path}: give the YAML file of an lm-eval task")
     return str(path.resolve())
 
 
 def _check(task: Any, plan: LmEvalProbe) -> None:
+    name = plan.task or plan.path
     if task.OUTPUT_TYPE != "generate_until":
         raise ProbeError(
-            f"lm-eval task {plan.task} compares likelihoods ({task.OUTPUT_TYPE}): "
+            f"lm-eval task {name} compares likelihoods ({task.OUTPUT_TYPE}): "
             "choose a task that generates (output_type: generate_until)"
         )
     if getattr(task, "UNSAFE_CODE", False):
-        raise ProbeError(f"lm-eval task {plan.task} runs code that the model writes: not supported")
+        raise ProbeError(f"lm-eval task {name} runs code that the model writes: not supported")
     if getattr(task, "MULTIMODAL", False):
-        raise ProbeError(f"lm-eval task {plan.task} shows images or sound: not supported")
+        raise ProbeError(f"lm-eval task {name} shows images or sound: not supported")
     metrics, filters = _metrics(task), [f.name for f in task._filters]
     if plan.metric is not None and plan.metric not in metrics:
-        raise ProbeError(f"{plan.task} has no metric {plan.metric}: use {', '.join(metrics)}")
+        raise ProbeError(f"{name} has no metric {plan.metric}: use {', '.join(metrics)}")
     if plan.filter is not None and plan.filter not in filters:
-        raise ProbeError(f"{plan.task} has no filter {plan.filter}: use {', '.join(filters)}")
+        raise ProbeError(f"{name} has no filter {plan.filter}: use {', '.join(filters)}")
     metric = plan.metric or metrics[0]
     if task.higher_is_better().get(metric) is False:
-        raise ProbeError(f"{plan.task}: lower {metric} is better; choose another metric")
+        raise ProbeError(f"{name}: lower {metric} is better; choose another metric")
 
 
 def _metrics(task: Any) -> list[str]:
     return list(task._metric_fn_list)
 
 
-def _problem(name: str, task: Any, instance: Any, choice: dict[str, Any]) -> Problem:
+def _problem(name: str | None, task: Any, instance: Any, choice: dict[str, Any]) -> Problem:
     where = f"lm-eval task {name}, document {instance.doc_id}"
     prompt, arguments = instance.args[:2]
     messages = json.loads(prompt)

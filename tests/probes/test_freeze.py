@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.plan.toml import PresetError, parse_preset
 from mi_tui.probes.arithmetic import Chain, is_held_out
-from mi_tui.probes.freeze import freeze
+from mi_tui.probes.freeze import ProbeError, freeze
 from mi_tui.probes.problem import Probe, Problem
 from mi_tui.probes.split import split
 
@@ -33,6 +34,41 @@ def test_arithmetic_problems_are_held_out_from_the_demo_pair() -> None:
         chain = Chain(int(digits[0]), steps)
         assert is_held_out(chain)
         assert problem.answer == str(chain.answer)
+
+
+def test_a_copy_that_was_not_validated_is_checked() -> None:
+    plan = ArithmeticProbe(kind="arithmetic")
+    assert len(freeze(plan.model_copy(update={"problems": None})).problems) == 100
+    with pytest.raises(ProbeError, match="probe arithmetic: Input should be less than or equal"):
+        freeze(plan.model_copy(update={"problems": 10**9}))
+
+
+PRESET = """
+title = "t"
+[pair]
+instruct = "a"
+thinking = "b"
+[[probes]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('kind = "quiz"', "'arithmetic', 'word-problems', 'multiple-choice', 'instructions'"),
+        ('kind = "arithmetic"\noperations = [1]', "operations.0 = 1"),
+        ('kind = "arithmetic"\nproblems = "3"', 'problems = "3"'),
+        ('kind = "word-problems"\ndifficulty = [6]', "difficulty.0 = 6"),
+        ('kind = "gpqa-diamond"\nshuffle = true', "unknown key probes.0.gpqa-diamond.shuffle"),
+        ('kind = "file"\npath = "a.csv"\nscorer = "bleu"', "should be 'exact', 'integer', 'math'"),
+        ('kind = "lm-eval"', "either task, a name, or path, a YAML file"),
+        ('kind = "lm-eval"\ntask = "a"\npath = "b"', "either task, a name, or path"),
+    ],
+)
+def test_a_probe_in_a_preset_is_read_strictly(toml: str, message: str) -> None:
+    with pytest.raises(PresetError) as caught:
+        parse_preset(PRESET + toml, "mine.toml")
+    assert message in str(caught.value)
 
 
 def problems_of(strata: list[str]) -> list[Problem]:

@@ -75,8 +75,8 @@ def write_task(folder: Path, output_type: str = "generate_until", more: str = ""
     return str(path)
 
 
-def frozen(task: str, **options: Any) -> Probe:
-    return freeze(LmEvalProbe(kind="lm-eval", task=task, **options))
+def frozen(path: str, **options: Any) -> Probe:
+    return freeze(LmEvalProbe(kind="lm-eval", path=path, **options))
 
 
 def theirs(yaml: str, filter_name: str) -> list[float]:
@@ -189,4 +189,4 @@ def test_a_task_that_does_not_exist_is_one_line(tmp_path: Path, offline: None) -
 @pytest.mark.slow
 def test_a_name_that_lm_eval_does_not_know_is_one_line(offline: None) -> None:
     with pytest.raises(ProbeError, match="lm-eval has no task no_such_task"):
-        frozen("no_such_task")
+        freeze(LmEvalProbe(kind="lm-eval", task="no_such_task"))
