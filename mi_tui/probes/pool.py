@@ -97,6 +97,8 @@ class ScoringPool:
         """End the processes; responses not yet scored are dropped."""
         for worker in self._workers:
             worker.stop()
+        for _ in self._workers:
+            self._jobs.put(None)
         for worker in self._workers:
             worker.join()
         self._pending = 0
@@ -128,9 +130,12 @@ class _Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; the job it waits for is given up."""
+        """Ask the thread to end; the job it waits for is given up.
+
+        A thread that waits for a job also needs a ``None`` in the queue to wake up, once all of
+        them have been asked.
+        """
         self._stopped.set()
-        self._jobs.put(None)
         if (process := self._process) is not None:
             process.kill()
 
@@ -164,9 +169,16 @@ class _Worker:
             try:
                 self._score_in_one_process(jobs)
             except ProcessGoneError as reason:
-                self._discard_process()
-                if jobs and not self._stopped.is_set():
-                    self._scores.put((jobs.popleft().key, Score(0.0, failure=str(reason))))
+                self._give_up(jobs, str(reason))
+            except Exception as error:
+                # Without this thread the study would wait for ever.
+                self._give_up(jobs, f"scoring failed: {type(error).__name__}: {error}")
+
+    def _give_up(self, jobs: deque[_Job], reason: str) -> None:
+        """Mark the job that the process was at; the others are left to the next process."""
+        self._discard_process()
+        if jobs and not self._stopped.is_set():
+            self._scores.put((jobs.popleft().key, Score(0.0, failure=reason)))
 
     def _score_in_one_process(self, jobs: deque[_Job]) -> None:
         if self._process is not None and not self._process.is_alive:

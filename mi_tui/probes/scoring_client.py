@@ -69,7 +69,7 @@ class ScoringProcess:
             try:
                 self._receive(START_LIMIT, "starting the scoring process")
             except ProcessGoneError as reason:
-                self.kill()
+                self.close()
                 raise ProcessStartError(_last_line(errors) or str(reason)) from reason
 
     def load(self, scorer: str) -> None:

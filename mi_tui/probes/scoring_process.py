@@ -4,6 +4,7 @@ It is started by :mod:`mi_tui.probes.pool`, which kills it when a scorer hangs. 
 prints goes to nowhere: standard output belongs to the protocol alone.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -28,9 +29,9 @@ def main(time_limit: float, memory_limit: int) -> None:
             alarm ends the process soon after.
         memory_limit: bytes of address space; a scorer that wants more fails.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or memory_limit <= hard:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, hard))
+    # Not every system has such a limit; the time limit holds everywhere.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
     replies = _take_standard_output()
     _send(replies, {"ready": True})
     for line in sys.stdin.buffer:

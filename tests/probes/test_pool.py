@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -219,6 +220,27 @@ def test_closing_a_busy_pool_does_not_wait_for_it() -> None:
     assert pool.poll(0.5) == []
     pool.close()
     assert pool.pending == 0
+
+
+def test_closing_an_idle_pool_of_many_ends_every_thread() -> None:
+    before = threading.active_count()
+    pool = ScoringPool(processes=8)
+    assert threading.active_count() == before + 8
+    pool.close()
+    assert threading.active_count() == before
+
+
+def test_a_reply_that_is_not_understood_costs_one_rollout(
+    pool: ScoringPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring_client.ScoringProcess, "receive", lambda _: {"value": 1.0})
+        pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        failure = drain(pool)[1].failure
+    assert failure is not None
+    assert failure.startswith("scoring failed: KeyError")
+    pool.submit(2, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+    assert drain(pool) == {2: Score(1.0, "42")}
 
 
 def test_scoring_processes_import_no_torch() -> None:
