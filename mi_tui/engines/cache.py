@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from mi_tui.engines.memory import free_bytes
+
 _CHUNK = 64
+_WORTH_ASKING = 64 << 20
 
 
 class SlotCache(Cache):
@@ -133,7 +136,12 @@ class SlotCache(Cache):
         self._restore(-(-wanted // _CHUNK) * _CHUNK)
 
     def _restore(self, length: int) -> None:
-        """Move everything to storage of the present capacity and this length."""
+        """Move everything to storage of the present capacity and this length.
+
+        Raises:
+            MemoryError: a CPU has not as much left (it would kill the process rather than say so).
+        """
+        self._check_room(length)
         kept = min(length, self._length)
         for store in (self._keys, self._values):
             for layer, old in store.items():
@@ -142,6 +150,12 @@ class SlotCache(Cache):
                 new[:rows, :, :kept] = old[:rows, :, :kept]
                 store[layer] = new
         self._length = length
+
+    def _check_room(self, length: int) -> None:
+        on_cpu = any(keys.device.type == "cpu" for keys in self._keys.values())
+        growth = self.bytes_per_token * self._capacity * (length - self._length)
+        if on_cpu and growth > _WORTH_ASKING and growth > 0.9 * free_bytes(torch.device("cpu")):
+            raise MemoryError("no room for longer responses")
 
     def _allocate(self, layer: int, keys: Tensor, values: Tensor) -> None:
         for store, like in ((self._keys, keys), (self._values, values)):

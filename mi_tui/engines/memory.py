@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 
-from mi_tui.engines.sources import Sources
-
 _NOMINAL_LENGTH = 4096
 """Tokens a row is expected to reach at most; beyond, the batch shrinks when memory runs out."""
 
@@ -31,19 +29,28 @@ def free_bytes(device: torch.device) -> int:
 
 def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
     """The keys and values of one token in all layers, in bytes."""
-    text = config
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(2 * text.num_hidden_layers * heads * head_dim * dtype.itemsize)
+    config = config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * head_dim * dtype.itemsize)
 
 
-def rows_that_fit(sources: Sources) -> int:
-    """How many rows to generate at once, at least one."""
-    config, device = sources.config.get_text_config(), sources.device
+def rows_that_fit(
+    config: Any, dtype: torch.dtype, device: torch.device, *, model_bytes: int
+) -> int:
+    """How many rows to generate at once, at least one.
+
+    Args:
+        config: the model's configuration.
+        dtype: the cache's dtype.
+        device: where the model is.
+        model_bytes: the size of its weights.
+    """
+    config = config.get_text_config()
     length = min(_NOMINAL_LENGTH, getattr(config, "max_position_embeddings", _NOMINAL_LENGTH))
-    row = cache_bytes_per_token(config, sources.dtype) * length
+    row = cache_bytes_per_token(config, dtype) * length
     most = _MOST_ROWS.get(device.type, 64)
-    if sources.bytes > _SMALL_MODEL:
+    if model_bytes > _SMALL_MODEL:
         most = min(most, _MOST_ROWS_LARGE.get(device.type, most))
     return max(1, min(most, int(_SHARE * free_bytes(device)) // row))
 

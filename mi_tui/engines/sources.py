@@ -13,6 +13,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.attention import ATTENTION
+from mi_tui.engines.memory import free_bytes, rows_that_fit
+from mi_tui.engines.placement import Placement, place
 from mi_tui.engines.protocol import EngineError
 
 
@@ -76,6 +78,10 @@ class Sources:
         """The size of one side in bytes."""
         return sum(s.instruct.nbytes for s in self)
 
+    def rows_that_fit(self) -> int:
+        """How many rows the device's memory allows at once."""
+        return rows_that_fit(self.config, self.dtype, self.device, model_bytes=self.bytes)
+
     def model(self) -> Any:
         """A model of its own memory on the device, with Instruct's weights."""
         return copy.deepcopy(self._template).to(self.device)
@@ -90,14 +96,24 @@ class Sources:
         shared: dict[int, Any] = {id(p): p for p in self._template.parameters()}
         return copy.deepcopy(self._template, shared)
 
-    def move(self, device: torch.device) -> None:
-        """Bring both sides to the device."""
-        self._template.to(device)
-        mine = tensors_of(self._template)
-        self._entries = {
-            s.name: Source(s.name, s.role, mine[s.name], s.thinking.to(device), s.differs)
-            for s in self
-        }
+    def settle(self) -> Placement:
+        """Bring both sides to the device where they fit, else pin them in host memory.
+
+        Raises:
+            EngineError: not even one model fits on the device.
+        """
+        if self.device.type == "cpu":
+            return Placement(sources=True, one_pass=True)
+        placement = place(self.bytes, free_bytes(self.device))
+        if placement.sources:
+            self._template.to(self.device)
+        for name, mine in tensors_of(self._template).items():
+            old = self._entries[name]
+            theirs = old.thinking.to(self.device) if placement.sources else old.thinking
+            if not placement.sources and self.device.type == "cuda":
+                mine, theirs = mine.pin_memory(), theirs.pin_memory()
+            self._entries[name] = Source(name, old.role, mine, theirs, old.differs)
+        return placement
 
 
 def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> Any:

@@ -39,7 +39,7 @@ class TransformersEngine:
         self._scheduler = Scheduler(
             self._ways,
             sources,
-            rows=plan.batch or memory.rows_that_fit(sources),
+            rows=plan.batch or sources.rows_that_fit(),
             end_tokens=chat.end_tokens(sources.config),
         )
         if plan.threads is None:

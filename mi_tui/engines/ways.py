@@ -33,6 +33,7 @@ class Ways:
     def __init__(
         self, sources: Sources, recipes: RecipeNumbers, pair: Pair, mode: Mode = "auto"
     ) -> None:
+        placement = sources.settle()
         self.in_place = InPlaceWeights(sources, recipes, pair)
         self.one_pass: OnePassWeights | None = None
         self.note = "λ in place, one recipe at a time"
@@ -40,8 +41,10 @@ class Ways:
         self._recipes = recipes
         self._mode = mode
         self._cost: CostModel | None = None
-        if mode != "in-place":
+        if mode != "in-place" and placement.one_pass:
             self._try_one_pass()
+        elif mode != "in-place":
+            self._give_up_one_pass(placement.reason)
 
     def weights(self, way: Way) -> Weights:
         """The weights that work this way."""

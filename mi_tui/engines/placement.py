@@ -1,0 +1,50 @@
+"""Where the pair's tensors go when the model runs on an accelerator."""
+
+from dataclasses import dataclass
+
+from mi_tui.engines.protocol import EngineError
+
+_FOR_WEIGHTS = 0.7
+"""The share of free memory that weights may take; the rest is for keys, values and activations."""
+
+_IN_PLACE_MODELS = 3
+_ONE_PASS_MODELS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What fits on the device beside the model that generates.
+
+    ``sources`` are both checkpoints' tensors; without them there, λ is switched from pinned host
+    memory. ``reason`` says why one pass is not possible, and is empty when it is.
+    """
+
+    sources: bool
+    one_pass: bool
+    reason: str = ""
+
+
+def place(model_bytes: int, free: int) -> Placement:
+    """Decide from sizes in bytes: one model, and what is free on the device.
+
+    In place takes three models there (the merged one and both sources), one pass a fourth (Δ).
+
+    Raises:
+        EngineError: not even one model fits.
+    """
+    room = int(_FOR_WEIGHTS * free)
+    if _ONE_PASS_MODELS * model_bytes <= room:
+        return Placement(sources=True, one_pass=True)
+    gib = 1 << 30
+    reason = (
+        f"one pass needs {_ONE_PASS_MODELS * model_bytes / gib:.1f} GiB on the device, "
+        f"{room / gib:.1f} GiB are free for weights"
+    )
+    if _IN_PLACE_MODELS * model_bytes <= room:
+        return Placement(sources=True, one_pass=False, reason=reason)
+    if model_bytes <= 0.9 * free:
+        return Placement(sources=False, one_pass=False, reason=reason)
+    raise EngineError(
+        f"the model takes {model_bytes / gib:.1f} GiB and {free / gib:.1f} GiB are free on the "
+        "device: choose a smaller dtype, device cpu or the vllm engine"
+    )

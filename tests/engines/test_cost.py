@@ -1,0 +1,72 @@
+"""The cost model prefers what its measurements make cheaper."""
+
+from pathlib import Path
+
+import pytest
+
+from mi_tui.engines.cost import CostModel, Curve, Work, batch_seconds
+from mi_tui.engines.recipes import RecipeNumbers
+from mi_tui.engines.sources import Sources
+from mi_tui.engines.speed import Speed
+from mi_tui.engines.ways import Ways
+from mi_tui.plan.preset import Pair
+from tests.checkpoints.families import tiny_pair
+
+
+def curve(base: float, per_row: float) -> Curve:
+    rows = (1, 4, 16, 64)
+    return Curve({n: Speed(2 * (base + per_row * n), base + per_row * n) for n in rows}, 32)
+
+
+def work(recipes: int, rows: int, response: float = 100) -> Work:
+    return Work(dict.fromkeys(range(recipes), rows), prompt_tokens=32, response_tokens=response)
+
+
+MODEL = CostModel(single=curve(1.0, 0.1), mixed=curve(1.5, 0.2), switch=5.0)
+
+
+def test_few_rows_of_many_recipes_share_a_pass() -> None:
+    assert MODEL.one_pass(work(9, 1), 64) < MODEL.in_place(work(9, 1), 64) / 3
+
+
+def test_many_rows_of_few_recipes_run_alone() -> None:
+    assert MODEL.in_place(work(2, 200), 64) < MODEL.one_pass(work(2, 200), 64)
+
+
+def test_switches_count_more_for_short_responses() -> None:
+    with_switch = MODEL.in_place(work(4, 4, response=2), 64)
+    without = CostModel(MODEL.single, MODEL.mixed, 0.0).in_place(work(4, 4, response=2), 64)
+    assert with_switch - without == pytest.approx(20)
+
+
+def test_batches_beyond_what_was_measured_cost_in_proportion() -> None:
+    assert curve(0.0, 1.0).step(256) == pytest.approx(256)
+    assert curve(0.0, 1.0).step(10) == pytest.approx(10)
+
+
+def test_a_queue_costs_its_rounds() -> None:
+    flat = Curve({1: Speed(0.0, 1.0), 64: Speed(0.0, 1.0)}, 32)
+    one_round = batch_seconds(flat, 64, 64, work(1, 64))
+    assert batch_seconds(flat, 192, 64, work(1, 192)) == pytest.approx(one_round + 200)
+
+
+def test_the_choice_is_measured_and_kept_unless_clearly_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    pair = tiny_pair("qwen3", tmp_path)
+    cpu = torch.device("cpu")
+    sources = Sources(pair[0], pair[1], dtype=torch.float32, device=cpu)
+    files = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
+    ways = Ways(sources, RecipeNumbers(), files)
+    measured = ways.cost_model(8)
+    assert set(measured.single.points) == set(measured.mixed.points) == {1, 4, 8}
+    assert measured.switch > 0
+    near = CostModel(curve(1.0, 0.1), curve(7.4, 0.78), 0.0)
+    monkeypatch.setattr(ways, "cost_model", lambda _: near)
+    ratio = near.one_pass(work(9, 1), 64) / near.in_place(work(9, 1), 64)
+    assert 0.9 < ratio < 1.1
+    assert ways.choose(work(9, 1), 64, "one-pass") == "one-pass"
+    assert ways.choose(work(9, 1), 64, "in-place") == "in-place"
+    assert ways.choose(work(1, 9), 64) == "in-place"

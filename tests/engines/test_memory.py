@@ -1,0 +1,71 @@
+"""The batch follows the memory there is, and a cache that cannot grow says so in time."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import Qwen3Config
+
+from mi_tui.engines import cache, memory
+from mi_tui.engines.cache import SlotCache
+
+CPU = torch.device("cpu")
+CONFIG = Qwen3Config(
+    num_hidden_layers=36, num_key_value_heads=8, head_dim=128, max_position_embeddings=262144
+)
+
+
+def test_bytes_per_token_of_a_known_model() -> None:
+    assert memory.cache_bytes_per_token(CONFIG, torch.bfloat16) == 36 * 2 * 8 * 128 * 2
+
+
+@pytest.mark.parametrize(("free", "rows"), [(0, 1), (1 << 30, 1), (16 << 30, 22), (1 << 50, 128)])
+def test_rows_follow_free_memory(free: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda _: free)
+    assert memory.rows_that_fit(CONFIG, torch.bfloat16, CPU, model_bytes=1 << 20) == rows
+
+
+def test_large_models_on_a_cpu_take_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 1 << 50)
+    assert memory.rows_that_fit(CONFIG, torch.float32, CPU, model_bytes=8 << 30) == 32
+
+
+def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("700000\n")
+    (tmp_path / "memory.stat").write_text("anon 500000\nfile 150000\n")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    assert memory.free_bytes(CPU) == 450000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_bytes(CPU) > 1000000
+
+
+def test_a_cache_that_would_exceed_memory_raises_before_it_allocates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slots = SlotCache(4)
+    slots.begin_prefill(torch.arange(4), 8)
+    states = torch.ones(4, 2, 8, 16)
+    slots.update(states, states, 0)
+    monkeypatch.setattr(cache, "free_bytes", lambda _: 1000)
+    monkeypatch.setattr(cache, "_WORTH_ASKING", 0)
+    with pytest.raises(MemoryError):
+        slots.begin_decode(torch.arange(4), torch.full((4,), 900), 901)
+
+
+def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
+    slots = SlotCache(3)
+    slots.begin_prefill(torch.arange(3), 5)
+    keys = torch.randn(3, 2, 5, 4)
+    slots.update(keys, -keys, 0)
+    slots.move([2], [0], 5)
+    slots.begin_decode(torch.arange(2), torch.tensor([5, 200]), 201)
+    new = torch.randn(2, 2, 1, 4)
+    got, values = slots.update(new, -new, 0)
+    assert torch.equal(got[0, :, :5], keys[2])
+    assert torch.equal(got[1, :, :5], keys[1])
+    assert torch.equal(got[0, :, 5], new[0, :, 0])
+    assert torch.equal(got[1, :, 200], new[1, :, 0])
+    assert torch.equal(values, -got)
+    assert slots.bias(None, got, got.shape[2]).isfinite().sum(-1).flatten().tolist() == [6, 201]
+    assert slots.bias(4, got, got.shape[2]).isfinite().sum(-1).flatten().tolist() == [4, 4]
