@@ -1,24 +1,30 @@
 """The app: which screen is open, which study is watched, and what the screens' messages do."""
 
 import os
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from rich.text import Text
 from textual import on
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui.config import AppConfig, config_path, read_config
 from mi_tui.tui.draft import draft_of
 from mi_tui.tui.messages import (
     LeaveStudy,
     NewStudy,
     NextStep,
     OpenStudy,
+    SavePreset,
     ShowCase,
     ShowRecommendation,
     ShowResponses,
@@ -31,7 +37,8 @@ from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.services import Services
 from mi_tui.tui.session import ShowsStudy, StudySession
-from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, ThemeProblem, load_themes
+from mi_tui.tui.state import remember, remembered
+from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, load_themes
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the watched study: the most often that anything is drawn anew."""
@@ -57,6 +64,14 @@ class MiTuiApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "f1", "help", "Help", id="app.help", tooltip="The idea of this screen, and its keys"
+        ),
+        Binding(
+            "f3,ctrl+o",
+            "jump",
+            "Jump",
+            show=False,
+            id="app.jump",
+            tooltip="Go to any field by a letter",
         ),
         Binding(
             "question_mark",
@@ -93,7 +108,10 @@ class MiTuiApp(App[None]):
         self._services = services or Services()
         self._session: StudySession | None = None
         self._timer: Timer | None = None
-        self._theme_problems = self._take_themes(theme)
+        self._problems: list[str] = []
+        config = self._read_config()
+        self._own_themes = self._take_themes(theme or config.theme or remembered("theme"), theme)
+        self.set_keymap(config.keys)
         if any(name.startswith("SSH_") for name in os.environ):
             self.animation_level = "none"
 
@@ -104,10 +122,8 @@ class MiTuiApp(App[None]):
     def on_mount(self) -> None:
         """Open the first screen."""
         self.push_screen(HomeScreen(self._services))
-        for problem in self._theme_problems:
-            self.notify(
-                f"{problem.message}; skipped", severity="warning", title="Theme", markup=False
-            )
+        for problem in self._problems:
+            self.notify(problem, severity="warning", markup=False, timeout=12)
         if self._start == "demo" and self._preset is not None:
             self.post_message(NewStudy(draft_of(self._preset)))
         elif self._start == "watch" and self._study is not None:
@@ -125,6 +141,16 @@ class MiTuiApp(App[None]):
             self.push_screen(BudgetScreen(message.draft))
         elif isinstance(self.screen, BudgetScreen):
             self.push_screen(ScopeScreen(message.draft))
+
+    @on(SavePreset)
+    def save_preset(self, message: SavePreset) -> None:
+        """Keep the preset and say where."""
+        try:
+            path = self._services.save_preset(message.preset, message.name)
+        except MiTuiError as error:
+            self._complain(error)
+        else:
+            self.notify(f"Saved {path}", markup=False)
 
     @on(StartStudy)
     def start_study(self, message: StartStudy) -> None:
@@ -202,6 +228,39 @@ class MiTuiApp(App[None]):
         """The page of help of this screen."""
         self._open_help(getattr(self.screen, "HELP_PAGE", None))
 
+    def action_jump(self) -> None:
+        """Show a letter at every field; the letter goes there."""
+        from mi_tui.tui.screens.jump import JumpScreen
+
+        targets = [widget for widget in self.screen.focus_chain if widget.region.height]
+
+        def go(target: Widget | None) -> None:
+            if target is not None:
+                target.focus()
+
+        if len(targets) > 1:
+            self.push_screen(JumpScreen(targets), go)
+
+    def action_change_theme(self) -> None:
+        """Choose a theme, seeing it."""
+        from mi_tui.tui.screens.themes import ThemesScreen
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                remember("theme", name)
+
+        own = sorted(name for name in self.available_themes if name in self._own_themes)
+        others = sorted(name for name in self.available_themes if name not in self._own_themes)
+        self.push_screen(ThemesScreen([*own, *others], self.theme), chosen)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette offers: the screen's own keys by name, then the themes."""
+        for active in screen.active_bindings.values():
+            if active.tooltip and active.enabled:
+                run = partial(self.run_action, active.binding.action, active.node)
+                yield SystemCommand(active.binding.description, active.tooltip, run)
+        yield SystemCommand("Theme", "Choose a theme, seeing it", self.action_change_theme)
+
     def action_keys(self) -> None:
         """The keys of this screen."""
         self._open_help(None)
@@ -263,13 +322,31 @@ class MiTuiApp(App[None]):
     def _complain(self, error: MiTuiError) -> None:
         self.notify(str(error), severity="error", markup=False, timeout=12)
 
-    def _take_themes(self, wanted: str | None) -> tuple[ThemeProblem, ...]:
+    def _read_config(self) -> AppConfig:
+        try:
+            config = read_config()
+        except MiTuiError as error:
+            self._problems.append(str(error))
+            return AppConfig()
+        if config.keys:
+            from mi_tui.tui.keys import all_ids
+
+            for unknown in sorted(set(config.keys) - all_ids()):
+                self._problems.append(f"{config_path()}: no key has the id {unknown}")
+        return config
+
+    def _take_themes(self, wanted: str | None, asked: str | None) -> frozenset[str]:
+        """Register the themes and take the wanted one; the names of ours and the user's."""
         themes, problems = load_themes()
+        self._problems += [f"{problem.message}; skipped" for problem in problems]
         for theme in themes:
             self.register_theme(theme)
         names = [theme.name for theme in themes]
         if wanted is not None and wanted not in self.available_themes:
-            known = ", ".join(names)
-            raise MiTuiError(f"there is no theme {wanted!r}: choose one of {known}")
+            message = f"there is no theme {wanted!r}: choose one of {', '.join(names)}"
+            if wanted == asked:
+                raise MiTuiError(message)
+            self._problems.append(message)
+            wanted = None
         self.theme = wanted or (DEFAULT_THEME if DEFAULT_THEME in names else "textual-dark")
-        return problems
+        return frozenset(names)

@@ -25,9 +25,11 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.case import CaseScreen
     from mi_tui.tui.screens.help import HelpScreen
     from mi_tui.tui.screens.home import HomeList, HomeScreen
+    from mi_tui.tui.screens.jump import JumpScreen
     from mi_tui.tui.screens.probe import ProbeScreen
     from mi_tui.tui.screens.recommend import RecommendScreen
     from mi_tui.tui.screens.responses import ResponsesScreen
+    from mi_tui.tui.screens.themes import ThemesScreen
     from mi_tui.tui.widgets.choice import Choice
     from mi_tui.tui.widgets.form import Field
     from mi_tui.tui.widgets.results_table import ResultsTable
@@ -45,6 +47,8 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Recommend & export", RecommendScreen
     yield "Short questions", AskScreen
     yield "Yes or no", ConfirmScreen
+    yield "Themes", ThemesScreen
+    yield "Jump", JumpScreen
     yield "Help", HelpScreen
 
 
@@ -55,6 +59,11 @@ def keys_of(place: type[Any]) -> list[Key]:
         for binding in place.BINDINGS
         if isinstance(binding, Binding)
     ]
+
+
+def all_ids() -> frozenset[str]:
+    """The ids of all keys."""
+    return frozenset(key.id for _, place in places() for key in keys_of(place))
 
 
 def as_markdown() -> str:

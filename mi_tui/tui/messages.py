@@ -32,6 +32,14 @@ class StartStudy(Message):
 
 
 @dataclass
+class SavePreset(Message):
+    """Keep a preset in the user's folder."""
+
+    preset: Preset
+    name: str
+
+
+@dataclass
 class OpenStudy(Message):
     """Watch a study; ``go_on`` starts its worker first when it was interrupted."""
 

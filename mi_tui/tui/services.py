@@ -11,8 +11,9 @@ from typing import Any, Literal, Protocol
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
-from mi_tui.plan.library import PresetEntry, find_preset, list_presets
+from mi_tui.plan.library import PresetEntry, find_preset, list_presets, user_presets_folder
 from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
 from mi_tui.tui.responses import ProblemText
@@ -122,14 +123,31 @@ class Services:
         from mi_tui.checkpoints.compare import compare
         from mi_tui.checkpoints.inspect import inspect
         from mi_tui.checkpoints.locate import locate
+        from mi_tui.checkpoints.machine import fit, this_machine
 
         try:
-            instruct = inspect(locate(pair.instruct))
-            thinking = inspect(locate(pair.thinking))
+            sides = (pair.instruct, pair.thinking, pair.base)
+            # Without weights: a name that is being typed must never start a download.
+            infos = [inspect(locate(side, weights=False)) for side in sides if side]
         except MiTuiError as error:
             return (PreflightLine("error", "checkpoint", str(error)),)
-        report = compare(instruct, thinking)
-        return tuple(PreflightLine(f.level, f.subject, f.message) for f in report.findings)
+        report = compare(*infos, trust_remote_code=pair.trust_remote_code)
+        findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
+        return tuple(PreflightLine(f.level, f.subject, f.message) for f in findings)
+
+    def save_preset(self, preset: Preset, name: str) -> Path:
+        """Write a preset into the user's folder under this name; the file written.
+
+        Raises:
+            PresetError: the file cannot be written.
+        """
+        path = user_presets_folder() / f"{name}.toml"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PresetError(f"cannot write preset {path}: {error.strerror}") from error
+        write_preset(preset, path)
+        return path
 
     def export(
         self,

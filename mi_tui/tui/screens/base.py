@@ -1,7 +1,8 @@
 """What the five steps have in common: header, scrolling body, status line, footer, keys."""
 
+import re
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -14,10 +15,18 @@ from textual.widgets import Footer, Input, Static
 
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.draft import Checked, Draft, check
-from mi_tui.tui.messages import NextStep
+from mi_tui.tui.messages import NextStep, SavePreset
+from mi_tui.tui.screens.ask import AskScreen
 from mi_tui.tui.widgets.choice import Checks, Choice
 from mi_tui.tui.widgets.form import FormRow
 from mi_tui.tui.widgets.step_header import Step, StepHeader
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
+
+def is_open(screen: Screen[Any]) -> bool:
+    """Whether a screen is still there; asked after every wait, since the user may have left."""
+    return screen in screen.app.screen_stack
 
 
 class GuideScreen(Screen[None]):
@@ -55,6 +64,13 @@ class FormScreen(GuideScreen):
             "Back",
             id="step.back",
             tooltip="Go back; what you typed is kept",
+        ),
+        Binding(
+            "f2",
+            "save",
+            "Save preset",
+            id="step.save",
+            tooltip="Keep these settings as a preset of your own",
         ),
     ]
     FIELDS: ClassVar[dict[str, str]] = {}
@@ -131,8 +147,28 @@ class FormScreen(GuideScreen):
         """Ask for the next step."""
         self.post_message(NextStep(self.draft))
 
+    def action_save(self) -> None:
+        """Ask for a name and save the draft as a preset."""
+        preset = self.checked.preset
+        if preset is None:
+            self.notify("Every step must be valid before it can be saved.", severity="warning")
+            return
+
+        def save(name: str | None) -> None:
+            if name is not None:
+                self.post_message(SavePreset(preset, name))
+
+        name = re.sub(r"[^a-z0-9]+", "-", preset.title.lower()).strip("-") or "mine"
+        self.app.push_screen(
+            AskScreen("Save as a preset of which name?", name, _name_problem), save
+        )
+
     def _focus_row(self, row: str) -> None:
         for widget in self.query_one(f"#{row}", FormRow).query("*"):
             if widget.focusable:
                 widget.focus()
                 return
+
+
+def _name_problem(text: str) -> str:
+    return "" if _NAME.fullmatch(text) else "letters, digits, dots and hyphens, at most 40"

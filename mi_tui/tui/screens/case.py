@@ -13,6 +13,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.responses import one_per_recipe
+from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
@@ -78,6 +79,8 @@ class CaseScreen(Screen[None]):
             responses = await self._session.responses(problem=number, limit=_ENOUGH)
         except MiTuiError as error:
             self.notify(str(error), severity="error", markup=False)
+            return
+        if not is_open(self):
             return
         problem = self._session.problem(number)
         question = Text(f"{problem.name}  ", style="bold")

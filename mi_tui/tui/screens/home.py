@@ -20,6 +20,7 @@ from mi_tui.tui.background import Background
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.draft import draft_of, new_draft
 from mi_tui.tui.messages import NewStudy, OpenStudy
+from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.services import Services
 
 _LOOK_AGAIN = 3.0
@@ -138,7 +139,9 @@ class HomeScreen(Screen[None]):
         try:
             entries = await self._thread.run(self._services.studies)
         except MiTuiError as error:
-            self.query_one("#status", Static).update(Text(f"✗ {error}"))
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if not is_open(self):
             return
         self._studies = {f"study:{entry.path}": entry for entry in entries}
         self._show()

@@ -7,14 +7,16 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
+from textual import events
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Pair
 from mi_tui.tui.background import Background
+from mi_tui.tui.completion import CheckpointSuggester, partner
 from mi_tui.tui.draft import Draft
-from mi_tui.tui.screens.base import FormScreen
+from mi_tui.tui.screens.base import FormScreen, is_open
 from mi_tui.tui.services import Level, PreflightLine, Services
 from mi_tui.tui.widgets.choice import Checks, Choice, Option
 from mi_tui.tui.widgets.form import FormRow, Lead, text_field
@@ -22,7 +24,9 @@ from mi_tui.tui.widgets.step_header import Step
 
 SIGNS: dict[Level, str] = {"ok": "✓", "warning": "!", "error": "✗"}
 COLOURS: dict[Level, str] = {"ok": "success", "warning": "warning", "error": "error"}
-_PAUSE = 0.5
+_PLACE = "directory, hub id (owner/name) or bundled:NAME"
+
+_PAUSE = 0.7
 """Seconds without a keystroke before a pair is looked at."""
 
 
@@ -44,20 +48,23 @@ class ModelsScreen(FormScreen):
     def compose_body(self) -> Iterable[Widget]:
         """Two checkpoints, an optional base, who gives the tokenizer; the preflight below."""
         draft = self.draft
-        place = "directory, hub id (owner/name) or bundled:NAME"
         yield Lead(
             "Which two checkpoints?",
             "One model, trained twice: to answer at once, and to think first.",
         )
         yield FormRow(
             "Instruct",
-            text_field("instruct", draft.instruct, placeholder=place),
+            text_field(
+                "instruct", draft.instruct, placeholder=_PLACE, suggester=CheckpointSuggester()
+            ),
             hint="λ = 0",
             id="row-instruct",
         )
         yield FormRow(
             "Thinking",
-            text_field("thinking", draft.thinking, placeholder=place),
+            text_field(
+                "thinking", draft.thinking, placeholder=_PLACE, suggester=CheckpointSuggester()
+            ),
             hint="λ = 1",
             id="row-thinking",
         )
@@ -103,9 +110,21 @@ class ModelsScreen(FormScreen):
         )
 
     def show_checked(self) -> None:
-        """Also look at the pair, when typing stops."""
+        """Also look at the pair, when typing stops, and suggest the other side."""
         super().show_checked()
+        likely = partner(self.draft.instruct.strip()) or ""
+        thinking = self.query_one("#thinking", Input)
+        thinking.placeholder = f"{likely} (→ takes it)" if likely else _PLACE
         self._look()
+
+    def on_key(self, event: events.Key) -> None:
+        """Right in an empty Thinking field takes the likely partner."""
+        thinking = self.query_one("#thinking", Input)
+        likely = partner(self.draft.instruct.strip())
+        if event.key == "right" and self.focused is thinking and not thinking.value and likely:
+            thinking.value = likely
+            thinking.action_end()
+            event.stop()
 
     def go_on(self) -> None:
         """Go on unless the preflight found that the two do not fit."""
@@ -124,6 +143,7 @@ class ModelsScreen(FormScreen):
             instruct=draft.instruct.strip(),
             thinking=draft.thinking.strip(),
             base=draft.base.strip() or None,
+            trust_remote_code=draft.trust_remote_code,
         )
 
     def _look(self) -> None:
@@ -145,7 +165,7 @@ class ModelsScreen(FormScreen):
             lines = await self._thread.run(lambda: self._services.preflight(pair))
         except MiTuiError as error:
             lines = (PreflightLine("error", "preflight", str(error)),)
-        if pair == self._looked_at:
+        if is_open(self) and pair == self._looked_at:
             self._lines = lines
             self._show_preflight(self._report(lines))
 

@@ -19,7 +19,7 @@ from mi_tui.study.view import StudyView
 from mi_tui.tui.answer import alternatives, headline, measures
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.exporting import EXPORTS, Export
-from mi_tui.tui.screens.base import GuideScreen
+from mi_tui.tui.screens.base import GuideScreen, is_open
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
@@ -177,7 +177,12 @@ class RecommendScreen(GuideScreen):
         try:
             written = await self._export.write(out, formats, answer, self._show_progress)
         except MiTuiError as error:
-            self.show_status(Text(f"✗ {error}", style=rich_colour(self.app, "error")))
+            self.notify(str(error), severity="error", markup=False, timeout=12)
+            if is_open(self):
+                self.show_status(Text(f"✗ {error}", style=rich_colour(self.app, "error")))
+            return
+        if not is_open(self):
+            self.notify(f"Exported to {out}", markup=False)
             return
         self._show_written(written)
         self.show_status(
@@ -188,7 +193,8 @@ class RecommendScreen(GuideScreen):
         )
 
     def _show_progress(self, words: str) -> None:
-        self.show_status(Text(f"Exporting {words} …"))
+        if is_open(self):
+            self.show_status(Text(f"Exporting {words} …"))
 
     def _show_written(self, written: tuple[Path, ...]) -> None:
         lines = Text()
@@ -212,9 +218,11 @@ class RecommendScreen(GuideScreen):
         try:
             answer = await self._session.recommend(budget)
         except MiTuiError as error:
-            self.show_status(Text(f"{error}"))
+            if is_open(self):
+                self.show_status(Text(str(error)))
             return
-        self._show_answer(answer)
+        if is_open(self):
+            self._show_answer(answer)
 
     def _show_answer(self, answer: Recommendation) -> None:
         if answer == self._answer:

@@ -18,6 +18,7 @@ from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.messages import ShowCase
 from mi_tui.tui.responses import Response
+from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.screens.home import HomeList
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.reading import Reading
@@ -102,6 +103,8 @@ class ResponsesScreen(Screen[None]):
             responses = await self._session.responses(recipe_key=self._row.recipe.key)
         except MiTuiError as error:
             self.notify(str(error), severity="error", markup=False)
+            return
+        if not is_open(self):
             return
         listed = self.query_one(HomeList)
         current = self._current()

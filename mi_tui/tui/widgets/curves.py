@@ -35,15 +35,16 @@ class CurvesPlot(PlotWidget, can_focus=False):
         self._picture: tuple[tuple[RecipeSummary, ...], Curve, float | None] | None = None
 
     def on_mount(self) -> None:
-        """Fix the axes: λ from 0 to 1, everything else from 0 to 100 %."""
+        """Leave no more room around the plot than its ticks need."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 2, 6
-        super().on_mount()
+        self.set_y_formatter(_Percent())
+
+    def _fix_axes(self) -> None:
+        """λ from 0 to 1, everything else from 0 to 100 %."""
         self.set_xlimits(-0.02, 1.02)
         self.set_ylimits(0.0, 104.0)
         self.set_xticks([i / 10 for i in range(0, 11, 2)])
         self.set_yticks([0, 25, 50, 75, 100])
-        self.set_y_formatter(_Percent())
-        self.set_xlabel("λ")
 
     def show(self, rows: Sequence[RecipeSummary], curve: Curve, recommended: float | None) -> None:
         """Draw these recipes; nothing is sent when the picture would be the same."""
@@ -63,6 +64,7 @@ class CurvesPlot(PlotWidget, can_focus=False):
         rows, curve, recommended = self._picture
         rows = tuple(sorted(rows, key=lambda row: row.recipe.lambda_ or 0.0))
         self.clear()
+        self._fix_axes()
         if recommended is not None:
             self.add_v_line(recommended, rich_colour(self.app, "accent"))
         longest = longest_tokens(rows, curve)
@@ -104,9 +106,8 @@ class CurvesPlot(PlotWidget, can_focus=False):
         line = Text(" ")
         for name, words in names.items():
             colour = rich_colour(self.app, f"curve-{name}")
-            # Held together by no-break spaces, so that a narrow legend breaks between names.
-            line.append(f"{MARKERS[name]}\N{NO-BREAK SPACE}", style=colour)
-            line.append(words.replace(" ", "\N{NO-BREAK SPACE}") + "   ")
+            line.append(f"{MARKERS[name]} ", style=colour)
+            line.append(f"{words}   ")
         return line.append("over λ", style=rich_colour(self.app, "secondary"))
 
 

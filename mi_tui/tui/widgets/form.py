@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
@@ -53,9 +54,23 @@ class Field(Input):
     ]
 
 
-def text_field(id: str, value: str, *, width: int | None = None, placeholder: str = "") -> Field:
+def text_field(
+    id: str,
+    value: str,
+    *,
+    width: int | None = None,
+    placeholder: str = "",
+    suggester: Suggester | None = None,
+) -> Field:
     """A one-line input; ``width`` in columns, or as wide as there is room."""
-    field = Field(value, placeholder=placeholder, compact=True, id=id, select_on_focus=False)
+    field = Field(
+        value,
+        placeholder=placeholder,
+        compact=True,
+        id=id,
+        select_on_focus=False,
+        suggester=suggester,
+    )
     field.cursor_blink = False
     field.styles.width = width if width is not None else "1fr"
     return field

@@ -16,11 +16,8 @@ class ParetoPlot(PlotWidget, can_focus=False):
         super().__init__(id=id, allow_pan_and_zoom=False)
 
     def on_mount(self) -> None:
-        """Score in per cent upwards; the width follows the data."""
+        """Leave no more room around the plot than its ticks need."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 3, 6
-        super().on_mount()
-        self.set_ylimits(0.0, 104.0)
-        self.set_yticks([0, 25, 50, 75, 100])
         self.set_xlabel("score % over tokens · ◆ answer")
 
     def show(self, rows: Sequence[RecipeSummary], answer: Recommendation) -> None:
@@ -30,6 +27,8 @@ class ParetoPlot(PlotWidget, can_focus=False):
         scores = [100 * row.score.value for row in drawn]
         curve = answer.curve
         self.clear()
+        self.set_ylimits(0.0, 104.0)
+        self.set_yticks([0, 25, 50, 75, 100])
         self.set_xlimits(0.0, 1.05 * max([*tokens, *(p.value for p in curve.tokens), 1.0]))
         if answer.budget.objective is Objective.WITHIN_TOKENS and answer.budget.limit:
             self.add_v_line(answer.budget.limit, rich_colour(self.app, "warning"))

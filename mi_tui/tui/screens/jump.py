@@ -1,0 +1,40 @@
+"""Jump to any field with two keys: every field shows a letter, the letter goes there."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Label
+
+LETTERS = "asdfghjklqwertyuiopzxcvbnm"
+
+
+class JumpScreen(ModalScreen[Widget | None]):
+    """Letters over the fields of the screen below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape", "dismiss(None)", "Cancel", id="jump.cancel", tooltip="Stay where you are"
+        ),
+    ]
+
+    def __init__(self, targets: Sequence[Widget]) -> None:
+        super().__init__()
+        self._targets = dict(zip(LETTERS, targets, strict=False))
+
+    def compose(self) -> ComposeResult:
+        """A letter at the beginning of every field."""
+        for letter, target in self._targets.items():
+            label = Label(letter, classes="jump-letter", markup=False)
+            label.styles.offset = (max(0, target.region.x - 2), target.region.y)
+            yield label
+
+    def on_key(self, event: events.Key) -> None:
+        """Go to the field of the letter; any other key stays."""
+        if event.key != "escape":
+            event.stop()
+            self.dismiss(self._targets.get(event.character or ""))
