@@ -134,10 +134,10 @@ def inspect(location: Location) -> CheckpointInfo:
     config = read_json(folder / "config.json")
     if config is None:
         raise CheckpointError(f"{location.reference} is no checkpoint: it has no config.json")
-    if location.weights_are_remote:
-        files, tensors, problems = remote_headers(location)
-    else:
+    if location.has_weights or _is_complete(folder):
         files, tensors, problems = _local_headers(location)
+    else:
+        files, tensors, problems = remote_headers(location)
     return CheckpointInfo(
         location=location,
         config=config,
@@ -147,6 +147,13 @@ def inspect(location: Location) -> CheckpointInfo:
         files=tuple(files),
         problems=tuple(problems),
     )
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the cache has all weights, though only the companion files were asked for."""
+    index = read_json(folder / INDEX)
+    names = ["model.safetensors"] if index is None else _index_names(folder, index)
+    return all((folder / name).is_file() for name in names)
 
 
 def _local_headers(

@@ -29,11 +29,6 @@ class Location:
     revision: str | None = None
     has_weights: bool = True
 
-    @property
-    def weights_are_remote(self) -> bool:
-        """Whether the weights lie on the hub alone, so that headers come over the network."""
-        return not self.has_weights and not any(self.path.glob("*.safetensors"))
-
     def __str__(self) -> str:
         """The reference, with the exact commit for a checkpoint of the hub."""
         if self.repository is None or self.revision is None:

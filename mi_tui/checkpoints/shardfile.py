@@ -1,6 +1,5 @@
 """A safetensors file written in pieces by several threads, and digested on the way."""
 
-import errno
 import hashlib
 import os
 import threading
@@ -25,7 +24,6 @@ class ShardFile:
         self._path = folder / shard.name
         self._shard = shard
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        self._reserve(shard.nbytes)
         os.pwrite(self._descriptor, shard.header, 0)
         self._digest = hashlib.sha256(shard.header)
         self._hashed = len(shard.header)
@@ -61,20 +59,6 @@ class ShardFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _reserve(self, nbytes: int) -> None:
-        """Take the room on disk now rather than fail half-way."""
-        try:
-            os.posix_fallocate(self._descriptor, 0, nbytes)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                self.abandon()
-                raise CheckpointError(
-                    f"the disk of {self._path.parent.parent} is full: free some room or choose "
-                    "another place"
-                ) from error
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
 
     def _digest_finished(self) -> None:
         buffer = bytearray(_BLOCK)

@@ -7,9 +7,11 @@ A killed run leaves only that hidden directory; the next run on the same target 
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mi_tui.checkpoints.errors import CheckpointError
@@ -39,8 +41,10 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise CheckpointError(f"cannot write {out}: {reason}: choose another place") from error
     lock = os.open(staging / _LOCK, os.O_CREAT | os.O_RDWR)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield staging
+        with suppress(OSError):  # Some network file systems have no locks.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _termination_as_exit():
+            yield staging
         (staging / _LOCK).unlink()
         staging.chmod(0o777 & ~_umask())
         sync(staging)
@@ -49,6 +53,27 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         os.close(lock)
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _termination_as_exit() -> Iterator[None]:
+    """Let SIGTERM unwind the block, so that it cleans up; only where nobody else handles it."""
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not ours:
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def sync(path: Path) -> None:
@@ -82,8 +107,8 @@ def _remove_stale(out: Path) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(stale, ignore_errors=True)
-        except BlockingIOError:
-            pass
+        except OSError:
+            continue
         finally:
             os.close(lock)
 

@@ -1,6 +1,6 @@
 """Merge checkpoints into a new directory: streamed, in constant memory, all or nothing."""
 
-import itertools
+import errno
 import json
 import os
 import threading
@@ -104,9 +104,16 @@ def carry_out(
             manifest = make_manifest(plan, records, companions, nonfinite)
             _write_text(folder / MANIFEST, manifest.to_json())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CheckpointError(f"cannot write {plan.out}: {reason}") from error
+        raise CheckpointError(_reason(plan, error)) from error
     return manifest
+
+
+def _reason(plan: MergePlan, error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    advice = " and try again: nothing was left behind"
+    if error.errno == errno.ENOSPC:
+        return f"cannot write {plan.out}: the disk is full: free some room{advice}"
+    return f"cannot write {plan.out}: {reason}: check the disk{advice}"
 
 
 def _complaint(nonfinite: Sequence[str]) -> str:
@@ -225,7 +232,7 @@ def _write_companions(
     written = [*names, *([INDEX] if len(shards) > 1 else []), CARD]
     for name in names:
         sync(folder / name)
-    return tuple(record_file(folder / name) for name in itertools.chain(written))
+    return tuple(record_file(folder / name) for name in written)
 
 
 def _write_text(file: Path, text: str) -> None:

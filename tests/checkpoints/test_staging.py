@@ -78,6 +78,18 @@ def test_kill_9_leaves_no_half_checkpoint_and_a_second_try_works(
     assert {finding.level for finding in verify(out)} == {"ok"}
 
 
+def test_termination_leaves_nothing(pair: Pair, out: Path) -> None:
+    """SIGTERM, as a cancelled export sends it, cleans up at once."""
+    code = KILLED.replace("SIGKILL", "SIGTERM").format(
+        module="write", target="write.copy_companions"
+    )
+    command = [sys.executable, "-c", code, pair.instruct, pair.thinking, str(out)]
+    ended = subprocess.run(command, check=False, timeout=60)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert not out.exists()
+    assert left_over(out) == []
+
+
 def test_a_run_still_at_work_is_left_alone(out: Path) -> None:
     with staged(out) as folder:
         (folder / "file").write_text("mine")
@@ -129,7 +141,7 @@ def test_a_disk_that_fills_up_is_said(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(CheckpointError, match="full"):
         merge(HALF, pair, out)
     assert not out.exists()
