@@ -55,7 +55,9 @@ def final_choice(response: str, letters: Sequence[str]) -> str | None:
     """
     one = "".join(letters)
     wrapped = r"[\s*_$({\[]{0,6}(?:\\(?:boxed|text|mathrm|mathbf|textbf)\{){0,2}[*_$({\[]{0,4}"
-    pattern = rf"(?i:answer)\W{{0,4}}?:{wrapped}(?P<letter>[{one}{one.lower()}])(?![\w])"
+    # A small letter is an answer only where its line ends: "Answer: a dog" is none.
+    small = rf"[{one.lower()}](?=[)\]}}.*_$ ]{{0,6}}(?:\n|\Z))"
+    pattern = rf"(?i:answer)\W{{0,4}}?:{wrapped}(?P<letter>[{one}](?!\w)|{small})"
     last = None
     for match in re.finditer(pattern, response):
         last = match["letter"]

@@ -18,6 +18,12 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+# Marks above and below letters; no script stacks more than a few, and a pile of them paints over
+# the lines around it.
+_PILED_MARKS = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -53,7 +59,8 @@ def safe_text(text: str, limit: int | None = None) -> str:
     """Text that a terminal shows and never obeys.
 
     Escape sequences, control characters and invisible format characters are removed, every kind
-    of line break becomes a newline, a tab becomes four spaces, and lone surrogates become U+FFFD.
+    of line break becomes a newline, a tab becomes four spaces, piles of combining marks are cut to
+    four, and lone surrogates become U+FFFD.
     Markup is kept as it is: show the result as plain text.
 
     Args:
@@ -64,6 +71,7 @@ def safe_text(text: str, limit: int | None = None) -> str:
         text = text[: 4 * limit] + "…"
     text = _LINE_BREAKS.sub("\n", _ESCAPE_SEQUENCES.sub("", text))
     text = _SURROGATES.sub("\ufffd", _INVISIBLE.sub("", text.replace("\t", "    ")))
+    text = _PILED_MARKS.sub(r"\1", text)
     if limit is not None and len(text) > limit:
         return text[: max(limit - 1, 0)] + "…"[:limit]
     return text

@@ -2,8 +2,9 @@
 
 import json
 
+import math_verify
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tui.probes.errors import ScorerError
@@ -83,6 +84,11 @@ def test_the_final_integer(response: str, number: int | None) -> None:
         ("so \\boxed{\\text{(C)}}", "C"),
         ("  d. ", "D"),
         ("ANSWER: Because", None),
+        ("answer: a dog", None),
+        ("answer: a).\nDone", "A"),
+        ("**ANSWER:** B", "B"),
+        ("ANSWER:\nC", "C"),
+        ("$\\boxed{\\text{ANSWER: C}}$", "C"),
         ("A or B, who knows", None),
         ("ANSWER: E", None),
         ("", None),
@@ -113,6 +119,25 @@ def test_the_final_choice(response: str, letter: str | None) -> None:
 )
 def test_math_is_judged_by_meaning(answer: str, response: str, expected: float) -> None:
     assert value("math", answer, response) == expected
+
+
+@given(
+    st.integers(-50, 50),
+    st.integers(1, 20),
+    st.sampled_from(
+        ["\\frac{{{0}}}{{{1}}}", "{0}/{1}", "\\dfrac{{2 \\cdot {0}}}{{2 \\cdot {1}}}", "{0}"]
+    ),
+    st.sampled_from([None, 1, 3]),
+    st.integers(-50, 50),
+)
+@settings(max_examples=60, deadline=None)
+def test_math_agrees_with_math_verify_on_whole_responses(
+    top: int, bottom: int, form: str, scale: int | None, other: int
+) -> None:
+    response = f"It is likely that\n\\[\\boxed{{{form.format(top, bottom)}}}\\]"
+    answer = str(other) if scale is None else f"{scale * top}/{scale * bottom}"
+    theirs = math_verify.verify(math_verify.parse(f"${answer}$"), math_verify.parse(response))
+    assert value("math", answer, response) == float(theirs)
 
 
 @pytest.mark.parametrize(

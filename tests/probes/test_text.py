@@ -53,6 +53,7 @@ def test_an_unfinished_thought_is_recognised(text: str, truncated: bool, unfinis
         ("bell\x07 null\x00 delete\x7f", "bell null delete"),
         ("\u202eevil\u202c", "evil"),
         ("lone \ud800", "lone \ufffd"),
+        ("z\u0300\u0301\u0302\u0303\u0304\u0305a", "z\u0300\u0301\u0302\u0303a"),
         ("a\tb", "a    b"),
         ("[bold]kept[/bold] <b>", "[bold]kept[/bold] <b>"),
         ("漢字 عربي हिन्दी 🙂", "漢字 عربي हिन्दी 🙂"),
