@@ -57,15 +57,15 @@ def by_engine(engine: Engine, texts: Sequence[str], cap: int) -> Run:
     return Run(time.perf_counter() - started, tokens)
 
 
+def loaded(reference: str) -> Any:
+    return AutoModelForCausalLM.from_pretrained(locate(reference).path, dtype=torch.float32)
+
+
 def merged_models(lambdas: Sequence[float]) -> list[Any]:
-    sides = [
-        AutoModelForCausalLM.from_pretrained(locate(name).path, dtype=torch.float32).eval()
-        for name in (PAIR.instruct, PAIR.thinking)
-    ]
+    theirs = dict(loaded(PAIR.thinking).named_parameters())
     merged = []
     for lambda_ in lambdas:
-        model = AutoModelForCausalLM.from_pretrained(locate(PAIR.instruct).path).float().eval()
-        theirs = dict(sides[1].named_parameters())
+        model = loaded(PAIR.instruct)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(mix(parameter.clone(), theirs[name], lambda_))

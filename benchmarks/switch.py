@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mi_tui.checkpoints.mix import mix_into
+from mi_tui.engines.in_place import interpolate_into
 
 SHAPES = [(3072, 1024), (1024, 3072), (2048, 1024), (1024, 2048), (1024,), (1024, 1024)]
 
@@ -60,7 +60,7 @@ def main() -> None:
             out: list[Tensor] = out, a: list[Tensor] = instruct, b: list[Tensor] = thinking
         ) -> None:
             for target, one, other in zip(out, a, b, strict=True):
-                mix_into(target, one, other, 0.55)
+                interpolate_into(target, one, other, 0.55)
 
         plain, mixed = seconds(copy, given.device), seconds(switch, given.device)
         size = sum(t.nbytes for t in out) >> 20

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from mi_tui.checkpoints.materialise import mixed_tensors
 from mi_tui.checkpoints.mergeplan import MergeDtype
-from mi_tui.checkpoints.mix import mix_into
 from mi_tui.engines.devices import dtype_name
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
@@ -55,7 +55,7 @@ class InPlaceWeights:
             if lambda_ != self._now.get(source.name):
                 out = self._tensors[source.name]
                 instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
-                mix_into(out, instruct, thinking, lambda_)
+                interpolate_into(out, instruct, thinking, lambda_)
                 self._now[source.name] = lambda_
 
     def _write_baseline(self, recipe: Recipe) -> None:
@@ -87,3 +87,16 @@ class InPlaceWeights:
         if current is not None:
             self.prepare([current])
         return seconds
+
+
+def interpolate_into(out: Tensor, instruct: Tensor, thinking: Tensor, lambda_: float) -> None:
+    """Write λ·thinking + (1 − λ)·instruct into ``out``, all of one shape and floating dtype.
+
+    One fused pass over memory, float32 inside, rounded once. Its last bit may differ from that of
+    ``checkpoints.mix``, which rounds after each operation as the file merger does and takes three
+    to four times as long; λ = 0 and λ = 1 are the sources, bit for bit.
+    """
+    if lambda_ in (0.0, 1.0) or not out.is_floating_point():
+        out.copy_(thinking if lambda_ == 1.0 else instruct)
+    else:
+        torch.lerp(instruct, thinking, lambda_, out=out)
