@@ -41,10 +41,11 @@ Method = Callable[[SimulatedProbe, Budget, float], Outcome]
 def ours(probe: SimulatedProbe, budget: Budget, tokens: float, batch: int = ROLLOUTS) -> Outcome:
     """The product's own policy and recommender; ``tokens`` may be infinite."""
     unlimited = math.isinf(tokens)
+    batch = ROLLOUTS if not unlimited else probe.problems
     search = Search(
         max_tokens=None if unlimited else int(tokens),
-        samples=4 if unlimited else 1,
-        tolerance=0.0025 if unlimited else 0.001,
+        samples=1,
+        tolerance=0.001,
         seed=probe.seed % 1000,
     )
     preset = Preset(

@@ -45,7 +45,7 @@ class AskBook:
         recipe = np.concatenate([observations.recipe, flying[:, 0]])
         problem = np.concatenate([observations.problem, flying[:, 1]])
         sample = np.concatenate([observations.sample, flying[:, 2]])
-        shape = (len(self._place), len(problems), int(sample.max(initial=-1)) + 1)
+        shape = (len(self._place), len(problems), int(sample.max(initial=0)) + 1)
         self._taken = np.zeros(shape, dtype=bool)
         self._taken[recipe, problem, sample] = True
         self._counts = self._taken.sum(axis=2)

@@ -45,9 +45,9 @@ def share_interval(
     between = effective * float(weights @ (values - mean) ** 2)
     common = _CORRELATION + (1 - _CORRELATION) / max(samples, 1.0)
     ratio = (between + _PRIOR * common) / (binary + _PRIOR)
-    size = max(effective - 0.5, 1.0) / max(ratio, 1e-6)
+    size = effective / max(ratio, 1e-6)
     # Both the pooling of the ratio and the known variance of shares add to what is known.
-    t = t_quantile(level, 2 * effective)
+    t = t_quantile(level, 4 * effective)
     spread = t * math.sqrt(mean * (1 - mean) / size + t * t / (4 * size * size))
     centre = mean + t * t / (2 * size)
     scale = 1 + t * t / size

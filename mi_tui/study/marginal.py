@@ -16,8 +16,10 @@ from mi_tui.study.cells import Floats
 from mi_tui.study.gaussian_process import Posterior, Smoothness, posterior
 
 _STEPS = 5
-_SHARED = 0.5
+_SHARED = 0.8
 _REACH = 0.4
+_NEAR, _FAR = 0.12, 0.25
+_SHARED_PAIRS = 200.0
 _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 25.0
 _STRATUM_PRIOR = 8.0
 
@@ -95,19 +97,24 @@ def fit_mean(
     given, count, total = responses, responses.count, responses.total
     rollouts = count.sum(axis=1)
     pooled = total.sum() / rollouts.sum()
+    if link is LOGIT:
+        pooled = (total.sum() + 1) / (rollouts.sum() + 2)
     means = (total.sum(axis=1) + pooled) / (rollouts + 1)
     centre = float(link.forward(np.array([_inside(np.array([pooled]), link)[0]]))[0])
     means = _inside(means, link)
-    similarity = _similarity(seen[:, 0])
+    similarity = _similarity(seen[:, 0], _SHARED)
     everything = np.vstack([seen, wanted])
-    correlation = _PRIOR_CORRELATION
+    correlation, kept = _PRIOR_CORRELATION, 1.0
     curve = None
     problems = max(int((count.sum(axis=0) > 0).sum()), 4)
     for step in range(_STEPS):
-        variance = spread(means)
+        variance = kept * spread(means)
         if step in (1, _STEPS - 2):
-            responses = _levelled(given, means, variance)
-            correlation = _problem_correlation(responses, means, variance, similarity)
+            responses, kept = _levelled(given, means, spread(means))
+            variance = kept * spread(means)
+            pairs = _pairs(responses, means, variance)
+            similarity = _similarity(seen[:, 0], _shared_part(pairs, seen[:, 0]))
+            correlation = _problem_correlation(pairs, similarity)
         information, score = _information(responses, variance, correlation, similarity)
         slope = link.slope(means)
         precision = information * np.outer(slope, slope)
@@ -121,7 +128,7 @@ def fit_mean(
         moved = np.clip(curve.mean[: len(seen)] - link.forward(means), -2.0, 2.0)
         means = _inside(link.inverse(link.forward(means) + moved), link)
     assert curve is not None
-    return Fit(curve.after(len(seen)), link, means, spread(means), correlation)
+    return Fit(curve.after(len(seen)), link, means, kept * spread(means), correlation)
 
 
 def _inside(means: Floats, link: Link) -> Floats:
@@ -131,14 +138,14 @@ def _inside(means: Floats, link: Link) -> Floats:
     return np.maximum(means, 1e-6)
 
 
-def _similarity(lambdas: Floats) -> Floats:
+def _similarity(lambdas: Floats, shared: float) -> Floats:
     """How alike a problem's effect is at two λ: partly one for all λ, partly local."""
     distance = np.abs(lambdas[:, None] - lambdas[None, :])
-    return np.asarray(_SHARED + (1 - _SHARED) * np.exp(-distance / _REACH), dtype=np.float64)
+    return np.asarray(shared + (1 - shared) * np.exp(-distance / _REACH), dtype=np.float64)
 
 
-def _levelled(responses: Responses, means: Floats, variance: Floats) -> Responses:
-    """The responses with the differences between strata taken out.
+def _levelled(responses: Responses, means: Floats, variance: Floats) -> tuple[Responses, float]:
+    """The responses with the differences between strata taken out, and what variance is left.
 
     Drawing problems by strata then costs no certainty, and problems asked out of proportion
     bias nothing. A stratum's effect is taken as the same at every λ in units of the standard
@@ -146,7 +153,7 @@ def _levelled(responses: Responses, means: Floats, variance: Floats) -> Response
     """
     strata = len(responses.shares)
     if strata < 2:
-        return responses
+        return responses, 1.0
     sd = np.sqrt(variance)[:, None]
     residuals = ((responses.total - responses.count * means[:, None]) / sd).sum(axis=0)
     total = np.bincount(responses.stratum, residuals, minlength=strata)
@@ -156,25 +163,67 @@ def _levelled(responses: Responses, means: Floats, variance: Floats) -> Response
     effects -= responses.shares @ effects
     shift = sd * effects[responses.stratum]
     squares = responses.squares - 2 * shift * responses.total + responses.count * shift**2
-    return replace(responses, total=responses.total - responses.count * shift, squares=squares)
+    levelled = replace(responses, total=responses.total - responses.count * shift, squares=squares)
+    before, after = (
+        float(_squares(which, means[:, None], sd).sum()) for which in (responses, levelled)
+    )
+    return levelled, float(np.clip(after / max(before, 1e-9), 0.05, 1.0))
 
 
-def _problem_correlation(
-    responses: Responses, means: Floats, variance: Floats, similarity: Floats
-) -> float:
+def _squares(responses: Responses, mean: Floats, sd: Floats) -> Floats:
+    """The sums of squared standardised residuals, shape (recipes, problems)."""
+    squares = responses.squares - 2 * mean * responses.total + responses.count * mean**2
+    return np.asarray(squares / sd**2, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Pairs of responses to one problem, per pair of recipes, both of shape (recipes, recipes).
+
+    ``products`` sums the products of their standardised residuals, ``number`` counts them.
+    """
+
+    products: Floats
+    number: Floats
+
+
+def _pairs(responses: Responses, means: Floats, variance: Floats) -> _Pairs:
+    sd, mean = np.sqrt(variance)[:, None], means[:, None]
+    count = responses.count
+    residual = (responses.total - count * mean) / sd
+    squares = _squares(responses, mean, sd)
+    return _Pairs(
+        residual @ residual.T - np.diag(squares.sum(axis=1)),
+        count @ count.T - np.diag(count.sum(axis=1)),
+    )
+
+
+def _problem_correlation(pairs: _Pairs, similarity: Floats) -> float:
     """The correlation of two responses to one problem, by moments over all pairs of them."""
-    sd = np.sqrt(variance)[:, None]
-    total = (responses.total - responses.count * means[:, None]) / sd
-    squares = (
-        responses.squares
-        - 2 * means[:, None] * responses.total
-        + responses.count * means[:, None] ** 2
-    ) / sd**2
-    products = float((total.sum(axis=0) ** 2).sum() - squares.sum())
-    pairs = float(np.einsum("ip,ij,jp->", responses.count, similarity, responses.count))
-    pairs -= float(responses.count.sum())
-    found = (products + _PRIOR_CORRELATION * _PRIOR_PAIRS) / (max(pairs, 0.0) + _PRIOR_PAIRS)
+    products = float(pairs.products.sum())
+    number = max(float((similarity * pairs.number).sum()), 0.0)
+    found = (products + _PRIOR_CORRELATION * _PRIOR_PAIRS) / (number + _PRIOR_PAIRS)
     return float(np.clip(found, 0.02, 0.95))
+
+
+def _shared_part(pairs: _Pairs, lambdas: Floats) -> float:
+    """The part of a problem's effect that is the same at all λ, by moments.
+
+    What pairs of responses at distant λ have in common, relative to pairs at near ones; drawn
+    to a common value while few pairs are known.
+    """
+    distance = np.abs(lambdas[:, None] - lambdas[None, :])
+    near, far = distance <= _NEAR, distance >= _FAR
+    numbers = [float(pairs.number[which].sum()) for which in (near, far)]
+    if min(numbers) <= 0:
+        return _SHARED
+    alike, distant = (
+        float(pairs.products[which].sum()) / number
+        for which, number in zip((near, far), numbers, strict=True)
+    )
+    found = float(np.clip(distant / alike, 0.0, 1.0)) if alike > 0 else _SHARED
+    weight = min(numbers) / (min(numbers) + _SHARED_PAIRS)
+    return weight * found + (1 - weight) * _SHARED
 
 
 def _information(

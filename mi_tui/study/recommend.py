@@ -67,7 +67,7 @@ def recommend(
     think = _estimate(curves.thinking[:, at], level)
     loss = decision.expected_loss
     resolved = verdict.settled
-    more = None if resolved else _more_rollouts(len(observations), loss, tolerance)
+    more = None if resolved else _more_rollouts(verdict.rollouts, loss, tolerance)
     answer = Recommendation(
         budget=budget,
         recipe=recipe,

@@ -39,11 +39,12 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Curves, the decision they lead to, and how certain it is."""
+    """Curves, the decision they lead to, how certain it is, and on how many rollouts."""
 
     curves: Curves
     decision: Decision
     certainty: Certainty
+    rollouts: int
 
     @property
     def settled(self) -> bool:
@@ -79,8 +80,9 @@ def judge(
     lambdas, draws = (LAMBDAS, _DRAWS) if fine else (COARSE_LAMBDAS, _COARSE_DRAWS)
     curves = fit_curves(observations, lambdas, draws=draws, seed=seed, like=like)
     decision = decide(curves, budget, latency=latency, seed=seed)
-    certainty = _certainty(curves, decision, budget, tolerance, _design(observations, like))
-    return Verdict(curves, decision, certainty)
+    design = _design(observations, like)
+    certainty = _certainty(curves, decision, budget, tolerance, design)
+    return Verdict(curves, decision, certainty, int(design.rollouts.sum()))
 
 
 def answerable(budget: Budget, latency: Latency | None) -> Budget:

@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mi_tui.plan.budget import parse_budget
+from mi_tui.plan.recipe import interpolation
+from mi_tui.study.decision import DecisionError
+from mi_tui.study.front import pareto_front
+from mi_tui.study.latency import Latency
+from mi_tui.study.recommend import recommend
+from mi_tui.study.results import Recommendation
+from tests.study.synthetic import World, dipping_tokens, step_score
+
+LATENCY = Latency(0.1, 0.01, relative_error=0.02)
+WORLD = World(problems=120, held_out=20, seed=7).sweep(
+    (0.0, 0.2, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0), samples=4
+)
+DATA = WORLD.observations()
+LAMBDAS = np.round(np.linspace(0, 1, 101), 2)
+SCORE = np.array([step_score(x) for x in LAMBDAS])
+TOKENS = np.array([dipping_tokens(x) for x in LAMBDAS])
+
+
+def ask(budget: str) -> Recommendation:
+    return recommend(DATA, parse_budget(budget), latency=LATENCY)
+
+
+@pytest.mark.parametrize("limit", [80, 110, 150])
+def test_the_best_score_within_tokens(limit: int) -> None:
+    found = ask(f"tokens<={limit}")
+    best = SCORE[limit >= TOKENS].max()
+    assert found.feasible
+    assert found.probability >= 0.9
+    # The problems drawn are a little longer or shorter than all problems are.
+    assert dipping_tokens(found.lambda_) <= 1.06 * limit
+    assert step_score(found.lambda_) > best - 0.05
+    assert found.lambda_low <= found.lambda_ <= found.lambda_high
+    assert found.score.value == pytest.approx(step_score(found.lambda_), abs=0.08)
+
+
+def test_a_limit_in_seconds_is_one_in_tokens() -> None:
+    seconds = ask(f"seconds<={0.1 + 0.01 * 110}")
+    assert seconds.lambda_ == pytest.approx(ask("tokens<=110").lambda_, abs=0.03)
+    assert seconds.seconds is not None
+    assert seconds.seconds.value == pytest.approx(LATENCY.seconds(seconds.tokens.value))
+
+
+def test_a_95th_percentile_is_stricter_than_a_mean() -> None:
+    assert ask("p95 tokens<=150").tokens.value < ask("tokens<=150").tokens.value - 20
+
+
+def test_seconds_without_a_speed_are_refused() -> None:
+    with pytest.raises(DecisionError, match="time to first token"):
+        recommend(DATA, parse_budget("seconds<=2"))
+
+
+def test_the_fewest_tokens_for_a_score() -> None:
+    found = ask("score>=0.6")
+    assert found.feasible
+    assert step_score(found.lambda_) >= 0.6
+    assert found.tokens.value < TOKENS[SCORE >= 0.6].min() * 1.15
+
+
+def test_a_share_of_thinking_is_judged_on_common_draws() -> None:
+    found = ask("score>=95%")
+    assert found.feasible
+    assert step_score(found.lambda_) >= 0.95 * SCORE[-1]
+    assert found.tokens.value < 0.7 * TOKENS[-1]
+
+
+def test_the_knee_lies_where_the_step_ends() -> None:
+    assert ask("knee").lambda_ == pytest.approx(0.59, abs=0.05)
+
+
+@pytest.mark.parametrize("budget", ["tokens<=10", "score>=0.99"])
+def test_an_infeasible_budget_names_the_nearest(budget: str) -> None:
+    found = ask(budget)
+    assert not found.feasible
+    assert found.resolved
+    assert found.probability < 0.1
+    assert "no λ is sure to keep" in found.sentence
+    nearest = LAMBDAS[TOKENS.argmin()] if "tokens" in budget else LAMBDAS[SCORE.argmax()]
+    assert found.lambda_ == pytest.approx(nearest, abs=0.12)
+
+
+def test_too_little_data_are_not_resolved() -> None:
+    few = World(problems=8, seed=3).sweep(samples=1).observations()
+    found = recommend(few, parse_budget("tokens<=110"), rollouts_per_second=10)
+    assert not found.resolved
+    assert found.more_rollouts is not None
+    assert found.more_rollouts > 50
+    assert found.more_seconds == found.more_rollouts / 10
+    assert f"about {found.more_rollouts:,} more rollouts" in found.sentence
+
+
+def test_equal_stores_give_equal_answers() -> None:
+    assert ask("tokens<=110") == ask("tokens<=110")
+
+
+def test_savings_and_stages_are_against_thinking() -> None:
+    found = ask("knee")
+    at = round(100 * found.lambda_)
+    saved = found.tokens_saved
+    assert saved.low <= 1 - TOKENS[at] / TOKENS[-1] <= saved.high
+    assert found.score_given_up.low <= SCORE[-1] - SCORE[at] <= found.score_given_up.high
+    limits = found.stage_limits
+    assert limits.first is not None
+    assert limits.second is not None
+    assert limits.first.value == pytest.approx(0.41, abs=0.04)
+    assert limits.second.value == pytest.approx(0.59, abs=0.04)
+    assert found.stage in (2, 3)
+
+
+def test_alternatives_lie_on_the_front_and_apart() -> None:
+    found = ask("tokens<=110")
+    named = [found.lambda_, *(other.lambda_ for other in found.alternatives)]
+    assert 1 <= len(found.alternatives) <= 3
+    assert min(abs(a - b) for i, a in enumerate(named) for b in named[:i]) > 0.04
+    for other in found.alternatives:
+        better = other.score.value > found.score.value
+        assert better or other.tokens.value < found.tokens.value
+        assert f"λ = {other.lambda_:.2f}" in other.sentence
+
+
+def test_nothing_beats_the_front() -> None:
+    random = np.random.default_rng(0)
+    score, tokens = random.random(50), random.random(50)
+    front = set(pareto_front(score, tokens).tolist())
+    for point in range(50):
+        beaten = ((score > score[point]) & (tokens <= tokens[point])).any()
+        assert (point in front) != beaten
+
+
+def test_held_out_problems_confirm_and_never_choose() -> None:
+    before = ask("tokens<=110")
+    world = replace(WORLD, rows=list(WORLD.rows), recipes=list(WORLD.recipes))
+    world.random = np.random.default_rng(1)
+    world.difficulty, world.length = WORLD.difficulty, WORLD.length
+    for problem in range(100, 120):
+        world.ask(before.recipe, problem, 0)
+        world.ask(interpolation(0.9), problem, 0)
+    after = recommend(
+        world.observations(), parse_budget("tokens<=110"), latency=LATENCY, dtype="bfloat16"
+    )
+    assert after.confirmation is not None
+    assert after.confirmation.dtype == "bfloat16"
+    assert after.confirmation.rollouts == 20
+    assert after.confirmation.rival == 0.9
+    assert "held-out" in after.confirmation.sentence
+    assert after.model_copy(update={"confirmation": None}) == before
