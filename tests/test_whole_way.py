@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ PATIENCE_SECONDS = 400.0
 
 
 @pytest.fixture(scope="module")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the app exported after the demo was walked through on an 80×24 terminal."""
     root = tmp_path_factory.mktemp("whole-way")
     environment = {
@@ -51,7 +50,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         terminal.press("q")
         assert terminal.wait_until_ended() == 0
     (study,) = (root / "studies").iterdir()
-    yield study / "exports"
+    return study / "exports"
 
 
 def test_every_format_is_written(export: Path) -> None:

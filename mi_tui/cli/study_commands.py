@@ -157,13 +157,13 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help="preset, json, csv, mergekit, checkpoint or all; may be given several times. "
+            help="preset, json, csv, mergekit, report, serve, checkpoint or all; may be repeated. "
             "Default: all but the checkpoint.",
         ),
     ] = None,
     budget: BudgetOption = None,
 ) -> None:
-    """Write the recommendation: preset, JSON, CSV, mergekit YAML, merged checkpoint."""
+    """Write the recommendation: configs, report, serve command, merged checkpoint."""
     from mi_tui.cli.progress import byte_progress
     from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, ExportProgress, export_study
     from mi_tui.plan.budget import parse_budget

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from mi_tui import __version__
+from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.errors import MiTuiError
 from mi_tui.export.checkpoint import export_checkpoint
 from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.export.report import report_html
+from mi_tui.export.serve import serve_script
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.reader import StudyReader
@@ -32,6 +35,8 @@ class ExportFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     MERGEKIT = "mergekit"
+    REPORT = "report"
+    SERVE = "serve"
     CHECKPOINT = "checkpoint"
 
 
@@ -40,6 +45,8 @@ CONFIG_FORMATS = (
     ExportFormat.JSON,
     ExportFormat.CSV,
     ExportFormat.MERGEKIT,
+    ExportFormat.REPORT,
+    ExportFormat.SERVE,
 )
 """What is written in a moment; the checkpoint takes as long as its bytes."""
 
@@ -78,47 +85,71 @@ def export_study(
     Raises:
         ExportError: ``out`` cannot be written.
         StudyError: the study has nothing to recommend yet.
+        CheckpointError: mergekit cannot express the recipe; the other files are written.
     """
     with StudyReader(study) as reader:
         chosen = answer or reader.recommend()
-        view = reader.view()
+        subject = _Subject(reader.view(), chosen, reader.examples(), out)
     _make(out)
     written: list[Path] = []
+    not_expressed: MiTuiError | None = None
     for wanted in formats:
         if wanted is ExportFormat.CHECKPOINT:
-            path = out / "checkpoint"
-            export_checkpoint(
-                view,
-                chosen,
-                path,
-                lambda done, total: (
-                    progress and progress(ExportProgress(ExportFormat.CHECKPOINT, done, total))
-                ),
-                cancelled,
-            )
-        else:
-            path = _write_config(wanted, view, chosen, out)
-            if progress:
-                progress(ExportProgress(wanted, 1, 1))
-        written.append(path)
+            written.append(_write_checkpoint(subject, progress, cancelled))
+            continue
+        try:
+            written.append(_write_config(wanted, subject))
+        except CheckpointError as error:
+            # mergekit cannot express every scope; the other files are wanted all the same.
+            not_expressed = error
+        if progress:
+            progress(ExportProgress(wanted, 1, 1))
+    if not_expressed:
+        raise not_expressed
     return tuple(written)
 
 
-def _write_config(wanted: ExportFormat, view: StudyView, answer: Recommendation, out: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is exported, and where to."""
+
+    view: StudyView
+    answer: Recommendation
+    examples: dict[str, str]
+    out: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / "checkpoint"
+
+
+def _write_checkpoint(
+    subject: _Subject, progress: Report | None, cancelled: Callable[[], bool]
+) -> Path:
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress(ExportProgress(ExportFormat.CHECKPOINT, done, total))
+
+    export_checkpoint(subject.view, subject.answer, subject.checkpoint, report, cancelled)
+    return subject.checkpoint
+
+
+def _write_config(wanted: ExportFormat, subject: _Subject) -> Path:
+    view, answer, out = subject.view, subject.answer, subject.out
     if wanted is ExportFormat.PRESET:
         path = out / "preset.toml"
         write_preset(tuned_preset(view.preset, answer), path)
         return path
-    name, text = {
-        ExportFormat.JSON: ("recommendation.json", lambda: study_json(view, answer)),
-        ExportFormat.CSV: ("table.csv", lambda: table_csv(view.rows)),
-        ExportFormat.MERGEKIT: (
-            "mergekit.yaml",
-            lambda: mergekit_yaml(answer.recipe, view.preset.pair),
-        ),
-    }[wanted]
-    path = out / name
-    _write(path, text())
+    if wanted is ExportFormat.JSON:
+        return _write(out / "recommendation.json", study_json(view, answer))
+    if wanted is ExportFormat.CSV:
+        return _write(out / "table.csv", table_csv(view.rows))
+    if wanted is ExportFormat.MERGEKIT:
+        return _write(out / "mergekit.yaml", mergekit_yaml(answer.recipe, view.preset.pair))
+    if wanted is ExportFormat.REPORT:
+        return _write(out / "report.html", report_html(view, answer, subject.examples))
+    path = _write(out / "serve.sh", serve_script(answer, subject.checkpoint))
+    path.chmod(0o755)
     return path
 
 
@@ -179,8 +210,8 @@ def _make(out: Path) -> None:
         )
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def _write(path: Path, text: str) -> Path:
+    """Write a file whole or not at all; returns its path."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -192,3 +223,4 @@ def _write(path: Path, text: str) -> None:
         raise ExportError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from (
             error
         )
+    return path

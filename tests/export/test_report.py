@@ -1,0 +1,57 @@
+"""The report: complete, well formed, and deaf to hostile text."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_tui.export.plot import Plot, Series, round_up
+from mi_tui.export.report import report_html
+from tests.export.views import a_view, an_answer, estimate
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def test_every_recipe_and_the_answer_are_in_it() -> None:
+    html = report_html(a_view(), an_answer(), {"arithmetic": "Compute 1+1"})
+    for text in ("MI-0", "MI-0.5", "MI-1", "λ = 0.50 it is.", "Compute 1+1", "bundled:thinking"):
+        assert text in html
+    assert html.count("<svg") == 3
+
+
+def test_hostile_text_is_shown_and_not_run() -> None:
+    html = report_html(a_view(HOSTILE), an_answer(sentence=HOSTILE), {HOSTILE: HOSTILE})
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= 4
+
+
+def test_plots_are_well_formed_xml_that_loads_nothing() -> None:
+    html = report_html(a_view(), an_answer(), {})
+    for svg in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
+        ElementTree.fromstring(svg)
+    assert not re.search(r"https?://|<link|<img|@import", html)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1e6)), min_size=1, max_size=20),
+    st.text(max_size=20).filter(lambda text: text.isprintable()),
+)
+def test_points_stay_inside_the_picture(points: list[tuple[float, float]], title: str) -> None:
+    series = Series("s", "score", [x for x, _ in points], [estimate(y) for _, y in points], True)
+    root = ElementTree.fromstring(str(Plot(title, "x", "y", (series,)).svg()))
+    for circle in root.iter("circle"):
+        assert 0 <= float(circle.get("cx", "nan")) <= 560
+        assert 0 <= float(circle.get("cy", "nan")) <= 260
+
+
+@given(st.floats(1e-6, 1e9))
+def test_an_axis_ends_behind_its_last_value_and_not_far(value: float) -> None:
+    assert value <= round_up(value) * (1 + 1e-9)
+    assert round_up(value) <= 2.01 * value
+
+
+@pytest.mark.parametrize(("value", "end"), [(168, 200), (0.9, 1.0), (12.4, 15), (0, 1.0)])
+def test_axes_end_at_round_numbers(value: float, end: float) -> None:
+    assert round_up(value) == pytest.approx(end)
