@@ -1,13 +1,14 @@
 """Probes frozen from their plans: deterministic, split by stratum, hashed."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_tui.plan.probe import ArithmeticProbe
-from mi_tui.plan.toml import PresetError, parse_preset
+from mi_tui.plan.toml import PresetError, parse_preset, read_preset, write_preset
 from mi_tui.probes.arithmetic import Chain, is_held_out
 from mi_tui.probes.freeze import ProbeError, freeze
 from mi_tui.probes.problem import Probe, Problem
@@ -69,6 +70,19 @@ def test_a_probe_in_a_preset_is_read_strictly(toml: str, message: str) -> None:
     with pytest.raises(PresetError) as caught:
         parse_preset(PRESET + toml, "mine.toml")
     assert message in str(caught.value)
+
+
+def test_every_kind_survives_being_written_to_a_preset(tmp_path: Path) -> None:
+    kinds = """
+        kind = "arithmetic"|kind = "word-problems"|kind = "multiple-choice"|kind = "instructions"
+        |kind = "aime25"\npath = "a.jsonl"|kind = "ifeval"|kind = "gpqa-diamond"\nproblems = 50
+        |kind = "file"\npath = "b.csv"\nscorer = "math"|kind = "lm-eval"\ntask = "gsm8k"
+    """
+    tables = "[[probes]]\n".join(f"{kind.strip()}\n" for kind in kinds.split("|"))
+    preset = parse_preset(PRESET + tables, "mine.toml")
+    assert len({probe.kind for probe in preset.probes}) == 9
+    write_preset(preset, tmp_path / "mine.toml")
+    assert read_preset(tmp_path / "mine.toml") == preset
 
 
 def problems_of(strata: list[str]) -> list[Problem]:
