@@ -6,15 +6,15 @@ are handled as integers; that is as fast as torch here and spares its import.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 CHUNK = 1 << 17
 """Elements handled at once: the float32 buffers of one chunk stay in the cache."""
 
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes per element of the dtypes that can be mixed."""

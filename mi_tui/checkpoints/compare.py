@@ -7,6 +7,7 @@ from typing import Any, Literal
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.words import in_bytes, in_numbers
 from mi_tui.plan.scope import ModuleKind
 
 Level = Literal["ok", "warning", "error"]
@@ -118,7 +119,7 @@ def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
         )
     elif not info.problems:
         shards = f"{len(info.files)} file" + "s" * (len(info.files) > 1)
-        size = f"{info.parameters / 1e9:.3g} B parameters, {info.nbytes / 2**30:.2f} GiB, {shards}"
+        size = f"{in_numbers(info.parameters)} parameters, {in_bytes(info.nbytes)}, {shards}"
         yield Finding("ok", f"{name} weights", size)
 
 

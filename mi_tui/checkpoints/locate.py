@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.resources import demo_pair_folder
@@ -83,11 +84,29 @@ def _from_hub(reference: str, repository: str, revision: str | None, weights: bo
 
     patterns = [*COMPANION_PATTERNS, "*.safetensors"] if weights else list(COMPANION_PATTERNS)
     try:
-        path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+        path = Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=patterns,
+                tqdm_class=None if weights else _no_progress(),
+            )
+        )
     except (HFValidationError, OSError, ValueError) as error:
         raise CheckpointError(_explain(reference, error)) from error
     # The cache names each snapshot by its commit.
     return Location(reference, path, repository, path.name, weights)
+
+
+def _no_progress() -> Any:
+    """A progress bar that never draws: a few small files, maybe fetched behind a screen."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Silent(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options | {"disable": True})  # type: ignore[no-untyped-call]
+
+    return Silent
 
 
 def _explain(reference: str, error: Exception) -> str:

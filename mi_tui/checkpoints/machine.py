@@ -9,6 +9,7 @@ from pathlib import Path
 from mi_tui.checkpoints.compare import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.checkpoints.space import free_bytes
+from mi_tui.checkpoints.words import in_bytes
 
 _QUERY = ("--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
 _RUNTIME_SHARE = 0.15
@@ -53,13 +54,15 @@ def fit(
 
 def _memory(both: int, single: int, machine: Machine) -> Finding:
     need_both, need_single = (int(size * (1 + _RUNTIME_SHARE)) for size in (both, single))
-    needs = f"one merged model needs about {_gib(need_single)}, both sides {_gib(need_both)}"
+    needs = (
+        f"one merged model needs about {in_bytes(need_single)}, both sides {in_bytes(need_both)}"
+    )
     if machine.gpus:
         free = sum(gpu.free for gpu in machine.gpus)
-        where = f"{len(machine.gpus)} × {machine.gpus[0].name}, {_gib(free)} free"
+        where = f"{len(machine.gpus)} × {machine.gpus[0].name}, {in_bytes(free)} free"
     else:
         free = machine.memory_free
-        where = f"no GPU found, {_gib(free)} of main memory free"
+        where = f"no GPU found, {in_bytes(free)} of main memory free"
     if need_both <= free:
         return Finding("ok", "memory", f"{needs}; {where}")
     if need_single <= free:
@@ -70,12 +73,8 @@ def _memory(both: int, single: int, machine: Machine) -> Finding:
 
 def _disk(needed: int, out: Path) -> Finding:
     free = free_bytes(out)
-    text = f"a merged checkpoint takes {_gib(needed)}; {_gib(free)} free"
+    text = f"a merged checkpoint takes {in_bytes(needed)}; {in_bytes(free)} free"
     return Finding("ok" if needed <= free else "warning", "disk", text)
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.3g} GiB"
 
 
 def _gpus() -> tuple[Gpu, ...]:

@@ -7,7 +7,9 @@ that a model mixed in memory and one merged on disk agree bit for bit in every d
 import torch
 from torch import Tensor
 
-_CHUNK = 1 << 22
+_CHUNK = {"cpu": 1 << 17}
+_LARGE_CHUNK = 1 << 24
+"""Elements handled at once: on the CPU what its cache holds, elsewhere what bounds the memory."""
 
 
 def mix(
@@ -53,7 +55,8 @@ def mix_into(out: Tensor, instruct: Tensor, thinking: Tensor, lambda_: float) ->
         flat = (out, instruct, thinking)
         if not all(tensor.is_contiguous() for tensor in flat):
             return out.copy_(_blend(instruct, thinking, lambda_))
-        pieces = [torch.split(tensor.view(-1), _CHUNK) for tensor in flat]
+        size = _CHUNK.get(out.device.type, _LARGE_CHUNK)
+        pieces = [torch.split(tensor.view(-1), size) for tensor in flat]
         for part, i, t in zip(*pieces, strict=True):
             part.copy_(_blend(i, t, lambda_))
     return out

@@ -8,11 +8,11 @@ ones in the tensor are kept.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 Deltas = Callable[[], Iterable[Floats]]
 """Starts one pass over a tensor's changes, chunk by chunk; each chunk may be overwritten."""
 

@@ -29,6 +29,7 @@ from mi_tui.checkpoints.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.space import free_bytes
 from mi_tui.checkpoints.staging import staged, sync
 from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
+from mi_tui.checkpoints.words import in_bytes
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Recipe
 
@@ -90,8 +91,8 @@ def carry_out(
     free = free_bytes(plan.out)
     if plan.disk_needed > free:
         raise CheckpointError(
-            f"{plan.out} needs {plan.disk_needed / 2**30:.2f} GiB and its disk has "
-            f"{free / 2**30:.2f} GiB free: free some room or choose another place"
+            f"{plan.out} needs {in_bytes(plan.disk_needed)} and its disk has {in_bytes(free)} "
+            "free: free some room or choose another place"
         )
     workers = threads or min(8, os.cpu_count() or 1)
     try:

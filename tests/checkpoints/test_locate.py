@@ -64,7 +64,10 @@ def test_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_hub_reference_and_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str | None, list[str]]] = []
 
-    def download(repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+    def download(
+        repository: str, *, revision: str | None, allow_patterns: list[str], tqdm_class: Any
+    ) -> str:
+        assert (tqdm_class is None) == ("*.safetensors" in allow_patterns)
         asked.append((repository, revision, allow_patterns))
         folder = tmp_path / "snapshots" / COMMIT
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from mi_tui.checkpoints.machine import Gpu, Machine, fit, parse_gpus, this_machi
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.sigma import relative_gap
 from mi_tui.checkpoints.ties import Floats, find_trim, merge_disjoint
+from mi_tui.checkpoints.words import in_bytes, in_numbers
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load
@@ -125,6 +126,18 @@ def test_whether_a_pair_fits(tmp_path: Path) -> None:
     assert "too little" in memory(size // 2)[1]
     assert "no GPU found" in memory()[1]
     assert not math.isnan(relative_gap(one, two).sigma)
+
+
+def test_sizes_in_words() -> None:
+    assert [in_bytes(n) for n in (0, 999, 1000, 1217000, 8 * 2**30, 2**41)] == [
+        "0 B",
+        "999 B",
+        "0.977 KiB",
+        "1.16 MiB",
+        "8 GiB",
+        "2 TiB",
+    ]
+    assert [in_numbers(n) for n in (12, 605_000, 4.02e9, 1e12)] == ["12", "605 k", "4.02 B", "1 T"]
 
 
 def test_checking_and_merging_import_no_torch() -> None:
