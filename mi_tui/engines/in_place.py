@@ -1,6 +1,5 @@
 """One recipe at a time: a model whose weights are rewritten in one sweep over memory."""
 
-import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from mi_tui.engines.devices import dtype_name
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources, tensors_of
+from mi_tui.engines.speed import own_clock
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 
@@ -78,11 +78,9 @@ class InPlaceWeights:
         """Seconds for one change of every λ; the recipe of the rows is set again after."""
         current = self._current
         self.switch(interpolation(0.25))
-        started = time.perf_counter()
+        started = own_clock(self._sources.device)
         self.switch(interpolation(0.75))
-        if self._sources.device.type == "cuda":
-            torch.cuda.synchronize(self._sources.device)
-        seconds = time.perf_counter() - started
+        seconds = own_clock(self._sources.device) - started
         self._current = None
         if current is not None:
             self.prepare([current])

@@ -1,7 +1,7 @@
 """Who generates when: rows join, leave, give way; one pass or in place; a batch that fits."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from mi_tui.engines import memory
 from mi_tui.engines.cost import Work
@@ -17,6 +17,10 @@ _GROW_BACK_AFTER = 256
 
 _FEW = 8
 """Less than a capacity's eighth is few: too few to join alone, few enough to give way."""
+
+
+_REMEMBERED = 256
+"""Responses after which the mean length forgets half of what it knows."""
 
 
 class Scheduler:
@@ -39,7 +43,7 @@ class Scheduler:
         self._way: Way = "in-place"
         self._reconsider = True
         self._steps_since_shrunk = 0
-        self._lengths: tuple[int, int] = (0, 0)
+        self._lengths = (0.0, 0.0)
 
     @property
     def pending(self) -> int:
@@ -75,10 +79,16 @@ class Scheduler:
             self._guarded(self._decoder.step)
             finished += self._decoder.collect()
         if finished:
-            made, count = self._lengths
-            self._lengths = made + sum(len(f.tokens) for f in finished), count + len(finished)
+            self._note_lengths(finished)
             self._park_stragglers()
         return finished
+
+    def _note_lengths(self, finished: Sequence[Finished]) -> None:
+        """Remember how long responses are; those of long ago fade."""
+        made, count = self._lengths
+        fade = 0.5 if count > _REMEMBERED else 1.0
+        made += sum(len(done.tokens) for done in finished)
+        self._lengths = fade * made, fade * (count + len(finished))
 
     def _choose_way(self) -> None:
         """Settle how the work at hand is done; rows in the batch go on in the new way."""
