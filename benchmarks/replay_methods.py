@@ -20,6 +20,9 @@ from mi_tui.study.search import Spent, Stop, next_batch
 ROLLOUTS = 16
 """Rollouts a baseline spends on one λ: the paper's grid in the quick version."""
 
+TRIAL_ROLLOUTS, STARTUP_TRIALS = 8, 5
+"""What Optuna's samplers spend on a trial, and how many trials they draw before they model."""
+
 GRID = tuple(round(i / 8, 2) for i in range(9))
 _recipe = cache(interpolation)
 
@@ -155,14 +158,19 @@ def _optuna(kind: str, probe: SimulatedProbe, budget: Budget, tokens: float) -> 
         sampler: optuna.samplers.BaseSampler
         if kind == "gp":
             sampler = optuna.samplers.GPSampler(
-                seed=probe.seed, deterministic_objective=False, constraints_func=constraint
+                seed=probe.seed,
+                n_startup_trials=STARTUP_TRIALS,
+                deterministic_objective=False,
+                constraints_func=constraint,
             )
         else:
-            sampler = optuna.samplers.TPESampler(seed=probe.seed, constraints_func=constraint)
+            sampler = optuna.samplers.TPESampler(
+                seed=probe.seed, n_startup_trials=STARTUP_TRIALS, constraints_func=constraint
+            )
         study = optuna.create_study(direction="maximize", sampler=sampler)
         while probe.tokens_spent < tokens or not found:
             trial = study.ask()
             lambda_ = round(trial.suggest_float("lambda", 0.0, 1.0), 2)
-            found.append(_measure(probe, lambda_, ROLLOUTS))
+            found.append(_measure(probe, lambda_, TRIAL_ROLLOUTS))
             study.tell(trial, _worth(found[-1], budget))
     return _best(found, budget)
