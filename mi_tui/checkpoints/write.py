@@ -16,7 +16,14 @@ from mi_tui.checkpoints.companions import CARD, MANIFEST, copy_companions
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS
 from mi_tui.checkpoints.inspect import INDEX
-from mi_tui.checkpoints.manifest import FileRecord, Manifest, Progress, make_manifest, record_file
+from mi_tui.checkpoints.manifest import (
+    FileRecord,
+    Manifest,
+    Progress,
+    make_manifest,
+    read_manifest,
+    record_file,
+)
 from mi_tui.checkpoints.mergeplan import (
     SHARD_BYTES,
     MergeDtype,
@@ -80,7 +87,7 @@ def carry_out(
         plan: what to write and where.
         progress: receives bytes done and bytes in all, about ten times a second.
         threads: number of threads; all cores, and at most eight, unless told otherwise.
-        overwrite: replace a directory that has content.
+        overwrite: replace an earlier merge; never a directory with files of another origin.
         allow_nonfinite: write tensors with NaN or Inf, and name them in the manifest.
         study: what a study measured, for the model card.
 
@@ -88,6 +95,7 @@ def carry_out(
         CheckpointError: the target has content, the disk is too full, a source changed under
             the merge, integer tensors differ, or there are NaN or Inf values.
     """
+    _protect(plan, overwrite)
     free = free_bytes(plan.out)
     if plan.disk_needed > free:
         raise CheckpointError(
@@ -107,6 +115,32 @@ def carry_out(
     except OSError as error:
         raise CheckpointError(_reason(plan, error)) from error
     return manifest
+
+
+def _protect(plan: MergePlan, overwrite: bool) -> None:
+    """Never write over a source, and overwrite nothing but what a merge has written.
+
+    Raises:
+        CheckpointError: the target is or holds a source, or has files of another origin.
+    """
+    out = plan.out.resolve()
+    for source in plan.sources:
+        path = source.info.location.path.resolve()
+        if out == path or out in path.parents:
+            raise CheckpointError(
+                f"{plan.out} would replace the source {path}: choose another place"
+            )
+    if not (overwrite and out.is_dir()):
+        return
+    present = {file.name for file in out.iterdir()}
+    if present:
+        manifest = read_manifest(out) if MANIFEST in present else None
+        records = (*manifest.shards, *manifest.companions) if manifest else ()
+        foreign = sorted(present - {record.name for record in records} - {MANIFEST})
+        if foreign:
+            raise CheckpointError(
+                f"{plan.out} holds {foreign[0]}, which no merge wrote: choose another place"
+            )
 
 
 def _reason(plan: MergePlan, error: OSError) -> str:

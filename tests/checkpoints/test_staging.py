@@ -166,14 +166,34 @@ def test_what_is_there_is_kept(pair: Pair, out: Path) -> None:
     (out / "notes.txt").write_text("mine")
     with pytest.raises(CheckpointError, match="not empty"):
         merge(HALF, pair, out)
+    with pytest.raises(CheckpointError, match=r"notes\.txt, which no merge wrote"):
+        merge(HALF, pair, out, overwrite=True)
     assert (out / "notes.txt").read_text() == "mine"
-    merge(HALF, pair, out, overwrite=True)
-    assert not (out / "notes.txt").exists()
-    assert left_over(out) == []
     file = out.parent / "file"
     file.touch()
     with pytest.raises(CheckpointError, match="is a file"):
         merge(HALF, pair, file)
+
+
+def test_an_earlier_merge_is_replaced_when_asked(pair: Pair, out: Path) -> None:
+    merge(HALF, pair, out, shard_bytes=30_000)
+    with pytest.raises(CheckpointError, match="not empty"):
+        merge(HALF, pair, out)
+    merge(HALF, pair, out, overwrite=True)
+    assert {finding.level for finding in verify(out)} == {"ok"}
+    assert left_over(out) == []
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="no merge wrote"):
+        merge(HALF, pair, out, overwrite=True)
+
+
+def test_a_source_is_never_written_over(pair: Pair) -> None:
+    source = Path(pair.thinking)
+    before = {file: file.read_bytes() for file in source.iterdir()}
+    for place in (source, source.parent):
+        with pytest.raises(CheckpointError, match="would replace"):
+            merge(HALF, pair, place, overwrite=True)
+    assert {file: file.read_bytes() for file in source.iterdir()} == before
 
 
 def test_an_overwrite_that_fails_keeps_the_old(
