@@ -74,9 +74,7 @@ def write_preset(preset: Preset, path: Path) -> None:
         raise PresetError(f"cannot write preset {path}: {_reason(error)}") from error
 
 
-def _update(
-    table: MutableMapping[str, Any], full: dict[str, Any], short: dict[str, Any]
-) -> None:
+def _update(table: MutableMapping[str, Any], full: dict[str, Any], short: dict[str, Any]) -> None:
     """Make ``table`` say ``full``: keep what it spells out, add what is not a default."""
     for key in [key for key in table if key not in full]:
         del table[key]
@@ -111,6 +109,8 @@ def explain(errors: Iterable[ErrorDetails]) -> str:
     if kind == "extra_forbidden":
         allowed = ", ".join(_allowed_keys(first["loc"][:-1]))
         message = f"unknown key {key}" + (f", allowed are {allowed}" if allowed else "")
+    elif kind == "union_tag_not_found":
+        message = f"{key}.{context['discriminator'].strip(chr(39))} is missing"
     elif kind == "missing":
         message = f"{key} is missing"
     elif kind == "value_error":

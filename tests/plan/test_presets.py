@@ -41,6 +41,7 @@ def test_every_bundled_preset_is_valid() -> None:
         ("problems = 8", 'problems = "8"', "input should be a valid integer"),
         ('instruct = "a"\n', "", "pair.instruct is missing"),
         ('kind = "arithmetic"', 'kind = "maths"', "kind"),
+        ('kind = "arithmetic"\n', "", "probes.0.kind is missing"),
         ("[search]", "[search", "not valid TOML"),
         ("grid", "samples = 0\ngrid", "search.samples = 0: input should be greater than"),
     ],
