@@ -21,7 +21,8 @@ from mi_tui.study.verdict import Certainty, Verdict, answerable, judge
 
 __all__ = ["Ask", "Batch", "Spent", "Stop", "next_batch"]
 
-_COARSE_SHARE = 0.25
+_WHOLE_GRID_SHARE = 0.45
+_COARSE_SHARE = 0.15
 _CONFIRM_SHARE = 0.12
 _FEWEST_TO_CONFIRM = 24
 _FIRST_PROBLEMS = 4
@@ -121,7 +122,7 @@ class _Step:
     def coarse(self) -> Batch | None:
         """The ends and the coarse grid, the same problems and samples under every λ.
 
-        Within tight limits the grid gets a share of what can be afforded.
+        Where that would take most of what can be afforded, the grid gets a small share of it.
         """
         search = self._preset.search
         recipes = self._book.wanted([self._preset.recipe(lambda_) for lambda_ in search.grid])
@@ -129,7 +130,7 @@ class _Step:
             return None
         wanted = search.samples * len(self._book.search_problems)
         share = self._limits.each(recipes, self._observations)
-        if share is not None:
+        if share is not None and wanted > _WHOLE_GRID_SHARE * share:
             wanted = min(wanted, max(int(_COARSE_SHARE * share), _FIRST_PROBLEMS))
         asks = self._book.first(recipes, wanted, self._size)
         phase = "coarse grid"
