@@ -72,4 +72,4 @@ def _missing(found: Recommendation) -> str:
 
 
 def _share(probability: float) -> str:
-    return "over 99 %" if probability > 0.99 else f"{probability:.0%}".replace("%", " %")
+    return "over 99%" if probability > 0.99 else f"{probability:.0%}"
