@@ -37,25 +37,38 @@ class Source:
 
 
 class Sources:
-    """Both checkpoints' tensors by parameter name, loaded through transformers.
+    """Both models' tensors by parameter name.
 
     Loading through transformers gives every architecture's own names and layouts (experts
     stacked, tied heads tied), whatever the files look like.
     """
 
     def __init__(
-        self,
+        self, instruct: Any, thinking: Any, device: torch.device, where: str = "the pair"
+    ) -> None:
+        self.dtype: torch.dtype = instruct.dtype
+        self.device = device
+        self._template = instruct
+        self._entries = {s.name: s for s in _paired(instruct, thinking, where)}
+
+    @classmethod
+    def load(
+        cls,
         instruct: Path,
         thinking: Path,
         *,
         dtype: torch.dtype,
         device: torch.device,
         trust_remote_code: bool = False,
-    ) -> None:
-        self.dtype, self.device = dtype, device
-        self._template = load_model(instruct, dtype, trust_remote_code)
+    ) -> "Sources":
+        """Read both checkpoints.
+
+        Raises:
+            EngineError: transformers cannot load one of them, or they do not fit together.
+        """
+        mine = load_model(instruct, dtype, trust_remote_code)
         other = load_model(thinking, dtype, trust_remote_code)
-        self._entries = {s.name: s for s in _paired(self._template, other, thinking)}
+        return cls(mine, other, device, str(thinking))
 
     def __iter__(self) -> Iterator[Source]:
         return iter(self._entries.values())
@@ -148,7 +161,7 @@ def tensors_of(model: Any) -> dict[str, Tensor]:
     return named
 
 
-def _paired(instruct: Any, thinking: Any, where: Path) -> Iterator[Source]:
+def _paired(instruct: Any, thinking: Any, where: str) -> Iterator[Source]:
     mine, theirs = tensors_of(instruct), tensors_of(thinking)
     if unshared := sorted(mine.keys() ^ theirs.keys()):
         raise EngineError(f"{where}: only one of the two models has {unshared[0]}")

@@ -58,7 +58,7 @@ class TransformersEngine:
         instruct, thinking = locate(pair.instruct).path, locate(pair.thinking).path
         donor = thinking if pair.donor == "thinking" else instruct
         chat = Chat(donor, trust_remote_code=pair.trust_remote_code)
-        sources = Sources(
+        sources = Sources.load(
             instruct,
             thinking,
             dtype=dtype_of(plan, device),

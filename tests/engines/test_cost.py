@@ -57,7 +57,7 @@ def test_the_choice_is_measured_and_kept_unless_clearly_worse(
 
     pair = tiny_pair("qwen3", tmp_path)
     cpu = torch.device("cpu")
-    sources = Sources(pair[0], pair[1], dtype=torch.float32, device=cpu)
+    sources = Sources.load(pair[0], pair[1], dtype=torch.float32, device=cpu)
     files = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
     ways = Ways(sources, RecipeNumbers(), files)
     measured = ways.cost_model(8)

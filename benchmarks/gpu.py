@@ -1,0 +1,181 @@
+"""The engine at Qwen3-4B's shape, with random weights made on the device: nothing is downloaded.
+
+``python benchmarks/gpu.py [--device cuda] [--shape 4b] [--k 1 4 16 64] [--tokens 128]``
+
+Prints, for nine λ × K prompts of random tokens and a fixed number of new tokens each: one pass,
+in place (switches included) and ``model.generate`` of one merged model on K prompts times nine;
+then one change of λ against a copy of the same bytes, and the memory taken. ``--device cpu
+--shape tiny`` tries the logic. Runs on torch ≥ 2.11 and transformers ≥ 5.17.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
+
+from mi_tui.engines.attention import ATTENTION
+from mi_tui.engines.decoder import SlotDecoder
+from mi_tui.engines.in_place import InPlaceWeights
+from mi_tui.engines.one_pass import OnePassWeights
+from mi_tui.engines.protocol import Request
+from mi_tui.engines.recipes import RecipeNumbers
+from mi_tui.engines.row import Row
+from mi_tui.engines.sources import Sources
+from mi_tui.engines.weights import Weights
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import interpolation
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "4b": {
+        "vocab_size": 151936,
+        "hidden_size": 2560,
+        "intermediate_size": 9728,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+    "0.6b": {
+        "vocab_size": 151936,
+        "hidden_size": 1024,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+    },
+    "tiny": {
+        "vocab_size": 512,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    },
+}
+PROMPT_TOKENS = 128
+
+
+def random_model(config: Qwen3Config, dtype: torch.dtype, device: str, seed: int) -> Any:
+    torch.manual_seed(seed)
+    with torch.device(device):
+        model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=dtype, attn_implementation=ATTENTION
+        )
+    model.requires_grad_(False)
+    model.eval()
+    return model
+
+
+def random_sources(shape: str, dtype: torch.dtype, device: str) -> Sources:
+    config = Qwen3Config(
+        head_dim=128, tie_word_embeddings=True, max_position_embeddings=40960, **SHAPES[shape]
+    )
+    instruct = random_model(config, dtype, device, 0)
+    thinking = random_model(config, dtype, device, 0)
+    with torch.no_grad():
+        for parameter in thinking.parameters():  # about as close as an Instruct–Thinking pair is
+            parameter.add_(0.03 * parameter.abs().mean() * torch.randn_like(parameter))
+    return Sources(instruct, thinking, torch.device(device))
+
+
+def prompts(count: int, vocabulary: int) -> list[tuple[int, ...]]:
+    generator = torch.Generator().manual_seed(1)
+    drawn = torch.randint(vocabulary, (count, PROMPT_TOKENS), generator=generator)
+    return [tuple(line) for line in drawn.tolist()]
+
+
+def timed(act: Callable[[], object], device: str) -> float:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    act()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def decode(weights: Weights, numbers: Sequence[int], tokens: int, sources: Sources) -> None:
+    texts = prompts(len(numbers), sources.vocabulary)
+    recipe = interpolation(0.5)
+    rows = [
+        Row(Request(at, recipe, texts[at], at, tokens), number) for at, number in enumerate(numbers)
+    ]
+    decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=sources.device)
+    decoder.admit(rows)
+    while decoder.rows:
+        decoder.step()
+        decoder.collect()
+
+
+def generate(model: Any, count: int, tokens: int, sources: Sources) -> None:
+    ids = torch.tensor(prompts(count, sources.vocabulary), device=sources.device)
+    model.set_attn_implementation("sdpa")
+    settings = GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=True, temperature=0.6, top_p=0.95, top_k=0, max_new_tokens=tokens, pad_token_id=0
+    )
+    model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=settings)
+    model.set_attn_implementation(ATTENTION)
+
+
+def copy_seconds(tensors: Sequence[torch.Tensor], device: str) -> float:
+    out = [torch.empty_like(tensor) for tensor in tensors]
+
+    def copy() -> None:
+        for target, tensor in zip(out, tensors, strict=True):
+            target.copy_(tensor)
+
+    copy()
+    return min(timed(copy, device) for _ in range(3))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--shape", choices=SHAPES, default="4b")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--k", type=int, nargs="+", default=[1, 4, 16, 64])
+    parser.add_argument("--tokens", type=int, default=128)
+    given = parser.parse_args()
+    device = given.device
+    where = torch.cuda.get_device_name() if device.startswith("cuda") else device
+    print(f"{where}, torch {torch.__version__}, transformers {transformers.__version__}")
+    sources = random_sources(given.shape, getattr(torch, given.dtype), device)
+    recipes = RecipeNumbers()
+    numbers = [recipes.number(interpolation(at / 8)) for at in range(9)]
+    in_place = InPlaceWeights(sources, recipes, Pair(instruct="random", thinking="random"))
+    one_pass = OnePassWeights(sources, recipes)
+    decode(one_pass, numbers, 4, sources)
+    decode(in_place, numbers[:1], 4, sources)
+    generate(in_place.model, 1, 4, sources)
+
+    def nine_in_place(k: int) -> None:
+        for number in numbers:
+            decode(in_place, [number] * k, given.tokens, sources)
+
+    print("| K | one pass (s) | in place (s) | 9 × generate (s) | one pass vs generate |")
+    print("|---|---|---|---|---|")
+    for k in given.k:
+        mixed = timed(partial(decode, one_pass, numbers * k, given.tokens, sources), device)
+        single = timed(partial(nine_in_place, k), device)
+        plain = 9 * timed(partial(generate, in_place.model, k, given.tokens, sources), device)
+        print(f"| {k} | {mixed:.2f} | {single:.2f} | {plain:.2f} | {plain / mixed:.1f} × |")
+    copied = copy_seconds([source.instruct for source in sources], device)
+    switches = []
+    for at in range(4):
+        recipe = interpolation(0.3 + at / 10)
+        switches.append(timed(partial(in_place.switch, recipe), device))
+    gib = sources.bytes / (1 << 30)
+    print(
+        f"switch {min(switches):.4f} s, copy {copied:.4f} s ({gib:.1f} GiB): "
+        f"{min(switches) / copied:.2f} ×"
+    )
+    if device.startswith("cuda"):
+        print(f"peak memory {torch.cuda.max_memory_allocated() / (1 << 30):.1f} GiB")
+
+
+if __name__ == "__main__":
+    main()
