@@ -291,9 +291,10 @@ class MiTuiApp(App[None]):
             self._show(session.view)
 
     def _show(self, view: StudyView) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, ShowsStudy) and screen.is_mounted:
-                screen.show_view(view)
+        # A covered screen is told when it is uncovered: what it changed now would make Textual
+        # repaint the one above.
+        if isinstance(self.screen, ShowsStudy) and self.screen.is_mounted:
+            self.screen.show_view(view)
 
     def _leave_guide(self) -> None:
         while len(self.screen_stack) > 2:

@@ -107,3 +107,24 @@ async def test_background_calls_run_in_order_and_errors_come_back() -> None:
     assert done == list(range(20))
     assert await thread.run(lambda: 7) == 7
     thread.close()
+
+
+REAL = """
+import sys
+from pathlib import Path
+from mi_tui.plan.preset import Pair
+from mi_tui.tui.services import Services
+
+services = Services()
+lines = services.preflight(Pair(instruct="bundled:instruct", thinking="bundled:thinking"))
+assert lines and all(line.level != "error" for line in lines), lines
+assert services.demo_preset().title
+assert services.presets()
+assert services.studies() == ()
+import mi_tui.study.control, mi_tui.study.reader, mi_tui.export.bundle
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+
+
+def test_what_stands_behind_the_screens_imports_no_torch() -> None:
+    assert fresh(REAL.format(heavy=HEAVY)).strip() == "[]"

@@ -52,7 +52,7 @@ async def test_every_measure_is_on_screen_at_every_size(size: tuple[int, int]) -
     assert "running" in text
     assert "1,792/2,400" in text
     assert "◆ Token #N" in text
-    assert "(of 125)" in text
+    assert "(100%=125)" in text
 
 
 async def test_new_rollouts_appear_and_only_their_lines_are_drawn_again(

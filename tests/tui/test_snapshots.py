@@ -35,7 +35,7 @@ def app_on(step: str, theme: str) -> tuple[MiTuiApp, Callable[[Pilot[Any]], Any]
             await pilot.press("enter", "enter")
             await until(pilot, lambda: "What is tried" in shown(app))
         if step in ("probe", "recommend"):
-            await until(pilot, lambda: "MI-0.6" in shown(app) and "(of 125)" in shown(app))
+            await until(pilot, lambda: "MI-0.6" in shown(app) and "(100%=125)" in shown(app))
         if step == "recommend":
             await pilot.press("enter")
             await until(pilot, lambda: "λ = 0.7" in shown(app))

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -65,6 +66,7 @@ class HomeScreen(Screen[None]):
         self._thread = Background("studies list")
         self._presets: dict[str, PresetEntry] = {}
         self._studies: dict[str, StudyEntry] = {}
+        self._timer: Timer | None = None
         self._shown: list[tuple[str, str]] = []
 
     def compose(self) -> ComposeResult:
@@ -80,7 +82,7 @@ class HomeScreen(Screen[None]):
         self._presets = {f"preset:{path}": entry for path, entry in entries.items()}
         self._show()
         self._look()
-        self.set_interval(_LOOK_AGAIN, self._look)
+        self._timer = self.set_interval(_LOOK_AGAIN, self._look)
 
     def on_unmount(self) -> None:
         """Stop looking."""
@@ -90,8 +92,15 @@ class HomeScreen(Screen[None]):
         """Columns follow the width."""
         self._show()
 
+    def on_screen_suspend(self) -> None:
+        """Rest while another screen is open."""
+        if self._timer is not None:
+            self._timer.pause()
+
     def on_screen_resume(self) -> None:
         """Show at once what happened meanwhile."""
+        if self._timer is not None:
+            self._timer.resume()
         self._look()
 
     def action_new(self) -> None:

@@ -8,7 +8,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Footer, Static
 
-from mi_tui.study.results import Curve
 from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
@@ -106,6 +105,7 @@ class ProbeScreen(GuideScreen):
         self._session = session
         self._view: StudyView | None = None
         self._plot_waits = False
+        self._legend = Text()
 
     def compose(self) -> ComposeResult:
         """Progress on top, then table and plot: stacked, or side by side where it is wide."""
@@ -124,6 +124,12 @@ class ProbeScreen(GuideScreen):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._recolour())
         if self._session.view is not None:
             self.show_view(self._session.view)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another screen was open."""
+        view = self._session.view
+        if view is not None and view is not self._view:
+            self.show_view(view)
 
     def show_view(self, view: StudyView) -> None:
         """Show a new picture of the study."""
@@ -221,7 +227,7 @@ class ProbeScreen(GuideScreen):
             self.query_one("#progress", Static).update(self._progress(self._view))
             plot = self.query_one(CurvesPlot)
             plot.draw_again()
-            self.query_one("#legend-line", Static).update(plot.legend())
+            self._show_legend(plot.legend())
 
     def _plot_due(self) -> None:
         self._plot_waits = False
@@ -230,14 +236,15 @@ class ProbeScreen(GuideScreen):
     def _draw_plot(self) -> None:
         if self._view is None:
             return
-        answer = self._view.recommendation
         plot = self.query_one(CurvesPlot)
-        plot.show(
-            self._view.rows,
-            answer.curve if answer else Curve(),
-            answer.lambda_ if answer else None,
-        )
-        self.query_one("#legend-line", Static).update(plot.legend())
+        plot.show(self._view)
+        self._show_legend(plot.legend())
+
+    def _show_legend(self, legend: Text) -> None:
+        # A legend may take another line, so it is laid out anew, which repaints the screen.
+        if legend != self._legend:
+            self._legend = legend
+            self.query_one("#legend-line", Static).update(legend)
 
     def _progress(self, view: StudyView) -> Text:
         now = view.progress

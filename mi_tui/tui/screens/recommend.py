@@ -80,6 +80,7 @@ class RecommendScreen(GuideScreen):
         super().__init__()
         self._session = session
         self._export = export
+        self._view: StudyView | None = None
         self._answer: Recommendation | None = None
         self._own_budget: Budget | None = None
 
@@ -112,12 +113,16 @@ class RecommendScreen(GuideScreen):
     def on_mount(self) -> None:
         """Show the study's own answer, or ask for one; follow the theme."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_plot())
+
+    def on_screen_resume(self) -> None:
+        """Show the answer, and what came while another screen was open."""
         view = self._session.view
-        if view is not None:
+        if view is not None and view is not self._view:
             self.show_view(view)
 
     def show_view(self, view: StudyView) -> None:
         """New data: the study's own answer, or the same question asked again."""
+        self._view = view
         if self._own_budget is None and view.recommendation is not None:
             self._show_answer(view.recommendation)
         else:

@@ -1,19 +1,33 @@
 """The plot of score, length and think ratio over λ, on one axis from 0 to 100 %."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from rich.text import Text
-from textual_plot import HiResMode, PlotWidget
+from textual.color import Color
+from textual_plot import HiResMode
 from textual_plot.axis_formatter import NumericAxisFormatter
 
-from mi_tui.study.results import Curve, Estimate, RecipeSummary
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.study.results import Curve, Estimate, RecipeSummary, Stage, StageLimits
+from mi_tui.study.view import StudyView
 from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.widgets.quiet_plot import QuietCanvas, QuietPlot, Zone
 
 MARKERS = {"score": "●", "tokens": "◆", "think": "▲"}
 """One marker per curve, so that colour is never needed to tell them apart."""
 
 Measure = Callable[[RecipeSummary], Estimate]
+
+MEASURES: dict[str, Measure] = {
+    "score": lambda row: row.score,
+    "tokens": lambda row: row.tokens,
+    "think": lambda row: row.think_ratio,
+}
+
+TOP = 104.0
+"""The upper end of the axis, so that 100 % is not drawn over by the frame."""
 
 
 class _Percent(NumericAxisFormatter):
@@ -23,72 +37,128 @@ class _Percent(NumericAxisFormatter):
         return [f"{tick:.0f} %" for tick in ticks]
 
 
-class CurvesPlot(PlotWidget, can_focus=False):
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the plot shows: recipes, joint model, recommended λ, stages, the budget's limit."""
+
+    rows: tuple[RecipeSummary, ...] = ()
+    curve: Curve = field(default_factory=Curve)
+    recommended: float | None = None
+    stages: StageLimits = field(default_factory=StageLimits)
+    budget: Budget = field(default_factory=Budget)
+
+    @property
+    def longest(self) -> float:
+        """The largest mean length of the rows and of the curve, at least 1."""
+        lengths = [row.tokens.value for row in self.rows]
+        return max([1.0, *lengths, *(point.value for point in self.curve.tokens)])
+
+    @property
+    def limit(self) -> float | None:
+        """The height of the budget's limit, in per cent; ``None`` where it has no height."""
+        limit = self.budget.limit
+        if limit is None:
+            return None
+        if self.budget.objective is Objective.WITHIN_TOKENS:
+            height = 100.0 * limit / self.longest
+        elif self.budget.objective is Objective.FOR_SCORE:
+            height = 100.0 * limit
+        else:
+            return None
+        return height if height <= TOP else None
+
+
+class CurvesPlot(QuietPlot):
     """Recipes as points, the joint model over λ as lines once there is one.
 
     Tokens are drawn as a share of the longest mean length, so that one axis serves all three.
     """
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, allow_pan_and_zoom=False)
-        self._shown: tuple[object, ...] = ()
-        self._picture: tuple[tuple[RecipeSummary, ...], Curve, float | None] | None = None
+        super().__init__(id=id)
+        self._picture = Picture()
 
     def on_mount(self) -> None:
         """Leave no more room around the plot than its ticks need."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 2, 6
         self.set_y_formatter(_Percent())
 
+    def show(self, view: StudyView) -> None:
+        """Draw a study; nothing is sent when the picture would be the same."""
+        answer = view.recommendation
+        drawn = [row for row in view.rows if row.recipe.is_uniform and row.rollouts]
+        picture = Picture(
+            rows=tuple(sorted(drawn, key=lambda row: row.recipe.lambda_ or 0.0)),
+            curve=answer.curve if answer else Curve(),
+            recommended=answer.lambda_ if answer else None,
+            stages=answer.stage_limits if answer else StageLimits(),
+            budget=view.preset.budget,
+        )
+        if picture != self._picture:
+            self._picture = picture
+            self.draw_again()
+
+    def draw_again(self) -> None:
+        """Draw the same data, perhaps in another theme's colours."""
+        picture = self._picture
+        self.clear()
+        self._fix_axes()
+        if picture.recommended is not None:
+            self.add_v_line(picture.recommended, rich_colour(self.app, "accent"))
+        if picture.limit is not None:
+            colour = rich_colour(self.app, "secondary")
+            self.plot([0.0, 1.0], [picture.limit] * 2, colour, hires_mode=HiResMode.BRAILLE)
+        scales = (("tokens", 100.0 / picture.longest), ("think", 100.0), ("score", 100.0))
+        for name, scale in scales:
+            self._draw_curve(name, MEASURES[name], scale)
+
     def _fix_axes(self) -> None:
         """λ from 0 to 1, everything else from 0 to 100 %."""
         self.set_xlimits(-0.02, 1.02)
-        self.set_ylimits(0.0, 104.0)
+        self.set_ylimits(0.0, TOP)
         self.set_xticks([i / 10 for i in range(0, 11, 2)])
         self.set_yticks([0, 25, 50, 75, 100])
 
-    def show(self, rows: Sequence[RecipeSummary], curve: Curve, recommended: float | None) -> None:
-        """Draw these recipes; nothing is sent when the picture would be the same."""
-        drawn = tuple(row for row in rows if row.recipe.is_uniform and row.rollouts)
-        picture = (drawn, curve, recommended)
-        if picture != self._picture:
-            self._picture = picture
-            self._draw()
+    def _render_plot(self) -> None:
+        """Draw the curves, then name and shade the stages."""
+        super()._render_plot()
+        canvas = self.query_one("#plot", QuietCanvas)
+        if not canvas.size.area or not self._picture.stages.first:
+            return
+        zones = []
+        for stage, left, right in self._stages():
+            start, end = (self.get_pixel_from_coordinate(at, 0.0)[0] for at in (left, right))
+            text = formats.stage_sign(stage)
+            if end - start > len(text) + 3:
+                canvas.write_text((start + end - len(text)) // 2 - 1, 0, f" {text} ")
+            colour = self._tint(f"curve-stage-{stage}")
+            if colour and stage != 1:
+                zones.append(Zone(max(1, start), min(end, canvas.size.width - 1), colour))
+        canvas.shade(zones)
 
-    def draw_again(self) -> None:
-        """Draw the same data in another theme's colours."""
-        if self._picture is not None:
-            self._draw()
+    def _stages(self) -> list[tuple[Stage, float, float]]:
+        """Each stage with the λ where it begins and ends."""
+        first, second = self._picture.stages.first, self._picture.stages.second
+        one = first.value if first else 1.0
+        two = second.value if second else 1.0
+        return [(1, 0.0, one), (2, one, two), (3, two, 1.0)]
 
-    def _draw(self) -> None:
-        assert self._picture is not None
-        rows, curve, recommended = self._picture
-        rows = tuple(sorted(rows, key=lambda row: row.recipe.lambda_ or 0.0))
-        self.clear()
-        self._fix_axes()
-        if recommended is not None:
-            self.add_v_line(recommended, rich_colour(self.app, "accent"))
-        longest = longest_tokens(rows, curve)
-        for name, measure, scale in (
-            ("tokens", lambda row: row.tokens, 100.0 / longest),
-            ("think", lambda row: row.think_ratio, 100.0),
-            ("score", lambda row: row.score, 100.0),
-        ):
-            self._draw_curve(name, rows, curve, measure, scale)
+    def _tint(self, name: str) -> str:
+        """The background with a breath of a colour; none where colours are the terminal's."""
+        if self.app.current_theme.ansi:
+            return ""
+        variables = self.app.theme_variables
+        background = Color.parse(variables["background"])
+        return background.blend(Color.parse(variables[name]), 0.12).hex6
 
-    def _draw_curve(
-        self,
-        name: str,
-        rows: Sequence[RecipeSummary],
-        curve: Curve,
-        measure: Measure,
-        scale: float,
-    ) -> None:
+    def _draw_curve(self, name: str, measure: Measure, scale: float) -> None:
+        rows, curve = self._picture.rows, self._picture.curve
         colour = rich_colour(self.app, f"curve-{name}")
         at = [row.recipe.lambda_ or 0.0 for row in rows]
         values = [scale * measure(row).value for row in rows]
         smooth: Sequence[Estimate] = getattr(curve, "think_ratio" if name == "think" else name)
         if smooth:
-            heights = [min(104.0, scale * point.value) for point in smooth]
+            heights = [min(TOP, scale * point.value) for point in smooth]
             self.plot(curve.lambdas, heights, line_style=colour, hires_mode=HiResMode.BRAILLE)
         elif len(at) > 1:
             self.plot(at, values, line_style=colour, hires_mode=HiResMode.BRAILLE)
@@ -96,22 +166,19 @@ class CurvesPlot(PlotWidget, can_focus=False):
             self.scatter(at, values, marker=MARKERS[name], marker_style=f"bold {colour}")
 
     def legend(self) -> Text:
-        """Names, markers and what 100 % of the tokens are."""
-        longest = longest_tokens(*self._picture[:2]) if self._picture else 0.0
+        """Names, markers, what 100 % of the tokens are, and what the lines mean."""
+        picture = self._picture
         names = {
             "score": "Mean@k",
             "think": "Think #R",
-            "tokens": f"Token #N (of {formats.count(longest)})",
+            "tokens": f"Token #N (100%={formats.count(picture.longest)})",
         }
         line = Text(" ")
         for name, words in names.items():
-            colour = rich_colour(self.app, f"curve-{name}")
-            line.append(f"{MARKERS[name]} ", style=colour)
-            line.append(f"{words}   ")
-        return line.append("over λ", style=rich_colour(self.app, "secondary"))
-
-
-def longest_tokens(rows: Sequence[RecipeSummary], curve: Curve) -> float:
-    """The largest mean length of the rows and of the curve, at least 1."""
-    lengths = [row.tokens.value for row in rows] + [point.value for point in curve.tokens]
-    return max([1.0, *lengths])
+            line.append(f"{MARKERS[name]} ", style=rich_colour(self.app, f"curve-{name}"))
+            line.append(f"{words}  ")
+        if picture.limit is not None:
+            line.append(f"─ {picture.budget.spec}  ", style=rich_colour(self.app, "secondary"))
+        if picture.recommended is not None:
+            line.append(f"│ λ {picture.recommended:g}", style=rich_colour(self.app, "accent"))
+        return line

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 
-from textual_plot import HiResMode, PlotWidget
+from textual_plot import HiResMode
 
 from mi_tui.plan.budget import Objective
 from mi_tui.study.results import RecipeSummary, Recommendation
 from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.widgets.quiet_plot import QuietPlot
 
 
-class ParetoPlot(PlotWidget, can_focus=False):
+class ParetoPlot(QuietPlot):
     """The front of score against tokens; its numbers are those of the results table."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, allow_pan_and_zoom=False)
 
     def on_mount(self) -> None:
         """Leave no more room around the plot than its ticks need."""

@@ -311,7 +311,7 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def _strip(self, text: Text, width: int) -> Strip:
         strip = Strip(text.render(self.app.console)).adjust_cell_length(width)
-        return strip.apply_style(self.rich_style)
+        return strip.apply_style(self.rich_style).simplify()
 
     def on_focus(self) -> None:
         """Show the cursor."""
