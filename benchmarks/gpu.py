@@ -141,6 +141,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     given = parser.parse_args()
     device = given.device
+    if device == "cpu":
+        torch.set_num_threads(1)
     where = torch.cuda.get_device_name() if device.startswith("cuda") else device
     print(f"{where}, torch {torch.__version__}, transformers {transformers.__version__}")
     sources = random_sources(given.shape, getattr(torch, given.dtype), device)

@@ -27,6 +27,15 @@ def free_bytes(device: torch.device) -> int:
     return min(_host_available(), _cgroup_available())
 
 
+def in_use(device: torch.device) -> str:
+    """An accelerator's memory in use, such as ``21.4 of 79.2 GiB``; empty on a CPU."""
+    if device.type != "cuda":
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    gib = 1 << 30
+    return f"{(total - free) / gib:.1f} of {total / gib:.1f} GiB"
+
+
 def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
     """The keys and values of one token in all layers, in bytes."""
     config = config.get_text_config()

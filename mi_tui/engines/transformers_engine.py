@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines import memory
 from mi_tui.engines.chat import Chat
+from mi_tui.engines.cost import CostModel
 from mi_tui.engines.devices import device_name, device_of, dtype_name, dtype_of, use_threads
 from mi_tui.engines.protocol import (
     Capabilities,
@@ -127,6 +128,14 @@ class TransformersEngine:
             )
             points.append(LatencyPoint(rows, speed.first_token, speed.step))
         return tuple(points)
+
+    def cost_model(self) -> CostModel:
+        """The measurements from which one pass or in place is chosen (made when first asked)."""
+        return self._ways.cost_model(self._scheduler.rows)
+
+    def device_memory(self) -> str:
+        """An accelerator's memory in use, as text; empty on a CPU."""
+        return memory.in_use(self._sources.device)
 
     def close(self) -> None:
         """Free the memory; the engine is not used again."""
