@@ -39,6 +39,7 @@ from mi_tui.tui.services import Services
 from mi_tui.tui.session import ShowsStudy, StudySession
 from mi_tui.tui.state import remember, remembered
 from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, load_themes
+from mi_tui.tui.workers import start
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the watched study: the most often that anything is drawn anew."""
@@ -279,7 +280,7 @@ class MiTuiApp(App[None]):
 
     def _look(self) -> None:
         if self._session is not None:
-            self.run_worker(self._refresh(self._session), group="look", exit_on_error=True)
+            start(self, partial(self._refresh, self._session), group="look", exclusive=False)
 
     async def _refresh(self, session: StudySession) -> None:
         try:

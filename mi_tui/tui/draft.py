@@ -343,7 +343,7 @@ def _limit_text(budget: Budget) -> str:
 
 
 def _optional_text(value: float | None) -> str:
-    return "" if value is None else f"{value:.12g}"
+    return "" if value is None else str(value).removesuffix(".0")
 
 
 def _probe_row(plan: AnyProbe) -> ProbeDraft:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tui.plan.budget import Budget, Objective
@@ -53,6 +53,7 @@ decodings = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(budget=budgets, scope=scopes, search=searches, decoding=decodings)
 def test_a_preset_comes_back_from_the_form_as_it_went_in(
     budget: Budget, scope: Scope, search: Search, decoding: Decoding

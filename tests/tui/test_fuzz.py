@@ -38,9 +38,9 @@ async def press_at_random(seed: int, presses: int) -> None:
         await until(pilot, lambda: "New study" in shown(app))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 async def test_random_keys_do_no_harm(seed: int) -> None:
-    await press_at_random(seed, 80)
+    await press_at_random(seed, 100)
 
 
 @pytest.mark.slow

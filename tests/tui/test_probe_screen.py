@@ -1,6 +1,5 @@
 """The Probe screen: shows what is new, asks for what the state allows, sends little."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,9 +228,23 @@ async def test_the_plot_takes_no_focus_and_follows_the_theme() -> None:
         assert any(light in getattr(d, "line_style", "") for d in plot._datasets)
 
 
-@pytest.mark.parametrize("state", list(StudyState))
-async def test_every_state_can_be_shown(state: StudyState) -> None:
-    services = SteeredServices(views.view(state, path=Path("/s/x")))
+async def test_every_state_can_be_shown() -> None:
+    services = SteeredServices()
     async with watching(services).run_test() as pilot:
         await opened(pilot)
-        assert state.value in said(pilot.app, "progress")
+        for state in StudyState:
+            services.view = views.newer(services.view, state=state)
+            await look(pilot)
+            assert state.value in said(pilot.app, "progress")
+
+
+async def test_what_came_while_another_screen_was_open_is_shown_after_it() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("f1")
+        await until(pilot, lambda: "Step 4" in shown(pilot.app))
+        services.view = views.newer(services.view, state=StudyState.PAUSED)
+        await look(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "paused" in shown(pilot.app))

@@ -1,5 +1,6 @@
 """One problem under several λ, side by side, as in the paper's case studies."""
 
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,6 +18,7 @@ from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
+from mi_tui.tui.workers import start
 
 _ENOUGH = 500
 """Responses of one problem that are read at most."""
@@ -71,7 +73,7 @@ class CaseScreen(Screen[None]):
             case.scroll_relative(x=by * columns[0].outer_size.width, animate=False)
 
     def _read_problem(self) -> None:
-        self.run_worker(self._read(self._problem), exclusive=True)
+        start(self, partial(self._read, self._problem))
 
     async def _read(self, number: int) -> None:
         view = self._session.view

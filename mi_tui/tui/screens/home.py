@@ -23,6 +23,7 @@ from mi_tui.tui.draft import draft_of, new_draft
 from mi_tui.tui.messages import NewStudy, OpenStudy
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.services import Services
+from mi_tui.tui.workers import start
 
 _LOOK_AGAIN = 3.0
 """Seconds between two looks at the studies folder."""
@@ -142,7 +143,7 @@ class HomeScreen(Screen[None]):
 
     def _look(self) -> None:
         if self.is_current:
-            self.run_worker(self._read_studies(), exclusive=True)
+            start(self, self._read_studies)
 
     async def _read_studies(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from rich.table import Table
@@ -21,6 +22,7 @@ from mi_tui.tui.services import Level, PreflightLine, Services
 from mi_tui.tui.widgets.choice import Checks, Choice, Option
 from mi_tui.tui.widgets.form import FormRow, Lead, text_field
 from mi_tui.tui.widgets.step_header import Step
+from mi_tui.tui.workers import start
 
 SIGNS: dict[Level, str] = {"ok": "✓", "warning": "!", "error": "✗"}
 COLOURS: dict[Level, str] = {"ok": "success", "warning": "warning", "error": "error"}
@@ -157,7 +159,7 @@ class ModelsScreen(FormScreen):
             self._show_preflight(Text("Name both checkpoints to see whether they fit."))
             return
         self._show_preflight(Text("Looking at the two checkpoints …"))
-        self.run_worker(self._preflight(pair, pause), exclusive=True)
+        start(self, partial(self._preflight, pair, pause))
 
     async def _preflight(self, pair: Pair, pause: float) -> None:
         await asyncio.sleep(pause)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
 from mi_tui.tui.widgets.pareto import ParetoPlot
 from mi_tui.tui.widgets.step_header import Step
+from mi_tui.tui.workers import start
 
 _PAUSE = 0.4
 """Seconds without a keystroke before a new budget is asked."""
@@ -175,7 +177,8 @@ class RecommendScreen(GuideScreen):
             self.show_status(Text("Tick at least one format (x)."))
             return
         out = Path(self.query_one("#out", Input).value).expanduser()
-        self.run_worker(self._write(out, formats, self._answer), group="export", exclusive=True)
+        write = partial(self._write, out, formats, self._answer)
+        start(self, write, group="export")
 
     async def _write(self, out: Path, formats: tuple[str, ...], answer: Recommendation) -> None:
         self.show_status(Text(f"Exporting to {out} …"))
@@ -216,7 +219,7 @@ class RecommendScreen(GuideScreen):
             self.query_one(ParetoPlot).show(view.rows, self._answer)
 
     def _ask(self, budget: Budget, pause: float) -> None:
-        self.run_worker(self._asked(budget, pause), group="ask", exclusive=True)
+        start(self, partial(self._asked, budget, pause), group="ask")
 
     async def _asked(self, budget: Budget, pause: float) -> None:
         await asyncio.sleep(pause)

@@ -23,6 +23,7 @@ from mi_tui.tui.screens.home import HomeList
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
+from mi_tui.tui.workers import start
 
 
 class ResponsesScreen(Screen[None]):
@@ -73,14 +74,14 @@ class ResponsesScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read the first responses."""
-        self.run_worker(self._read(), exclusive=True)
+        start(self, self._read)
 
     def show_view(self, view: StudyView) -> None:
         """New rollouts: read again if this recipe has more."""
         now = next((r for r in view.rows if r.recipe.key == self._row.recipe.key), None)
         if now is not None and now.rollouts != self._row.rollouts:
             self._row = now
-            self.run_worker(self._read(), exclusive=True)
+            start(self, self._read)
 
     @on(OptionList.OptionHighlighted)
     def chosen(self, event: OptionList.OptionHighlighted) -> None:
