@@ -1,7 +1,9 @@
 """Engines over tiny random pairs, and what the merged checkpoints say by themselves."""
 
+import copy
 import random
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,17 +54,23 @@ def with_end(completion: Completion) -> list[int]:
     return [*completion.tokens, *end]
 
 
+@lru_cache(maxsize=2)
+def plain_model(path: Path) -> Any:
+    """A checkpoint in plain transformers; not to be changed."""
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    model.eval()
+    return model
+
+
 def merged_model(pair: Sequence[Path], recipe: Recipe) -> Any:
     """The merged model by itself, in plain transformers with its own attention."""
-    model: Any = AutoModelForCausalLM.from_pretrained(pair[0], dtype=torch.float32)
-    thinking = AutoModelForCausalLM.from_pretrained(pair[1], dtype=torch.float32)
-    others = dict(thinking.named_parameters())
+    model = copy.deepcopy(plain_model(pair[0]))
+    others = dict(plain_model(pair[1]).named_parameters())
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             role = role_of(name)
             lambda_ = recipe.lambda_at(role.layer, role.kind)
             parameter.copy_(mix(parameter.clone(), others[name], lambda_))
-    model.eval()
     return model
 
 

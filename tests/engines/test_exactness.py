@@ -38,10 +38,10 @@ RECIPES = [
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_equals_its_merged_models(family: str, tmp_path: Path) -> None:
     pair = tiny_pair(family, tmp_path)
-    questions = prompts(5, longest=20)
+    questions = prompts(4, longest=20)
     requests = [
         Request(
-            id=10 * at + number, recipe=recipe, prompt=prompt, seed=0, max_new_tokens=8 + 6 * number
+            id=10 * at + number, recipe=recipe, prompt=prompt, seed=0, max_new_tokens=6 + 5 * number
         )
         for at, recipe in enumerate(RECIPES)
         for number, prompt in enumerate(questions)
@@ -53,7 +53,7 @@ def test_every_family_equals_its_merged_models(family: str, tmp_path: Path) -> N
     for at, recipe in enumerate(RECIPES):
         model = merged_model(pair, recipe)
         for number, prompt in enumerate(questions):
-            expected = generated(model, prompt, 8 + 6 * number)
+            expected = generated(model, prompt, 6 + 5 * number)
             assert with_end(in_place[10 * at + number]) == expected, recipe.label
             assert with_end(mixed[10 * at + number]) == expected, recipe.label
 
