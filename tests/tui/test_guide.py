@@ -202,3 +202,29 @@ async def test_without_an_answer_in_the_store_the_data_are_asked() -> None:
         assert "still running" in said(app, "status")
     budget: Budget = views.preset().budget
     assert ("recommend", budget.spec) in services.asked
+
+
+async def test_what_was_exported_stays_on_screen_while_the_study_runs() -> None:
+    services = SteeredServices(views.view(answer=views.recommendation()))
+    app = MiTuiApp(start="watch", study=Path("/studies/demo"), services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await enter(pilot, app, RecommendScreen)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Exported 4 files" in said(app, "status"))
+        answer = views.recommendation(lambda_=0.71)
+        services.view = views.newer(services.view, recommendation=answer)
+        await until(pilot, lambda: "λ = 0.71" in said(app, "headline"))
+        assert "Exported 4 files" in said(app, "status")
+        assert "file.mergekit" in shown(app)
+
+
+async def test_an_export_that_fails_says_why() -> None:
+    services = SteeredServices(views.view(StudyState.DONE, answer=views.recommendation()))
+    services.export_error = StudyError("cannot write to /ro: read-only file system")
+    app = MiTuiApp(start="watch", study=Path("/studies/demo"), services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await enter(pilot, app, RecommendScreen)
+        await pilot.press("enter")
+        await until(pilot, lambda: "read-only file system" in said(app, "status"))

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
@@ -83,6 +83,7 @@ class RecommendScreen(GuideScreen):
         self._session = session
         self._export = export
         self._view: StudyView | None = None
+        self._export_begun = False
         self._answer: Recommendation | None = None
         self._own_budget: Budget | None = None
 
@@ -181,6 +182,7 @@ class RecommendScreen(GuideScreen):
         start(self, write, group="export")
 
     async def _write(self, out: Path, formats: tuple[str, ...], answer: Recommendation) -> None:
+        self._export_begun = True
         self.show_status(Text(f"Exporting to {out} …"))
         try:
             written = await self._export.write(out, formats, answer, self._show_progress)
@@ -209,9 +211,9 @@ class RecommendScreen(GuideScreen):
         for path in written:
             lines.append("✓ ", style=rich_colour(self.app, "success"))
             lines.append(f"{path}\n")
-        shown = self.query_one("#written", Static)
-        shown.update(lines)
-        self.call_after_refresh(shown.scroll_visible, animate=False)
+        self.query_one("#written", Static).update(lines)
+        body = self.query_one("#body", VerticalScroll)
+        self.call_after_refresh(body.scroll_end, animate=False)
 
     def _draw_plot(self) -> None:
         view = self._session.view
@@ -240,6 +242,8 @@ class RecommendScreen(GuideScreen):
         self.query_one("#measures", Static).update(measures(self.app, answer))
         self.query_one("#alternatives", Static).update(alternatives(self.app, answer))
         self._draw_plot()
+        if self._export_begun:
+            return
         view = self._session.view
         running = " · the study is still running, so the answer may move" * bool(
             view and view.state.is_active
