@@ -10,10 +10,10 @@ from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder, find_study
 from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
-from mi_tui.study.metrics import summarise
 from mi_tui.study.observations import Observations
-from mi_tui.study.recommend import recommend
+from mi_tui.study.recommendation.recommend import recommend
 from mi_tui.study.results import RecipeSummary, Recommendation
+from mi_tui.study.statistics.metrics import summarise
 from mi_tui.study.store import Store
 from mi_tui.study.view import Progress, StudyState, StudyView
 

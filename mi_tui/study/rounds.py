@@ -11,7 +11,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
-from mi_tui.study.search import Ask, Batch, Spent, Stop, next_batch
+from mi_tui.study.search.policy import Ask, Batch, Spent, Stop, next_batch
 from mi_tui.study.store import PlannedAsk, Store
 
 

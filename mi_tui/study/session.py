@@ -16,7 +16,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.generation import Generation
 from mi_tui.study.latency import Latency
-from mi_tui.study.recommend import recommend
+from mi_tui.study.recommendation.recommend import recommend
 from mi_tui.study.results import Recommendation
 from mi_tui.study.rounds import Finished, RoundPlanner
 from mi_tui.study.store import Store, StoredRequest

@@ -5,9 +5,9 @@ import pytest
 
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import Scope
-from mi_tui.study.cells import Floats
-from mi_tui.study.curve import CurveError, Curves, family, fit_curves
 from mi_tui.study.observations import Observations, ProblemRow
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.curve import CurveError, Curves, family, fit_curves
 from tests.study.synthetic import (
     GRID,
     World,

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mi_tui.study.intervals import (
+from mi_tui.study.statistics.intervals import (
     difference_interval,
     length_interval,
     ratio_interval,

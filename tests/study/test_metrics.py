@@ -10,8 +10,14 @@ from scipy.special import comb
 
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.latency import Latency
-from mi_tui.study.metrics import MetricError, paired_difference, pass_at_k, summarise, vote
 from mi_tui.study.observations import Observations, ProblemRow
+from mi_tui.study.statistics.metrics import (
+    MetricError,
+    paired_difference,
+    pass_at_k,
+    summarise,
+    vote,
+)
 from tests.study.synthetic import World
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study.decision import DecisionError
-from mi_tui.study.front import pareto_front
 from mi_tui.study.latency import Latency
-from mi_tui.study.recommend import recommend
+from mi_tui.study.recommendation.decision import DecisionError
+from mi_tui.study.recommendation.front import pareto_front
+from mi_tui.study.recommendation.recommend import recommend
 from mi_tui.study.results import Recommendation
 from tests.study.synthetic import World, dipping_tokens, step_score
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mi_tui.plan.preset import Preset, Search
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
-from mi_tui.study.limits import Limits
-from mi_tui.study.search import Ask, Batch, Spent, Stop, next_batch
+from mi_tui.study.search.limits import Limits
+from mi_tui.study.search.policy import Ask, Batch, Spent, Stop, next_batch
 from tests.study.synthetic import GRID, World, preset
 
 SIZE = 48

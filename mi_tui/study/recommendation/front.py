@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.study.cells import Floats
-from mi_tui.study.curve import Curves
-from mi_tui.study.decision import Decision
+from mi_tui.study.recommendation.decision import Decision
 from mi_tui.study.results import Alternative, Estimate
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.curve import Curves
 
 _APART = 0.045
 _CHEAPER = (0.97, 0.90)

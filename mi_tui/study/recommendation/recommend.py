@@ -6,16 +6,16 @@ import numpy as np
 
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study import wording
-from mi_tui.study.cells import Floats
-from mi_tui.study.confirm import confirmation
-from mi_tui.study.curve import Curves, family
-from mi_tui.study.front import alternatives
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
+from mi_tui.study.recommendation import wording
+from mi_tui.study.recommendation.confirm import confirmation
+from mi_tui.study.recommendation.front import alternatives
+from mi_tui.study.recommendation.verdict import judge
 from mi_tui.study.results import Curve, Estimate, Recommendation
-from mi_tui.study.stages import stage_limits, stage_of
-from mi_tui.study.verdict import judge
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.curve import Curves, family
+from mi_tui.study.statistics.stages import stage_limits, stage_of
 
 _NO_MORE = 50
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.study.cells import Floats
 from mi_tui.study.results import Estimate, Stage, StageLimits
+from mi_tui.study.statistics.cells import Floats
 
 BEGINS, SATURATED = 0.05, 0.95
 """Stage 2 lies where the share of responses with explicit thinking is between these."""

@@ -1,8 +1,8 @@
 """The recommendation in plain words."""
 
 from mi_tui.plan.budget import Objective
+from mi_tui.study.recommendation.verdict import Certainty
 from mi_tui.study.results import Estimate, Recommendation
-from mi_tui.study.verdict import Certainty
 
 
 def answer(found: Recommendation, certainty: Certainty) -> str:

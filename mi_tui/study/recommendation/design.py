@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.cells import Floats
-from mi_tui.study.curve import family
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.curve import family
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Method, Recipe
-from mi_tui.study.cells import Cells, Floats, aggregate, probe_index, searched
-from mi_tui.study.gaussian_process import Smoothness, posterior
-from mi_tui.study.lengths import LengthTail, length_tails
-from mi_tui.study.marginal import LOG, LOGIT, Responses, expit, fit_mean
 from mi_tui.study.observations import Observations
+from mi_tui.study.statistics.cells import Cells, Floats, aggregate, probe_index, searched
+from mi_tui.study.statistics.gaussian_process import Smoothness, posterior
+from mi_tui.study.statistics.lengths import LengthTail, length_tails
+from mi_tui.study.statistics.marginal import LOG, LOGIT, Responses, expit, fit_mean
 
 _SCORE = Smoothness(level=2.0, slope=1.5, amplitudes=(0.15, 0.5, 1.5))
 _TOKENS = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.study.cells import Floats, problem_weights, searched
 from mi_tui.study.observations import Observations
+from mi_tui.study.statistics.cells import Floats, problem_weights, searched
 
 _FALLBACK_SD = 0.6
 _OWN = 60.0

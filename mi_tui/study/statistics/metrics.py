@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.errors import MiTuiError
-from mi_tui.study import intervals
-from mi_tui.study.cells import Cells, Floats, aggregate, problem_weights, searched
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
 from mi_tui.study.results import Estimate, PairedDifference, RecipeSummary
-from mi_tui.study.stages import stage_of
+from mi_tui.study.statistics import intervals
+from mi_tui.study.statistics.cells import Cells, Floats, aggregate, problem_weights, searched
+from mi_tui.study.statistics.stages import stage_of
 
 CENSORED = 0.05
 """The truncation rate from which a mean length is called a lower bound."""

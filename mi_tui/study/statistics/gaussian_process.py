@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mi_tui.study.cells import Floats
+from mi_tui.study.statistics.cells import Floats
 
 _JITTER = 1e-8
 _NEGLIGIBLE = 0.005

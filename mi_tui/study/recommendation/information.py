@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.plan.budget import Budget
-from mi_tui.study.cells import Floats
-from mi_tui.study.curve import Curves
-from mi_tui.study.decision import Decision, Sensitivity
-from mi_tui.study.design import Design
+from mi_tui.study.recommendation.decision import Decision, Sensitivity
+from mi_tui.study.recommendation.design import Design
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.curve import Curves
 
 _STEP = 0.04
 _PROBLEM_SHARE = 0.35

@@ -7,13 +7,13 @@ import numpy as np
 
 from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.cells import Floats, aggregate, searched
-from mi_tui.study.curve import Curves, fit_curves
-from mi_tui.study.decision import Decision, decide
-from mi_tui.study.design import Design, design_of
-from mi_tui.study.information import value_of_more
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
+from mi_tui.study.recommendation.decision import Decision, decide
+from mi_tui.study.recommendation.design import Design, design_of
+from mi_tui.study.recommendation.information import value_of_more
+from mi_tui.study.statistics.cells import Floats, aggregate, searched
+from mi_tui.study.statistics.curve import Curves, fit_curves
 
 LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
 COARSE_LAMBDAS: Floats = LAMBDAS[::2]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.design import Design, design_of
 from mi_tui.study.observations import Observations
+from mi_tui.study.recommendation.design import Design, design_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.asks import Ask, AskBook
-from mi_tui.study.confirm import rival_point
-from mi_tui.study.curve import CurveError
-from mi_tui.study.information import next_lambdas
 from mi_tui.study.latency import Latency
-from mi_tui.study.limits import Limits, Spent
 from mi_tui.study.observations import Observations
-from mi_tui.study.verdict import Certainty, Verdict, answerable, judge
+from mi_tui.study.recommendation.confirm import rival_point
+from mi_tui.study.recommendation.information import next_lambdas
+from mi_tui.study.recommendation.verdict import Certainty, Verdict, answerable, judge
+from mi_tui.study.search.asks import Ask, AskBook
+from mi_tui.study.search.limits import Limits, Spent
+from mi_tui.study.statistics.curve import CurveError
 
 __all__ = ["Ask", "Batch", "Spent", "Stop", "next_batch"]
 

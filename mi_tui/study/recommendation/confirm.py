@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mi_tui.study import intervals
-from mi_tui.study.cells import Cells, aggregate, problem_weights, searched
-from mi_tui.study.decision import Decision
 from mi_tui.study.observations import Observations
+from mi_tui.study.recommendation.decision import Decision
 from mi_tui.study.results import Confirmation, Estimate, Recommendation
+from mi_tui.study.statistics import intervals
+from mi_tui.study.statistics.cells import Cells, aggregate, problem_weights, searched
 
 RIVAL_APART = 0.045
 

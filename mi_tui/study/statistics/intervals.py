@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from mi_tui.study.cells import Floats
 from mi_tui.study.results import Estimate
+from mi_tui.study.statistics.cells import Floats
 
 _CORRELATION = 0.3
 _PRIOR = 0.5

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.study.cells import Floats
-from mi_tui.study.gaussian_process import Posterior, Smoothness, posterior
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.gaussian_process import Posterior, Smoothness, posterior
 
 _STEPS = 5
 _SHARED = 0.8

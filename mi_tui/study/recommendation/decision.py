@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.study.cells import Floats
-from mi_tui.study.curve import Curves
 from mi_tui.study.latency import Latency
+from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.statistics.curve import Curves
 
 
 class DecisionError(MiTuiError, ValueError):
