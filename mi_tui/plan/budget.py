@@ -68,12 +68,12 @@ class Budget(Plan):
     def spec(self) -> str:
         """The short form that :func:`parse_budget` reads back."""
         p95 = "p95 " if self.statistic == "p95" else ""
-        limit = f"{self.limit:g}" if self.limit is not None else ""
+        limit = "" if self.limit is None else format(self.limit, ".15g")
         return {
             Objective.WITHIN_TOKENS: f"{p95}tokens<={limit}",
             Objective.WITHIN_SECONDS: f"{p95}seconds<={limit}",
             Objective.FOR_SCORE: f"score>={limit}",
-            Objective.FOR_SHARE: f"score>={100 * (self.limit or 0):g}%",
+            Objective.FOR_SHARE: f"score>={100 * (self.limit or 0):.12g}%",
             Objective.KNEE: "knee",
         }[self.objective]
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from mi_tui.plan.budget import Budget, BudgetError, Objective, parse_budget
 
-numbers = st.integers(1, 100_000)
+numbers = st.integers(1, 100_000_000)
 budgets = st.one_of(
     st.just(Budget()),
     st.builds(
