@@ -1,0 +1,1 @@
+"""Parts of ``scripts/train_demo_pair.py``: the pair's language, training, measurement, README."""
