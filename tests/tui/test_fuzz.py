@@ -44,6 +44,6 @@ async def test_random_keys_do_no_harm(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize("seed", range(100, 104))
 async def test_many_random_keys_do_no_harm(seed: int) -> None:
-    await press_at_random(seed, 1500)
+    await press_at_random(seed, 600)
