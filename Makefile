@@ -44,6 +44,9 @@ test-benchmarks: $(READY) ## The tests that need lm-eval (installs it into .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
 	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py
 
+screenshots: $(READY) ## Draw docs/screenshots anew, from a real study
+	$(BIN)/python scripts/screenshots.py
+
 format: $(READY) ## Let ruff sort imports and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

@@ -19,6 +19,8 @@ EXPORTS = MappingProxyType(
         "json": "JSON",
         "csv": "CSV",
         "mergekit": "mergekit YAML",
+        "report": "HTML report",
+        "serve": "serve script",
         "checkpoint": "merged checkpoint",
     }
 )
@@ -28,7 +30,7 @@ EXPORTS = MappingProxyType(
 class Export:
     """Writes the answer of one study."""
 
-    formats: tuple[str, ...] = ("preset", "json", "csv", "mergekit")
+    formats: tuple[str, ...] = ("preset", "json", "csv", "mergekit", "report", "serve")
 
     def __init__(self, services: Services, study: Path) -> None:
         self.folder = StudyFolder(study).exports
