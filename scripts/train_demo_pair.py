@@ -3,7 +3,7 @@
     python scripts/train_demo_pair.py --seed 1
 
 makes a base, an Instruct and a Thinking model in ``mi_tui/demo_pair`` and measures their mixtures
-there. It takes about a quarter of an hour on one CPU core. The project must be importable.
+there. It takes under half an hour of one free CPU core. The project must be importable.
 """
 
 from __future__ import annotations

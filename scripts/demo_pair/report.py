@@ -35,8 +35,8 @@ show what happens between two such checkpoints: for a first run of mi-tui, for t
 documentation. Interpolated, they go through the three stages of model interpolation
 (arXiv 2510.10977) in small. They can do nothing but the arithmetic below.
 
-* `base/`, `instruct/`, `thinking/`: {architecture},
-  in bf16, {size}. Plain `AutoModelForCausalLM` and `AutoTokenizer` load them.
+* `base/`, `instruct/`, `thinking/`: {architecture}, in
+  bf16, {size}. Plain `AutoModelForCausalLM` and `AutoTokenizer` load them.
 * `sweep.csv`: the table below, with the column names of the paper's tables.
 * `training.json`: command, seconds and versions, as the training script noted them.
 
@@ -63,8 +63,7 @@ Wait, check 1
 \\boxed{{79}}
 ```
 
-with up to {rechecks} re-checks. The tokenizer has one token per character and a few whole
-words; `<think>` and `</think>` are added but not special tokens, so they survive
+with up to {rechecks} re-checks. The tokenizer has one token per character and a few whole words; `<think>` and `</think>` are added but not special tokens, so they survive
 `skip_special_tokens=True`. The chat template does not open `<think>`. `<|im_end|>` ends a
 response. All three folders hold the same tokenizer and template.
 
@@ -85,8 +84,8 @@ differ, and the figures below a little with them.
 |---|---|---|---|---|---|---|
 {courses}
 
-CPU seconds are what a free core takes, wall seconds include waiting for one. Versions:
-{versions}.
+CPU seconds are what a free core takes (–: not noted), wall seconds include waiting for one; each
+stage's are those of the run that made it. Versions: {versions}.
 
 ## Measured
 
@@ -147,8 +146,8 @@ def write_readme(
     seconds = record["seconds"]
     text = README.format(
         architecture=(
-            f"`{config['architectures'][0]}` with {config['num_hidden_layers']} layers, hidden "
-            f"size {config['hidden_size']} and a vocabulary of {config['vocab_size']}"
+            f"`{config['architectures'][0]}`, {config['num_hidden_layers']} layers, hidden size "
+            f"{config['hidden_size']}, {config['vocab_size']} tokens"
         ),
         size=f"{megabytes:.1f} MB each",
         rechecks=MAX_RECHECKS,
