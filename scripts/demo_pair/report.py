@@ -63,7 +63,8 @@ Wait, check 1
 \\boxed{{79}}
 ```
 
-with up to {rechecks} re-checks. The tokenizer has one token per character and a few whole words; `<think>` and `</think>` are added but not special tokens, so they survive
+with up to {rechecks} re-checks. The tokenizer has one token per character and a few whole
+words; `<think>` and `</think>` are added but not special tokens, so they survive
 `skip_special_tokens=True`. The chat template does not open `<think>`. `<|im_end|>` ends a
 response. All three folders hold the same tokenizer and template.
 
