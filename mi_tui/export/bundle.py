@@ -182,22 +182,37 @@ def row_data(row: RecipeSummary) -> dict[str, Any]:
     return {"label": row.recipe.label, **row.model_dump(mode="json", by_alias=True)}
 
 
+_COUNTS = ("rollouts", "problems", "samples", "tokens_censored", "stage")
+_ESTIMATES = (
+    "score",
+    "pass_at_k",
+    "vote_at_k",
+    "vote_ties",
+    "vote_no_answer",
+    "think_ratio",
+    "tokens",
+    "tokens_p50_interval",
+    "tokens_p95_interval",
+    "truncated_interval",
+    "seconds",
+    "seconds_p95",
+)
+
+
 def table_csv(rows: Sequence[RecipeSummary]) -> str:
-    """The results table as CSV; intervals in columns of their own."""
+    """The results table as CSV; intervals in columns of their own, empty where not measured."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    estimates = ("score", "think_ratio", "tokens", "seconds")
-    plain = ("rollouts", "problems", "samples", "tokens_p50", "tokens_p95", "truncated", "stage")
-    heads = [f"{name}{end}" for name in estimates for end in ("", "_low", "_high")]
-    writer.writerow(["recipe", "lambda", *heads, *plain])
+    names = [name.removesuffix("_interval") for name in _ESTIMATES]
+    heads = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    writer.writerow(["recipe", "lambda", *heads, *_COUNTS])
     for row in rows:
         cells: list[object] = []
-        for name in estimates:
+        for name in _ESTIMATES:
             estimate = getattr(row, name)
             cells += [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
-        writer.writerow(
-            [row.recipe.label, row.recipe.lambda_, *cells, *(getattr(row, n) for n in plain)]
-        )
+        counts = (getattr(row, name) for name in _COUNTS)
+        writer.writerow([row.recipe.label, row.recipe.lambda_, *cells, *counts])
     return buffer.getvalue()
 
 

@@ -24,7 +24,7 @@ def report_html(view: StudyView, answer: Recommendation, examples: dict[str, str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(share=_share, count=_count)
+    environment.filters.update(share=_share, count=_count, time=_time)
     rows = sorted(view.rows, key=lambda row: (row.recipe.lambda_ or 0.0, row.recipe.label))
     return environment.get_template("report.html").render(
         version=__version__,
@@ -106,11 +106,20 @@ def _front(rows: list[RecipeSummary], answer: Recommendation) -> Plot:
     )
 
 
-def _share(estimate: Estimate) -> str:
+def _share(estimate: Estimate | None) -> str:
     """A share with its interval, in percent."""
+    if estimate is None:
+        return "–"
     return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} – {100 * estimate.high:.1f})"
 
 
 def _count(estimate: Estimate) -> str:
     """A number with its interval."""
     return f"{estimate.value:,.0f} ({estimate.low:,.0f} – {estimate.high:,.0f})"
+
+
+def _time(estimate: Estimate | None) -> str:
+    """Seconds with their interval."""
+    if estimate is None:
+        return "–"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f})"

@@ -27,8 +27,11 @@ class RecipeSummary(Plan):
 
     ``score`` is Mean@k with k = ``samples``, an average over problems and weighted by probe.
     ``samples`` is the fewest samples of any problem asked; ``pass_at_k`` and ``vote_at_k`` are
-    ``None`` while it is one. ``tokens`` counts truncated responses at the cap;
-    ``tokens_censored`` warns that so many were cut that the length is a lower bound.
+    ``None`` while it is one. ``vote_ties`` is the share of problems on which several answers
+    won the vote, ``vote_no_answer`` that of problems where no response had one. ``tokens``
+    counts truncated responses at the cap; ``tokens_censored`` warns that so many were cut that
+    the length is a lower bound. ``tokens_p50``, ``tokens_p95`` and ``truncated`` are the values
+    of the estimates named after them.
     """
 
     recipe: Recipe
@@ -38,11 +41,16 @@ class RecipeSummary(Plan):
     score: Estimate
     pass_at_k: Estimate | None = None
     vote_at_k: Estimate | None = None
+    vote_ties: Estimate | None = None
+    vote_no_answer: Estimate | None = None
     think_ratio: Estimate
     tokens: Estimate
     tokens_p50: float
+    tokens_p50_interval: Estimate
     tokens_p95: float
+    tokens_p95_interval: Estimate
     truncated: float
+    truncated_interval: Estimate
     tokens_censored: bool = False
     seconds: Estimate | None = None
     seconds_p95: Estimate | None = None

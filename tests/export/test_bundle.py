@@ -20,6 +20,7 @@ def test_json_holds_recommendation_table_and_sources() -> None:
     data = json.loads(study_json(a_view(), an_answer()))
     assert data["recommendation"]["lambda"] == 0.5
     assert [row["label"] for row in data["table"]] == ["MI-0", "MI-0.5", "MI-1"]
+    assert data["table"][1]["vote_ties"]["value"] == 0.125
     assert data["pair"]["thinking"] == "bundled:thinking"
 
 
@@ -27,6 +28,8 @@ def test_csv_has_a_row_per_recipe_and_numbers_in_every_cell_that_was_measured() 
     rows = list(csv.DictReader(io.StringIO(table_csv(a_view().rows))))
     assert [row["lambda"] for row in rows] == ["0.0", "0.5", "1.0"]
     assert float(rows[1]["score_low"]) < float(rows[1]["score"]) < float(rows[1]["score_high"])
+    for name in ("pass_at_k", "vote_ties", "vote_no_answer", "tokens_p95", "truncated"):
+        assert float(rows[1][f"{name}_low"]) < float(rows[1][name]) < float(rows[1][f"{name}_high"])
     assert rows[0]["seconds"] == ""
 
 

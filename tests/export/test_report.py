@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,16 @@ def test_every_recipe_and_the_answer_are_in_it() -> None:
     html = report_html(a_view(), an_answer(), {"arithmetic": "Compute 1+1"})
     for text in ("MI-0", "MI-0.5", "MI-1", "λ = 0.50 it is.", "Compute 1+1", "bundled:thinking"):
         assert text in html
+    for ties_none_and_tail in ("12.5 % (7.5 – 17.5)", "6.2 % (1.2 – 11.2)", "120 (100 – 140)"):
+        assert ties_none_and_tail in html
     assert html.count("<svg") == 3
+
+
+def test_one_sample_per_problem_leaves_gaps_and_not_errors() -> None:
+    view = a_view()
+    bare = {"pass_at_k": None, "vote_at_k": None, "vote_ties": None, "vote_no_answer": None}
+    rows = tuple(row.model_copy(update=bare) for row in view.rows)
+    assert "<td>–</td><td>–</td>" in report_html(replace(view, rows=rows), an_answer(), {})
 
 
 def test_hostile_text_is_shown_and_not_run() -> None:

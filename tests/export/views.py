@@ -20,11 +20,18 @@ def a_row(lambda_: float) -> RecipeSummary:
         problems=50,
         samples=2,
         score=estimate(0.2 + 0.6 * lambda_),
+        pass_at_k=estimate(0.3 + 0.6 * lambda_),
+        vote_at_k=estimate(0.25 + 0.6 * lambda_),
+        vote_ties=estimate(0.125),
+        vote_no_answer=estimate(0.0625),
         think_ratio=estimate(lambda_),
         tokens=estimate(10 + 100 * lambda_, 5),
         tokens_p50=50,
+        tokens_p50_interval=estimate(50, 4),
         tokens_p95=120,
+        tokens_p95_interval=estimate(120, 20),
         truncated=0.01,
+        truncated_interval=estimate(0.01, 0.01),
         stage=2,
     )
 

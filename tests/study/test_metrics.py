@@ -11,6 +11,7 @@ from scipy.special import comb
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations, ProblemRow
+from mi_tui.study.results import Estimate
 from mi_tui.study.statistics.metrics import (
     MetricError,
     paired_difference,
@@ -18,7 +19,7 @@ from mi_tui.study.statistics.metrics import (
     summarise,
     vote,
 )
-from tests.study.synthetic import World
+from tests.study.synthetic import CAP, World
 
 
 @given(st.integers(1, 7), st.data())
@@ -82,8 +83,11 @@ def test_a_row_equals_plain_averages(seed: int) -> None:
         solved = {p for _, p, _, score, *_ in mine if score == 1}
         assert row.pass_at_k is not None
         assert row.pass_at_k.value == pytest.approx(len(solved) / 6)
-        for estimate in (row.score, row.tokens, row.think_ratio, row.pass_at_k):
+        estimates = [value for value in vars(row).values() if isinstance(value, Estimate)]
+        assert len(estimates) == 10
+        for estimate in estimates:
             assert estimate.low <= estimate.value <= estimate.high
+            assert estimate.low < estimate.high
 
 
 def test_vote_uses_the_first_k_samples_of_every_problem() -> None:
@@ -97,8 +101,23 @@ def test_vote_uses_the_first_k_samples_of_every_problem() -> None:
 
 def test_one_sample_has_no_pass_or_vote() -> None:
     row = summarise(World(problems=5).sweep((0.5,), samples=1).observations())[0]
-    assert row.pass_at_k is None
-    assert row.vote_at_k is None
+    repeated = (row.pass_at_k, row.vote_at_k, row.vote_ties, row.vote_no_answer)
+    assert repeated == (None,) * 4
+
+
+def test_ties_and_silent_problems_are_counted() -> None:
+    world = World(problems=4).sweep((0.5,), samples=2)
+    voted = replace(
+        world.observations(),
+        answer=np.array([0, 0, 0, 1, -1, 0, -1, -1]),
+        score=np.array([1.0, 1, 1, 0, 0, 1, 0, 0]),
+    )
+    row = summarise(voted)[0]
+    assert row.vote_at_k is not None
+    assert row.vote_ties is not None
+    assert row.vote_no_answer is not None
+    assert row.vote_at_k.value == pytest.approx((1 + 0.5 + 1 + 0) / 4)
+    assert row.vote_ties.value == row.vote_no_answer.value == pytest.approx(0.25)
 
 
 def two_probes() -> Observations:
@@ -145,6 +164,8 @@ def test_truncation_is_shown_and_censors_the_length() -> None:
     row = summarise(world.observations())[0]
     assert row.truncated == pytest.approx(np.mean([r[6] for r in world.rows]))
     assert row.truncated > 0.05
+    assert row.truncated_interval.low > 0.05
+    assert row.tokens_p95_interval.high == CAP
     assert row.tokens_censored
     assert not summarise(World(problems=20).sweep((0.9,)).observations())[0].tokens_censored
 
@@ -157,6 +178,8 @@ def test_latency_turns_tokens_into_seconds() -> None:
     assert row.seconds.value == pytest.approx(0.5 + 0.02 * (row.tokens.value - 1))
     assert row.seconds.low < row.seconds.value < row.seconds.high
     assert row.seconds_p95.value == pytest.approx(0.5 + 0.02 * (row.tokens_p95 - 1))
+    assert row.seconds_p95.low < latency.seconds(row.tokens_p95_interval.low)
+    assert row.seconds_p95.high > latency.seconds(row.tokens_p95_interval.high)
 
 
 def test_a_paired_difference_uses_the_common_problems() -> None:

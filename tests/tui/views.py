@@ -57,8 +57,11 @@ def rows(rollouts: int = 256) -> tuple[RecipeSummary, ...]:
             think_ratio=around(think, 0.03),
             tokens=around(tokens, 0.1 * tokens),
             tokens_p50=tokens,
+            tokens_p50_interval=around(tokens, 0.1 * tokens),
             tokens_p95=2 * tokens,
+            tokens_p95_interval=around(2 * tokens, 0.3 * tokens),
             truncated=0.02 if at == 1.0 else 0.0,
+            truncated_interval=around(0.02 if at == 1.0 else 0.0, 0.01),
             seconds=around(0.004 * tokens, 0.0004 * tokens),
             stage=stage,
         )

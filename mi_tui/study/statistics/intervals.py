@@ -41,11 +41,7 @@ def share_interval(
     """
     mean = _clip(float(weights @ values))
     effective = 1.0 / float(weights @ weights)
-    binary = effective * mean * (1 - mean)
-    between = effective * float(weights @ (values - mean) ** 2)
-    common = _CORRELATION + (1 - _CORRELATION) / max(samples, 1.0)
-    ratio = (between + _PRIOR * common) / (binary + _PRIOR)
-    size = effective / max(ratio, 1e-6)
+    size = effective_size(values, weights, samples)
     # Both the pooling of the ratio and the known variance of shares add to what is known.
     t = t_quantile(level, 4 * effective)
     spread = t * math.sqrt(mean * (1 - mean) / size + t * t / (4 * size * size))
@@ -53,6 +49,21 @@ def share_interval(
     scale = 1 + t * t / size
     low, high = _clip((centre - spread) / scale), _clip((centre + spread) / scale)
     return Estimate(value=mean, low=min(low, mean), high=max(high, mean))
+
+
+def effective_size(values: Floats, weights: Floats, samples: float) -> float:
+    """How many independent yes-or-no answers tell as much as these clustered ones.
+
+    The effective number of problems over the variance between their means relative to that of
+    yes-or-no answers; arguments as for :func:`share_interval`.
+    """
+    mean = _clip(float(weights @ values))
+    effective = 1.0 / float(weights @ weights)
+    binary = effective * mean * (1 - mean)
+    between = effective * float(weights @ (values - mean) ** 2)
+    common = _CORRELATION + (1 - _CORRELATION) / max(samples, 1.0)
+    ratio = (between + _PRIOR * common) / (binary + _PRIOR)
+    return effective / max(ratio, 1e-6)
 
 
 def length_interval(values: Floats, weights: Floats, level: float = 0.95) -> Estimate:

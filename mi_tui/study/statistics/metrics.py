@@ -16,6 +16,7 @@ from mi_tui.study.observations import Observations
 from mi_tui.study.results import Estimate, PairedDifference, RecipeSummary
 from mi_tui.study.statistics import intervals
 from mi_tui.study.statistics.cells import Cells, Floats, aggregate, problem_weights, searched
+from mi_tui.study.statistics.quantiles import quantile_intervals
 from mi_tui.study.statistics.stages import stage_of
 
 CENSORED = 0.05
@@ -166,47 +167,57 @@ def _summary(
     }
     tokens = intervals.length_interval(means["tokens"], weights)
     think = intervals.share_interval(means["thinking"], weights, average)
-    p50, p95 = _token_quantiles(rows, asked, weights / counts)
-    truncated = float(weights @ means["truncated"])
-    pass_k = vote_k = None
-    if samples > 1:
-        passed = pass_at_k(counts, cells.correct[recipe, asked], samples)
-        pass_k = intervals.share_interval(passed, weights, 1.0)
-        vote_k = intervals.share_interval(_vote_values(rows, asked, samples), weights, 1.0)
+    truncated = intervals.share_interval(means["truncated"], weights, average)
+    place = np.cumsum(asked) - 1
+    p50, p95 = quantile_intervals(
+        place[rows.problem], rows.tokens, weights, (0.5, 0.95), _cap(rows, asked)
+    )
+    repeated = (
+        _repeated(rows, cells.correct[recipe], asked, weights, samples) if samples > 1 else {}
+    )
     return RecipeSummary(
         recipe=rows.recipes[recipe],
         rollouts=len(rows),
         problems=int(asked.sum()),
         samples=samples,
         score=intervals.share_interval(means["score"], weights, average),
-        pass_at_k=pass_k,
-        vote_at_k=vote_k,
+        **repeated,
         think_ratio=think,
         tokens=tokens,
-        tokens_p50=p50,
-        tokens_p95=p95,
-        truncated=truncated,
-        tokens_censored=truncated > CENSORED,
+        tokens_p50=p50.value,
+        tokens_p50_interval=p50,
+        tokens_p95=p95.value,
+        tokens_p95_interval=p95,
+        truncated=truncated.value,
+        truncated_interval=truncated,
+        tokens_censored=truncated.value > CENSORED,
         seconds=latency.project(tokens) if latency else None,
-        seconds_p95=latency.project(_exactly(p95)) if latency else None,
+        seconds_p95=latency.project(p95) if latency else None,
         stage=stage_of(think.value),
     )
 
 
-def _token_quantiles(
-    rows: Observations, asked: NDArray[np.bool_], weights: Floats
-) -> tuple[float, float]:
-    """The weighted median and 95th percentile of the lengths; ``weights`` are per response."""
-    per_problem = np.zeros(len(asked))
-    per_problem[asked] = weights
-    order = np.argsort(rows.tokens)
-    reached = np.cumsum(per_problem[rows.problem[order]])
-    at = np.searchsorted(reached, np.array([0.5, 0.95]) * reached[-1] * (1 - 1e-12))
-    lengths = rows.tokens[order[np.minimum(at, len(order) - 1)]]
-    return float(lengths[0]), float(lengths[1])
+def _repeated(
+    rows: Observations, correct: Floats, asked: NDArray[np.bool_], weights: Floats, samples: int
+) -> dict[str, Estimate]:
+    """What several samples of a problem make together: Pass@k, Vote@k, its ties and silences."""
+    counts = np.bincount(rows.problem, minlength=len(asked))[asked].astype(np.float64)
+    votes = _vote(rows, asked, samples)
+    shares = {
+        "pass_at_k": pass_at_k(counts, correct[asked], samples),
+        "vote_at_k": votes.value,
+        "vote_ties": votes.tied.astype(np.float64),
+        "vote_no_answer": votes.unanswered.astype(np.float64),
+    }
+    return {name: intervals.share_interval(values, weights, 1.0) for name, values in shares.items()}
 
 
-def _vote_values(rows: Observations, asked: NDArray[np.bool_], k: int) -> Floats:
+def _cap(rows: Observations, asked: NDArray[np.bool_]) -> float:
+    """The largest token cap of the problems asked."""
+    return float(max(rows.problems[place].cap for place in np.flatnonzero(asked)))
+
+
+def _vote(rows: Observations, asked: NDArray[np.bool_], k: int) -> Votes:
     """The vote over the first k samples of each asked problem."""
     place = np.cumsum(asked) - 1
     problem = place[rows.problem]
@@ -217,11 +228,7 @@ def _vote_values(rows: Observations, asked: NDArray[np.bool_], k: int) -> Floats
         rank = np.arange(len(order)) - starts[problem[order]]
         first = order[rank < k]
         problem, answer, correct = problem[first], answer[first], correct[first]
-    return vote(problem, answer, correct, int(asked.sum())).value
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value)
+    return vote(problem, answer, correct, int(asked.sum()))
 
 
 def _slice(rows: Observations, start: int, end: int) -> Observations:
