@@ -42,7 +42,7 @@ test-slow: $(READY) ## The tests that take minutes
 
 test-benchmarks: $(READY) ## The tests that need lm-eval (installs it into .venv: 700 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
-	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py tests/study/test_lm_eval_measures.py
 
 screenshots: $(READY) ## Draw docs/screenshots anew, from a real study
 	$(BIN)/python scripts/screenshots.py
