@@ -100,7 +100,11 @@ def test_pass_at_k_is_lm_evals_for_every_k(answers: Responses, data: st.DataObje
 def test_vote_at_k_is_lm_evals_majority_vote_where_nothing_ties(answers: Responses) -> None:
     # lm-eval gives a tie to the answer that came first; ours is the mean over its winners.
     k = len(answers[0])
-    steps = (("take_first_k", {"k": k}), ("majority_vote", {}), ("take_first", {}))
+    steps: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("take_first_k", {"k": k}),
+        ("majority_vote", {}),
+        ("take_first", {}),
+    )
     theirs = [exact_match([winner]) for winner in filtered(answers, *steps)]
     flat = np.array([int(answer) for row in answers for answer in row])
     ours = vote(np.repeat(np.arange(len(answers)), k), flat, flat == int(RIGHT), len(answers))
@@ -119,7 +123,7 @@ def test_a_tie_is_what_lm_eval_gives_on_average_over_the_orders(answers: Respons
     random = np.random.default_rng(0)
     row = answers[0]
     orders = [list(random.permutation(row)) for _ in range(400)]
-    steps = (("majority_vote", {}), ("take_first", {}))
+    steps: tuple[tuple[str, dict[str, Any]], ...] = (("majority_vote", {}), ("take_first", {}))
     theirs = np.mean([winner == RIGHT for winner in filtered(orders, *steps)])
     flat = np.array([int(answer) for answer in row])
     ours = vote(np.zeros(len(row), dtype=np.int64), flat, flat == int(RIGHT), 1)
