@@ -59,7 +59,7 @@ def test_every_format_is_written(export: Path) -> None:
     answer = json.loads((export / "recommendation.json").read_text())["recommendation"]
     assert 0.0 < answer["lambda"] < 1.0
     assert answer["feasible"]
-    assert answer["tokens"]["value"] < 80
+    assert answer["tokens"]["value"] < 60
 
 
 def test_the_study_shows_the_three_stages(export: Path) -> None:

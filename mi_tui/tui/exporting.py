@@ -20,7 +20,7 @@ EXPORTS = MappingProxyType(
         "csv": "CSV",
         "mergekit": "mergekit YAML",
         "report": "HTML report",
-        "serve": "serve script",
+        "serve": "serve.sh",
         "checkpoint": "merged checkpoint",
     }
 )
