@@ -18,12 +18,21 @@ def presets(
     files: Annotated[
         list[str] | None, typer.Argument(help="Presets to check, by name or file.")
     ] = None,
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example", help="Show one full example of each probe, as the model sees it."
+        ),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """List the presets, or check the ones named."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.plan.library import find_preset, list_presets
 
+    if example:
+        _print_examples(files or [], as_json=json_)
+        return
     if files:
         for reference in files:
             name, preset = find_preset(reference)
@@ -51,6 +60,48 @@ def presets(
         )
     if any(entry.problem for entry in entries):
         raise MiTuiError("a preset above is not valid")
+
+
+def _print_examples(references: list[str], *, as_json: bool) -> None:
+    """Show every probe's example that can be had; the first that cannot ends in its error."""
+    from mi_tui.cli.console import print_json
+    from mi_tui.plan.library import find_preset
+    from mi_tui.study.example import example_for, example_text
+
+    if not references:
+        raise MiTuiError("presets --example needs a preset, by name or file")
+    missing: MiTuiError | None = None
+    found = []
+    for reference in references:
+        _, preset = find_preset(reference)
+        for plan in preset.probes:
+            try:
+                shown = example_for(preset.pair, plan)
+            except MiTuiError as error:
+                # The other probes can be shown all the same.
+                missing = missing or error
+                continue
+            found.append(shown)
+            if not as_json:
+                print(example_text(shown), end="\n\n", flush=True)
+    if as_json:
+        print_json(
+            [
+                {
+                    "probe": one.probe,
+                    "scorer": one.scorer,
+                    "problems": one.problems,
+                    "held_out": one.held_out,
+                    "max_new_tokens": one.max_new_tokens,
+                    "prompt": one.prompt,
+                    "opens_thought": one.opens_thought,
+                    "answer": one.answer,
+                }
+                for one in found
+            ]
+        )
+    if missing:
+        raise missing
 
 
 def themes(json_: Json = False) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mi_tui.plan.probe import FileProbe
 from mi_tui.plan.toml import write_preset
 from mi_tui.resources import demo_pair_folder
 from mi_tui.study.control import create_study
@@ -103,6 +104,7 @@ def test_a_run_gives_json_and_everything_after_it_works(
         (("merge", "--instruct", "a", "--thinking", "b", "--lambda", "2", "out"), "lambda"),
         (("merge", "--model", "a", "out"), "PATH=WEIGHT"),
         (("watch",), "no studies yet"),
+        (("presets", "--example"), "needs a preset"),
     ],
 )
 def test_a_mistake_is_one_line_on_standard_error(arguments: tuple[str, ...], says: str) -> None:
@@ -170,6 +172,34 @@ def test_lists_have_json() -> None:
     assert "demo" in [entry["name"] for entry in json.loads(mi_tui("presets", "--json").stdout)]
     assert len(json.loads(mi_tui("themes", "--json").stdout)["themes"]) >= 2
     assert "cores" in json.loads(mi_tui("doctor", "--json").stdout)
+
+
+def test_an_example_of_each_probe_is_shown_before_anything_runs(studies: Path) -> None:
+    done = mi_tui("presets", "demo", "--example")
+    assert done.returncode == 0, done.stderr
+    assert "held out to confirm" in done.stdout
+    (example,) = json.loads(mi_tui("presets", "demo", "--example", "--json").stdout)
+    assert example["prompt"] in done.stdout
+    assert f"Right answer: {example['answer']}" in done.stdout
+    assert not studies.exists()
+
+
+def test_a_hostile_problem_is_shown_harmless(tmp_path: Path) -> None:
+    data = tmp_path / "mine.jsonl"
+    prompt = "\x1b]0;owned\x07[bold]2+2\x9b2J?"
+    data.write_text("".join(json.dumps({"prompt": prompt, "answer": "4"}) + "\n" for _ in "abcd"))
+    preset = small_preset()
+    probes = (
+        FileProbe(kind="file", path=str(data)),
+        FileProbe(kind="file", name="no", path="nowhere.csv"),
+    )
+    write_preset(preset.model_copy(update={"probes": probes}), tmp_path / "mine.toml")
+    done = mi_tui("presets", str(tmp_path / "mine.toml"), "--example")
+    assert "[bold]2+2?" in done.stdout
+    assert not {"\x1b", "\x07", "\x9b"} & set(done.stdout)
+    assert done.returncode == 2
+    assert "nowhere.csv" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_broken_preset_in_the_users_folder_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""What a study would ask: one full example of each probe, before anything runs."""
+
+from mi_tui.checkpoints.locate import locate
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.probe import AnyProbe
+from mi_tui.probes.preview import Example, preview
+from mi_tui.probes.text import safe_text
+
+LONGEST = 20_000
+"""Characters of a prompt that are shown; few-shot prompts can be longer than any screen."""
+
+
+def example_for(pair: Pair, plan: AnyProbe) -> Example:
+    """The first problem of a probe in the chat template of the pair's donor.
+
+    The probe is drawn whole: a benchmark may be downloaded, and so may the donor's template, but
+    never its weights.
+
+    Raises:
+        ProbeError: the probe cannot be drawn, or the donor has no chat template.
+        CheckpointError: the donor cannot be found.
+    """
+    donor = pair.thinking if pair.donor == "thinking" else pair.instruct
+    return preview(plan, locate(donor, weights=False).path)
+
+
+def example_text(example: Example) -> str:
+    """An example as plain lines that a terminal shows and never obeys."""
+    asked = f"{example.problems} problems"
+    if example.held_out:
+        asked += f", {example.held_out} of them held out to confirm"
+    thought = "opened by the prompt" if example.opens_thought else "left to the model"
+    return "\n".join(
+        (
+            f"{safe_text(example.probe, 60)}: {asked}",
+            f"Scored by {example.scorer}, cut at {example.max_new_tokens:,} tokens,"
+            f" <think> {thought}.",
+            f"Right answer: {safe_text(example.answer, 400) or 'what the scorer checks'}",
+            "Prompt as the model sees it:",
+            "",
+            safe_text(example.prompt or "", LONGEST).rstrip("\n"),
+        )
+    )
