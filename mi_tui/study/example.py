@@ -33,10 +33,10 @@ def example_text(example: Example) -> str:
     return "\n".join(
         (
             f"{safe_text(example.probe, 60)}: {asked}",
-            f"Scored by {example.scorer}, cut at {example.max_new_tokens:,} tokens,"
-            f" <think> {thought}.",
+            f"Scored by {example.scorer}, cut at {example.max_new_tokens:,} tokens",
+            f"<think> is {thought}",
             f"Right answer: {safe_text(example.answer, 400) or 'what the scorer checks'}",
-            "Prompt as the model sees it:",
+            "Prompt as the model will see it:",
             "",
             safe_text(example.prompt or "", LONGEST).rstrip("\n"),
         )

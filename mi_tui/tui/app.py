@@ -26,6 +26,7 @@ from mi_tui.tui.messages import (
     OpenStudy,
     SavePreset,
     ShowCase,
+    ShowExample,
     ShowRecommendation,
     ShowResponses,
     StartStudy,
@@ -152,6 +153,13 @@ class MiTuiApp(App[None]):
             self._complain(error)
         else:
             self.notify(f"Saved {path}", markup=False)
+
+    @on(ShowExample)
+    def show_example(self, message: ShowExample) -> None:
+        """Show what the probes ask, before anything runs."""
+        from mi_tui.tui.screens.example import ExampleScreen
+
+        self.push_screen(ExampleScreen(message.preset, self._services))
 
     @on(StartStudy)
     def start_study(self, message: StartStudy) -> None:

@@ -23,12 +23,14 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
     from mi_tui.tui.screens.base import FormScreen
     from mi_tui.tui.screens.case import CaseScreen
+    from mi_tui.tui.screens.example import ExampleScreen
     from mi_tui.tui.screens.help import HelpScreen
     from mi_tui.tui.screens.home import HomeList, HomeScreen
     from mi_tui.tui.screens.jump import JumpScreen
     from mi_tui.tui.screens.probe import ProbeScreen
     from mi_tui.tui.screens.recommend import RecommendScreen
     from mi_tui.tui.screens.responses import ResponsesScreen
+    from mi_tui.tui.screens.scope import ScopeScreen
     from mi_tui.tui.screens.themes import ThemesScreen
     from mi_tui.tui.widgets.choice import Choice
     from mi_tui.tui.widgets.form import Field
@@ -38,6 +40,8 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Home", HomeScreen
     yield "Lists", HomeList
     yield "Models, Budget, Scope", FormScreen
+    yield "Scope", ScopeScreen
+    yield "Examples", ExampleScreen
     yield "Fields", Field
     yield "Choices", Choice.__mro__[1]
     yield "Probe", ProbeScreen

@@ -25,6 +25,13 @@ class NextStep(Message):
 
 
 @dataclass
+class ShowExample(Message):
+    """Show one example of each of the preset's probes."""
+
+    preset: Preset
+
+
+@dataclass
 class StartStudy(Message):
     """Create a study from a valid preset, start its worker and watch it."""
 

@@ -13,6 +13,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import PresetEntry, find_preset, list_presets, user_presets_folder
 from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
@@ -134,6 +135,16 @@ class Services:
         report = compare(*infos, trust_remote_code=pair.trust_remote_code)
         findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
         return tuple(PreflightLine(f.level, f.subject, f.message) for f in findings)
+
+    def example(self, pair: Pair, probe: AnyProbe) -> str:
+        """A probe's first problem as the model will see it, as harmless plain lines.
+
+        Raises:
+            MiTuiError: the probe or the donor's chat template cannot be had.
+        """
+        from mi_tui.study.example import example_for, example_text
+
+        return example_text(example_for(pair, probe))
 
     def save_preset(self, preset: Preset, name: str) -> Path:
         """Write a preset into the user's folder under this name; the file written.

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.probe import AnyProbe
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
 from mi_tui.tui.responses import ProblemText
@@ -65,6 +67,10 @@ class SteeredServices(Services):
         self.export_error: MiTuiError | None = None
         self.start_error: MiTuiError | None = None
         self.stored: list[dict[str, Any]] = views.stored_responses()
+        self.example_prompt = "Compute 8+9-4 mod 100"
+        self.example_error: MiTuiError | None = None
+        self.may_show = Event()
+        self.may_show.set()
         self.preset_entries: tuple[PresetEntry, ...] = ()
 
     @property
@@ -101,6 +107,12 @@ class SteeredServices(Services):
 
     def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
         return self.preflight_lines
+
+    def example(self, pair: Pair, probe: AnyProbe) -> str:
+        self.may_show.wait(20)
+        if self.example_error is not None:
+            raise self.example_error
+        return f"{probe.kind}: 64 problems\n<|im_start|>user\n{self.example_prompt}"
 
     def export(
         self,

@@ -15,7 +15,7 @@ KEYS = (
     *"abcdeghijklmnoprstvxyG0123456789.,-/ ?",
     *("enter", "escape", "tab", "shift+tab", "space", "backspace", "delete"),
     *("up", "down", "left", "right", "home", "end", "pageup", "pagedown"),
-    *("f1", "f2", "f3", "ctrl+o", "ctrl+p"),
+    *("f1", "f2", "f3", "f4", "ctrl+o", "ctrl+p"),
 )
 LIKELY = ("enter", "escape", "tab", "down", "d")
 

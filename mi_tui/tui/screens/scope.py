@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
 from mi_tui.tui import formats
 from mi_tui.tui.draft import Draft, module_names
-from mi_tui.tui.messages import StartStudy
+from mi_tui.tui.messages import ShowExample, StartStudy
 from mi_tui.tui.screens.base import FormScreen
 from mi_tui.tui.widgets.choice import Checks, Choice, Option
 from mi_tui.tui.widgets.form import FormRow, Lead, text_field, words
@@ -20,6 +21,15 @@ from mi_tui.tui.widgets.step_header import Step
 class ScopeScreen(FormScreen):
     """What the study tries and asks; Enter starts it."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "f4,e",
+            "example",
+            "Example",
+            id="scope.example",
+            tooltip="One problem of each probe, as the model will see it",
+        ),
+    ]
     STEP = Step.SCOPE
     HELP_PAGE = "scope"
     FIELDS: ClassVar[dict[str, str]] = {
@@ -186,6 +196,13 @@ class ScopeScreen(FormScreen):
         """Ask for the study to be started."""
         if self.checked.preset is not None:
             self.post_message(StartStudy(self.checked.preset))
+
+    def action_example(self) -> None:
+        """Ask for an example of each probe."""
+        if self.checked.preset is None:
+            self.notify("The fields in red must be valid first.", severity="warning")
+        else:
+            self.post_message(ShowExample(self.checked.preset))
 
     def _whole_model(self) -> bool:
         preset = self.checked.preset
