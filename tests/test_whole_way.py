@@ -41,7 +41,6 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
         terminal.wait_for(r"MI-0\.6 ", PATIENCE_SECONDS)
         terminal.wait_for(r"done", PATIENCE_SECONDS)
         terminal.press("enter")
-        terminal.wait_for(r"Export to")
         terminal.wait_for(r"Enter exports")
         terminal.press("x")
         terminal.press("left", "space")  # the cursor goes round: the last is the checkpoint
