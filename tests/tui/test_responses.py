@@ -1,9 +1,12 @@
 """Reading responses: hostile text is harmless, thinking is folded, λ stand side by side."""
 
+import unicodedata
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from mi_tui.plan.recipe import Recipe
@@ -63,6 +66,51 @@ async def test_markup_and_escapes_of_a_model_are_shown_as_text() -> None:
         await until(pilot, lambda: "[bold red]x[/]" in shown(app))
         assert "[link=http://x]" in shown(app)
         assert "owned" not in shown(app)
+
+
+LATEX = r"\frac{a_{1}}{\boxed{\text{x}}} \left( \begin{matrix} " * 2000
+HOSTILE = {
+    "100 kB of LaTeX": LATEX,
+    "LaTeX without a break": "\\boxed{" * 15_000,
+    "a huge power": r"so \boxed{2^{10^9}}",
+    "nested boxes": r"\boxed{\boxed{\boxed{7}}}",
+    "escape sequences": "\x1b[2J\x1b[1;1H\x1b[31mx\x1b]0;title\x07\x1bP1$r\x1b\\\x9b5n\x1b[?1049l",
+    "control characters": "".join(map(chr, range(32))) + "\x7f\x80\x9f\u2028\u202e\u2066",
+    "markup": "[bold][@click=app.quit]x[/] [/nonsense] [link=http://x]y[/link] \\[z]",
+    "other scripts": "العربية עברית 漢字カナ한국어 ไทย हिन्दी 👩‍👩‍👧‍👦🏳️‍🌈 e" + "\u0301" * 500,
+    "lone surrogates": "\ud800 and \udfff",
+    "no answer": "",
+    "a thought that never ends": "<think>" + "\x1b[2J on " * 5000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_hostile_responses_paint_nothing_but_their_own_pane(text: str) -> None:
+    services = SteeredServices()
+    recipe = services.view.rows[0].recipe
+    services.stored = [row(text, recipe_key=recipe.key, answer=text, failure=text, problem=1)]
+    app = watching(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("g", "v")
+        await until(pilot, lambda: "not scored" in shown(app) or "(no answer)" in shown(app))
+        frames = [shown(app)]
+        await pilot.press("t")
+        await pilot.pause()
+        frames.append(shown(app))
+        await pilot.press("c")
+        await until(
+            pilot, lambda: isinstance(app.screen, CaseScreen) and recipe.label in shown(app)
+        )
+        frames.append(shown(app))
+    for frame in frames:
+        lines = frame.split("\n")
+        assert len(lines) == 24
+        assert {cell_len(line) for line in lines} == {80}
+        assert lines[0].startswith(" mi-tui ")
+        assert "esc Back" in lines[-1]
+        assert not [c for c in frame if c != "\n" and unicodedata.category(c) in ("Cc", "Cs")]
+        assert not {"\u202e", "\u2066", "\u2028"} & set(frame)
 
 
 async def test_responses_unfold_and_compare() -> None:
