@@ -51,7 +51,7 @@ class Terminal:
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self.received = 0
-        self.process: "pexpect.spawn[bytes]" = pexpect.spawn(
+        self.process: pexpect.spawn[bytes] = pexpect.spawn(
             command[0],
             list(command[1:]),
             dimensions=(lines, columns),
