@@ -54,6 +54,18 @@ async def test_every_measure_is_on_screen_at_every_size(size: tuple[int, int]) -
     assert "(100%=125)" in text
 
 
+async def test_wide_screens_show_votes_with_their_ties_and_silences() -> None:
+    services = SteeredServices(views.view(answer=views.recommendation()))
+    async with watching(services).run_test(size=(250, 40)) as pilot:
+        await opened(pilot)
+        lines = shown(pilot.app).splitlines()
+    header = next(line for line in lines if "Mean@k" in line)
+    row = next(line for line in lines if "MI-0.6" in line)
+    assert "Pass@k   Vote@k     Ties  No vote" in header
+    for cell in ("90 %", "86 %", "11 %", "4 %"):
+        assert cell in row
+
+
 async def test_new_rollouts_appear_and_only_their_lines_are_drawn_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

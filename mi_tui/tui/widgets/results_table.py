@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from mi_tui.study.results import RecipeSummary
+from mi_tui.study.results import Estimate, RecipeSummary
 from mi_tui.tui import formats
 
 
@@ -33,6 +33,18 @@ class Column:
 
 def _optional(value: float | None) -> float:
     return -1.0 if value is None else value
+
+
+def _share_column(
+    key: str, title: str, share: Callable[[RecipeSummary], Estimate | None]
+) -> Column:
+    """A column of shares that only several samples of a problem define."""
+
+    def value(row: RecipeSummary) -> float | None:
+        estimate = share(row)
+        return None if estimate is None else estimate.value
+
+    return Column(key, title, 7, lambda r: formats.percent(value(r)), lambda r: _optional(value(r)))
 
 
 COLUMNS = (
@@ -81,13 +93,10 @@ COLUMNS = (
 
 MORE_COLUMNS = (
     Column("p95", "p95 #N", 7, lambda r: formats.count(r.tokens_p95), lambda r: r.tokens_p95),
-    Column(
-        "pass",
-        "Pass@k",
-        7,
-        lambda r: formats.percent(r.pass_at_k.value if r.pass_at_k else None),
-        lambda r: _optional(r.pass_at_k.value if r.pass_at_k else None),
-    ),
+    _share_column("pass", "Pass@k", lambda r: r.pass_at_k),
+    _share_column("vote", "Vote@k", lambda r: r.vote_at_k),
+    _share_column("ties", "Ties", lambda r: r.vote_ties),
+    _share_column("no-answer", "No vote", lambda r: r.vote_no_answer),
 )
 """Shown where there is room."""
 
