@@ -166,7 +166,8 @@ class RecommendScreen(GuideScreen):
 
     def action_focus_field(self, field: str) -> None:
         """Go to a field."""
-        self.query_one(f"#{field}").focus()
+        # At once, so that a key pressed right behind this one reaches the field.
+        self.set_focus(self.query_one(f"#{field}"))
 
     def action_export(self) -> None:
         """Write the ticked formats; each path is shown as it is written."""
