@@ -11,6 +11,7 @@ from mi_tui.checkpoints.compare import PairReport, compare, compare_many
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import EMBEDDING_NAMES, HEAD_NAME, CheckpointInfo, inspect
+from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.space import free_bytes
@@ -139,8 +140,8 @@ def plan_merge(
     """Plan the merge of a pair by a recipe.
 
     Raises:
-        CheckpointError: a checkpoint is missing or unusable, the pair does not fit, or a
-            baseline lacks its base model.
+        CheckpointError: a checkpoint is missing or unusable, the pair does not fit, a baseline
+            lacks its base model, or the recipe names layers there are not.
     """
     references = {"instruct": pair.instruct, "thinking": pair.thinking}
     if recipe.method is not Method.INTERPOLATION:
@@ -151,6 +152,7 @@ def plan_merge(
         list(references.values()),
         lambda found: compare(*found, trust_remote_code=pair.trust_remote_code),
     )
+    require_layers(recipe, infos[1])
     sides = [Source(role, info) for role, info in zip(references, infos, strict=True)]
     donor = sides[0] if pair.donor == "instruct" else sides[1]
     planner = _Planner(infos, donor.info, dtype)

@@ -1,5 +1,6 @@
 """The commands on checkpoints alone: check and merge."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 T = TypeVar("T")
+
+
+class OutputDtype(StrEnum):
+    """What ``--dtype`` takes."""
+
+    AUTO = "auto"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
 
 
 def register(app: typer.Typer) -> None:
@@ -113,8 +123,8 @@ def merge(
         str, typer.Option("--donor", help="Whose config, tokenizer and chat template are taken.")
     ] = "thinking",
     dtype: Annotated[
-        str, typer.Option("--dtype", help="auto (that of the sources), bfloat16, float16, float32.")
-    ] = "auto",
+        OutputDtype, typer.Option("--dtype", help="Of the result; auto is that of the sources.")
+    ] = OutputDtype.AUTO,
     shard_gib: Annotated[float, typer.Option("--shard-gib", help="Size of a shard in GiB.")] = 4.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     allow_nonfinite: Annotated[
@@ -134,9 +144,11 @@ def merge(
         return
     if out is None:
         raise MiTuiError("merge needs a directory to write to: mi-tui merge … OUT")
-    common = {"dtype": dtype, "shard_bytes": int(shard_gib * GIB)}
+    if shard_gib <= 0:
+        raise MiTuiError(f"--shard-gib {shard_gib:g}: write a size above 0")
+    shard_bytes = int(shard_gib * GIB)
     if model:
-        plan = plan_weighted_sum(_weighted(model), out, **common)  # type: ignore[arg-type]
+        plan = plan_weighted_sum(_weighted(model), out, dtype=dtype.value, shard_bytes=shard_bytes)
     else:
         from mi_tui.plan.preset import Pair
 
@@ -144,7 +156,7 @@ def merge(
             raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
         recipe = _recipe(lambda_, layers, modules, outside, method, scale, density)
         pair = _checked(Pair, instruct=instruct, thinking=thinking, base=base, donor=donor)
-        plan = plan_merge(recipe, pair, out, **common)  # type: ignore[arg-type]
+        plan = plan_merge(recipe, pair, out, dtype=dtype.value, shard_bytes=shard_bytes)
     _carry_out(
         plan, overwrite=overwrite, allow_nonfinite=allow_nonfinite, dry_run=dry_run, json_=json_
     )
@@ -233,12 +245,13 @@ def _carry_out(
 
 
 def _in_words(plan: "MergePlan") -> list[str]:
+    from mi_tui.checkpoints.words import in_bytes
+
     sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
     files = ", ".join(file.name for file in plan.companions)
     return [
         f"{plan.title} from {sources}",
-        f"{plan.output_bytes / GIB:.2f} GiB of weights to {plan.out} "
-        f"({plan.disk_free / GIB:.1f} GiB free)",
+        f"{in_bytes(plan.output_bytes)} of weights to {plan.out} ({in_bytes(plan.disk_free)} free)",
         f"from the {plan.donor.role} side: {files}",
         *(f"{f.level}: {f.subject}: {f.message}" for f in plan.report.findings if f.level != "ok"),
     ]

@@ -73,7 +73,7 @@ def run(
     from mi_tui.study.reader import StudyReader
 
     _, wanted = find_preset(preset)
-    require_fit(wanted.pair)
+    require_fit(wanted)
     path = create_study(wanted, study)
     start_worker(path)
     with StudyReader(path) as reader:

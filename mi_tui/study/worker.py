@@ -68,7 +68,7 @@ def work(folder: StudyFolder) -> StudyState:
 
 def _run(store: Store, interrupted: Interruption) -> StudyState:
     preset = preset_in_force(store)
-    require_fit(preset.pair)
+    require_fit(preset)
     _freeze_probes(store, preset)
     _phase(store, "loading the models")
     engine = open_engine(preset.engine, preset.pair)

@@ -32,6 +32,9 @@ def mi_tui(
     )
 
 
+BUNDLED = ("merge", "--instruct", "bundled:instruct", "--thinking", "bundled:thinking")
+
+
 @pytest.fixture(autouse=True)
 def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "studies"
@@ -103,6 +106,10 @@ def test_a_run_gives_json_and_everything_after_it_works(
         (("merge", "out"), "--instruct"),
         (("merge", "--instruct", "a", "--thinking", "b", "--lambda", "2", "out"), "lambda"),
         (("merge", "--model", "a", "out"), "PATH=WEIGHT"),
+        ((*BUNDLED, "--lambda", "0.5", "--dtype", "int8", "out"), "int8"),
+        ((*BUNDLED, "--lambda", "0.5", "--layers", "3-4", "out"), "layers 0-3"),
+        ((*BUNDLED, "--lambda", "0.5", "--shard-gib", "0", "out"), "above 0"),
+        ((*BUNDLED, "--method", "ties", "--scale", "1", "--density", "0.2", "out"), "base"),
         (("watch",), "no studies yet"),
         (("presets", "--example"), "needs a preset"),
     ],
