@@ -84,7 +84,7 @@ def table(path: Path) -> list[object]:
 
 
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    preset = small_preset(problems=12)
+    preset = small_preset(problems=64, samples=6)  # long enough to be killed twice
     undisturbed = create_study(preset, tmp_path / "undisturbed")
     start_worker(undisturbed)
     finish(undisturbed)

@@ -73,6 +73,8 @@ async def test_new_rollouts_appear_and_only_their_lines_are_drawn_again(
     async with watching(services).run_test() as pilot:
         screen = await opened(pilot)
         table = screen.query_one(ResultsTable)
+        await look(pilot)  # the first sizes have been given out by now
+        await pilot.pause()
         drawn: list[int] = []
         refresh = table.refresh
 
