@@ -1,6 +1,7 @@
-"""How long ``mi-tui --help`` takes and when the app's first screen is drawn, as medians.
+"""How long a user waits: for ``--help``, the first screen, and the demo's recommendation.
 
-``python -m benchmarks.startup [--runs 9]``; a real pseudo-terminal of 80×24, warm caches.
+``python -m benchmarks.startup [--runs 9]``; a real pseudo-terminal of 80×24, warm caches. The
+demo is timed from starting its worker to its recommendation, once for every three runs.
 """
 
 import argparse
@@ -11,6 +12,10 @@ import sys
 import tempfile
 import time
 
+from mi_tui.plan.library import find_preset
+from mi_tui.study.control import create_study, start_worker
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.view import StudyState
 from tests.terminal import MI_TUI, Terminal
 
 
@@ -29,6 +34,18 @@ def first_screen_seconds(studies: str) -> float:
         return time.perf_counter() - start
 
 
+def demo_seconds() -> float:
+    """Wall time from starting the demo study to its recommendation."""
+    path = create_study(find_preset("demo")[1])
+    start = time.perf_counter()
+    start_worker(path)
+    with StudyReader(path) as reader:
+        while (view := reader.view()).state.is_active:
+            time.sleep(0.2)
+    assert view.state is StudyState.DONE, view.message
+    return time.perf_counter() - start
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure the start.")
@@ -36,15 +53,17 @@ def main() -> None:
     runs = parser.parse_args().runs
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as studies:
-        for name, measure in (
-            ("mi-tui --help", help_seconds),
-            ("first screen", lambda: first_screen_seconds(studies)),
+        os.environ["MI_TUI_STUDIES"] = studies
+        for name, measure, count in (
+            ("mi-tui --help", help_seconds, runs),
+            ("first screen", lambda: first_screen_seconds(studies), runs),
+            ("demo study", demo_seconds, max(1, runs // 3)),
         ):
             measure()
-            times = [measure() for _ in range(runs)]
+            times = [measure() for _ in range(count)]
             print(
                 f"{name:<14} median {statistics.median(times):.2f} s "
-                f"({min(times):.2f} to {max(times):.2f}, {runs} runs)"
+                f"({min(times):.2f} to {max(times):.2f}, {count} runs)"
             )
 
 
