@@ -225,3 +225,17 @@ def test_limits_are_translated_at_the_mean_cost() -> None:
 
 def test_asks_are_hashable_and_comparable() -> None:
     assert len({Ask(interpolation(0.5), 1, 0), Ask(interpolation(0.5), 1, 0)}) == 1
+
+
+def test_a_grid_that_is_asked_whole_before_any_answer_is_waited_for() -> None:
+    world = World(problems=6, seed=3)
+    plan = preset("tokens<=120", Search(samples=1))
+    in_flight: list[Ask] = []
+    while isinstance(found := step(world, plan, in_flight=tuple(in_flight)), Batch) and found.asks:
+        in_flight += found.asks
+    assert len(in_flight) == 6 * len(plan.search.grid)
+    assert isinstance(found, Batch)
+    assert "waiting" in found.phase
+    world.answer(in_flight)
+    after = step(world, plan)
+    assert isinstance(after, Stop) or after.asks

@@ -91,6 +91,7 @@ def next_batch(
     return (
         step.coarse()
         or step.rows(added, more or {})
+        or step.first_answers()
         or step.refine()
         or step.confirm()
         or step.stop()
@@ -153,6 +154,14 @@ class _Step:
                 if asks:
                     return self._batch(asks, f"more of {recipe.label}")
         return None
+
+    def first_answers(self) -> Batch | Stop | None:
+        """A decision needs something to decide from: wait, where all is asked and none is back."""
+        if len(self._observations):
+            return None
+        if self._book.in_flight:
+            return Batch((), "waiting for the first responses", self._book.asked)
+        return Stop("there is nothing to ask", False)
 
     def refine(self) -> Batch | None:
         """The λ that promise most for the decision per token, on the same problems."""
