@@ -12,7 +12,7 @@ from mi_tui.checkpoints.space import free_bytes
 from mi_tui.plan.library import user_presets_folder
 from mi_tui.study.folder import studies_folder
 
-_PACKAGES = ("torch", "transformers", "accelerate", "textual", "vllm")
+_PACKAGES = ("torch", "transformers", "accelerate", "textual")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -31,7 +31,7 @@ def describe_machine() -> dict[str, Any]:
             f"{gpu.name}, {gpu.total / 2**30:.0f} GiB, {gpu.free / 2**30:.0f} free"
             for gpu in machine.gpus
         ],
-        "engines": [name for name in ("transformers", "vllm") if find_spec(name)],
+        "engines": [name for name in ("transformers",) if find_spec(name)],
         "terminal": os.environ.get("TERM", ""),
         "colours": _colours(),
         "over_ssh": any(name.startswith("SSH_") for name in os.environ),

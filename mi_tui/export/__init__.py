@@ -1,1 +1,1 @@
-"""What a study leaves behind: preset, JSON, mergekit YAML, checkpoint, report."""
+"""What a study leaves behind: preset, JSON, mergekit YAML, report, serve script, checkpoint."""
