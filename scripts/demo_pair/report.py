@@ -77,9 +77,9 @@ response. All three folders hold the same tokenizer and template.
 with the project installed (`pip install -e .`) or its root on `PYTHONPATH`. Training is one
 thread of fp32 on a CPU with a fixed number of steps, {batch} rows each. The fine-tunes start from
 the saved base and change its projection matrices only: embeddings and norms are the same in all
-three; `--keep-base` trains them alone, with the same outcome. The same seed gives the same weights
-on the same kind of machine with the same versions; elsewhere the last digits of the arithmetic may
-differ, and the figures below a little with them.
+three; `--keep-base` trains them alone. The weights in this folder come from two runs: one made the
+base, a later one with `--keep-base` the fine-tunes. Seed and number of steps are fixed; a whole
+training has not been repeated to compare the weights bit by bit.
 
 | model | direct / brief / think | re-check probability | steps | peak rate | CPU s | wall s |
 |---|---|---|---|---|---|---|
