@@ -1,0 +1,180 @@
+"""Measure the demo pair at 101 λ on 400 problems: the reference that recommendations are held to.
+
+    python scripts/reference_sweep.py --samples 4
+
+writes ``mi_tui/demo_pair/reference_sweep.csv`` with the engine of the product, the demo preset's
+decoding and token cap, and the same problems, samples and random numbers at every λ. What is
+measured is kept in a file beside it until the CSV is written, so that a run that was stopped goes
+on where it was; with fewer samples than wanted, the CSV holds those that are complete. One core
+takes about 15 minutes for each sample. The project must be importable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mi_tui.engines.open import open_engine
+from mi_tui.engines.protocol import Engine, Request
+from mi_tui.plan.library import find_preset
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.probes.freeze import freeze
+from mi_tui.probes.problem import Probe
+from mi_tui.probes.scorers import judge
+from mi_tui.resources import demo_pair_folder
+from mi_tui.study.generation import rollout_seed
+
+LAMBDAS = tuple(round(step / 100, 2) for step in range(101))
+PROBLEMS = 400
+SEED = 400
+"""Neither the problems nor the random numbers are those of the demo study (seed 0)."""
+COLUMNS = (
+    "pair",
+    "method",
+    "lambda",
+    "probe",
+    "samples",
+    "mean",
+    "mean_se",
+    "tokens",
+    "tokens_se",
+    "think_percent",
+    "think_percent_se",
+    "truncated_percent",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One sample of every problem at one λ; the lists run over the problems."""
+
+    sample: int
+    lambda_: float
+    score: list[float]
+    tokens: list[int]
+    thinking: list[bool]
+    truncated: list[bool]
+
+
+def main() -> None:
+    """Measure what is still missing, then write the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=4, help="samples of each problem (4)")
+    parser.add_argument("--out", type=Path, default=demo_pair_folder() / "reference_sweep.csv")
+    options = parser.parse_args()
+    kept = options.out.with_suffix(".jsonl")
+    preset = _preset()
+    probe = freeze(preset.probes[0])
+    passes = {(one.sample, one.lambda_): one for one in _read(kept)}
+    wanted = [(sample, at) for sample in range(options.samples) for at in LAMBDAS]
+    if missing := [one for one in wanted if one not in passes]:
+        engine = open_engine(preset.engine, preset.pair)
+        for number, (sample, lambda_) in enumerate(missing, start=1):
+            one = _measure(engine, preset, probe, sample, lambda_)
+            passes[sample, lambda_] = one
+            with kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(one)) + "\n")
+            print(
+                f"{number}/{len(missing)}: sample {sample}, λ = {lambda_:.2f}:"
+                f" {100 * np.mean(one.score):.1f} %, {np.mean(one.tokens):.1f} tokens",
+                flush=True,
+            )
+        engine.close()
+    write_sweep(options.out, passes)
+
+
+def _preset() -> Preset:
+    """The demo preset on the reference's problems, on one thread."""
+    _, demo = find_preset("demo")
+    probe = ArithmeticProbe(
+        kind="arithmetic",
+        problems=PROBLEMS,
+        seed=SEED,
+        held_out=0.0,
+        max_new_tokens=demo.probes[0].max_new_tokens,
+    )
+    engine = demo.engine.model_copy(update={"threads": 1, "batch": 200, "mode": "in-place"})
+    return demo.model_copy(update={"probes": (probe,), "engine": engine})
+
+
+def _read(kept: Path) -> Iterator[Pass]:
+    if kept.exists():
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            yield Pass(**json.loads(line))
+
+
+def _measure(engine: Engine, preset: Preset, probe: Probe, sample: int, lambda_: float) -> Pass:
+    """One response to every problem under one λ."""
+    recipe = preset.recipe(lambda_)
+    engine.add(
+        Request(
+            id=number,
+            recipe=recipe,
+            prompt=engine.encode(engine.render(problem.messages)),
+            seed=rollout_seed(SEED, probe.sha256, problem.id, sample),
+            max_new_tokens=probe.max_new_tokens,
+        )
+        for number, problem in enumerate(probe.problems)
+    )
+    done = {}
+    while engine.pending:
+        done.update({completion.request_id: completion for completion in engine.step()})
+    responses = [done[number] for number in range(len(probe.problems))]
+    cut = [response.finish_reason == "length" for response in responses]
+    return Pass(
+        sample=sample,
+        lambda_=lambda_,
+        score=[
+            judge(probe.scorer, problem, response.text, truncated).value
+            for problem, response, truncated in zip(probe.problems, responses, cut, strict=True)
+        ],
+        tokens=[response.token_count for response in responses],
+        thinking=["</think>" in response.text for response in responses],
+        truncated=cut,
+    )
+
+
+def write_sweep(out: Path, passes: Mapping[tuple[int, float], Pass]) -> None:
+    """Write the samples that are complete at every λ, standard errors clustered by problem."""
+    samples = 0
+    while all((samples, lambda_) in passes for lambda_ in LAMBDAS):
+        samples += 1
+    if not samples:
+        raise SystemExit("not one sample is complete at every λ yet: run again to go on")
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for lambda_ in LAMBDAS:
+            writer.writerow(_row(lambda_, [passes[s, lambda_] for s in range(samples)]))
+
+
+def _row(lambda_: float, passes: list[Pass]) -> dict[str, object]:
+    method = {0.0: "instruct", 1.0: "thinking"}.get(lambda_, "interpolation")
+    score, score_error = _mean([one.score for one in passes], 100)
+    tokens, tokens_error = _mean([one.tokens for one in passes], 1)
+    thinking, thinking_error = _mean([one.thinking for one in passes], 100)
+    truncated, _ = _mean([one.truncated for one in passes], 100)
+    values = ("demo", method, lambda_, "arithmetic", len(passes), score, score_error, tokens,
+              tokens_error, thinking, thinking_error, truncated)  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _mean(
+    columns: list[list[float]] | list[list[int]] | list[list[bool]], scale: int
+) -> tuple[float, float]:
+    """Mean over problems of their samples' mean, and its standard error over problems."""
+    of_problems = scale * np.mean(np.array(columns, dtype=np.float64), axis=0)
+    error = float(of_problems.std(ddof=1)) / math.sqrt(len(of_problems))
+    return round(float(of_problems.mean()), 3), round(error, 3)
+
+
+if __name__ == "__main__":
+    main()
