@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from mi_tui.engines.protocol import Engine, Request
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.problem import Probe
 from mi_tui.probes.scorers import judge
@@ -77,8 +78,9 @@ def main() -> None:
     wanted = [(sample, at) for sample in range(options.samples) for at in LAMBDAS]
     if missing := [one for one in wanted if one not in passes]:
         engine = open_engine(preset.engine, preset.pair)
+        prompts = [engine.encode(engine.render(problem.messages)) for problem in probe.problems]
         for number, (sample, lambda_) in enumerate(missing, start=1):
-            one = _measure(engine, preset, probe, sample, lambda_)
+            one = _measure(engine, preset.recipe(lambda_), probe, prompts, sample)
             passes[sample, lambda_] = one
             with kept.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(one)) + "\n")
@@ -111,14 +113,15 @@ def _read(kept: Path) -> Iterator[Pass]:
             yield Pass(**json.loads(line))
 
 
-def _measure(engine: Engine, preset: Preset, probe: Probe, sample: int, lambda_: float) -> Pass:
-    """One response to every problem under one λ."""
-    recipe = preset.recipe(lambda_)
+def _measure(
+    engine: Engine, recipe: Recipe, probe: Probe, prompts: Sequence[tuple[int, ...]], sample: int
+) -> Pass:
+    """One response to every problem."""
     engine.add(
         Request(
             id=number,
             recipe=recipe,
-            prompt=engine.encode(engine.render(problem.messages)),
+            prompt=prompts[number],
             seed=rollout_seed(SEED, probe.sha256, problem.id, sample),
             max_new_tokens=probe.max_new_tokens,
         )
@@ -131,7 +134,7 @@ def _measure(engine: Engine, preset: Preset, probe: Probe, sample: int, lambda_:
     cut = [response.finish_reason == "length" for response in responses]
     return Pass(
         sample=sample,
-        lambda_=lambda_,
+        lambda_=recipe.lambda_ or 0.0,
         score=[
             judge(probe.scorer, problem, response.text, truncated).value
             for problem, response, truncated in zip(probe.problems, responses, cut, strict=True)
