@@ -1,0 +1,128 @@
+"""What a study will ask, cost at most, and be able to tell, before anything runs.
+
+The resolution is that of an even comparison: the same problems and samples under every λ. The
+search then spends what is left where it decides most, which narrows the answer further.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.probe import AimeProbe, AnyProbe, GeneratedProbe, GpqaProbe, IfevalProbe
+from mi_tui.study.statistics.intervals import t_quantile
+
+BENCHMARK_SIZES: dict[type, int] = {AimeProbe: 30, IfevalProbe: 541, GpqaProbe: 198}
+"""Problems of the public data sets (paper, section 4.1)."""
+
+_SAME_PROBLEM = 0.3
+"""The share of a score's variance that lies between problems, as the intervals take it."""
+_KEEPS_DIFFICULTY = 0.8
+"""How far a problem that is hard under one λ is hard under another: a correlation."""
+_LENGTH_WITHIN = math.exp(0.6**2) - 1
+"""The relative variance of lengths between samples of one problem: log-normal, σ 0.6."""
+_LENGTH_BETWEEN = 0.3**2
+"""The variance over problems of the logarithm of the ratio of two λ's lengths."""
+_LEVEL = 0.95
+_SEARCH_SHARE = 0.88
+"""What a limit of rollouts leaves for the search; the rest confirms the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The size of a study and what it can tell.
+
+    ``recipes`` counts the grid and the further rows; ``problems`` and ``held_out`` are of all
+    probes together. ``rollouts`` is what grid and rows ask, held-out problems left out, and
+    ``most_tokens`` their tokens if every response were cut at its cap; both respect the limits.
+    ``samples`` is what each problem gets of each recipe, below the wanted number where a limit
+    does not allow it. ``score`` and ``length`` are half-widths of 95 % intervals of what differs
+    between two λ: of Mean@k from 0 to 1, and of tokens as a share of the length.
+    """
+
+    recipes: int
+    problems: int
+    held_out: int
+    samples: float
+    rollouts: int
+    most_tokens: int
+    score: float
+    length: float
+
+
+def problem_count(plan: AnyProbe) -> int | None:
+    """How many problems a probe asks, where that is known without reading anything."""
+    if isinstance(plan, GeneratedProbe):
+        return plan.count
+    there = BENCHMARK_SIZES.get(type(plan)) if getattr(plan, "path", None) is None else None
+    if there is None or plan.problems is None:
+        return there
+    return min(there, plan.problems)
+
+
+def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
+    """The forecast of a preset whose probes have so many problems each, in their order.
+
+    Raises:
+        ValueError: there is not one size per probe.
+    """
+    plans = preset.probes
+    held_out = [_held_out(n, p.held_out) for n, p in zip(sizes, plans, strict=True)]
+    search = [n - out for n, out in zip(sizes, held_out, strict=True)]
+    recipes = len(preset.search.grid) + len(preset.recipes)
+    wanted = recipes * preset.search.samples * sum(search)
+    rollouts = wanted
+    if preset.search.max_rollouts is not None:
+        rollouts = min(wanted, int(_SEARCH_SHARE * preset.search.max_rollouts))
+    samples = rollouts / recipes / max(sum(search), 1)
+    caps = sum(n * p.max_new_tokens for n, p in zip(search, plans, strict=True))
+    most_tokens = int(recipes * samples * caps)
+    if preset.search.max_tokens is not None:
+        most_tokens = min(most_tokens, preset.search.max_tokens)
+    total = sum(p.weight for p in plans)
+    spread = sum((p.weight / total) ** 2 / max(n, 1) for n, p in zip(search, plans, strict=True))
+    score, length = resolution(1 / spread, samples)
+    return Forecast(
+        recipes=recipes,
+        problems=sum(sizes),
+        held_out=sum(held_out),
+        samples=samples,
+        rollouts=rollouts,
+        most_tokens=most_tokens,
+        score=score,
+        length=length,
+    )
+
+
+def resolution(problems: float, samples: float, score: float = 0.5) -> tuple[float, float]:
+    """What differs between two λ, asked the same problems: half-widths of 95 % intervals.
+
+    A difference of means over problems: what the samples scatter within a problem falls with
+    their number, what a problem makes of λ stays. One sample of some problems alone counts as
+    fewer problems.
+
+    Args:
+        problems: the effective number of problems, at least 1.
+        samples: samples of each problem under each λ; below 1, the share of problems asked.
+        score: the Mean@k about which the difference lies; 0.5 is the hardest to tell.
+
+    Returns:
+        The half-width of the difference of Mean@k, at most 1, and of the ratio of lengths.
+    """
+    if samples < 1:
+        problems, samples = max(problems * samples, 1.0), 1.0
+    t = t_quantile(_LEVEL, problems - 1)
+    within, between = (1 - _SAME_PROBLEM) / samples, _SAME_PROBLEM * (1 - _KEEPS_DIFFICULTY)
+    of_score = 2 * score * (1 - score) * (within + between)
+    of_length = 2 * _LENGTH_WITHIN / samples + _LENGTH_BETWEEN
+    return (
+        min(t * math.sqrt(of_score / problems), 1.0),
+        math.exp(min(t * math.sqrt(of_length / problems), 5.0)) - 1,
+    )
+
+
+def _held_out(problems: int, share: float) -> int:
+    """As the probes are split: a share above 0 holds out at least one, and never all."""
+    if share <= 0 or problems < 2:
+        return 0
+    return min(max(round(share * problems), 1), problems - 1)
