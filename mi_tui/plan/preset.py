@@ -8,7 +8,7 @@ from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Lambda, Recipe
-from mi_tui.plan.scope import Scope
+from mi_tui.plan.scope import Layers, Scope
 
 
 class Pair(Plan):
@@ -32,6 +32,8 @@ class Search(Plan):
     ``grid`` is the coarse grid, with both ends; ``samples`` are the samples per problem wanted
     of each coarse recipe; ``tolerance`` is the expected loss of score (0 to 1) at which the
     recommendation counts as settled. The limits count everything the study generates.
+    ``layer_groups``, such as ``["0-17", "18-35"]``, asks for a λ of its own for each group of
+    layers, searched once the uniform λ is found and compared with it on held-out problems.
     """
 
     grid: tuple[Lambda, ...] = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -42,6 +44,7 @@ class Search(Plan):
     max_tokens: int | None = Field(default=None, ge=1)
     max_minutes: float | None = Field(default=None, gt=0.0)
     seed: int = Field(default=0, ge=0)
+    layer_groups: tuple[Layers, ...] = ()
 
     @field_validator("grid")
     @classmethod
@@ -67,14 +70,27 @@ class EnginePlan(Plan):
     threads: int | None = Field(default=None, ge=1)
 
 
+class ServerSpeed(Plan):
+    """How fast the server is that will run the merged model, as its owner knows it.
+
+    ``time_to_first_token`` and ``time_per_output_token`` are seconds of one response at the load
+    that is meant. They take the place of what is measured on this machine.
+    """
+
+    time_to_first_token: float = Field(ge=0.0, lt=3600.0)
+    time_per_output_token: float = Field(gt=0.0, lt=3600.0)
+
+
 class Preset(Plan):
     """Everything a study needs: pair, probes, budget, scope, decoding, search, engine.
 
     ``recipes`` are further rows (an ablation, a baseline) evaluated beside the search over λ.
+    ``server`` turns tokens into seconds; without it the speed is measured on this machine.
     """
 
     title: str = Field(min_length=1, max_length=80)
     description: str = ""
+    group: str = Field(default="", max_length=60)
     pair: Pair
     probes: Annotated[tuple[AnyProbe, ...], Field(min_length=1)]
     budget: Budget = Budget()
@@ -82,6 +98,7 @@ class Preset(Plan):
     decoding: Decoding = Decoding()
     search: Search = Search()
     engine: EnginePlan = EnginePlan()
+    server: ServerSpeed | None = None
     recipes: tuple[Recipe, ...] = ()
 
     @model_validator(mode="after")

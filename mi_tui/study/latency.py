@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 from mi_tui.engines.protocol import LatencyPoint
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import ServerSpeed
 from mi_tui.study.results import Estimate
+
+GIVEN = "your server"
+"""What a study keeps as the machine of a speed that was not measured but given."""
 
 
 class LatencyError(MiTuiError):
@@ -75,3 +79,8 @@ def latency_from_points(points: Sequence[LatencyPoint], concurrency: int = 1) ->
         + share * (second.time_per_output_token - first.time_per_output_token),
         concurrency=concurrency,
     )
+
+
+def latency_of_server(server: ServerSpeed) -> Latency:
+    """The figures of the user's server, taken as exact."""
+    return Latency(server.time_to_first_token, server.time_per_output_token, relative_error=0.0)

@@ -22,7 +22,7 @@ from mi_tui.probes.freeze import freeze
 from mi_tui.probes.pool import ScoringPool
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.generation import Generation
-from mi_tui.study.latency import Latency, latency_from_points
+from mi_tui.study.latency import GIVEN, Latency, latency_from_points, latency_of_server
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.session import Session
 from mi_tui.study.store import Store
@@ -75,7 +75,7 @@ def _run(store: Store, interrupted: Interruption) -> StudyState:
     pool = ScoringPool(processes=1, time_limit=_SCORING_SECONDS)
     try:
         _check(store, engine)
-        latency = _calibrate(store, engine)
+        latency = _given_speed(store, preset) or _calibrate(store, engine)
         generation = Generation(engine, pool, store, store.probes(), preset.search.seed)
         for probe in store.probes():
             store.set_example(probe.name, generation.example(probe))
@@ -107,6 +107,15 @@ def _check(store: Store, engine: Engine) -> None:
     store.log(check.message, "info" if check.passed else "error")
     if not check.passed:
         raise EngineError(f"the engine's self-check failed: {check.message}")
+
+
+def _given_speed(store: Store, preset: Preset) -> Latency | None:
+    """The speed of the user's server, kept with the study in place of a measured one."""
+    if preset.server is None:
+        return None
+    latency = latency_of_server(preset.server)
+    store.put(latency={"machine": GIVEN, "latency": asdict(latency), "points": []})
+    return latency
 
 
 def _calibrate(store: Store, engine: Engine) -> Latency | None:
