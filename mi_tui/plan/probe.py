@@ -16,7 +16,8 @@ class ProbePlan(Plan):
     ``problems`` limits how many are drawn (``None``: all there are); ``seed`` draws them and
     splits them; ``held_out`` is the share kept for confirming the recommendation; ``weight`` is
     the probe's share of the study's score; ``max_new_tokens`` is the cap at which a response is
-    cut.
+    cut; ``samples`` are the samples per problem wanted of each coarse recipe and each row
+    (``None``: the search's).
     """
 
     name: str = Field(default="", max_length=60)
@@ -25,6 +26,7 @@ class ProbePlan(Plan):
     held_out: float = Field(default=0.25, ge=0.0, lt=1.0)
     weight: float = Field(default=1.0, gt=0.0)
     max_new_tokens: int = Field(default=32768, ge=1)
+    samples: int | None = Field(default=None, ge=1)
 
 
 class GeneratedProbe(ProbePlan):
