@@ -119,15 +119,32 @@ def themes(json_: Json = False) -> None:
         out().print(f"skipped: {problem}", markup=False)
 
 
-def doctor(json_: Json = False) -> None:
+def doctor(
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Also load this preset's pair and measure it: how λ is run, and at what cost.",
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
     """Say what this machine can do: processors, memory, GPUs, engines, colours, folders."""
+    from mi_tui.cli import diagnosis
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.machine import describe_machine
 
     facts = describe_machine()
+    found = diagnosis.diagnose_preset(preset) if preset else None
     if json_:
-        print_json(facts)
+        print_json({**facts, "pair": diagnosis.diagnosis_as_json(found)} if found else facts)
         return
-    for name, value in facts.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        out().print(f"{name.replace('_', ' '):<16} {text or 'none'}", markup=False)
+    lines = [
+        (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value)
+        for name, value in facts.items()
+    ]
+    for name, text in lines + (diagnosis.diagnosis_lines(found) if found else []):
+        out().print(f"{name:<16} {text or 'none'}", markup=False)
+    for table in diagnosis.diagnosis_tables(found) if found else []:
+        out().print()
+        out().print(table)
