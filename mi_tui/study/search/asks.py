@@ -1,7 +1,7 @@
 """Which problems and samples a recipe is asked next, paired across λ."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,10 @@ class Ask:
     sample: int
 
 
+Places = NDArray[np.int64]
+"""Pairs of a problem and a sample index, shape (places, 2), in the order they are asked."""
+
+
 class AskBook:
     """What was asked already, stored or in flight, and what may be asked.
 
@@ -28,12 +32,18 @@ class AskBook:
         observations: everything stored.
         in_flight: what is handed out and not stored.
         dropped: recipes of which nothing more is asked.
+        samples: the samples per problem of the probes, by name, that have a number of their own.
     """
 
     def __init__(
-        self, observations: Observations, in_flight: Sequence[Ask], dropped: Iterable[Recipe]
+        self,
+        observations: Observations,
+        in_flight: Sequence[Ask],
+        dropped: Iterable[Recipe],
+        samples: Mapping[str, int] | None = None,
     ) -> None:
         problems = observations.problems
+        self._own_samples = [(samples or {}).get(problem.probe) for problem in problems]
         self._dropped = set(dropped)
         self._place = {recipe: place for place, recipe in enumerate(observations.recipes)}
         for ask in in_flight:
@@ -64,19 +74,44 @@ class AskBook:
         """The recipes that were not dropped, each once."""
         return [recipe for recipe in dict.fromkeys(recipes) if recipe not in self._dropped]
 
-    def first(
-        self, recipes: Sequence[Recipe], each: int, at_most: int, *, held_out: bool = False
-    ) -> list[Ask]:
-        """The first asks still missing until every recipe has its first ``each`` rollouts.
+    def places(self, samples: int, *, held_out: bool = False) -> Places:
+        """So many samples of every problem, or as many as its probe wants of its own.
 
-        One sample of every problem comes before the second sample of any, and all recipes are
-        asked a problem before the next problem is, so that they stay comparable at any moment.
+        One sample of every problem comes before the second sample of any.
         """
-        problems = np.array(self.held_out_problems if held_out else self.search_problems)
-        if not len(problems) or not recipes or each < 1:
+        problems = self.held_out_problems if held_out else self.search_problems
+        wanted = [self._own_samples[problem] or samples for problem in problems]
+        pairs = [
+            (problem, sample)
+            for sample in range(max(wanted, default=0))
+            for problem, count in zip(problems, wanted, strict=True)
+            if sample < count
+        ]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def more_places(self, samples: int, extra: int) -> Places:
+        """The places of :meth:`places`, then so many further samples of every search problem."""
+        pairs = self.places(samples)
+        return np.concatenate(
+            [pairs]
+            + [
+                np.array(
+                    [(p, (self._own_samples[p] or samples) + more) for p in self.search_problems],
+                    dtype=np.int64,
+                ).reshape(-1, 2)
+                for more in range(extra)
+            ]
+        )
+
+    def first(self, recipes: Sequence[Recipe], places: Places, at_most: int) -> list[Ask]:
+        """The first of these places that are still missing for any of the recipes.
+
+        All recipes are asked a problem before the next problem is, so that they stay comparable
+        at any moment.
+        """
+        if not len(places) or not recipes:
             return []
-        places = np.arange(each)
-        sample, problem = places // len(problems), problems[places % len(problems)]
+        problem, sample = places[:, 0], places[:, 1]
         missing = np.column_stack([~self._has(recipe, problem, sample) for recipe in recipes])
         found = np.argwhere(missing)
         if len(found) > at_most:

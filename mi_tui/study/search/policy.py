@@ -83,7 +83,8 @@ def next_batch(
     Returns:
         The asks, or why the study is over.
     """
-    book = AskBook(observations, in_flight, dropped)
+    own = {probe.name or probe.kind: probe.samples for probe in preset.probes if probe.samples}
+    book = AskBook(observations, in_flight, dropped, own)
     limits = Limits.of(preset.search, spent, observations, len(in_flight))
     if limits.exhausted:
         return Stop(limits.exhausted, _settled(observations, preset, latency))
@@ -129,11 +130,12 @@ class _Step:
         recipes = self._book.wanted([self._preset.recipe(lambda_) for lambda_ in search.grid])
         if not recipes:
             return None
-        wanted = search.samples * len(self._book.search_problems)
+        places = self._book.places(search.samples)
+        wanted = len(places)
         share = self._limits.each(recipes, self._observations)
         if share is not None and wanted > _WHOLE_GRID_SHARE * share:
             wanted = min(wanted, max(int(_COARSE_SHARE * share), _FIRST_PROBLEMS))
-        asks = self._book.first(recipes, wanted, self._size)
+        asks = self._book.first(recipes, places[:wanted], self._size)
         phase = "coarse grid"
         if asks and not len(self._observations):
             phase = "ends and coarse grid"
@@ -142,15 +144,17 @@ class _Step:
     def rows(self, added: Sequence[Recipe], more: Mapping[str, int]) -> Batch | None:
         """The rows of the preset and of the user, each on all search problems."""
         samples = self._preset.search.samples
-        everything = len(self._book.search_problems)
+        places = self._book.places(samples)
         for recipe in self._book.wanted([*self._preset.recipes, *added]):
-            asks = self._book.first([recipe], samples * everything, self._size)
+            asks = self._book.first([recipe], places, self._size)
             if asks:
                 return self._batch(asks, f"row {recipe.label}")
         for recipe in self._book.wanted(self._observations.recipes):
             extra = more.get(recipe.key, 0)
             if extra:
-                asks = self._book.first([recipe], (samples + extra) * everything, self._size)
+                asks = self._book.first(
+                    [recipe], self._book.more_places(samples, extra), self._size
+                )
                 if asks:
                     return self._batch(asks, f"more of {recipe.label}")
         return None
@@ -212,11 +216,12 @@ class _Step:
         recipes = self._book.wanted(recipes)
         if not recipes:
             return None
-        wanted = self._preset.search.samples * len(self._book.held_out_problems)
+        places = self._book.places(self._preset.search.samples, held_out=True)
+        wanted = len(places)
         in_all = self._limits.in_all
         if in_all is not None:
             wanted = min(wanted, int(_CONFIRM_SHARE * in_all / len(recipes)))
-        asks = self._book.first(recipes, wanted, self._size, held_out=True)
+        asks = self._book.first(recipes, places[:wanted], self._size)
         return self._batch(asks, "confirming on held-out problems")
 
     def stop(self) -> Stop | Batch:
@@ -254,9 +259,9 @@ class _Step:
     def _planned(self, fresh: int) -> int:
         """About how many rollouts the study takes in all, never fewer than are asked by now."""
         search, book = self._preset.search, self._book
-        grid = len(search.grid) * search.samples * len(book.search_problems)
-        rows = len(self._preset.recipes) * search.samples * len(book.search_problems)
-        held_out = 2 * search.samples * len(book.held_out_problems)
+        each = len(book.places(search.samples))
+        grid, rows = len(search.grid) * each, len(self._preset.recipes) * each
+        held_out = 2 * len(book.places(search.samples, held_out=True))
         expected = grid + rows + held_out + (grid // 2 if search.refine else 0)
         if self._limits.in_all is not None:
             expected = min(expected, self._limits.in_all)
