@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import Search
-from mi_tui.plan.recipe import Decoding
+from mi_tui.plan.preset import EnginePlan, Search, ServerSpeed
+from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
-from mi_tui.tui.draft import check, draft_of, new_draft, parse_grid
+from mi_tui.tui.checking import check, pair_title
+from mi_tui.tui.draft import draft_of, new_draft
+from mi_tui.tui.numbers import parse_grid
 from tests.tui import views
 
 budgets = st.one_of(
@@ -51,15 +53,31 @@ decodings = st.builds(
     top_p=st.sampled_from([0.8, 1.0]),
     top_k=st.integers(0, 50),
 )
+servers = st.none() | st.builds(
+    ServerSpeed,
+    time_to_first_token=st.sampled_from([0.0, 0.25, 3.0]),
+    time_per_output_token=st.sampled_from([0.0005, 0.02, 1.0]),
+)
 
 
 @settings(max_examples=40)
-@given(budget=budgets, scope=scopes, search=searches, decoding=decodings)
+@given(budget=budgets, scope=scopes, search=searches, decoding=decodings, server=servers)
 def test_a_preset_comes_back_from_the_form_as_it_went_in(
-    budget: Budget, scope: Scope, search: Search, decoding: Decoding
+    budget: Budget,
+    scope: Scope,
+    search: Search,
+    decoding: Decoding,
+    server: ServerSpeed | None,
 ) -> None:
     preset = views.preset().model_copy(
-        update={"budget": budget, "scope": scope, "search": search, "decoding": decoding}
+        update={
+            "budget": budget,
+            "scope": scope,
+            "search": search,
+            "decoding": decoding,
+            "server": server,
+            "recipes": (interpolation(0.8, Scope(modules=(ModuleKind.FFN,))),),
+        }
     )
     checked = check(draft_of(preset))
     assert checked.problems == {}
@@ -68,6 +86,47 @@ def test_a_preset_comes_back_from_the_form_as_it_went_in(
 
 def test_a_new_study_lacks_only_its_pair() -> None:
     assert set(check(new_draft()).problems) == {"instruct", "thinking"}
+
+
+def test_a_new_study_of_a_pair_can_run_as_it_is_and_is_named_after_it() -> None:
+    pair = {"instruct": "Qwen/Qwen3-4B-Instruct-2507", "thinking": "Qwen/Qwen3-4B-Thinking-2507"}
+    preset = check(replace(new_draft(), **pair)).preset  # type: ignore[arg-type]
+    assert preset is not None
+    assert preset.title == "Qwen3-4B"
+    assert [probe.kind for probe in preset.probes] == ["word-problems"]
+    assert preset.probes[0].max_new_tokens >= 4096, "a response that thinks must not be cut"
+
+
+@pytest.mark.parametrize(
+    ("instruct", "thinking", "title"),
+    [
+        ("bundled:instruct", "bundled:thinking", "bundled"),
+        ("/models/a-x/", "/models/b-x", "New study"),
+        ("o/Qwen3-30B-A3B-Instruct", "o/Qwen3-30B-A3B-Thinking@main", "Qwen3-30B-A3B"),
+        ("", "", "New study"),
+    ],
+)
+def test_a_pair_names_its_study(instruct: str, thinking: str, title: str) -> None:
+    assert pair_title(instruct, thinking) == title
+
+
+def test_baselines_ask_for_a_base() -> None:
+    baseline = Recipe(method=Method.TIES, scale=0.5, density=0.2)
+    draft = replace(draft_of(views.preset()), recipes=(baseline,))
+    assert set(check(draft).problems) == {"recipes"}
+    preset = check(replace(draft, base="bundled:base")).preset
+    assert preset is not None
+    assert preset.recipes == (baseline,)
+
+
+def test_what_no_field_shows_is_kept() -> None:
+    preset = views.preset().model_copy(update={"engine": EnginePlan(batch=3, device="cpu")})
+    assert check(draft_of(preset)).preset == preset
+
+
+def test_two_probes_of_one_name_are_told_before_anything_else() -> None:
+    draft = draft_of(views.preset())
+    assert set(check(replace(draft, probes=draft.probes * 2)).problems) == {"probes"}
 
 
 @pytest.mark.parametrize(
@@ -89,10 +148,13 @@ def test_a_new_study_lacks_only_its_pair() -> None:
         ("max_minutes", "soon", "a number"),
         ("max_tokens", "-1", "a whole number from 1"),
         ("thinking", "  ", "hub id"),
+        ("first_token", "-1", "a number"),
+        ("per_token", "0", "more than 0"),
     ],
 )
 def test_a_bad_field_is_named_with_what_is_allowed(field: str, text: str, said: str) -> None:
-    draft = replace(draft_of(views.preset()), **{field: text})  # type: ignore[arg-type]
+    asked = replace(draft_of(views.preset()), speed="given")
+    draft = replace(asked, **{field: text})  # type: ignore[arg-type]
     checked = check(draft)
     assert checked.preset is None
     assert set(checked.problems) == {field}

@@ -13,8 +13,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
+from mi_tui.tui.checking import Checked, check
 from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.draft import Checked, Draft, check
+from mi_tui.tui.draft import Draft
 from mi_tui.tui.messages import NextStep, SavePreset
 from mi_tui.tui.screens.ask import AskScreen
 from mi_tui.tui.widgets.choice import Checks, Choice

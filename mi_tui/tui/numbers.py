@@ -1,0 +1,92 @@
+"""Reads numbers as they are typed into a form; every refusal says what is wanted."""
+
+
+def parse_grid(text: str) -> tuple[float, ...]:
+    """Read ``0, 0.2, 0.5, 1`` or ``0-1 by 0.1`` as values of λ.
+
+    Raises:
+        ValueError: the text is neither, a value lies outside [0, 1], or there is only one.
+    """
+    span, by, step = text.partition("by")
+    try:
+        if by:
+            first, last = (float(part) for part in span.split("-"))
+            values = _steps(first, last, float(step))
+        else:
+            values = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("values of λ from 0 to 1: 0, 0.2, 0.5, 1 or 0-1 by 0.1") from None
+    if any(not 0.0 <= value <= 1.0 for value in values):
+        raise ValueError("λ lies between 0 (Instruct) and 1 (Thinking)")
+    if len(set(values)) < 2:
+        raise ValueError("at least two values of λ")
+    return tuple(sorted(set(values)))
+
+
+def _steps(first: float, last: float, step: float) -> tuple[float, ...]:
+    if step < 0.005:
+        raise ValueError(step)
+    return tuple(round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1))
+
+
+def number(text: str, *, above: float | None = None, most: float | None = None) -> float:
+    """A finite number from 0, above ``above`` and up to ``most`` where given.
+
+    Raises:
+        ValueError: the text says something else; the message is what is wanted.
+    """
+    wanted = "a number" + (f" up to {most:g}" if most is not None else "")
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if above is not None and not value > above:
+        raise ValueError(f"{wanted}, more than {above:g}")
+    if value != value or value < 0 or (most is not None and value > most) or value == float("inf"):
+        raise ValueError(f"{wanted}, not {text.strip()}")
+    return value
+
+
+def whole(text: str, *, least: int) -> int:
+    """A whole number from ``least``.
+
+    Raises:
+        ValueError: the text says something else; the message is what is wanted.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        raise ValueError(f"a whole number from {least}") from None
+    if value < least:
+        raise ValueError(f"a whole number from {least}")
+    return value
+
+
+def optional(text: str, *, least: int = 1) -> int | None:
+    """A whole number from ``least``, or ``None`` for an empty field.
+
+    Raises:
+        ValueError: the text says something else; the message is what is wanted.
+    """
+    return whole(text, least=least) if text.strip() else None
+
+
+def minutes(text: str) -> float | None:
+    """A number above 0, or ``None`` for an empty field.
+
+    Raises:
+        ValueError: the text says something else; the message is what is wanted.
+    """
+    return number(text, above=0.0) if text.strip() else None
+
+
+def confidence(text: str) -> float:
+    """A probability typed in per cent, between 0.5 and 1.
+
+    Raises:
+        ValueError: the text says something else; the message is what is wanted.
+    """
+    value = number(text, most=100.0) / 100
+    if not 0.5 < value < 1.0:
+        raise ValueError("between 50 and 100 %, both excluded")
+    return value
