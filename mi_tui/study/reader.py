@@ -12,9 +12,9 @@ from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
 from mi_tui.study.recommendation.recommend import recommend
-from mi_tui.study.results import RecipeSummary, Recommendation
-from mi_tui.study.statistics.metrics import summarise
+from mi_tui.study.results import Recommendation
 from mi_tui.study.store import Store
+from mi_tui.study.summaries import Summaries
 from mi_tui.study.view import Progress, StudyState, StudyView
 
 _IDLE = Progress("", 0, 0, 0, 0.0, 0.0, None, 0)
@@ -37,8 +37,7 @@ class StudyReader:
         self._seen = -1
         self._change = 0
         self._state: StudyState | None = None
-        self._rows: tuple[RecipeSummary, ...] = ()
-        self._rows_at = -1
+        self._summaries = Summaries()
 
     def close(self) -> None:
         """Close the connection."""
@@ -62,9 +61,6 @@ class StudyReader:
             self._seen, self._state, self._change = version, state, self._change + 1
         facts = self._store.get_many()
         observations = self._loader.load()
-        if len(observations) != self._rows_at:
-            self._rows = summarise(observations, latency=self._latency(facts))
-            self._rows_at = len(observations)
         answer = facts.get("recommendation")
         return StudyView(
             path=self.folder.path,
@@ -73,7 +69,7 @@ class StudyReader:
             state=state,
             message=self._message(facts, state),
             progress=self._progress(facts, observations),
-            rows=self._rows,
+            rows=self._summaries.of(observations, self._latency(facts)),
             recommendation=Recommendation.model_validate(answer) if answer else None,
             engine_note=str(facts.get("engine_note", "")),
             change=self._change,

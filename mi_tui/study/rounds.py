@@ -73,6 +73,10 @@ class RoundPlanner:
         """Everything stored."""
         return self._loader.load()
 
+    def pack(self) -> None:
+        """Pack what was loaded, for those who open the study later."""
+        self._loader.pack()
+
     def plan(self) -> list[PlannedAsk] | Finished:
         """Plan the next round; an empty list means: first finish what is open.
 

@@ -1,8 +1,9 @@
 """The tables of a study's SQLite database, and the steps from older schemas to this one.
 
-``rollouts`` is narrow so that a study of 250,000 of them loads in a moment; the texts lie
-compressed in a table of their own. ``asks`` holds every rollout ever planned, by round: what is
-planned and not yet stored is what a resumed worker does first.
+``rollouts`` is narrow, and ``packed`` holds long stretches of it as compressed columns, so that a
+study of 250,000 rollouts loads in a moment; the texts lie compressed in a table of their own.
+``asks`` holds every rollout ever planned, by round: what is planned and not yet stored is what a
+resumed worker does first.
 """
 
 import sqlite3
@@ -72,6 +73,17 @@ MIGRATIONS: tuple[str, ...] = (
         time REAL NOT NULL,
         level TEXT NOT NULL,
         message TEXT NOT NULL
+    );
+    """,
+    """
+    CREATE INDEX rollouts_by_recipe ON rollouts (recipe);
+    CREATE INDEX rollouts_by_problem ON rollouts (problem);
+    CREATE TABLE packed (
+        after INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL,
+        rollouts INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        body BLOB NOT NULL
     );
     """,
 )

@@ -184,6 +184,7 @@ class Session:
 
     def _recommend(self) -> Recommendation | None:
         observations = self._planner.observations()
+        self._planner.pack()
         if not len(observations):
             return None
         preset = self._planner.preset

@@ -262,9 +262,13 @@ class Store:
                     self._db.execute("INSERT INTO texts VALUES (?, ?)", (cursor.lastrowid, body))
 
     def totals(self) -> tuple[int, int]:
-        """Rollouts stored, and tokens generated for them."""
-        row = self._db.execute("SELECT COUNT(*), COALESCE(SUM(tokens), 0) FROM rollouts")
-        rollouts, tokens = row.fetchone()
+        """Rollouts stored, and tokens generated for them; packed stretches are not counted anew."""
+        query = """WITH parts AS (
+                       SELECT rollouts, tokens, last FROM packed UNION ALL
+                       SELECT COUNT(*), COALESCE(SUM(tokens), 0), 0 FROM rollouts
+                       WHERE id > (SELECT COALESCE(MAX(last), 0) FROM packed))
+                   SELECT SUM(rollouts), SUM(tokens) FROM parts"""
+        rollouts, tokens = self._db.execute(query).fetchone()
         return int(rollouts), int(tokens)
 
     def rollout_columns(self, after: int = 0) -> list[tuple[Any, ...]]:
@@ -277,14 +281,32 @@ class Store:
                    answer FROM rollouts WHERE id > ? ORDER BY id"""
         return self._db.execute(query, (after,)).fetchall()
 
+    def packed_rollouts(self, after: int) -> tuple[int, bytes] | None:
+        """The packed stretch of rollouts that begins right after an id: its last id and body."""
+        query = "SELECT last, body FROM packed WHERE after = ?"
+        found: tuple[int, bytes] | None = self._db.execute(query, (after,)).fetchone()
+        return found
+
+    def pack_rollouts(self, after: int, last: int, body: bytes) -> None:
+        """Keep the rollouts with ids above ``after`` up to ``last`` in one packed piece, too."""
+        self._db.execute(
+            """INSERT OR IGNORE INTO packed
+               SELECT ?1, ?2, COUNT(*), COALESCE(SUM(tokens), 0), ?3
+               FROM rollouts WHERE id > ?1 AND id <= ?2""",
+            (after, last, body),
+        )
+
     def responses(
         self, *, recipe: int | None = None, problem: int | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
         """The latest stored rollouts with their texts, newest first."""
-        query = """SELECT r.*, t.body AS body FROM rollouts r JOIN texts t ON t.rollout = r.id
-                   WHERE (?1 IS NULL OR r.recipe = ?1) AND (?2 IS NULL OR r.problem = ?2)
-                   ORDER BY r.id DESC LIMIT ?3"""
-        cursor = self._db.execute(query, (recipe, problem, limit))
+        # Only the conditions that are asked for, so that their index is used.
+        wanted = {"recipe": recipe, "problem": problem}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"r.{name} = :{name}" for name in given) or "1"
+        query = f"""SELECT r.*, t.body AS body FROM rollouts r JOIN texts t ON t.rollout = r.id
+                    WHERE {where} ORDER BY r.id DESC LIMIT :limit"""
+        cursor = self._db.execute(query, {**given, "limit": limit})
         names = [column[0] for column in cursor.description]
         found = [dict(zip(names, row, strict=True)) for row in cursor]
         for row in found:

@@ -1,0 +1,165 @@
+"""A large study: what is read is what is new, and packed pieces say what the rows say."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_tui.plan.recipe import interpolation
+from mi_tui.study import loading
+from mi_tui.study.control import create_study
+from mi_tui.study.folder import StudyFolder
+from mi_tui.study.loading import ObservationLoader
+from mi_tui.study.observations import Observations
+from mi_tui.study.packing import Answers, pack, unpack
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.statistics.metrics import summarise
+from mi_tui.study.store import PlannedAsk, Rollout, Store
+from mi_tui.study.summaries import Summaries
+from tests.study.presets import small_preset
+from tests.study.synthetic import World
+from tests.study.test_store import a_probe, a_rollout
+
+
+def answered(recipe: int, sample: int, answer: str | None = "4") -> list[Rollout]:
+    """One rollout to each of the three search problems."""
+    asks = [PlannedAsk(recipe, problem, sample, sample + 1) for problem in (1, 2, 3)]
+    return [replace(a_rollout(ask, answer=answer), tokens=10 + sample) for ask in asks]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study of two recipes and 60 rollouts, 30 of each."""
+    path = create_study(small_preset(), tmp_path / "study")
+    with Store(StudyFolder(path).database) as store:
+        store.add_probes([a_probe()])
+        for recipe in (store.recipe_id(interpolation(0.0)), store.recipe_id(interpolation(1.0))):
+            for sample in range(10):
+                store.add_rollouts(answered(recipe, sample, "4" if sample % 3 else None))
+    return path
+
+
+def pack_study(study: Path, monkeypatch: pytest.MonkeyPatch, size: int = 7) -> None:
+    monkeypatch.setattr(loading, "PACK_FROM", size)
+    with Store(StudyFolder(study).database) as store:
+        loader = ObservationLoader(store)
+        loader.load()
+        loader.pack()
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each reading of the rollouts took."""
+    counts: list[int] = []
+    read = Store.rollout_columns
+
+    def counted(store: Store, after: int = 0) -> list[tuple[Any, ...]]:
+        rows = read(store, after)
+        counts.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Store, "rollout_columns", counted)
+    return counts
+
+
+def same(one: Observations, other: Observations) -> bool:
+    names = [name for name in Observations.__slots__ if name not in ("recipes", "problems")]
+    return one.recipes == other.recipes and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in names
+    )
+
+
+def test_a_refresh_reads_only_what_is_new(study: Path, rows_read: list[int]) -> None:
+    with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
+        reader.view()
+        assert rows_read == [60]
+        store.add_rollouts(answered(1, 10))
+        view = reader.view()
+        reader.recommend()
+        reader.view()
+    assert rows_read[1:] == [3, 0, 0]
+    assert [row.rollouts for row in view.rows] == [33, 30]
+
+
+def test_only_recipes_with_new_rollouts_are_computed_again(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+
+    def counted(observations: Observations, **kwargs: Any) -> Any:
+        computed.append(len(observations))
+        return summarise(observations, **kwargs)
+
+    monkeypatch.setattr("mi_tui.study.summaries.summarise", counted)
+    with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
+        reader.view()
+        reader.view()
+        store.add_rollouts(answered(2, 10))
+        reader.view()
+    assert computed == [60, 33]
+
+
+def test_a_packed_study_opens_without_reading_its_rows(
+    study: Path, rows_read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(StudyFolder(study).database) as store:
+        whole = ObservationLoader(store).load()
+    pack_study(study, monkeypatch)
+    rows_read.clear()
+    with Store(StudyFolder(study).database) as store:
+        assert same(ObservationLoader(store).load(), whole)
+        assert store.totals() == (60, int(whole.tokens.sum()))
+        store.add_rollouts(answered(1, 10, "another"))
+        assert store.totals() == (63, int(whole.tokens.sum()) + 3 * 20)
+    assert rows_read == [0]
+
+
+def test_packing_goes_on_where_the_last_worker_was_killed(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack_study(study, monkeypatch)
+    database = StudyFolder(study).database
+    with Store(database) as store:
+        store.add_rollouts([*answered(1, 10, "x"), *answered(2, 10, "4"), *answered(1, 11, "y")])
+    pack_study(study, monkeypatch)
+    with Store(database) as store:
+        store.add_rollouts(answered(2, 11, "x"))  # left unpacked
+        through_pieces = ObservationLoader(store).load()
+        monkeypatch.setattr(Store, "packed_rollouts", lambda store, after: None)
+        assert same(through_pieces, ObservationLoader(store).load())
+
+
+def test_few_rollouts_are_not_packed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack_study(study, monkeypatch, size=61)
+    with Store(StudyFolder(study).database) as store:
+        assert store.packed_rollouts(0) is None
+
+
+@given(st.lists(st.integers(3, 40), min_size=1, max_size=5), st.integers(0, 9))
+def test_rows_kept_are_rows_computed_at_once(steps: list[int], seed: int) -> None:
+    whole = World(problems=6, seed=seed).sweep((0.0, 0.5, 1.0), samples=3).observations()
+    summaries = Summaries()
+    end = 0
+    for step in steps:
+        end += step
+        part = whole.where(slice(end))
+        assert summaries.of(part, None) == summarise(part)
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=6)), min_size=1, max_size=30))
+def test_answers_keep_their_numbers(texts: list[str | None]) -> None:
+    answers: Answers = {}
+    numbers = [
+        -1 if text is None else answers.setdefault((place % 3, text), len(answers))
+        for place, text in enumerate(texts)
+    ]
+    columns = {"answer": np.array(numbers, dtype=np.int64), "score": np.linspace(0, 1, len(texts))}
+    found: Answers = {}
+    unpacked = unpack(pack(columns, answers), found)
+    assert found == answers
+    assert unpacked["answer"].tolist() == numbers
+    assert unpacked["score"].tolist() == columns["score"].tolist()
