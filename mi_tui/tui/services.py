@@ -7,7 +7,7 @@ can put an app over a study of their own.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
@@ -18,6 +18,11 @@ from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
 from mi_tui.tui.responses import ProblemText
+
+if TYPE_CHECKING:
+    from mi_tui.checkpoints.network import Network
+    from mi_tui.checkpoints.sigma import Gap
+    from mi_tui.study.speeds import KnownSpeed
 
 Level = Literal["ok", "warning", "error"]
 
@@ -54,6 +59,9 @@ class PreflightLine:
 
 class Services:
     """The program behind the screens."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[tuple[str, str], Gap] = {}
 
     def presets(self) -> tuple[PresetEntry, ...]:
         """The bundled presets and the user's, bad files named."""
@@ -135,6 +143,69 @@ class Services:
         report = compare(*infos, trust_remote_code=pair.trust_remote_code)
         findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
         return tuple(PreflightLine(f.level, f.subject, f.message) for f in findings)
+
+    def network(self, pair: Pair) -> "Network":
+        """The layers and modules of a pair, from headers alone.
+
+        Raises:
+            MiTuiError: the Thinking side cannot be found or read.
+        """
+        from mi_tui.checkpoints.inspect import inspect
+        from mi_tui.checkpoints.locate import locate
+        from mi_tui.checkpoints.network import network_of
+
+        return network_of(inspect(locate(pair.thinking, weights=False)))
+
+    def measure_gap(
+        self,
+        pair: Pair,
+        progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
+    ) -> "Gap":
+        """Measure σ of a pair in a process of its own; ``progress`` is told bytes done and in all.
+
+        Raises:
+            MiTuiError: the weights are not on this machine or cannot be read, or it was cancelled.
+        """
+        from mi_tui.checkpoints.sigma_process import measure_gap
+
+        gap = measure_gap(pair.instruct, pair.thinking, progress, cancelled)
+        self._gaps[pair.instruct, pair.thinking] = gap
+        return gap
+
+    def known_gap(self, pair: Pair) -> "Gap | None":
+        """σ of a pair if it was measured since the app was started."""
+        return self._gaps.get((pair.instruct, pair.thinking))
+
+    def known_speed(self, pair: Pair) -> "KnownSpeed | None":
+        """What an earlier study on this machine measured of the pair's speed."""
+        from mi_tui.study.speeds import known_speed
+
+        return known_speed(pair)
+
+    def problem_count(self, probe: AnyProbe) -> int | None:
+        """How many problems a probe asks; ``None`` where only a download would tell.
+
+        Raises:
+            MiTuiError: the user's file cannot be read.
+        """
+        from mi_tui.study.forecast import problem_count
+
+        known = problem_count(probe)
+        if known is not None or probe.kind == "lm-eval":
+            return known
+        from mi_tui.probes.freeze import freeze
+
+        return len(freeze(probe).problems)
+
+    def machine(self) -> str:
+        """What this machine is, in one line; may take a moment."""
+        from mi_tui.checkpoints.machine import this_machine
+        from mi_tui.checkpoints.space import free_bytes
+        from mi_tui.study.folder import studies_folder
+        from mi_tui.tui.machine import machine_words
+
+        return machine_words(this_machine(), free_bytes(studies_folder()))
 
     def example(self, pair: Pair, probe: AnyProbe) -> str:
         """A probe's first problem as the model will see it, as harmless plain lines.

@@ -5,12 +5,15 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from mi_tui.checkpoints.network import Network
+from mi_tui.checkpoints.sigma import Gap
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.preset import Pair, Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.study.results import Recommendation
+from mi_tui.study.speeds import KnownSpeed
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
 from mi_tui.tui.responses import ProblemText
 from mi_tui.tui.services import PreflightLine, Reader, Services
@@ -72,6 +75,10 @@ class SteeredServices(Services):
         self.may_show = Event()
         self.may_show.set()
         self.preset_entries: tuple[PresetEntry, ...] = ()
+        self.speed: KnownSpeed | None = None
+        self.gap_error: MiTuiError | None = None
+        self.may_measure = Event()
+        self.may_measure.set()
 
     @property
     def last(self) -> tuple[str, Any]:
@@ -107,6 +114,29 @@ class SteeredServices(Services):
 
     def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
         return self.preflight_lines
+
+    def machine(self) -> str:
+        return "box · 2 cores · 8 GiB memory · no GPU · 40 GiB of disk free"
+
+    def network(self, pair: Pair) -> Network:
+        return views.network()
+
+    def measure_gap(
+        self, pair: Pair, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+    ) -> Gap:
+        progress(1, 4)
+        while not self.may_measure.wait(0.02):
+            if cancelled():
+                self.asked.append(("gap cancelled", pair))
+                raise MiTuiError("cancelled")
+        if self.gap_error is not None:
+            raise self.gap_error
+        gap = views.gap()
+        self._gaps[pair.instruct, pair.thinking] = gap
+        return gap
+
+    def known_speed(self, pair: Pair) -> KnownSpeed | None:
+        return self.speed
 
     def example(self, pair: Pair, probe: AnyProbe) -> str:
         self.may_show.wait(20)

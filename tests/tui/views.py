@@ -5,10 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mi_tui.checkpoints.network import Network
+from mi_tui.checkpoints.sigma import Gap, GapCell
 from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import Pair, Preset
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
+from mi_tui.plan.scope import ModuleKind
 from mi_tui.study.results import (
     Alternative,
     Estimate,
@@ -182,3 +185,28 @@ def stored_responses() -> list[dict[str, Any]]:
 
 def newer(old: StudyView, **changes: object) -> StudyView:
     return replace(old, change=old.change + 1, **changes)  # type: ignore[arg-type]
+
+
+KINDS = (ModuleKind.ATTENTION, ModuleKind.FFN, ModuleKind.NORMS)
+
+
+def network(layers: int = 36) -> Network:
+    """A dense model with a tied head, as Qwen3-4B is."""
+    inside = {(layer, kind) for layer in range(layers) for kind in KINDS}
+    outside = {(None, ModuleKind.EMBEDDINGS), (None, ModuleKind.NORMS)}
+    return Network(layers, frozenset(inside | outside))
+
+
+def gap(layers: int = 36) -> Gap:
+    """σ that grows with the layers."""
+    cells = [
+        GapCell(layer, kind, 0.01 + 0.001 * layer, 1000)
+        for layer in range(layers)
+        for kind in KINDS
+    ]
+    return Gap(
+        sigma=0.0269,
+        cells=(*cells, GapCell(None, ModuleKind.EMBEDDINGS, 0.004, 1000)),
+        by_layer={layer: 0.01 + 0.001 * layer for layer in range(layers)},
+        by_kind=dict.fromkeys(KINDS, 0.027),
+    )

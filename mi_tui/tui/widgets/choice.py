@@ -87,10 +87,17 @@ class _Options(Widget, Generic[V], can_focus=True):
         for index, option in enumerate(self._options):
             if index:
                 text.append("  " if index % self._per_line else "\n")
-            text.append_text(self._drawn(index, option, widest if in_columns else 0))
+            text.append_text(self.drawn(index, option, widest if in_columns else 0))
         return text
 
-    def _drawn(self, index: int, option: Option[V], width: int) -> Text:
+    def offer(self, options: Sequence[Option[V]]) -> None:
+        """Show other options; what is chosen stays chosen, shown or not."""
+        self._options = tuple(options)
+        self._cursor = min(self._cursor, len(self._options) - 1)
+        self.refresh(layout=True)
+
+    def drawn(self, index: int, option: Option[V], width: int) -> Text:
+        """One option with its mark; ``width`` pads its name."""
         on = self.is_on(option)
         style = self.get_component_rich_style("option--on" if on else "option--off", partial=True)
         if self.has_focus and index == self._cursor:
@@ -199,11 +206,12 @@ class Checks(_Options[V]):
     ) -> None:
         super().__init__(options, id=id, per_line=per_line)
         self._values = set(values)
+        self._order = tuple(option.value for option in options)
 
     @property
     def values(self) -> tuple[V, ...]:
-        """What is switched on, in the options' order."""
-        return tuple(o.value for o in self._options if o.value in self._values)
+        """What is switched on, in the order in which it was first offered."""
+        return tuple(value for value in self._order if value in self._values)
 
     def is_on(self, option: Option[V]) -> bool:
         """Whether the option is switched on."""
