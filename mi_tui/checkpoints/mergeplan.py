@@ -143,6 +143,7 @@ def plan_merge(
         CheckpointError: a checkpoint is missing or unusable, the pair does not fit, a baseline
             lacks its base model, or the recipe names layers there are not.
     """
+    pair = pair.of(recipe)
     references = {"instruct": pair.instruct, "thinking": pair.thinking}
     if recipe.method is not Method.INTERPOLATION:
         if pair.base is None:

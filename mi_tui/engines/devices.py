@@ -2,6 +2,7 @@
 
 import torch
 
+from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.protocol import EngineError
 from mi_tui.plan.preset import EnginePlan
 
@@ -10,6 +11,9 @@ _DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+
+
+_IN_FILES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 
 
 def device_of(plan: EnginePlan) -> torch.device:
@@ -39,6 +43,11 @@ def dtype_of(plan: EnginePlan, device: torch.device) -> torch.dtype:
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
+
+
+def dtype_of_files(info: CheckpointInfo) -> torch.dtype | None:
+    """The dtype of most of a checkpoint's elements; ``None`` where it is none we mix in."""
+    return next((_IN_FILES.get(name) for name in info.dtypes), None)
 
 
 def dtype_name(dtype: torch.dtype) -> str:

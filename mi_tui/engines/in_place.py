@@ -8,13 +8,14 @@ from torch import Tensor
 
 from mi_tui.checkpoints.materialise import mixed_tensors
 from mi_tui.checkpoints.mergeplan import MergeDtype
+from mi_tui.checkpoints.mix import mix
 from mi_tui.engines.devices import dtype_name
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources, tensors_of
 from mi_tui.engines.speed import own_clock
 from mi_tui.plan.preset import Pair
-from mi_tui.plan.recipe import Method, Recipe, interpolation
+from mi_tui.plan.recipe import Recipe, interpolation
 
 
 class InPlaceWeights:
@@ -34,19 +35,24 @@ class InPlaceWeights:
         (number,) = set(recipes)
         if number != self._current:
             self._current = None
-            self.switch(self._recipes[number])
+            self.switch(self._recipes[number], as_exported=self._recipes.as_exported(number))
             self._current = number
 
     @torch.inference_mode()
-    def switch(self, recipe: Recipe) -> None:
+    def switch(self, recipe: Recipe, *, as_exported: bool = False) -> None:
         """Write the recipe's weights into the model; what does not change is not touched.
 
+        ``as_exported``: rounded to the dtype of a merged checkpoint, bit for bit what it holds.
+
         Raises:
-            CheckpointError: the recipe is a baseline, and its base model cannot be read.
-            EngineError: the recipe is a baseline, and the model's layout is not the files'.
+            CheckpointError: the recipe names a checkpoint beside the pair that cannot be read.
+            EngineError: the recipe does so, and the model's layout is not the files'.
         """
-        if recipe.method is not Method.INTERPOLATION:
-            self._write_baseline(recipe)
+        if not recipe.is_of_the_pair:
+            self._write_from_files(recipe, as_exported)
+            return
+        if as_exported:
+            self._write_rounded(recipe)
             return
         for source in self._sources:
             if not source.differs and source.name in self._now:
@@ -58,12 +64,23 @@ class InPlaceWeights:
                 interpolate_into(out, instruct, thinking, lambda_)
                 self._now[source.name] = lambda_
 
-    def _write_baseline(self, recipe: Recipe) -> None:
-        """Task arithmetic and TIES are computed from the files, as an exported merge is."""
+    def _write_rounded(self, recipe: Recipe) -> None:
+        """Mix with the arithmetic of the file merger, and round as it does."""
+        self._now.clear()
+        for source in self._sources:
+            out = self._tensors[source.name]
+            lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
+            instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
+            exported = self._sources.export_dtype if out.is_floating_point() else None
+            out.copy_(mix(instruct, thinking, lambda_, out_dtype=exported))
+
+    def _write_from_files(self, recipe: Recipe, as_exported: bool) -> None:
+        """Baselines and other backbones are computed from the files, as an exported merge is."""
         self._now.clear()
         named = self.model.state_dict()
         missing = set(self._tensors)
-        dtype = cast(MergeDtype, dtype_name(self._sources.dtype))
+        own = cast(MergeDtype, dtype_name(self._sources.dtype))
+        dtype: MergeDtype = "auto" if as_exported else own
         for name, tensor in mixed_tensors(recipe, self._pair, dtype=dtype):
             if name in named:
                 named[name].copy_(tensor)

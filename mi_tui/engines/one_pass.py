@@ -24,7 +24,7 @@ from mi_tui.engines.mixed_modules import (
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Source, Sources
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ModuleKind
 
 
@@ -58,7 +58,7 @@ class OnePassWeights:
     @staticmethod
     def takes(recipe: Recipe) -> bool:
         """Whether the recipe is linear in λ, and so may share a batch with others."""
-        return recipe.method is Method.INTERPOLATION
+        return recipe.is_of_the_pair
 
     def prepare(self, recipes: Sequence[int]) -> None:
         """Give each row its recipe's λ."""

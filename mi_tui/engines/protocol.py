@@ -21,7 +21,8 @@ class Request:
     ``id`` is the caller's and comes back on the completion. ``prompt`` holds token ids, the
     chat template applied. ``seed`` alone decides the random numbers of this response: the same
     seed under two recipes makes them comparable pairwise. ``max_new_tokens`` is the cap.
-    The recipe carries λ per layer and module kind and the decoding.
+    The recipe carries λ per layer and module kind and the decoding. ``as_exported``: the weights
+    are those that a merged checkpoint would hold, rounded to the dtype of the pair's files.
     """
 
     id: int
@@ -29,6 +30,7 @@ class Request:
     prompt: tuple[int, ...]
     seed: int
     max_new_tokens: int
+    as_exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Capabilities:
 
     ``mixes_recipes``: rows of one batch may have different recipes. ``rows``: how many rows it
     generates at once. ``note`` says in one line how it works on this machine and, when it fell
-    back to a slower way, why.
+    back to a slower way, why. ``export_dtype`` is the dtype of the weights of requests
+    ``as_exported``; empty where the engine does not tell them from others.
     """
 
     mixes_recipes: bool
@@ -62,6 +65,7 @@ class Capabilities:
     device: str
     dtype: str
     note: str = ""
+    export_dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)

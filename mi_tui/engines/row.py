@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, field
 
 from mi_tui.engines.protocol import Request
-from mi_tui.plan.recipe import Method
 
 _SIGN = 1 << 63
 
@@ -27,8 +26,12 @@ class Row:
 
     @property
     def alone(self) -> bool:
-        """Whether the recipe cannot share a batch with others: a baseline is not linear in λ."""
-        return self.request.recipe.method is not Method.INTERPOLATION
+        """Whether the recipe cannot share a batch with others.
+
+        A baseline is not linear in λ, another backbone is not of the pair, and rounding to the
+        export's dtype needs the mixed weights themselves.
+        """
+        return self.request.as_exported or not self.request.recipe.is_of_the_pair
 
     @property
     def length(self) -> int:

@@ -44,9 +44,15 @@ class Sources:
     """
 
     def __init__(
-        self, instruct: Any, thinking: Any, device: torch.device, where: str = "the pair"
+        self,
+        instruct: Any,
+        thinking: Any,
+        device: torch.device,
+        where: str = "the pair",
+        export_dtype: torch.dtype | None = None,
     ) -> None:
         self.dtype: torch.dtype = instruct.dtype
+        self.export_dtype = export_dtype or self.dtype
         self.device = device
         self._template = instruct
         self._entries = {s.name: s for s in _paired(instruct, thinking, where)}
@@ -60,15 +66,18 @@ class Sources:
         dtype: torch.dtype,
         device: torch.device,
         trust_remote_code: bool = False,
+        export_dtype: torch.dtype | None = None,
     ) -> "Sources":
         """Read both checkpoints.
+
+        ``export_dtype`` is the dtype of a merged checkpoint (default: ``dtype``).
 
         Raises:
             EngineError: transformers cannot load one of them, or they do not fit together.
         """
         mine = load_model(instruct, dtype, trust_remote_code)
         other = load_model(thinking, dtype, trust_remote_code)
-        return cls(mine, other, device, str(thinking))
+        return cls(mine, other, device, str(thinking), export_dtype)
 
     def __iter__(self) -> Iterator[Source]:
         return iter(self._entries.values())

@@ -3,11 +3,19 @@
 import time
 from collections.abc import Iterable, Sequence
 
+from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines import memory
 from mi_tui.engines.chat import Chat
 from mi_tui.engines.cost import CostModel
-from mi_tui.engines.devices import device_name, device_of, dtype_name, dtype_of, use_threads
+from mi_tui.engines.devices import (
+    device_name,
+    device_of,
+    dtype_name,
+    dtype_of,
+    dtype_of_files,
+    use_threads,
+)
 from mi_tui.engines.protocol import (
     Capabilities,
     Completion,
@@ -58,6 +66,7 @@ class TransformersEngine:
         device = device_of(plan)
         instruct, thinking = locate(pair.instruct).path, locate(pair.thinking).path
         donor = thinking if pair.donor == "thinking" else instruct
+        donor_name = pair.thinking if pair.donor == "thinking" else pair.instruct
         chat = Chat(donor, trust_remote_code=pair.trust_remote_code)
         sources = Sources.load(
             instruct,
@@ -65,6 +74,7 @@ class TransformersEngine:
             dtype=dtype_of(plan, device),
             device=device,
             trust_remote_code=pair.trust_remote_code,
+            export_dtype=dtype_of_files(inspect(locate(donor_name))),
         )
         return cls(sources, chat, pair, plan)
 
@@ -77,6 +87,7 @@ class TransformersEngine:
             device=device_name(self._sources.device),
             dtype=dtype_name(self._sources.dtype),
             note=self._ways.note,
+            export_dtype=dtype_name(self._sources.export_dtype),
         )
 
     def render(self, messages: Sequence[dict[str, str]]) -> str:
@@ -158,11 +169,10 @@ class TransformersEngine:
     def _row(self, request: Request) -> Row:
         if not request.prompt:
             raise EngineError(f"request {request.id} has an empty prompt")
-        if request.recipe.method is not Method.INTERPOLATION and self._pair.base is None:
-            raise EngineError(
-                f"{request.recipe.label} needs a base model: name one as base in the pair"
-            )
-        return Row(request, self._recipes.number(request.recipe))
+        recipe = request.recipe
+        if recipe.method is not Method.INTERPOLATION and self._pair.of(recipe).base is None:
+            raise EngineError(f"{recipe.label} needs a base model: name one as base in the pair")
+        return Row(request, self._recipes.number(recipe, as_exported=request.as_exported))
 
     def _completions(self, finished: Sequence[Finished]) -> list[Completion]:
         bodies = [done.tokens[:-1] if done.stopped else done.tokens for done in finished]

@@ -42,6 +42,7 @@ def mergekit_yaml(
     Raises:
         CheckpointError: a baseline lacks its base model, or a scope cannot be expressed.
     """
+    pair = pair.of(recipe)
     if recipe.method is not Method.INTERPOLATION:
         return _baseline(recipe, pair, out_dtype)
     donor, other = _sides(pair)

@@ -25,6 +25,11 @@ class Pair(Plan):
     donor: Literal["instruct", "thinking"] = "thinking"
     trust_remote_code: bool = False
 
+    def of(self, recipe: Recipe) -> "Pair":
+        """The pair that a recipe mixes: this one, but for the checkpoints it names itself."""
+        changed = {"instruct": recipe.backbone or self.instruct, "base": recipe.base or self.base}
+        return self.model_copy(update=changed)
+
 
 class Search(Plan):
     """How λ is searched and when the search stops.

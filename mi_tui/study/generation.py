@@ -97,6 +97,7 @@ class Generation:
             prompt=self._prompt(ask.problem, problem),
             seed=self._seeds[ask.problem - 1](ask.sample),
             max_new_tokens=probe.max_new_tokens,
+            as_exported=problem.split == "held-out",
         )
 
     def _prompt(self, number: int, problem: Problem) -> tuple[int, ...]:

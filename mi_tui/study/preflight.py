@@ -1,6 +1,8 @@
 """Refuse a study that cannot run before anything is downloaded, loaded or started."""
 
-from mi_tui.checkpoints.compare import compare
+from collections.abc import Sequence
+
+from mi_tui.checkpoints.compare import Finding, compare
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
@@ -20,11 +22,18 @@ def require_fit(preset: Preset) -> None:
     references = [pair.instruct, pair.thinking, *([pair.base] if pair.base else [])]
     infos = [inspect(locate(reference, weights=False)) for reference in references]
     errors = compare(*infos, trust_remote_code=pair.trust_remote_code).errors
+    _require_pair(errors, pair.instruct, pair.thinking)
+    for recipe in (preset.recipe(1.0), *preset.recipes):
+        require_layers(recipe, infos[1])
+    named = {recipe.backbone or recipe.base for recipe in preset.recipes} - {None, *references}
+    for reference in sorted(name for name in named if name):
+        other = inspect(locate(reference, weights=False))
+        _require_pair(compare(other, infos[1]).errors, reference, pair.thinking)
+
+
+def _require_pair(errors: Sequence[Finding], first: str, second: str) -> None:
     if errors:
         more = f" (and {len(errors) - 1} more: mi-tui check)" if len(errors) > 1 else ""
         raise StudyError(
-            f"{pair.instruct} and {pair.thinking} cannot be mixed: "
-            f"{errors[0].subject}: {errors[0].message}{more}"
+            f"{first} and {second} cannot be mixed: {errors[0].subject}: {errors[0].message}{more}"
         )
-    for recipe in (preset.recipe(1.0), *preset.recipes):
-        require_layers(recipe, infos[1])

@@ -96,6 +96,7 @@ class StudyReader:
             latency=self._latency(facts),
             seed=preset.search.seed,
             tolerance=preset.search.tolerance,
+            dtype=str(facts.get("confirmation_dtype", "")),
         )
 
     def responses(

@@ -54,6 +54,8 @@ class Session:
         self._engine = engine
         self._generation = generation
         self._latency = latency
+        # Held-out problems are answered with the weights as they would be exported.
+        self._confirmed_in = engine.capabilities.export_dtype or engine.capabilities.dtype
         self._interrupted = interrupted
         self._low_water = max(1, engine.capabilities.rows)
         self._planner = RoundPlanner(store, preset, 2 * self._low_water, latency)
@@ -70,7 +72,7 @@ class Session:
             EngineError: the engine cannot go on.
         """
         self._generation.start(self._planner.open_asks)
-        self._store.put(state=StudyState.RUNNING, message="")
+        self._store.put(state=StudyState.RUNNING, message="", confirmation_dtype=self._confirmed_in)
         finished: Finished | None = None
         while finished is None:
             self._handle_requests()
@@ -195,7 +197,7 @@ class Session:
                 latency=self._latency,
                 seed=preset.search.seed,
                 tolerance=preset.search.tolerance,
-                dtype=self._engine.capabilities.dtype,
+                dtype=self._confirmed_in,
                 rollouts_per_second=self._clock.rollouts_per_second,
             )
         except MiTuiError as error:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
+from mi_tui.plan.recipe import Decoding, LambdaRule, Method, Recipe, interpolation, labels
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 
 lambdas = st.floats(0, 1)
@@ -90,3 +90,26 @@ def test_labels(recipe: Recipe, label: str) -> None:
 def test_a_baseline_has_no_lambda() -> None:
     with pytest.raises(ValueError, match="no λ"):
         Recipe(method=Method.TIES, scale=0.5, density=0.2).lambda_at(0, ModuleKind.FFN)
+
+
+def test_a_recipe_stored_before_checkpoints_of_its_own_keeps_its_key() -> None:
+    assert interpolation(0.5).key == Recipe.from_json(interpolation(0.5).canonical_json()).key
+    assert "backbone" not in interpolation(0.5).canonical_json()
+    assert interpolation(0.5).key == "b0f769edd2b89f03"
+    other = Recipe(lambda_=0.5, backbone="Qwen/Qwen3-4B")
+    assert other.key != interpolation(0.5).key
+    assert Recipe.from_json(other.canonical_json()) == other
+    assert other.label == "MI-0.5 · from Qwen3-4B"
+
+
+def test_checkpoints_of_its_own_belong_to_the_method() -> None:
+    with pytest.raises(ValueError, match="write backbone"):
+        Recipe(lambda_=0.5, base="x")
+    with pytest.raises(ValueError, match="belongs to an interpolation"):
+        Recipe(method=Method.TIES, scale=0.5, density=0.2, backbone="x")
+
+
+def test_labels_name_the_decoding_where_it_differs() -> None:
+    warm = interpolation(0.4).model_copy(update={"decoding": Decoding(temperature=0.7, top_p=0.8)})
+    assert labels([interpolation(0.4), warm]) == ("MI-0.4", "MI-0.4 · T 0.7, top-p 0.8")
+    assert labels([]) == ()

@@ -1,0 +1,97 @@
+"""What a merged checkpoint would hold: confirmed with its very weights, rounded as it rounds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mi_tui.checkpoints.materialise import mixed_tensors
+from mi_tui.checkpoints.write import merge
+from mi_tui.engines.open import open_engine
+from mi_tui.engines.protocol import Engine, Request
+from mi_tui.engines.transformers_engine import TransformersEngine
+from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.recipe import LambdaRule, Method, Recipe
+from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from tests.engines.support import GREEDY, generated, plain_model, run, with_end
+
+DEMO = Pair(instruct="bundled:instruct", thinking="bundled:thinking", base="bundled:base")
+RECIPES = (
+    Recipe(lambda_=0.57, decoding=GREEDY),
+    Recipe(lambda_=0.8, scope=Scope(modules=(ModuleKind.FFN,)), decoding=GREEDY),
+    Recipe(
+        lambda_=0.6,
+        rules=(LambdaRule(lambda_=0.9, layers=parse_layers("2-3")),),
+        decoding=GREEDY,
+    ),
+    Recipe(method=Method.TIES, scale=0.5, density=0.2, decoding=GREEDY),
+    Recipe(lambda_=0.7, backbone="bundled:base", decoding=GREEDY),
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    plan = EnginePlan(device="cpu", dtype="float32", batch=8, threads=1)
+    opened = open_engine(plan, DEMO)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.label)
+def test_the_weights_are_bit_for_bit_those_of_the_exported_checkpoint(
+    engine: Engine, recipe: Recipe
+) -> None:
+    assert isinstance(engine, TransformersEngine)
+    weights = engine._ways.in_place
+    weights.switch(recipe, as_exported=True)
+    held = weights.model.state_dict()
+    exported = dict(mixed_tensors(recipe, DEMO))
+    assert {tensor.dtype for tensor in exported.values()} == {torch.bfloat16}
+    for name, tensor in exported.items():
+        assert torch.equal(held[name], tensor.float()), name
+    weights.prepare([engine._recipes.number(recipe)])
+    plain = weights.model.state_dict()
+    assert any(not torch.equal(plain[name], tensor.float()) for name, tensor in exported.items())
+
+
+def test_rows_as_exported_say_what_the_exported_checkpoint_says(
+    engine: Engine, tmp_path: Path
+) -> None:
+    recipe = RECIPES[0]
+    merge(recipe, DEMO, tmp_path / "merged")
+    prompts = [
+        engine.encode(engine.render([{"role": "user", "content": f"Compute {text} mod 100"}]))
+        for text in ("47*6+5-8", "12+9*3", "88-7*2+5+6", "31*4-9")
+    ]
+    # Rows of the mixture in float32 share the engine with them, as in a study.
+    asked = [
+        Request(number, recipe, prompt, seed=0, max_new_tokens=60, as_exported=number < 4)
+        for number, prompt in enumerate(prompts * 2)
+    ]
+    done = run(engine, asked)
+    exported = plain_model(tmp_path / "merged")
+    end = engine.encode("<|im_end|>")[0]
+    for number, prompt in enumerate(prompts):
+        expected = generated(exported, prompt, 60)
+        ours = list(done[number].tokens)
+        assert ours == [token for token in expected if token != end]
+    assert len(done) == 8
+    assert with_end(done[4])
+
+
+def test_capabilities_name_the_dtype_of_the_files(engine: Engine) -> None:
+    assert engine.capabilities.dtype == "float32"
+    assert engine.capabilities.export_dtype == "bfloat16"
+
+
+def test_another_backbone_is_a_pair_of_its_own(engine: Engine) -> None:
+    recipe = RECIPES[4]
+    assert isinstance(engine, TransformersEngine)
+    weights = engine._ways.in_place
+    weights.prepare([engine._recipes.number(recipe)])
+    held = {name: tensor.clone() for name, tensor in weights.model.state_dict().items()}
+    pair = DEMO.model_copy(update={"instruct": "bundled:base"})
+    same = recipe.model_copy(update={"backbone": None})
+    for name, tensor in mixed_tensors(same, pair, dtype="float32"):
+        assert torch.equal(held[name], tensor), name
