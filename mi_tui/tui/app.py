@@ -59,7 +59,7 @@ class MiTuiApp(App[None]):
     """
 
     TITLE = "mi-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = ["app.tcss", "guide.tcss"]  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
