@@ -45,18 +45,24 @@ class MixedLinear(nn.Module):
         self._delta = weight.delta().t() if weight.differs else None
         self._bias_delta = bias.delta() if bias is not None and bias.differs else None
         self._row = row
+        # Beside the registered parameters, which torch looks up slowly.
+        self._plain = (plain.weight, plain.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[rows, tokens, in]`` or ``[rows · tokens, in]`` to the same with ``out``."""
-        flat = x.reshape(-1, self.in_features)
-        y = linear(flat, self.weight, self.bias)
-        if not self._row.is_zero:
-            lambda_ = self._row.for_tokens(len(flat))
-            if self._delta is not None:
-                y.addmm_((flat * lambda_).to(y.dtype), self._delta)
-            if self._bias_delta is not None:
-                y += (lambda_ * self._bias_delta).to(y.dtype)
-        return y.view(*x.shape[:-1], self.out_features)
+        weight, bias = self._plain
+        y = linear(x, weight, bias)
+        if self._row.is_zero:
+            return y
+        flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
+        lambda_ = self._row.for_tokens(len(flat))
+        change = y.view(-1, self.out_features)
+        if self._delta is not None:
+            scaled = flat * lambda_
+            change.addmm_(scaled if scaled.dtype is y.dtype else scaled.to(y.dtype), self._delta)
+        if self._bias_delta is not None:
+            change += (lambda_ * self._bias_delta).to(y.dtype)
+        return y
 
 
 class MixedEmbedding(nn.Module):

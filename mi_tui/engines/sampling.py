@@ -26,9 +26,10 @@ _TOKEN = -3335678366873096957
 class Draw:
     """How each of n rows draws; every tensor has shape [n].
 
-    ``temperature`` (float32) 0 is greedy, ``top_p`` (float32) 1 and ``top_k`` (int64) 0 set no
-    limit; ``seeds`` and ``positions`` (int64) decide the random numbers. The two flags say what
-    the caller knows of the whole batch, which saves asking the device.
+    ``temperature`` (float32) 0 is greedy; ``top_p`` (float32) infinity and ``top_k`` (int64) 0
+    set no limit; ``seeds`` and ``positions`` (int64) decide the random numbers. The flags say
+    what the caller knows of the whole batch, which saves asking the device, and small batches
+    the work.
     """
 
     temperature: Tensor
@@ -37,7 +38,9 @@ class Draw:
     seeds: Tensor
     positions: Tensor
     all_greedy: bool = False
+    any_greedy: bool = True
     any_limit: bool = True
+    any_top_k: bool = True
 
 
 def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
@@ -54,8 +57,11 @@ def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
     """
     if draw.all_greedy:
         return logits.argmax(-1)
-    greedy = draw.temperature == 0
-    scaled = logits.float() / draw.temperature.where(~greedy, 1.0)[:, None]
+    temperature = draw.temperature[:, None]
+    if draw.any_greedy:
+        greedy = draw.temperature == 0
+        temperature = temperature.where(~greedy[:, None], 1.0)
+    scaled = logits.float() / temperature
     if draw.any_limit:
         values, ids = _kept(scaled, draw)
     else:
@@ -63,7 +69,7 @@ def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
     race = values + gumbel_noise(draw.seeds, draw.positions, ids)
     winner = ids.gather(1, race.argmax(-1, keepdim=True))[:, 0]
     # The race is run for greedy rows too: cheaper than taking them out.
-    return torch.where(greedy, logits.argmax(-1), winner)
+    return torch.where(greedy, logits.argmax(-1), winner) if draw.any_greedy else winner
 
 
 def gumbel_noise(seeds: Tensor, positions: Tensor, ids: Tensor) -> Tensor:
@@ -79,8 +85,8 @@ def gumbel_noise(seeds: Tensor, positions: Tensor, ids: Tensor) -> Tensor:
     """
     rows = _mixed(_mixed(seeds) + (positions + 1) * _GOLDEN)
     bits = _mixed(rows[:, None] ^ ids * _TOKEN)
-    uniform = ((_shifted(bits, 11)).double() + 0.5) * 2.0**-53
-    return -torch.log(-torch.log(uniform))
+    uniform = _shifted(bits, 11).double().add_(0.5).mul_(2.0**-53)
+    return uniform.log_().neg_().log_().neg_()
 
 
 def _mixed(x: Tensor) -> Tensor:
@@ -100,7 +106,9 @@ def _kept(scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
     vocabulary = scaled.shape[-1]
     if vocabulary <= _FULL_SORT:
         values, ids = scaled.sort(dim=-1, descending=True, stable=True)
-        return _limited(values, scaled, draw)[0], ids
+        if draw.any_top_k:
+            values = _first(values, draw.top_k)
+        return _nucleus(values, values.softmax(-1), draw.top_p), ids
     count = _FIRST_CANDIDATES
     while True:
         count = min(count, vocabulary)
@@ -112,14 +120,27 @@ def _kept(scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def _limited(values: Tensor, scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Mask what top-k and top-p drop; also whether no row may want more candidates."""
+    """Mask what top-k and top-p drop of the best candidates; also whether they are enough.
+
+    They are when no row may want one that is not among them.
+    """
+    total = scaled.logsumexp(-1)
+    complete = torch.zeros_like(draw.top_k, dtype=torch.bool)
+    if draw.any_top_k:
+        values = _first(values, draw.top_k)
+        total = torch.where(draw.top_k > 0, values.logsumexp(-1), total)
+        complete = (draw.top_k > 0) & (draw.top_k <= values.shape[-1])
+    kept = _nucleus(values, (values - total[:, None]).exp(), draw.top_p)
+    return kept, (complete | kept[:, -1].isneginf()).all()
+
+
+def _first(values: Tensor, top_k: Tensor) -> Tensor:
+    """Descending values without those after the first ``top_k`` of a row; 0 keeps all."""
     rank = torch.arange(values.shape[-1], device=values.device)
-    has_k = draw.top_k > 0
-    values = values.masked_fill(has_k[:, None] & (rank >= draw.top_k[:, None]), -torch.inf)
-    total = torch.where(has_k, values.logsumexp(-1), scaled.logsumexp(-1))
-    shares = (values - total[:, None]).exp()
-    before = shares.cumsum(-1) - shares
-    # A sum of shares may end a rounding error below 1; top-p 1 must keep everything.
-    keep = (before < draw.top_p[:, None]) | (draw.top_p >= 1)[:, None]
-    enough = ~keep[:, -1] | has_k & (draw.top_k <= values.shape[-1])
-    return values.masked_fill(~keep, -torch.inf), enough.all()
+    return values.masked_fill((top_k > 0)[:, None] & (rank >= top_k[:, None]), -torch.inf)
+
+
+def _nucleus(values: Tensor, shares: Tensor, top_p: Tensor) -> Tensor:
+    """Descending values without those before which the shares already sum up to ``top_p``."""
+    before = shares.cumsum(-1).sub_(shares)
+    return values.masked_fill(before >= top_p[:, None], -torch.inf)

@@ -73,14 +73,17 @@ class Scheduler:
         """
         if self._reconsider:
             self._choose_way()
-        self._guarded(self._admit)
-        finished = self._decoder.collect()
+        finished = []
+        if self._waiting and self._decoder.room:
+            self._guarded(self._admit)
+            finished = self._decoder.collect()
         if self._decoder.rows:
             self._guarded(self._decoder.step)
             finished += self._decoder.collect()
         if finished:
             self._note_lengths(finished)
             self._park_stragglers()
+            self._go_on_alone()
         return finished
 
     def _note_lengths(self, finished: Sequence[Finished]) -> None:
@@ -91,13 +94,20 @@ class Scheduler:
         self._lengths = fade * made, fade * (count + len(finished))
 
     def _choose_way(self) -> None:
-        """Settle how the work at hand is done; rows in the batch go on in the new way."""
+        """Settle how the work at hand is done; the rows that can go on in the new way do."""
         self._reconsider = False
-        now = self._way if self._decoder.rows else None
-        way = self._ways.choose(self._work(), self._decoder.capacity, now)
-        if way != self._way:
-            self._waiting.put_back(self._decoder.release(lambda _: True))
-            self._way = way
+        rows = self._decoder.rows
+        way = self._ways.choose(self._work(), self._decoder.capacity, self._way if rows else None)
+        if way == "one-pass":
+            self._waiting.put_back(self._decoder.release(lambda row: row.alone))
+        elif rows:
+            ((kept, _),) = Counter(row.recipe for row in rows).most_common(1)
+            self._waiting.put_back(self._decoder.release(lambda row: row.recipe != kept))
+        self._work_in(way)
+
+    def _work_in(self, way: Way) -> None:
+        """Exchange the weights; what rows have in the cache does not depend on the way."""
+        self._way = way
         self._decoder.weights = self._ways.weights(way)
 
     def _work(self) -> Work:
@@ -140,8 +150,7 @@ class Scheduler:
     def _admit_those_left_over(self) -> None:
         """Rows that cannot share a pass (baselines) wait until the batch is empty."""
         if self._way == "one-pass" and not self._decoder.rows:
-            self._way = "in-place"
-            self._decoder.weights = self._ways.in_place
+            self._work_in("in-place")
 
     def _park_stragglers(self) -> None:
         """In place, let the last few rows of a recipe give way to the next recipe."""
@@ -154,6 +163,14 @@ class Scheduler:
                 row.parked = True
             self._waiting.add(parked)
             self._reconsider = True
+
+    def _go_on_alone(self) -> None:
+        """Once the rows left in one pass are all of one recipe, finish them as a single model."""
+        rows = self._decoder.rows
+        if self._way == "one-pass" and rows and not self._waiting:
+            same = all(row.recipe == rows[0].recipe for row in rows)
+            if same and self._ways.choose(self._work(), self._decoder.capacity) == "in-place":
+                self._work_in("in-place")
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Run one act of the decoder; when memory runs out, halve the batch for the next."""

@@ -1,15 +1,18 @@
 """The state of a decoder's rows: tensors on its device, and what the host must know beside."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mi_tui.engines.row import Row
 from mi_tui.engines.sampling import Draw
 
-_LAST, _POSITION, _COUNT, _CAP, _SEED, _TOP_K = range(6)
+_LAST, _POSITION, _COUNT, _SEED, _TOP_K = range(5)
 _TEMPERATURE, _TOP_P = range(2)
 _FIRST_OUTPUT = 64
 
@@ -27,7 +30,9 @@ class RowState:
         self.counts = np.zeros(rows, dtype=np.int64)
         self._greedy = np.zeros(rows, dtype=np.bool_)
         self._limited = np.zeros(rows, dtype=np.bool_)
-        self._ints = torch.zeros((6, rows), dtype=torch.long, device=device)
+        self._top_k = np.zeros(rows, dtype=np.bool_)
+        self._caps = np.zeros(rows, dtype=np.int64)
+        self._ints = torch.zeros((5, rows), dtype=torch.long, device=device)
         self._floats = torch.zeros((2, rows), dtype=torch.float32, device=device)
         self._output = torch.zeros((rows, _FIRST_OUTPUT), dtype=torch.long, device=device)
 
@@ -40,15 +45,18 @@ class RowState:
         self.counts[here] = [len(row.tokens) for row in rows]
         self._greedy[here] = [d.temperature == 0 for d in decodings]
         self._limited[here] = [d.top_p < 1 or d.top_k > 0 for d in decodings]
+        self._top_k[here] = [d.top_k > 0 for d in decodings]
+        self._caps[here] = [row.request.max_new_tokens for row in rows]
         ints = [
             [0] * len(rows),
             self.lengths[here].tolist(),
             self.counts[here].tolist(),
-            [row.request.max_new_tokens for row in rows],
             [row.seed for row in rows],
             [d.top_k for d in decodings],
         ]
-        floats = [[d.temperature for d in decodings], [d.top_p for d in decodings]]
+        # A sum of shares may end a rounding error below 1; top-p 1 must keep everything.
+        top_p = [d.top_p if d.top_p < 1 else math.inf for d in decodings]
+        floats = [[d.temperature for d in decodings], top_p]
         self._ints[:, here] = torch.tensor(ints, dtype=torch.long, device=device)
         self._floats[:, here] = torch.tensor(floats, dtype=torch.float32, device=device)
         self._make_room(int(self.counts[here].max()))
@@ -80,7 +88,9 @@ class RowState:
             seeds=self._ints[_SEED, here],
             positions=self._ints[_COUNT, here],
             all_greedy=bool(self._greedy[here].all()),
+            any_greedy=bool(self._greedy[here].any()),
             any_limit=bool(self._limited[here].any()),
+            any_top_k=bool(self._top_k[here].any()),
         )
 
     def append(self, first: int, tokens: Tensor) -> None:
@@ -95,9 +105,8 @@ class RowState:
 
     def done(self, count: int, end_tokens: Tensor) -> tuple[list[int], list[bool]]:
         """The rows that have finished, and for each whether by an end token."""
-        stopped = torch.isin(self._ints[_LAST, :count], end_tokens)
-        done = stopped | (self._ints[_COUNT, :count] >= self._ints[_CAP, :count])
-        at = done.nonzero()[:, 0]
+        stopped = torch.isin(self._ints[_LAST, :count], end_tokens).cpu().numpy()
+        at = np.flatnonzero(stopped | (self.counts[:count] >= self._caps[:count]))
         return at.tolist(), stopped[at].tolist()
 
     def output(self, rows: Sequence[int]) -> list[list[int]]:
@@ -110,7 +119,7 @@ class RowState:
 
     def move(self, sources: list[int], targets: list[int]) -> None:
         """Copy rows ``sources`` over rows ``targets``."""
-        for host in (self.lengths, self.counts, self._greedy, self._limited):
+        for host in self._hosts():
             host[targets] = host[sources]
         for device in (self._ints.T, self._floats.T, self._output):
             device[targets] = device[sources]
@@ -119,16 +128,19 @@ class RowState:
         """Keep the first ``rows`` rows, or make room for as many."""
         kept = min(rows, self.rows)
         old = self._ints, self._floats, self._output
-        hosts = self.lengths, self.counts, self._greedy, self._limited
         self._ints = old[0].new_zeros((len(old[0]), rows))
         self._floats = old[1].new_zeros((len(old[1]), rows))
         self._output = old[2].new_zeros((rows, old[2].shape[1]))
         self._ints[:, :kept], self._floats[:, :kept] = old[0][:, :kept], old[1][:, :kept]
         self._output[:kept] = old[2][:kept]
-        self.lengths, self.counts, self._greedy, self._limited = (
-            np.concatenate([h[:kept], np.zeros(rows - kept, dtype=h.dtype)]) for h in hosts
+        self.lengths, self.counts, self._greedy, self._limited, self._top_k, self._caps = (
+            np.concatenate([host[:kept], np.zeros(rows - kept, dtype=host.dtype)])
+            for host in self._hosts()
         )
         self.rows = rows
+
+    def _hosts(self) -> tuple[NDArray[Any], ...]:
+        return self.lengths, self.counts, self._greedy, self._limited, self._top_k, self._caps
 
     def _make_room(self, most: int) -> None:
         if most >= self._output.shape[1]:

@@ -14,7 +14,7 @@ def draw(
 ) -> Draw:
     return Draw(
         temperature=torch.full((rows,), temperature),
-        top_p=torch.full((rows,), top_p),
+        top_p=torch.full((rows,), top_p if top_p < 1 else torch.inf),
         top_k=torch.full((rows,), top_k),
         seeds=torch.arange(rows) + 1000 * seed,
         positions=torch.zeros(rows, dtype=torch.long),
