@@ -1,11 +1,14 @@
 """The commands that look at what there is: presets, themes, doctor."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError
+
+if TYPE_CHECKING:
+    from mi_tui.plan.library import PresetEntry
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +47,7 @@ def presets(
             [
                 {
                     "name": entry.name,
+                    "group": entry.group,
                     "path": str(entry.path),
                     "title": entry.preset.title if entry.preset else None,
                     "problem": entry.problem or None,
@@ -52,14 +56,24 @@ def presets(
             ]
         )
         return
+    width = max(len(entry.name) for entry in entries)
+    heading = ""
     for entry in entries:
-        text = f"{entry.preset.title} · {entry.preset.budget.in_words}" if entry.preset else ""
-        origin = "" if entry.bundled else " (yours)"
-        out().print(
-            f"{entry.name:<24} {text or 'not valid: ' + entry.problem}{origin}", markup=False
-        )
+        under = entry.group if entry.bundled else "Yours"
+        if under != heading:
+            out().print(f"\n{under}", markup=False)
+            heading = under
+        out().print(f"{entry.name:<{width}}  {_in_a_line(entry)}", markup=False)
     if any(entry.problem for entry in entries):
         raise MiTuiError("a preset above is not valid")
+
+
+def _in_a_line(entry: "PresetEntry") -> str:
+    """Title and question; a preset that only fills a table has no question."""
+    preset = entry.preset
+    if preset is None:
+        return f"not valid: {entry.problem}"
+    return f"{preset.title} · {preset.budget.in_words}" if preset.search.refine else preset.title
 
 
 def _print_examples(references: list[str], *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """The presets that can be named: the bundled ones and those in the user's folder."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,11 @@ class PresetEntry:
     preset: Preset | None
     problem: str = ""
 
+    @property
+    def group(self) -> str:
+        """The heading to list it under; empty for none."""
+        return self.preset.group if self.preset else ""
+
 
 def user_presets_folder() -> Path:
     """Where the user's own presets lie (XDG config directory)."""
@@ -27,12 +33,16 @@ def user_presets_folder() -> Path:
 
 
 def list_presets() -> tuple[PresetEntry, ...]:
-    """All named presets, bundled ones first; a user's preset hides a bundled one of its name."""
+    """All named presets; a user's preset hides a bundled one of its name.
+
+    Bundled ones come first, those without a group before the groups; names are in the order a
+    person counts (4b before 30b).
+    """
     found: dict[str, PresetEntry] = {}
     for folder, bundled in ((presets_folder(), True), (user_presets_folder(), False)):
         for path in sorted(folder.glob("*.toml")):
             found[path.stem] = _entry(path, bundled)
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=_place))
 
 
 def find_preset(reference: str) -> tuple[str, Preset]:
@@ -50,6 +60,15 @@ def find_preset(reference: str) -> tuple[str, Preset]:
             return reference, read_preset(named)
     names = ", ".join(entry.name for entry in list_presets())
     raise PresetError(f"no preset {reference!r}: give a .toml file or one of {names}")
+
+
+def _place(entry: PresetEntry) -> tuple[bool, bool, list[tuple[str, int]], list[tuple[str, int]]]:
+    return not entry.bundled, bool(entry.group), _natural(entry.group), _natural(entry.name)
+
+
+def _natural(text: str) -> list[tuple[str, int]]:
+    """The text as words and numbers, to be compared as such."""
+    return [(word, int(part or 0)) for word, part in re.findall(r"(\D*)(\d*)", text)]
 
 
 def _entry(path: Path, bundled: bool) -> PresetEntry:

@@ -12,6 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
+from mi_tui.resources import presets_folder
 
 
 class PresetError(MiTuiError):
@@ -21,27 +22,66 @@ class PresetError(MiTuiError):
 def read_preset(path: Path) -> Preset:
     """The preset in a TOML file.
 
+    ``extends = "NAME"`` at its top takes the rest from NAME.toml beside it, or from the bundled
+    preset of that name: tables are merged key by key, anything else that the file says replaces
+    what it extends.
+
     Raises:
         PresetError: the file cannot be read, is no TOML, or a key or value is not allowed; the
             message names the file, the key and what is allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PresetError(f"cannot read preset {path}: {_reason(error)}") from error
-    return parse_preset(text, str(path))
+    return _validated(_content(path), str(path))
 
 
 def parse_preset(text: str, where: str) -> Preset:
-    """The preset in a TOML text; ``where`` names it in errors.
+    """The preset in a TOML text that extends no other; ``where`` names it in errors.
 
     Raises:
         PresetError: as :func:`read_preset`.
     """
+    return _validated(_parsed(text, where), where)
+
+
+def _content(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a file says, on top of what it extends."""
     try:
-        data = tomlkit.parse(text).unwrap()
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        by = f", which {extended_by[-1]} extends" if extended_by else ""
+        raise PresetError(f"cannot read preset {path}{by}: {_reason(error)}") from error
+    own = _parsed(text, str(path))
+    if "extends" not in own:
+        return own
+    name = str(own.pop("extends"))
+    beside, bundled = path.with_name(f"{name}.toml"), presets_folder() / f"{name}.toml"
+    below = bundled if bundled.is_file() and not beside.is_file() else beside
+    if below in (path, *extended_by):
+        raise PresetError(f"{path}: extends = {name!r} leads back to itself: name another preset")
+    return _merged(_content(below, (*extended_by, path)), own)
+
+
+def _merged(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Tables key by key, anything else replaced."""
+    return below | {
+        key: _merged(below[key], value)
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+        else value
+        for key, value in own.items()
+    }
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomlkit.parse(text).unwrap()
     except TOMLKitError as error:
         raise PresetError(f"{where} is not valid TOML: {error}") from error
+
+
+def _validated(data: dict[str, Any], where: str) -> Preset:
+    for row in data.get("recipes", ()):
+        # A row is decoded as the preset says, unless it says something else.
+        if isinstance(row, dict) and "decoding" in data:
+            row.setdefault("decoding", data["decoding"])
     try:
         # JSON mode lets lists be tuples and names be enums, and still refuses "0.5" for 0.5.
         return Preset.model_validate_json(json.dumps(data, default=str), strict=True)
@@ -65,6 +105,8 @@ def write_preset(preset: Preset, path: Path) -> None:
             raise PresetError(f"cannot keep the comments of {path}: {_reason(error)}") from error
     full = preset.model_dump(mode="json", by_alias=True, exclude_none=True)
     short = preset.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    for row, whole in zip(short.get("recipes", ()), full["recipes"], strict=False):
+        row["decoding"] = whole["decoding"]  # left out, it would be the preset's
     _update(document, full, short)
     temporary = path.with_name(path.name + ".part")
     try:
