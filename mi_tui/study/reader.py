@@ -102,15 +102,23 @@ class StudyReader:
     def responses(
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
-        """The latest rollouts with their texts, newest first; ``problem`` is an index."""
-        keys = [recipe.key for recipe in self._store.recipes()]
+        """The latest rollouts with their texts, newest first; ``problem`` is an index.
+
+        A recipe is named by ``recipe_key`` and ``recipe_label``: one that was only asked held-out
+        problems has no row in the table.
+        """
+        recipes = self._store.recipes()
+        keys = [recipe.key for recipe in recipes]
         if recipe_key is not None and recipe_key not in keys:
             return []
         number = None if recipe_key is None else keys.index(recipe_key) + 1
         found = self._store.responses(
             recipe=number, problem=None if problem is None else problem + 1, limit=limit
         )
-        return [{**row, "recipe_key": keys[row["recipe"] - 1]} for row in found]
+        for row in found:
+            index = row["recipe"] - 1
+            row["recipe_key"], row["recipe_label"] = keys[index], recipes[index].label
+        return found
 
     def examples(self) -> dict[str, str]:
         """The first prompt of each probe, as the model sees it."""

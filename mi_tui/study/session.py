@@ -3,10 +3,12 @@
 Everything that matters is in the store; a session can end at any moment and the next goes on.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from mi_tui.engines.protocol import Engine
@@ -281,6 +283,16 @@ def progress_as_json(progress: Progress) -> dict[str, Any]:
 
 
 def device_memory(engine: Engine) -> str:
-    """The accelerator's memory in use, as text; empty without one."""
+    """Memory in use, as text: the accelerator's, or without one that of this process."""
     report = getattr(engine, "device_memory", None)
-    return str(report()) if callable(report) else ""
+    accelerator = str(report()) if callable(report) else ""
+    return f"GPU {accelerator}" if accelerator else own_memory()
+
+
+def own_memory() -> str:
+    """The memory this process holds, such as ``worker 0.6 GiB``; empty where nobody says."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return ""
+    return f"worker {pages * os.sysconf('SC_PAGE_SIZE') / (1 << 30):.1f} GiB"

@@ -24,7 +24,8 @@ class ProblemText:
 class Response:
     """One stored rollout; all text has been made safe to show.
 
-    ``problem`` is the problem's index in the study. ``thinking`` is ``None`` where there is none.
+    ``recipe`` is the recipe's label, ``problem`` the problem's index in the study. ``thinking``
+    is ``None`` where there is none.
     """
 
     id: int
@@ -38,6 +39,7 @@ class Response:
     failure: str
     thinking: str | None
     answer: str
+    recipe: str = ""
 
     @property
     def sign(self) -> str:
@@ -78,6 +80,7 @@ def read_response(row: dict[str, Any]) -> Response:
         failure=safe_text(str(row["failure"] or ""), 120),
         thinking=None if thinking is None else safe_text(thinking, LONGEST),
         answer=safe_text(answer, LONGEST),
+        recipe=str(row.get("recipe_label", "")),
     )
 
 

@@ -7,11 +7,14 @@ from textual.pilot import Pilot
 
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.errors import StudyError
+from mi_tui.study.results import Curve
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.probe import ProbeScreen
 from mi_tui.tui.widgets.curves import CurvesPlot
+from mi_tui.tui.widgets.newest import NewestResponses
+from mi_tui.tui.widgets.quiet_plot import QuietCanvas
 from mi_tui.tui.widgets.results_table import ResultsTable
 from tests.tui import views
 from tests.tui.driving import said, shown, until
@@ -262,3 +265,70 @@ async def test_what_came_while_another_screen_was_open_is_shown_after_it() -> No
         await look(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: "paused" in shown(pilot.app))
+
+
+async def test_the_status_tells_speed_and_memory_while_it_runs() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        assert "5400 tok/s" in said(pilot.app, "progress")
+        assert "GPU 21.4 of 79.2 GiB" in said(pilot.app, "progress")
+
+
+async def test_wide_screens_show_the_newest_responses_as_they_come() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "✓ MI-1 · 125 tokens" in shown(pilot.app))
+        assert "Newest responses" in shown(pilot.app)
+        assert "▸ thinking, 3 words" in shown(pilot.app)
+        await pilot.press("t")
+        await until(pilot, lambda: "82+5=87" in shown(pilot.app))
+        newest = {**services.stored[0], "id": 99, "text": "\x1b[2J[b]new[/b]", "score": 0.0}
+        services.stored.insert(0, newest)
+        services.view = views.newer(services.view, state=StudyState.DONE)
+        await look(pilot)
+        await until(pilot, lambda: "[b]new[/b]" in shown(pilot.app), tries=300)
+
+
+async def test_moving_the_cursor_reads_that_recipe_and_n_follows_all_again() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "Newest responses" in shown(pilot.app))
+        await pilot.press("j")
+        await until(pilot, lambda: "✗ MI-0.2 · 6 tokens" in shown(pilot.app))
+        assert "Responses of MI-0.2" in shown(pilot.app)
+        await pilot.press("n")
+        await until(pilot, lambda: "Newest responses" in shown(pilot.app))
+
+
+async def test_narrow_screens_read_no_responses_unasked() -> None:
+    services = SteeredServices()
+    async with watching(services).run_test() as pilot:
+        screen = await opened(pilot)
+        await pilot.press("t", "n")
+        assert "Newest responses" not in shown(pilot.app)
+        assert not screen.query_one(NewestResponses).display
+        await pilot.resize_terminal(130, 40)
+        await until(pilot, lambda: "Newest responses" in shown(pilot.app))
+
+
+async def test_bands_and_stages_lie_behind_the_curves() -> None:
+    lambdas = tuple(number / 10 for number in range(11))
+    curve = Curve(
+        lambdas=lambdas,
+        score=tuple(views.around(0.3 + 0.5 * at, 0.15) for at in lambdas),
+        tokens=tuple(views.around(20 + 100 * at, 10) for at in lambdas),
+        think_ratio=tuple(views.around(at, 0.05) for at in lambdas),
+    )
+    services = SteeredServices(views.view(answer=views.recommendation(curve=curve)))
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        await until(pilot, lambda: "░ 95 %" in shown(pilot.app))
+        canvas = screen.query_one("#plot", QuietCanvas)
+        colours = {c for line in canvas._backgrounds.values() for c in line if c}
+        assert len(colours) > 8  # zones, bands and where they cross
+        pilot.app.theme = "mi-ansi"
+        await until(pilot, lambda: not canvas._backgrounds)
+        assert "░░" in shown(pilot.app)

@@ -132,6 +132,7 @@ def view(
             elapsed_seconds=41.0,
             eta_seconds=22.0,
             running=32,
+            device_memory="GPU 21.4 of 79.2 GiB",
         ),
         rows=shown,
         recommendation=answer,
@@ -170,6 +171,7 @@ def stored_responses() -> list[dict[str, Any]]:
                 {
                     "id": len(found) + 1,
                     "recipe_key": row.recipe.key,
+                    "recipe_label": row.recipe.label,
                     "problem": problem,
                     "sample": 0,
                     "score": float(at >= 0.4),

@@ -3,24 +3,33 @@
 from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
+from mi_tui.errors import MiTuiError
 from mi_tui.study.view import StudyState, StudyView
-from mi_tui.tui import formats
-from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
 from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
-from mi_tui.tui.screens.base import GuideScreen
+from mi_tui.tui.screens.base import GuideScreen, is_open
 from mi_tui.tui.session import StudySession
+from mi_tui.tui.standing import progress_line, status_line
 from mi_tui.tui.widgets.curves import CurvesPlot
+from mi_tui.tui.widgets.newest import NewestResponses, Shown
 from mi_tui.tui.widgets.results_table import ResultsTable
 from mi_tui.tui.widgets.step_header import Step, StepHeader
+from mi_tui.tui.workers import start
 
 _PLOT_EVERY = 3.0
 """Seconds between two drawings of the plot: it is the costliest thing to send over SSH."""
+
+_READ_EVERY = 2.0
+"""Seconds between two readings of the newest responses."""
+
+_NEWEST = 8
+"""Responses beside the table: more than there is room for."""
 
 
 class ProbeScreen(GuideScreen):
@@ -66,6 +75,22 @@ class ProbeScreen(GuideScreen):
             tooltip="Read what the recipe under the cursor answered",
         ),
         Binding(
+            "t",
+            "fold",
+            "Thinking",
+            show=False,
+            id="probe.thinking",
+            tooltip="Fold or unfold the thinking beside the table",
+        ),
+        Binding(
+            "n",
+            "newest",
+            "Newest",
+            show=False,
+            id="probe.newest",
+            tooltip="Beside the table, the newest responses of all recipes again",
+        ),
+        Binding(
             "a",
             "add",
             "Add λ",
@@ -105,17 +130,21 @@ class ProbeScreen(GuideScreen):
         self._session = session
         self._view: StudyView | None = None
         self._plot_waits = False
+        self._reading_waits = False
+        self._read_of: str | None = None
         self._legend = Text()
 
     def compose(self) -> ComposeResult:
-        """Progress on top, then table and plot: stacked, or side by side where it is wide."""
+        """Progress on top, then table and plot; the newest responses beside them if wide."""
         yield StepHeader(self.STEP)
         yield Static("Opening the study …", id="progress", markup=False)
-        with Container(id="panes"):
-            yield ResultsTable(id="results")
-            with Vertical(id="plot-pane"):
-                yield Static("", id="legend-line", markup=False)
-                yield CurvesPlot(id="curves")
+        with Horizontal(id="panes"):
+            with Vertical(id="measured"):
+                yield ResultsTable(id="results")
+                with Vertical(id="plot-pane"):
+                    yield Static("", id="legend-line", markup=False)
+                    yield CurvesPlot(id="curves")
+            yield NewestResponses(id="newest")
         yield Static("", id="status", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
@@ -135,14 +164,19 @@ class ProbeScreen(GuideScreen):
         """Show a new picture of the study."""
         before, self._view = self._view, view
         answer = view.recommendation
-        self.query_one("#progress", Static).update(self._progress(view))
+        self.query_one("#progress", Static).update(progress_line(self.app, view))
         self.query_one(ResultsTable).show(view.rows, answer.recipe.key if answer else None)
-        self.show_status(self._status(view))
+        self.show_status(status_line(self.app, view))
         if not self._plot_waits:
             self._draw_plot()
             if view.state.is_active:
                 self._plot_waits = True
                 self.set_timer(_PLOT_EVERY, self._plot_due)
+        if not self._reading_waits:
+            self._read_newest()
+            if view.state.is_active:
+                self._reading_waits = True
+                self.set_timer(_READ_EVERY, self._reading_due)
         if before is None or before.state is not view.state:
             self.refresh_bindings()
 
@@ -159,7 +193,29 @@ class ProbeScreen(GuideScreen):
             }[str(parameters[0])]
         if action in ("recommend", "responses", "more", "drop"):
             return True if self._view and self._view.rows else None
+        if action in ("fold", "newest"):
+            return self._is_wide
         return True
+
+    @on(ResultsTable.Highlighted)
+    def recipe_chosen(self, event: ResultsTable.Highlighted) -> None:
+        """Read the responses of the recipe that the user has gone to."""
+        if not self.query_one(ResultsTable).follows:
+            self._read_of = event.row.recipe.key
+            self._read_newest()
+
+    def on_resize(self) -> None:
+        """Fill the place beside the table when it has just become wide enough."""
+        self.call_after_refresh(self._read_newest)
+
+    def action_fold(self) -> None:
+        """Fold or unfold the thinking beside the table."""
+        self.query_one(NewestResponses).fold()
+
+    def action_newest(self) -> None:
+        """Beside the table, follow all recipes."""
+        self._read_of = None
+        self._read_newest()
 
     def action_ask(self, kind: str) -> None:
         """Leave the request for the worker."""
@@ -224,7 +280,8 @@ class ProbeScreen(GuideScreen):
 
     def _recolour(self) -> None:
         if self._view is not None:
-            self.query_one("#progress", Static).update(self._progress(self._view))
+            self.query_one("#progress", Static).update(progress_line(self.app, self._view))
+            self.query_one(NewestResponses).draw_again()
             plot = self.query_one(CurvesPlot)
             plot.draw_again()
             self._show_legend(plot.legend())
@@ -246,46 +303,29 @@ class ProbeScreen(GuideScreen):
             self._legend = legend
             self.query_one("#legend-line", Static).update(legend)
 
-    def _progress(self, view: StudyView) -> Text:
-        now = view.progress
-        share = now.rollouts / now.planned if now.planned else 0.0
-        colour = self._state_colour(view.state)
-        parts = [f"{now.rollouts:,}/{now.planned:,} rollouts"]
-        if view.state.is_active:
-            parts.append(f"{formats.count(now.tokens_per_second)} tok/s")
-            if now.eta_seconds is not None:
-                parts.append(f"{formats.duration(now.eta_seconds)} left")
-        parts.append(f"{formats.duration(now.elapsed_seconds)} so far")
-        if now.device_memory:
-            parts.append(now.device_memory)
-        return Text.assemble(
-            (f" {formats.state_words(view.state)} ", f"bold {colour}"),
-            (f" {formats.bar(share, 10)} ", colour),
-            f"{formats.percent(share):>5}  ",
-            " · ".join(parts),
-            no_wrap=True,
-            overflow="ellipsis",
-        )
+    @property
+    def _is_wide(self) -> bool:
+        return self.has_class("-wide")
 
-    def _status(self, view: StudyView) -> Text:
-        if view.state is StudyState.DONE:
-            return Text.assemble(
-                ("✓ ", rich_colour(self.app, "success")),
-                "Done. Enter shows the recommendation.",
-            )
-        if view.message:
-            return Text(view.message, style=self._state_colour(view.state))
-        words = " · ".join(part for part in (view.progress.phase, view.engine_note) if part)
-        return Text(words, no_wrap=True, overflow="ellipsis")
+    def _reading_due(self) -> None:
+        self._reading_waits = False
+        self._read_newest()
 
-    def _state_colour(self, state: StudyState) -> str:
-        name = {
-            StudyState.FAILED: "error",
-            StudyState.PAUSED: "warning",
-            StudyState.INTERRUPTED: "warning",
-            StudyState.STOPPED: "warning",
-        }.get(state, "success")
-        return rich_colour(self.app, name)
+    def _read_newest(self) -> None:
+        if self._is_wide and self._view is not None:
+            start(self, self._newest, group="newest")
+
+    async def _newest(self) -> None:
+        try:
+            responses = await self._session.responses(self._read_of, limit=_NEWEST)
+        except MiTuiError:
+            return  # the app says so when it next looks at the study
+        if not is_open(self) or self._view is None:
+            return
+        labels = {row.recipe.key: row.recipe.label for row in self._view.rows}
+        shown = [Shown(self._session.problem(r.problem), r) for r in responses]
+        title = f"Responses of {labels.get(self._read_of, '')}" if self._read_of else ""
+        self.query_one(NewestResponses).show(title or "Newest responses", shown)
 
 
 def read_lambdas(text: str) -> tuple[float, ...]:

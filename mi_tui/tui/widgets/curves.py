@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from rich.text import Text
-from textual.color import Color
 from textual_plot import HiResMode
 from textual_plot.axis_formatter import NumericAxisFormatter
 
@@ -13,7 +13,8 @@ from mi_tui.study.results import Curve, Estimate, RecipeSummary, Stage, StageLim
 from mi_tui.study.view import StudyView
 from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.widgets.quiet_plot import QuietCanvas, QuietPlot, Zone
+from mi_tui.tui.widgets.quiet_plot import QuietCanvas, QuietPlot
+from mi_tui.tui.widgets.shades import Shades
 
 MARKERS = {"score": "●", "tokens": "◆", "think": "▲"}
 """One marker per curve, so that colour is never needed to tell them apart."""
@@ -69,7 +70,7 @@ class Picture:
 
 
 class CurvesPlot(QuietPlot):
-    """Recipes as points, the joint model over λ as lines once there is one.
+    """Recipes as points; the joint model over λ as lines and 95 % bands once there is one.
 
     Tokens are drawn as a share of the longest mean length, so that one axis serves all three.
     """
@@ -80,7 +81,7 @@ class CurvesPlot(QuietPlot):
 
     def on_mount(self) -> None:
         """Leave no more room around the plot than its ticks need."""
-        self.margin_top, self.margin_bottom, self.margin_left = 0, 2, 6
+        self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 6
         self.set_y_formatter(_Percent())
 
     def show(self, view: StudyView) -> None:
@@ -108,8 +109,7 @@ class CurvesPlot(QuietPlot):
         if picture.limit is not None:
             colour = rich_colour(self.app, "secondary")
             self.plot([0.0, 1.0], [picture.limit] * 2, colour, hires_mode=HiResMode.BRAILLE)
-        scales = (("tokens", 100.0 / picture.longest), ("think", 100.0), ("score", 100.0))
-        for name, scale in scales:
+        for name, scale in self._scales():
             self._draw_curve(name, MEASURES[name], scale)
 
     def _fix_axes(self) -> None:
@@ -120,21 +120,40 @@ class CurvesPlot(QuietPlot):
         self.set_yticks([0, 25, 50, 75, 100])
 
     def _render_plot(self) -> None:
-        """Draw the curves, then name and shade the stages."""
+        """Draw the curves, then shade stages and bands behind them and name the stages."""
         super()._render_plot()
         canvas = self.query_one("#plot", QuietCanvas)
-        if not canvas.size.area or not self._picture.stages.first:
+        width, height = canvas.size
+        if not canvas.size.area:
             return
-        zones = []
-        for stage, left, right in self._stages():
-            start, end = (self.get_pixel_from_coordinate(at, 0.0)[0] for at in (left, right))
-            text = formats.stage_sign(stage)
-            if end - start > len(text) + 3:
-                canvas.write_text((start + end - len(text)) // 2 - 1, 0, f" {text} ")
-            colour = self._tint(f"curve-stage-{stage}")
-            if colour and stage != 1:
-                zones.append(Zone(max(1, start), min(end, canvas.size.width - 1), colour))
-        canvas.shade(zones)
+        shades = Shades(width, height, "" if self.app.current_theme.ansi else self._ground())
+        if self._picture.stages.first:
+            for stage, left, right in self._stages():
+                start, end = (self.get_pixel_from_coordinate(at, 0.0)[0] for at in (left, right))
+                text = formats.stage_sign(stage)
+                if end - start > len(text) + 3:
+                    canvas.write_text((start + end - len(text)) // 2 - 1, 0, f" {text} ")
+                if stage != 1:
+                    shades.zone(start, end, self._colour(f"curve-stage-{stage}"))
+        for name, scale in self._scales():
+            self._shade_band(shades, name, scale)
+        shades.put_on(canvas)
+
+    def _shade_band(self, shades: Shades, name: str, scale: float) -> None:
+        """Shade from the lower to the upper end of a curve's 95 % band, column by column."""
+        smooth = self._smooth(name)
+        if not smooth:
+            return
+        first, bottom = self.get_pixel_from_coordinate(0.0, 0.0)
+        last, top = self.get_pixel_from_coordinate(1.0, TOP)
+        at = np.linspace(0.0, 1.0, last - first + 1)
+        lows, highs = (
+            bottom + (top - bottom) * np.interp(at, self._picture.curve.lambdas, ends) / TOP
+            for ends in ([scale * p.low for p in smooth], [scale * p.high for p in smooth])
+        )
+        colour = self._colour(f"curve-{name}")
+        for place, (high, low) in enumerate(zip(highs, lows, strict=True)):
+            shades.column(first + place, float(high), float(low), colour)
 
     def _stages(self) -> list[tuple[Stage, float, float]]:
         """Each stage with the λ where it begins and ends."""
@@ -143,21 +162,28 @@ class CurvesPlot(QuietPlot):
         two = second.value if second else 1.0
         return [(1, 0.0, one), (2, one, two), (3, two, 1.0)]
 
-    def _tint(self, name: str) -> str:
-        """The background with a breath of a colour; none where colours are the terminal's."""
-        if self.app.current_theme.ansi:
-            return ""
-        variables = self.app.theme_variables
-        background = Color.parse(variables["background"])
-        return background.blend(Color.parse(variables[name]), 0.12).hex6
+    def _scales(self) -> tuple[tuple[str, float], ...]:
+        """What each measure is multiplied with to be drawn in per cent."""
+        return (("tokens", 100.0 / self._picture.longest), ("think", 100.0), ("score", 100.0))
+
+    def _smooth(self, name: str) -> Sequence[Estimate]:
+        """The joint model's curve of a measure; empty before there is one."""
+        curve = self._picture.curve
+        smooth: Sequence[Estimate] = getattr(curve, "think_ratio" if name == "think" else name)
+        return smooth
+
+    def _ground(self) -> str:
+        return self.app.theme_variables["background"]
+
+    def _colour(self, name: str) -> str:
+        return self.app.theme_variables[name]
 
     def _draw_curve(self, name: str, measure: Measure, scale: float) -> None:
         rows, curve = self._picture.rows, self._picture.curve
         colour = rich_colour(self.app, f"curve-{name}")
         at = [row.recipe.lambda_ or 0.0 for row in rows]
         values = [scale * measure(row).value for row in rows]
-        smooth: Sequence[Estimate] = getattr(curve, "think_ratio" if name == "think" else name)
-        if smooth:
+        if smooth := self._smooth(name):
             heights = [min(TOP, scale * point.value) for point in smooth]
             self.plot(curve.lambdas, heights, line_style=colour, hires_mode=HiResMode.BRAILLE)
         elif len(at) > 1:
@@ -179,6 +205,8 @@ class CurvesPlot(QuietPlot):
             line.append(f"{words}  ")
         if picture.limit is not None:
             line.append(f"─ {picture.budget.spec}  ", style=rich_colour(self.app, "secondary"))
+        if picture.curve.lambdas:
+            line.append("░ 95 %  ", style=rich_colour(self.app, "secondary"))
         if picture.recommended is not None:
             line.append(f"│ λ {picture.recommended:g}", style=rich_colour(self.app, "accent"))
         return line

@@ -1,11 +1,11 @@
-"""A plot that sends only the lines that changed, and can shade zones of its x axis.
+"""A plot that sends only the lines that changed, and can give its cells a background.
 
 textual-plot repaints itself whole at every change: 24 to 33 kB over SSH. Here the canvases
 compare what they hold with what they sent last.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Self
 
 from rich.color import Color
@@ -19,14 +19,8 @@ from textual_hires_canvas import Canvas
 from textual_plot import PlotWidget
 from textual_plot.plot_widget import Legend
 
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """Columns of a canvas, ``left`` included and ``right`` excluded, and their background."""
-
-    left: int
-    right: int
-    background: str
+Backgrounds = Mapping[int, Sequence[str]]
+"""For some lines of a canvas the background of each column, as ``#rrggbb``; empty for none."""
 
 
 class QuietCanvas(Canvas):
@@ -36,12 +30,16 @@ class QuietCanvas(Canvas):
         super().__init__(1, 1, id=id)
         self._sent: list[object] = []
         self._waiting = False
-        self._zones: tuple[Zone, ...] = ()
+        self._backgrounds: Backgrounds = {}
 
-    def shade(self, zones: Sequence[Zone]) -> None:
-        """Give columns a background of their own."""
-        self._zones = tuple(zones)
+    def shade(self, backgrounds: Backgrounds) -> None:
+        """Give cells a background of their own."""
+        self._backgrounds = backgrounds
         self.refresh()
+
+    def is_blank(self, x: int, y: int) -> bool:
+        """Whether nothing is drawn in a cell."""
+        return self.get_pixel(x, y)[0] == " "
 
     def refresh(
         self,
@@ -59,26 +57,29 @@ class QuietCanvas(Canvas):
         return self
 
     def render_line(self, y: int) -> Strip:
-        """The canvas's line, its zones shaded between the axes."""
+        """The canvas's line over its backgrounds."""
         strip = super().render_line(y)
-        if not self._zones or not 0 < y < self._canvas_size.height - 1:
+        backgrounds = self._backgrounds.get(y)
+        if not backgrounds:
             return strip
-        strip = strip.adjust_cell_length(self._canvas_size.width, self.rich_style)
-        parts, at = [], 0
-        for zone in self._zones:
-            parts.append(strip.crop(at, zone.left))
-            style = Style(bgcolor=Color.parse(zone.background))
-            inside = Segment.apply_style(strip.crop(zone.left, zone.right), post_style=style)
-            parts.append(Strip(inside, zone.right - zone.left))
-            at = zone.right
-        return Strip.join([*parts, strip.crop(at)])
+        strip = strip.adjust_cell_length(len(backgrounds), self.rich_style)
+        parts, left = [], 0
+        for background, columns in groupby(backgrounds):
+            right = left + len(list(columns))
+            part = strip.crop(left, right)
+            if background:
+                style = Style(bgcolor=Color.parse(background))
+                part = Strip(Segment.apply_style(part, post_style=style), right - left)
+            parts.append(part)
+            left = right
+        return Strip.join(parts)
 
     def _send_changes(self) -> None:
         self._waiting = False
-        look = (str(self.rich_style), self._zones, self._canvas_size)
+        look = (str(self.rich_style), self._canvas_size)
         lines: list[object] = [
-            (look, tuple(text), tuple(styles))
-            for text, styles in zip(self._buffer, self._styles, strict=True)
+            (look, tuple(text), tuple(styles), tuple(self._backgrounds.get(y, ())))
+            for y, (text, styles) in enumerate(zip(self._buffer, self._styles, strict=True))
         ]
         if len(lines) != len(self._sent):
             super().refresh()

@@ -151,6 +151,11 @@ class ResultsTable(ScrollView, can_focus=True):
         """The recipe under the cursor."""
         return next((r for r in self._rows if r.recipe.key == self._selected), None)
 
+    @property
+    def follows(self) -> bool:
+        """Whether the cursor stays on the recommended recipe: until the user moves it."""
+        return self._follows
+
     def show(self, rows: Sequence[RecipeSummary], best: str | None = None) -> None:
         """Show these recipes; ``best`` is the key of the recommended one.
 

@@ -1,0 +1,56 @@
+"""How a study stands, in one line each: its progress and its state."""
+
+from typing import Any
+
+from rich.text import Text
+from textual.app import App
+
+from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui import formats
+from mi_tui.tui.colours import rich_colour
+
+_COLOURS = {
+    StudyState.FAILED: "error",
+    StudyState.PAUSED: "warning",
+    StudyState.INTERRUPTED: "warning",
+    StudyState.STOPPED: "warning",
+}
+
+
+def progress_line(app: App[Any], view: StudyView) -> Text:
+    """State, bar, rollouts, speed, time left and passed, memory."""
+    now = view.progress
+    share = now.rollouts / now.planned if now.planned else 0.0
+    colour = _state_colour(app, view.state)
+    parts = [f"{now.rollouts:,}/{now.planned:,} rollouts"]
+    if view.state.is_active:
+        parts.append(f"{formats.count(now.tokens_per_second)} tok/s")
+        if now.eta_seconds is not None:
+            parts.append(f"{formats.duration(now.eta_seconds)} left")
+    parts.append(f"{formats.duration(now.elapsed_seconds)} so far")
+    if now.device_memory and view.state.is_active:
+        parts.append(now.device_memory)
+    return Text.assemble(
+        (f" {formats.state_words(view.state)} ", f"bold {colour}"),
+        (f" {formats.bar(share, 10)} ", colour),
+        f"{formats.percent(share):>5}  ",
+        " · ".join(parts),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def status_line(app: App[Any], view: StudyView) -> Text:
+    """What the worker is doing, or what is to be done."""
+    if view.state is StudyState.DONE:
+        return Text.assemble(
+            ("✓ ", rich_colour(app, "success")), "Done. Enter shows the recommendation."
+        )
+    if view.message:
+        return Text(view.message, style=_state_colour(app, view.state))
+    words = " · ".join(part for part in (view.progress.phase, view.engine_note) if part)
+    return Text(words, no_wrap=True, overflow="ellipsis")
+
+
+def _state_colour(app: App[Any], state: StudyState) -> str:
+    return rich_colour(app, _COLOURS.get(state, "success"))

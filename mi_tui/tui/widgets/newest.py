@@ -1,0 +1,89 @@
+"""The newest responses as they come, beside the table: a glance, with the thinking folded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from mi_tui.tui import formats
+from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.responses import ProblemText, Response
+
+_QUESTION, _ANSWER, _THOUGHT = 160, 320, 2000
+"""Characters shown at most of each; the whole is on the Responses screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A response with its problem."""
+
+    problem: ProblemText
+    response: Response
+
+
+class NewestResponses(VerticalScroll, can_focus=False):
+    """A column of responses, the newest on top; drawn again only when they differ."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._title = ""
+        self._shown: tuple[Shown, ...] = ()
+        self._unfolded = False
+
+    def compose(self) -> ComposeResult:
+        """One block of text."""
+        yield Static("", classes="reading", markup=False)
+
+    def on_mount(self) -> None:
+        """Show what was given before the widget was there."""
+        self.draw_again()
+
+    def show(self, title: str, shown: Sequence[Shown]) -> None:
+        """Show these responses under a title."""
+        if (title, tuple(shown)) != (self._title, self._shown):
+            self._title, self._shown = title, tuple(shown)
+            self.draw_again()
+
+    def fold(self) -> None:
+        """Unfold the thinking, or fold it."""
+        self._unfolded = not self._unfolded
+        self.draw_again()
+
+    def draw_again(self) -> None:
+        """Draw the same, perhaps in another theme's colours."""
+        text = Text(f"{self._title}\n", overflow="fold")
+        text.stylize(f"bold {rich_colour(self.app, 'accent')}")
+        if self._title and not self._shown:
+            text.append("None yet", rich_colour(self.app, "secondary"))
+        for shown in self._shown:
+            text.append_text(self._entry(shown))
+        for block in self.query(Static):  # none before the first layout and at the end
+            block.update(text)
+
+    def _entry(self, shown: Shown) -> Text:
+        response, secondary = shown.response, rich_colour(self.app, "secondary")
+        colour = rich_colour(self.app, "success" if response.score >= 1.0 else "error")
+        entry = Text.assemble(
+            (f"{response.sign} ", f"bold {colour}"),
+            (response.recipe, "bold"),
+            f" · {response.tokens:,} tokens\n",
+            (f"{_line(shown.problem.question, _QUESTION)}\n", secondary),
+        )
+        if response.thinking is not None:
+            entry.append_text(self._thinking(response.thinking, secondary))
+        entry.append(f"{_line(response.answer, _ANSWER) or '(no answer)'}\n\n")
+        return entry
+
+    def _thinking(self, thinking: str, secondary: str) -> Text:
+        if self._unfolded:
+            return Text(f"▾ {formats.cut(thinking, _THOUGHT)}\n", f"italic {secondary}")
+        words = formats.count(len(thinking.split()))
+        return Text(f"▸ thinking, {words} words\n", secondary)
+
+
+def _line(text: str, longest: int) -> str:
+    """A text in one run, cut."""
+    return formats.cut(" ".join(text.split()), longest)
