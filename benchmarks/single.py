@@ -10,6 +10,7 @@ nothing but the loop itself is compared. On one thread the times are processor t
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -140,14 +141,12 @@ def main() -> None:
         engine = open_engine(plan, PAIR)
         ways: dict[str, dict[str, Callable[[], Run]]] = {
             "problems": {
-                "engine": lambda engine=engine: problems_by_engine(engine, texts, given.cap),
-                "generate": lambda batch=batch: problems_by_generate(
-                    model, texts, given.cap, batch
-                ),
+                "engine": partial(problems_by_engine, engine, texts, given.cap),
+                "generate": partial(problems_by_generate, model, texts, given.cap, batch),
             },
             "fixed": {
-                "engine": lambda batch=batch: fixed_by_engine(weights, batch, given.tokens, top),
-                "generate": lambda batch=batch: fixed_by_generate(model, batch, given.tokens, top),
+                "engine": partial(fixed_by_engine, weights, batch, given.tokens, top),
+                "generate": partial(fixed_by_generate, model, batch, given.tokens, top),
             },
         }
         for kind, two in ways.items():
