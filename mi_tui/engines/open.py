@@ -1,6 +1,6 @@
 """Start the engine that a preset asks for."""
 
-from mi_tui.engines.protocol import Engine, EngineError
+from mi_tui.engines.protocol import Engine
 from mi_tui.plan.preset import EnginePlan, Pair
 
 
@@ -12,7 +12,9 @@ def open_engine(plan: EnginePlan, pair: Pair) -> Engine:
         EngineError: the engine cannot start with this pair on this machine.
     """
     if plan.kind == "vllm":
-        raise EngineError("the vLLM engine is not in this version: set kind to transformers")
+        from mi_tui.engines.vllm.launch import open_vllm
+
+        return open_vllm(plan, pair)
     from mi_tui.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine.open(plan, pair)

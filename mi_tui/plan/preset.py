@@ -9,6 +9,7 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Lambda, Recipe
 from mi_tui.plan.scope import Layers, Scope
+from mi_tui.plan.vllm_options import VllmOptions
 
 
 class Pair(Plan):
@@ -64,7 +65,7 @@ class EnginePlan(Plan):
 
     ``mode``: ``one-pass`` evaluates rows of different λ in one batch, ``in-place`` switches the
     weights, ``auto`` takes the cheaper of the two. ``batch`` is the number of rows generated at
-    once (``None``: from free memory).
+    once (``None``: from free memory). ``vllm`` is read where the kind is ``vllm``.
     """
 
     kind: Literal["transformers", "vllm"] = "transformers"
@@ -73,6 +74,7 @@ class EnginePlan(Plan):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
+    vllm: VllmOptions = VllmOptions()
 
 
 class ServerSpeed(Plan):

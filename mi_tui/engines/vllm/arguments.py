@@ -1,0 +1,90 @@
+"""A preset's engine section as the arguments and the environment of vLLM."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mi_tui.engines.memory import free_bytes
+from mi_tui.engines.vllm.spec import LOAD_FORMAT, PairSpec
+from mi_tui.plan.preset import EnginePlan
+
+_EXTENSION = "mi_tui.engines.vllm.worker.WorkerExtension"
+_CPU_CACHE_SHARE = 0.3
+_MOST_CPU_CACHE = 4 << 30
+
+
+def engine_arguments(
+    plan: EnginePlan, model: Path, spec: PairSpec | None, *, on_cpu: bool, trust_remote_code: bool
+) -> dict[str, Any]:
+    """The keyword arguments of ``vllm.AsyncEngineArgs``.
+
+    Args:
+        plan: the engine section.
+        model: the checkpoint whose configuration and, at first, weights are loaded.
+        spec: the pair, or ``None`` for the plain model by itself.
+        on_cpu: whether vLLM was built for CPUs.
+        trust_remote_code: whether code in the checkpoint may run.
+    """
+    options = plan.vllm
+    arguments: dict[str, Any] = {
+        "model": str(model),
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",
+        "load_format": "safetensors",
+        "dtype": _dtype(plan, on_cpu),
+        "trust_remote_code": trust_remote_code,
+        "tensor_parallel_size": options.tensor_parallel_size,
+        "pipeline_parallel_size": options.pipeline_parallel_size,
+        "data_parallel_size": options.data_parallel_size,
+        "enable_prefix_caching": True,
+        "enforce_eager": on_cpu if options.enforce_eager is None else options.enforce_eager,
+        "enable_log_requests": False,
+        # -1: as long as the model and the memory allow.
+        "max_model_len": options.max_model_len or -1,
+    }
+    if spec is not None:
+        arguments["load_format"] = LOAD_FORMAT
+        arguments["worker_extension_cls"] = _EXTENSION
+        arguments["additional_config"] = spec.additional_config()
+    if plan.batch is not None:
+        arguments["max_num_seqs"] = plan.batch
+    if options.executor != "auto":
+        arguments["distributed_executor_backend"] = options.executor
+    if options.executor == "ray" and options.data_parallel_size > 1:
+        arguments["data_parallel_backend"] = "ray"
+    if options.gpu_memory_utilization is not None:
+        arguments["gpu_memory_utilization"] = options.gpu_memory_utilization
+    elif on_cpu:
+        arguments["kv_cache_memory_bytes"] = _cpu_cache(options.tensor_parallel_size)
+    return arguments
+
+
+def environment(plan: EnginePlan) -> dict[str, str]:
+    """Environment variables to set before vLLM is imported, as far as the user has not set them.
+
+    Processes are spawned, not forked: a forked one would inherit the study's lock and keep it
+    when the worker dies.
+    """
+    wanted = {
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    if plan.threads is not None:
+        wanted["OMP_NUM_THREADS"] = str(plan.threads)
+    return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def _dtype(plan: EnginePlan, on_cpu: bool) -> str:
+    if plan.dtype == "auto" and on_cpu:
+        return "float32"
+    return plan.dtype
+
+
+def _cpu_cache(ranks: int) -> int:
+    """Bytes of cache for each rank on a CPU, where vLLM would take most of the machine."""
+    free = free_bytes(torch.device("cpu"))
+    return min(_MOST_CPU_CACHE, int(free * _CPU_CACHE_SHARE) // ranks)

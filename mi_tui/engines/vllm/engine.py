@@ -1,0 +1,207 @@
+"""The vLLM engine: every interpolation of the pair in one vLLM instance, a recipe per request."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from transformers import AutoConfig
+from vllm.platforms import current_platform
+
+from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.locate import locate
+from mi_tui.engines.chat import Chat
+from mi_tui.engines.devices import dtype_name, dtype_of_files
+from mi_tui.engines.protocol import (
+    Capabilities,
+    Completion,
+    EngineError,
+    LatencyPoint,
+    Request,
+    SelfCheck,
+)
+from mi_tui.engines.vllm.arguments import engine_arguments
+from mi_tui.engines.vllm.client import Client
+from mi_tui.engines.vllm.instance import Instance
+from mi_tui.engines.vllm.latency import measure
+from mi_tui.engines.vllm.response import Response
+from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
+from mi_tui.engines.vllm.spec import RECIPE, PairSpec
+from mi_tui.engines.vllm.waiting import INSTRUCT, Weights
+from mi_tui.plan.preset import EnginePlan, Pair
+
+_CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
+
+
+class VllmEngine:
+    """Generates with a pair inside vLLM; see ``protocol.Engine`` for each method."""
+
+    def __init__(self, plan: EnginePlan, pair: Pair) -> None:
+        self._plan = plan
+        self._pair = _local(pair)
+        self._folder = Path(self._pair.instruct)
+        donor = self._pair.thinking if pair.donor == "thinking" else self._pair.instruct
+        in_files = dtype_of_files(inspect(locate(donor)))
+        self._export_dtype = "" if in_files is None else dtype_name(in_files)
+        self._chat = Chat(Path(donor), trust_remote_code=pair.trust_remote_code)
+        self._config = AutoConfig.from_pretrained(
+            self._folder, trust_remote_code=pair.trust_remote_code
+        )
+        self._end_tokens = self._chat.end_tokens(self._config)
+        self._given_up = "λ in place was asked for" if plan.mode == "in-place" else ""
+        self._instance = self._start(INSTRUCT)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do with its pair on this machine."""
+        what = self._instance.description
+        one_pass = self._instance.one_pass
+        reason = self._given_up or what.reason
+        return Capabilities(
+            mixes_recipes=one_pass,
+            rows=what.rows,
+            device=f"{what.device} (vLLM{self._ranks()})",
+            dtype=what.dtype,
+            note="vLLM, all recipes in one pass"
+            if one_pass
+            else f"vLLM, λ in place, one recipe at a time: {reason}",
+            export_dtype=self._export_dtype,
+        )
+
+    def render(self, messages: Sequence[dict[str, str]]) -> str:
+        """The donor's chat template applied, the assistant's turn opened."""
+        return self._chat.render(messages)
+
+    def encode(self, prompt: str) -> tuple[int, ...]:
+        """The token ids of a rendered prompt."""
+        return self._chat.encode(prompt)
+
+    def add(self, requests: Iterable[Request]) -> None:
+        """Queue requests; none of them when one is refused."""
+        fresh = list(requests)
+        for request in fresh:
+            self._require_room(request)
+        self._instance.add(fresh)
+
+    def step(self, seconds: float = 0.5) -> list[Completion]:
+        """Wait about ``seconds`` and return what finished; vLLM goes on between calls."""
+        return self._completions(self._instance.step(seconds))
+
+    def cancel(self, request_ids: Iterable[int]) -> None:
+        """Forget requests; unknown ids are ignored."""
+        self._instance.cancel(set(request_ids))
+
+    @property
+    def pending(self) -> int:
+        """The number of requests queued or running."""
+        return self._instance.pending
+
+    def self_check(self) -> SelfCheck:
+        """Compare a few greedy tokens with merged checkpoints that vLLM loads.
+
+        One pass that fails is given up for λ in place, which has a check of its own.
+        """
+        prompts = self._check_prompts()
+        if self._instance.one_pass:
+            outcome = check_one_pass(self._instance, prompts)
+            if outcome.passed:
+                return outcome
+            self._given_up = outcome.message
+            self._instance.close()
+            self._instance = self._start(INSTRUCT)
+        outcome, self._instance = check_in_place(self._instance, self._start, prompts)
+        return outcome
+
+    def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
+        """Measure the single merged model, without Δ.
+
+        Compiled code and CUDA graphs always compute Δ. Where they are used, a vLLM with the plain
+        model takes the place of this one for the measurement.
+        """
+        plain = self._instance.one_pass and not self._arguments(None)["enforce_eager"]
+        if plain:
+            self._instance.close()
+        client = Client(self._arguments(None)) if plain else self._instance.client
+        try:
+            recipe = {} if plain else {RECIPE: INSTRUCT.recipe.canonical_json()}
+            vocabulary = self._config.get_text_config().vocab_size
+            return tuple(measure(client, rows, vocabulary, recipe) for rows in concurrencies)
+        finally:
+            if plain:
+                client.close()
+                self._instance = self._start(INSTRUCT)
+
+    def close(self) -> None:
+        """End vLLM's processes; the engine is not used again."""
+        self._instance.close()
+
+    def _start(self, weights: Weights) -> Instance:
+        spec = PairSpec(
+            pair=self._pair,
+            thinking_path=self._pair.thinking,
+            one_pass=not self._given_up,
+            start=None if weights == INSTRUCT else weights.recipe,
+        )
+        return Instance(Client(self._arguments(spec)), weights, self._end_tokens)
+
+    def _arguments(self, spec: PairSpec | None) -> dict[str, object]:
+        return engine_arguments(
+            self._plan,
+            self._folder,
+            spec,
+            on_cpu=current_platform.is_cpu(),
+            trust_remote_code=self._pair.trust_remote_code,
+        )
+
+    def _ranks(self) -> str:
+        options = self._plan.vllm
+        ranks = options.tensor_parallel_size * options.pipeline_parallel_size
+        ranks *= options.data_parallel_size
+        return f", {ranks} ranks" if ranks > 1 else ""
+
+    def _require_room(self, request: Request) -> None:
+        if not request.prompt:
+            raise EngineError(f"request {request.id} has an empty prompt")
+        longest = self._instance.description.longest
+        wanted = len(request.prompt) + request.max_new_tokens
+        if wanted > longest:
+            raise EngineError(
+                f"prompt and response may have {wanted} tokens together, and vLLM has room for "
+                f"{longest}: raise engine.vllm.max_model_len or lower the probe's cap"
+            )
+
+    def _check_prompts(self) -> list[tuple[int, ...]]:
+        """Two prompts of different lengths that any tokenizer can write."""
+        try:
+            found = [
+                self.encode(self.render([{"role": "user", "content": text}]))
+                for text in _CHECK_TEXTS
+            ]
+        except EngineError:  # the check does not need a template
+            found = [self.encode(text) for text in _CHECK_TEXTS]
+        return [prompt or (1, 2)[: at + 1] for at, prompt in enumerate(found)]
+
+    def _completions(self, finished: Sequence[tuple[Request, Response]]) -> list[Completion]:
+        bodies = [done.tokens[:-1] if done.stopped else done.tokens for _, done in finished]
+        return [
+            Completion(
+                request_id=request.id,
+                text=text,
+                tokens=body,
+                token_count=len(done.tokens),
+                finish_reason="stop" if done.stopped else "length",
+                seconds=done.running,
+            )
+            for (request, done), body, text in zip(
+                finished, bodies, self._chat.decode(bodies), strict=True
+            )
+        ]
+
+
+def _local(pair: Pair) -> Pair:
+    """The pair with every checkpoint as a folder that vLLM's workers can read."""
+    base = None if pair.base is None else str(locate(pair.base).path)
+    found = {
+        "instruct": str(locate(pair.instruct).path),
+        "thinking": str(locate(pair.thinking).path),
+        "base": base,
+    }
+    return pair.model_copy(update=found)
