@@ -17,9 +17,11 @@ from textual.widget import Widget
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui.background import Background
 from mi_tui.tui.config import AppConfig, config_path, read_config
 from mi_tui.tui.draft import draft_of
 from mi_tui.tui.messages import (
+    Ablate,
     LeaveStudy,
     NewStudy,
     NextStep,
@@ -27,6 +29,7 @@ from mi_tui.tui.messages import (
     SavePreset,
     ShowCase,
     ShowExample,
+    ShowPresets,
     ShowRecommendation,
     ShowResponses,
     StartStudy,
@@ -136,13 +139,20 @@ class MiTuiApp(App[None]):
         """Begin the guide."""
         self.push_screen(ModelsScreen(message.draft, self._services))
 
+    @on(ShowPresets)
+    def show_presets(self) -> None:
+        """Browse the presets."""
+        from mi_tui.tui.screens.presets import PresetsScreen
+
+        self.push_screen(PresetsScreen(self._services))
+
     @on(NextStep)
     def open_next(self, message: NextStep) -> None:
         """Go from Models to Budget, from Budget to Scope."""
         if isinstance(self.screen, ModelsScreen):
             self.push_screen(BudgetScreen(message.draft))
         elif isinstance(self.screen, BudgetScreen):
-            self.push_screen(ScopeScreen(message.draft))
+            self.push_screen(ScopeScreen(message.draft, self._services))
 
     @on(SavePreset)
     def save_preset(self, message: SavePreset) -> None:
@@ -213,6 +223,13 @@ class MiTuiApp(App[None]):
 
         if self._session is not None:
             self.push_screen(CaseScreen(self._session, message.problem))
+
+    @on(Ablate)
+    def open_ablation(self, message: Ablate) -> None:
+        """Make the preset of an ablation, which reads a checkpoint, and show its scope."""
+        if self._session is not None:
+            ablate = partial(self._ablate, self._session.path, message)
+            start(self, ablate, group="ablation")
 
     @on(LeaveStudy)
     def leave_study(self) -> None:
@@ -285,6 +302,18 @@ class MiTuiApp(App[None]):
             )
         else:
             self.exit()
+
+    async def _ablate(self, study: Path, message: Ablate) -> None:
+        thread = Background("ablation")
+        call = partial(self._services.ablation, study, message.kind, message.lambda_)
+        try:
+            preset = await thread.run(call)
+        except MiTuiError as error:
+            self._complain(error)
+            return
+        finally:
+            thread.close()
+        self.push_screen(ScopeScreen(draft_of(preset), self._services))
 
     def _look(self) -> None:
         if self._session is not None:

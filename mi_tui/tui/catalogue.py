@@ -69,11 +69,11 @@ GENERATED_PROBLEMS = 64
 """Problems of a new made-up probe: enough for differences of about a tenth."""
 
 _COMMON = (
-    ProbeField("name", "Name", "shown in tables; empty: the kind"),
+    ProbeField("name", "Name", "empty: the kind"),
     ProbeField("problems", "Problems", "empty: all there are"),
-    ProbeField("max_new_tokens", "Token cap", "a longer response is cut and counts as wrong"),
-    ProbeField("weight", "Weight", "share of the study's score, against the other probes"),
-    ProbeField("held_out", "Held out", "% of the problems, kept to confirm the answer"),
+    ProbeField("max_new_tokens", "Token cap", "cut there, a response counts as wrong"),
+    ProbeField("weight", "Weight", "against the other probes"),
+    ProbeField("held_out", "Held out", "% kept to confirm the answer"),
 )
 _OWN: Mapping[str, tuple[ProbeField, ...]] = MappingProxyType(
     {
@@ -85,15 +85,15 @@ _OWN: Mapping[str, tuple[ProbeField, ...]] = MappingProxyType(
         "ifeval": (ProbeField("path", "Local file", "empty: from the hub"),),
         "gpqa-diamond": (ProbeField("path", "Local file", "empty: from the hub"),),
         "file": (
-            ProbeField("path", "File", "JSONL or CSV with prompt and answer"),
-            ProbeField("scorer", "Scorer", " ".join(SCORERS)),
-            ProbeField("system", "System", "a system message put before every problem"),
+            ProbeField("path", "File", "JSONL or CSV"),
+            ProbeField("scorer", "Scorer", "exact, integer, math, choice, regex …"),
+            ProbeField("system", "System", "message before each"),
         ),
         "lm-eval": (
-            ProbeField("task", "Task", "a name, or the path of a .yaml file"),
+            ProbeField("task", "Task", "or a .yaml file"),
             ProbeField("metric", "Metric", "empty: the task's first"),
             ProbeField("filter", "Filter", "empty: the task's first"),
-            ProbeField("few_shot", "Few-shot", "examples in the prompt; empty: the task's own"),
+            ProbeField("few_shot", "Few-shot", "empty: the task's own"),
         ),
     }
 )

@@ -131,7 +131,9 @@ class _Reading:
         )
 
     def baselines(self, draft: Draft) -> None:
-        with_base = [r for r in draft.recipes if r.method is not Method.INTERPOLATION]
+        with_base = [
+            r for r in draft.recipes if r.method is not Method.INTERPOLATION and not r.base
+        ]
         if with_base and not draft.base.strip():
             self.problems["recipes"] = f"{with_base[0].label} needs a base model: see Models"
 

@@ -8,6 +8,13 @@ from pathlib import Path
 from textual.suggester import Suggester
 
 _BUNDLED = ("bundled:instruct", "bundled:thinking", "bundled:base")
+_BUNDLED_PARTNERS = {
+    "bundled:instruct": "bundled:thinking",
+    "bundled:thinking": "bundled:instruct",
+}
+_INSTRUCT, _THINKING = ("instruct", "it", "chat"), ("thinking", "reasoning")
+_OTHERS = {**dict.fromkeys(_INSTRUCT, _THINKING), **dict.fromkeys(_THINKING, _INSTRUCT)}
+"""For each word that names one side, the words that may name the other, the usual one first."""
 
 
 class CheckpointSuggester(Suggester):
@@ -24,12 +31,23 @@ class CheckpointSuggester(Suggester):
         return next((name for name in names if name.startswith(value) and name != value), None)
 
 
-def partner(instruct: str) -> str | None:
-    """The likely Thinking side of an Instruct checkpoint, by the name of its family."""
-    if instruct == "bundled:instruct":
-        return "bundled:thinking"
-    other = re.sub(r"(?i)instruct", lambda found: _like(found[0]), instruct)
-    return other if other != instruct else None
+def partner(name: str) -> str | None:
+    """The likely other side of an Instruct or a Thinking checkpoint, by the names of families.
+
+    What is here wins: a directory beside this one, or a model in the hub's cache, whose name
+    differs in that word alone (and maybe in what follows it).
+    """
+    if name.startswith("bundled:"):
+        return _BUNDLED_PARTNERS.get(name)
+    found = re.search(r"(?i)instruct|thinking|reasoning|(?<=[-_])it(?![a-z])|chat", name)
+    if found is None:
+        return None
+    begin, end = name[: found.start()], name[found.end() :]
+    others = _OTHERS[found[0].lower()]
+    wanted = [f"{begin}{_like(other, found[0])}{end}" for other in others]
+    return (
+        next((one for one in wanted if _is_here(one)), None) or _beside(begin, others) or wanted[0]
+    )
 
 
 def cached_models() -> list[str]:
@@ -59,5 +77,21 @@ def _paths(value: str) -> Iterator[str]:
             yield f"{folder}/{name}"
 
 
-def _like(word: str) -> str:
-    return "THINKING" if word.isupper() else "thinking" if word.islower() else "Thinking"
+def _is_here(name: str) -> bool:
+    if name[0] in "/.~":
+        return Path(name).expanduser().is_dir()
+    return name.partition("@")[0] in cached_models()
+
+
+def _beside(begin: str, words: tuple[str, ...]) -> str | None:
+    """A checkpoint that is here and begins alike, another word following."""
+    if not begin:
+        return None
+    there = _paths(begin) if begin[0] in "/.~" else cached_models()
+    fitting = (n for n in there if n.startswith(begin))
+    return next((n for n in fitting if n[len(begin) :].lower().startswith(words)), None)
+
+
+def _like(word: str, model: str) -> str:
+    """A word in the case of another."""
+    return word.upper() if model.isupper() else word if model.islower() else word.capitalize()

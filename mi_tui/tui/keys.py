@@ -23,26 +23,42 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
     from mi_tui.tui.screens.base import FormScreen
     from mi_tui.tui.screens.case import CaseScreen
+    from mi_tui.tui.screens.catalogue import CatalogueScreen
     from mi_tui.tui.screens.example import ExampleScreen
     from mi_tui.tui.screens.help import HelpScreen
-    from mi_tui.tui.screens.home import HomeList, HomeScreen
+    from mi_tui.tui.screens.home import HomeScreen
     from mi_tui.tui.screens.jump import JumpScreen
+    from mi_tui.tui.screens.models import ModelsScreen
+    from mi_tui.tui.screens.pick import PickScreen
+    from mi_tui.tui.screens.presets import Filter, PresetsScreen
     from mi_tui.tui.screens.probe import ProbeScreen
+    from mi_tui.tui.screens.probe_form import ProbeFormScreen
     from mi_tui.tui.screens.recommend import RecommendScreen
     from mi_tui.tui.screens.responses import ResponsesScreen
+    from mi_tui.tui.screens.rows import RowsScreen
     from mi_tui.tui.screens.scope import ScopeScreen
+    from mi_tui.tui.screens.sigma import SigmaScreen
     from mi_tui.tui.screens.themes import ThemesScreen
     from mi_tui.tui.widgets.choice import Choice
-    from mi_tui.tui.widgets.form import Field
+    from mi_tui.tui.widgets.form import Answer, Field
+    from mi_tui.tui.widgets.menu import MenuList
     from mi_tui.tui.widgets.results_table import ResultsTable
 
     yield "Everywhere", MiTuiApp
     yield "Home", HomeScreen
-    yield "Lists", HomeList
+    yield "Presets", PresetsScreen
+    yield "Filter of the presets", Filter
+    yield "Lists", MenuList
     yield "Models, Budget, Scope", FormScreen
+    yield "Models", ModelsScreen
+    yield "σ", SigmaScreen
     yield "Scope", ScopeScreen
+    yield "Add a probe", CatalogueScreen
+    yield "One probe", ProbeFormScreen
+    yield "Further rows", RowsScreen
     yield "Examples", ExampleScreen
     yield "Fields", Field
+    yield "Fields of a dialog", Answer
     yield "Choices", Choice.__mro__[1]
     yield "Probe", ProbeScreen
     yield "Results table", ResultsTable
@@ -51,6 +67,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Recommend & export", RecommendScreen
     yield "Short questions", AskScreen
     yield "Yes or no", ConfirmScreen
+    yield "Short lists", PickScreen
     yield "Themes", ThemesScreen
     yield "Jump", JumpScreen
     yield "Help", HelpScreen

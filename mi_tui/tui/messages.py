@@ -17,6 +17,10 @@ class NewStudy(Message):
     draft: Draft
 
 
+class ShowPresets(Message):
+    """Browse the presets."""
+
+
 @dataclass
 class NextStep(Message):
     """Go from a form to the step after it."""
@@ -56,6 +60,14 @@ class OpenStudy(Message):
 
 class ShowRecommendation(Message):
     """Open the recommendation of the study being watched."""
+
+
+@dataclass
+class Ablate(Message):
+    """Open the guide with an ablation of the watched study at a λ."""
+
+    kind: str
+    lambda_: float
 
 
 class LeaveStudy(Message):

@@ -62,6 +62,7 @@ class SteeredServices(Services):
     """Studies exist only here."""
 
     def __init__(self, view: StudyView | None = None, entries: tuple[StudyEntry, ...] = ()) -> None:
+        super().__init__()
         self.view = view or views.view()
         self.entries = entries
         self.preflight_lines: tuple[PreflightLine, ...] = FITS
@@ -151,6 +152,7 @@ class SteeredServices(Services):
         name: str,
         answer: Recommendation,
         progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
     ) -> tuple[Path, ...]:
         if self.export_error is not None:
             raise self.export_error

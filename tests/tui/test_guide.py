@@ -154,10 +154,10 @@ async def test_the_scope_says_what_it_costs_and_starts_what_it_says() -> None:
         await until(pilot, on(app, ModelsScreen))
         await enter(pilot, app, BudgetScreen)
         await enter(pilot, app, ScopeScreen)
-        assert "7 recipes × 64 problems × 4 samples = 1,792 rollouts" in said(app, "cost")
+        await until(pilot, lambda: "7 recipes × 48 problems × 4 samples" in said(app, "outlook"))
         field = app.screen.query_one("#grid", Input)
         field.value = "0-1 by 0.5"
-        await until(pilot, lambda: "3 recipes" in said(app, "cost"))
+        await until(pilot, lambda: "3 recipes" in said(app, "outlook"))
         await enter(pilot, app, ProbeScreen)
     started = next(what for kind, what in services.asked if kind == "start")
     assert started.search.grid == (0.0, 0.5, 1.0)

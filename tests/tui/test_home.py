@@ -1,14 +1,10 @@
 """The home screen: what can be started, and what was."""
 
-from pathlib import Path
-
 from textual.widgets import OptionList
 
-from mi_tui.plan.library import PresetEntry
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.help import HelpScreen
-from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.probe import ProbeScreen
 from tests.tui import views
 from tests.tui.driving import shown, until
@@ -61,21 +57,10 @@ async def test_the_cursor_stays_where_it_is_when_the_list_changes() -> None:
         assert under.endswith("demo-20261121-120000")
 
 
-async def test_presets_open_and_a_bad_one_says_why() -> None:
-    services = SteeredServices()
-    services.preset_entries = (
-        PresetEntry("good", Path("/p/good.toml"), True, views.preset()),
-        PresetEntry("bad", Path("/p/bad.toml"), False, None, "bad.toml: unknown key lamda"),
-    )
-    app = MiTuiApp(services=services)
-    async with app.run_test(notifications=True) as pilot:
-        await until(pilot, lambda: "Preset bad" in shown(app))
-        await pilot.press("j", "j", "j", "enter")
-        await until(pilot, lambda: "unknown key lamda" in shown(app))
-        await pilot.press("k", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
-        assert isinstance(app.screen, ModelsScreen)
-        assert app.screen.draft.template == views.preset()
+async def test_the_machine_is_named() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "box · 2 cores · 8 GiB memory · no GPU" in shown(app))
 
 
 async def test_help_teaches_on_every_screen_and_closes_again() -> None:

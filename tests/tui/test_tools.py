@@ -127,11 +127,30 @@ def test_remembering_survives_nonsense(tmp_path: Path) -> None:
         ("Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen3-4B-Thinking-2507"),
         ("./qwen-instruct", "./qwen-thinking"),
         ("bundled:instruct", "bundled:thinking"),
+        ("Qwen/Qwen3-4B-Thinking-2507", "Qwen/Qwen3-4B-Instruct-2507"),
+        ("MODEL-INSTRUCT", "MODEL-THINKING"),
+        ("google/gemma-3-4b-it", "google/gemma-3-4b-thinking"),
+        ("bundled:thinking", "bundled:instruct"),
+        ("bundled:base", None),
+        ("a/Llama-8B-Items", None),
         ("meta-llama/Llama-3-8B", None),
     ],
 )
-def test_the_likely_partner(instruct: str, likely: str | None) -> None:
+def test_the_likely_partner(
+    instruct: str, likely: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     assert partner(instruct) == likely
+
+
+def test_a_partner_that_is_here_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert partner("a/B-Instruct-1") == "a/B-Thinking-1"
+    (tmp_path / "models--a--B-Reasoning-2").mkdir()
+    assert partner("a/B-Instruct-1") == "a/B-Reasoning-2"
+    for name in ("X-Instruct", "X-Thinking-v2"):
+        (tmp_path / name).mkdir()
+    assert partner(f"{tmp_path}/X-Instruct") == f"{tmp_path}/X-Thinking-v2"
 
 
 async def test_names_complete_from_cache_and_file_system(

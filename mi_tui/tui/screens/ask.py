@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from mi_tui.tui.widgets.form import text_field
+from mi_tui.tui.widgets.form import Answer, text_field
 
 
 class AskScreen(ModalScreen[str | None]):
@@ -31,7 +31,7 @@ class AskScreen(ModalScreen[str | None]):
         """The question, the field, what is wrong, the keys."""
         with Vertical(id="ask"):
             yield Static(self._question, markup=False)
-            yield text_field("ask-field", self._value)
+            yield text_field("ask-field", self._value, kind=Answer)
             yield Static("", id="ask-problem", markup=False)
             yield Static("Enter takes it · Escape cancels", classes="form-hint", markup=False)
 

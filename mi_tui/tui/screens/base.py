@@ -58,7 +58,7 @@ class FormScreen(GuideScreen):
     """A step that edits the draft: every change is read at once, problems stand at their row."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "next", "Next step", id="step.next", tooltip="Go to the next step"),
+        Binding("enter", "next", "Next", id="step.next", tooltip="Go to the next step"),
         Binding(
             "escape",
             "app.pop_screen",
@@ -69,7 +69,7 @@ class FormScreen(GuideScreen):
         Binding(
             "f2",
             "save",
-            "Save preset",
+            "Save",
             id="step.save",
             tooltip="Keep these settings as a preset of your own",
         ),
@@ -102,8 +102,12 @@ class FormScreen(GuideScreen):
         draft = self.collect()
         if draft != self.draft:
             self.draft = draft
-            self.checked = check(draft)
-            self.show_checked()
+            self.read_again()
+
+    def read_again(self) -> None:
+        """Check the draft as it is now and show how it stands."""
+        self.checked = check(self.draft)
+        self.show_checked()
 
     @on(Input.Submitted)
     def submitted(self) -> None:

@@ -1,7 +1,5 @@
 """Where the app begins: start a study, take a preset, come back to a study."""
 
-import os
-import platform
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,15 +12,15 @@ from textual.widgets.option_list import Option
 
 from mi_tui import __version__
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.library import PresetEntry
 from mi_tui.study.view import StudyEntry, StudyState
 from mi_tui.tui import formats
 from mi_tui.tui.background import Background
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.draft import draft_of, new_draft
-from mi_tui.tui.messages import NewStudy, OpenStudy
+from mi_tui.tui.messages import NewStudy, OpenStudy, ShowPresets
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.services import Services
+from mi_tui.tui.widgets.menu import MenuList
 from mi_tui.tui.workers import start
 
 _LOOK_AGAIN = 3.0
@@ -38,23 +36,15 @@ _STATE_COLOURS = {
 }
 
 
-class HomeList(OptionList):
-    """The list of the home screen, with vim's keys beside the arrows."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False, id="list.down", tooltip="Next line"),
-        Binding("k", "cursor_up", "Up", show=False, id="list.up", tooltip="Previous line"),
-        Binding("g", "first", "First", show=False, id="list.first", tooltip="First line"),
-        Binding("G", "last", "Last", show=False, id="list.last", tooltip="Last line"),
-    ]
-
-
 class HomeScreen(Screen[None]):
-    """New study, demo, presets; below them the studies with state, progress and best λ."""
+    """New study, preset, demo; the studies with state, progress and best λ; the machine."""
 
     HELP_PAGE = "home"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "New study", id="home.new", tooltip="Choose two checkpoints"),
+        Binding(
+            "p", "presets", "Presets", id="home.presets", tooltip="A study written down as a file"
+        ),
         Binding(
             "d", "demo", "Demo", id="home.demo", tooltip="The bundled pair, every step filled in"
         ),
@@ -65,24 +55,23 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self._services = services
         self._thread = Background("studies list")
-        self._presets: dict[str, PresetEntry] = {}
         self._studies: dict[str, StudyEntry] = {}
         self._timer: Timer | None = None
         self._shown: list[tuple[str, str]] = []
+        self._machine = ""
 
     def compose(self) -> ComposeResult:
         """A title line, the list, the footer."""
         yield Static(self._title(), id="home-title", markup=False)
-        yield HomeList(id="home-list", markup=False, compact=True)
+        yield MenuList(id="home-list", markup=False, compact=True)
         yield Static("", id="status", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Read the presets, then look at the studies now and again."""
-        entries = {str(entry.path): entry for entry in self._services.presets()}
-        self._presets = {f"preset:{path}": entry for path, entry in entries.items()}
+        """Look at the studies now and again; ask once what the machine is."""
         self._show()
         self._look()
+        start(self, self._ask_machine, group="machine")
         self._timer = self.set_interval(_LOOK_AGAIN, self._look)
 
     def on_unmount(self) -> None:
@@ -108,6 +97,10 @@ class HomeScreen(Screen[None]):
         """A study from nothing."""
         self.post_message(NewStudy(new_draft()))
 
+    def action_presets(self) -> None:
+        """Browse the presets."""
+        self.post_message(ShowPresets())
+
     def action_demo(self) -> None:
         """The study of the bundled pair."""
         try:
@@ -124,8 +117,8 @@ class HomeScreen(Screen[None]):
             self.action_new()
         elif chosen == "demo":
             self.action_demo()
-        elif chosen in self._presets:
-            self._open_preset(self._presets[chosen])
+        elif chosen == "presets":
+            self.action_presets()
         elif chosen in self._studies:
             entry = self._studies[chosen]
             fresh = entry.state in (StudyState.NEW, StudyState.INTERRUPTED)
@@ -134,12 +127,6 @@ class HomeScreen(Screen[None]):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Say more about the line under the cursor."""
         self.query_one("#status", Static).update(self._about(event.option.id or ""))
-
-    def _open_preset(self, entry: PresetEntry) -> None:
-        if entry.preset is None:
-            self.notify(entry.problem, severity="error", markup=False)
-        else:
-            self.post_message(NewStudy(draft_of(entry.preset)))
 
     def _look(self) -> None:
         if self.is_current:
@@ -156,13 +143,18 @@ class HomeScreen(Screen[None]):
         self._studies = {f"study:{entry.path}": entry for entry in entries}
         self._show()
 
+    async def _ask_machine(self) -> None:
+        self._machine = await self._thread.run(self._services.machine)
+        if is_open(self):
+            self._show()
+
     def _show(self) -> None:
         lines = self._lines()
         known = [(id or "", text.plain) for id, text in lines]
         if known == self._shown:
             return
         self._shown = known
-        listed = self.query_one(HomeList)
+        listed = self.query_one(MenuList)
         under = None
         if listed.highlighted is not None:
             under = listed.get_option_at_index(listed.highlighted).id
@@ -175,13 +167,20 @@ class HomeScreen(Screen[None]):
         lines: list[tuple[str | None, Text]] = [
             (None, self._heading("Start")),
             ("new", self._start_line("New study", "choose an Instruct and a Thinking checkpoint")),
+            ("presets", self._start_line("From a preset", "the paper's tables, and your own")),
             ("demo", self._start_line("Demo", "the bundled pair on two CPU cores, about a minute")),
         ]
-        lines += [(id, self._preset_line(entry)) for id, entry in self._presets.items()]
         lines += [(None, Text("")), (None, self._heading("Studies", *self._study_titles()))]
         lines += [(id, self._study_line(entry)) for id, entry in self._studies.items()]
         if not self._studies:
             lines.append((None, Text("  none yet", style=rich_colour(self.app, "secondary"))))
+        if self._machine:
+            machine = formats.cut(f"  {self._machine}", self._room(4))
+            lines += [
+                (None, Text("")),
+                (None, self._heading("This machine")),
+                (None, Text(machine, rich_colour(self.app, "secondary"), no_wrap=True)),
+            ]
         return lines
 
     def _heading(self, title: str, *columns: str) -> Text:
@@ -193,12 +192,6 @@ class HomeScreen(Screen[None]):
             (words, rich_colour(self.app, "secondary")),
             no_wrap=True,
         )
-
-    def _preset_line(self, entry: PresetEntry) -> Text:
-        name = f"Preset {entry.name}"
-        if entry.preset is None:
-            return self._start_line(name, "✗ not valid: Enter says why")
-        return self._start_line(name, formats.cut(entry.preset.title, self._room(28)))
 
     def _study_titles(self) -> tuple[str, ...]:
         name = self._name_width() - len("Studies") + 2
@@ -228,18 +221,13 @@ class HomeScreen(Screen[None]):
         if id in self._studies:
             entry = self._studies[id]
             return Text(entry.best if entry.state is StudyState.FAILED else str(entry.path))
-        entry_ = self._presets.get(id)
-        if entry_ is not None:
-            return Text(entry_.preset.description if entry_.preset else entry_.problem)
         return Text("")
 
     @staticmethod
     def _title() -> Text:
-        machine = f"{platform.node()} · {os.cpu_count()} cores"
         return Text.assemble(
             (f" mi-tui {__version__} ", "bold"),
             "  find the λ between Instruct and Thinking that fits your budget",
-            f"   {machine}",
             no_wrap=True,
             overflow="ellipsis",
         )

@@ -9,6 +9,7 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
@@ -35,6 +36,15 @@ _PAUSE = 0.7
 class ModelsScreen(FormScreen):
     """The pair, with a preflight that runs as the fields change."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "f4",
+            "sigma",
+            "σ",
+            id="models.sigma",
+            tooltip="Read the weights: how far are the two apart, and where?",
+        ),
+    ]
     STEP = Step.MODELS
     HELP_PAGE = "models"
     FIELDS: ClassVar[dict[str, str]] = {"instruct": "row-instruct", "thinking": "row-thinking"}
@@ -72,7 +82,12 @@ class ModelsScreen(FormScreen):
         )
         yield FormRow(
             "Base",
-            text_field("base", draft.base, placeholder="optional: for the baselines only"),
+            text_field(
+                "base",
+                draft.base,
+                placeholder="optional: for the baselines only",
+                suggester=CheckpointSuggester(),
+            ),
             id="row-base",
         )
         yield FormRow(
@@ -114,19 +129,35 @@ class ModelsScreen(FormScreen):
     def show_checked(self) -> None:
         """Also look at the pair, when typing stops, and suggest the other side."""
         super().show_checked()
-        likely = partner(self.draft.instruct.strip()) or ""
-        thinking = self.query_one("#thinking", Input)
-        thinking.placeholder = f"{likely} (→ takes it)" if likely else _PLACE
+        for side, other in (("instruct", "thinking"), ("thinking", "instruct")):
+            likely = partner(getattr(self.draft, other).strip())
+            field = self.query_one(f"#{side}", Input)
+            field.placeholder = f"{likely}  (→ takes it)" if likely else _PLACE
         self._look()
 
     def on_key(self, event: events.Key) -> None:
-        """Right in an empty Thinking field takes the likely partner."""
-        thinking = self.query_one("#thinking", Input)
-        likely = partner(self.draft.instruct.strip())
-        if event.key == "right" and self.focused is thinking and not thinking.value and likely:
-            thinking.value = likely
-            thinking.action_end()
+        """Right in an empty field takes the likely partner of the other side."""
+        field = self.focused
+        if event.key != "right" or not isinstance(field, Input) or field.value:
+            return
+        other = {"instruct": self.draft.thinking, "thinking": self.draft.instruct}
+        likely = partner(other.get(field.id or "", "").strip())
+        if likely:
+            field.value = likely
+            field.action_end()
             event.stop()
+
+    def action_sigma(self) -> None:
+        """Measure how far the two are apart, once they are known to fit."""
+        from mi_tui.tui.screens.sigma import SigmaScreen
+
+        pair = self._pair()
+        if pair is None:
+            self.notify("Name both checkpoints first.", severity="warning")
+        elif any(line.level == "error" for line in self._lines):
+            self.notify("These two do not fit together: see below.", severity="warning")
+        else:
+            self.app.push_screen(SigmaScreen(pair, self._services))
 
     def go_on(self) -> None:
         """Go on unless the preflight found that the two do not fit."""

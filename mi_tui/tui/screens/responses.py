@@ -19,8 +19,8 @@ from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.messages import ShowCase
 from mi_tui.tui.responses import Response
 from mi_tui.tui.screens.base import is_open
-from mi_tui.tui.screens.home import HomeList
 from mi_tui.tui.session import StudySession
+from mi_tui.tui.widgets.menu import MenuList
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
 from mi_tui.tui.workers import start
@@ -66,7 +66,7 @@ class ResponsesScreen(Screen[None]):
         yield StepHeader(Step.PROBE)
         yield Static(f" Responses of {self._row.recipe.label}", id="progress", markup=False)
         with Horizontal(id="reading-panes"):
-            yield HomeList(id="response-list", markup=False, compact=True)
+            yield MenuList(id="response-list", markup=False, compact=True)
             with Vertical():
                 yield Static("", id="question", markup=False)
                 yield Reading(id="reading")
@@ -107,7 +107,7 @@ class ResponsesScreen(Screen[None]):
             return
         if not is_open(self):
             return
-        listed = self.query_one(HomeList)
+        listed = self.query_one(MenuList)
         current = self._current()
         self._responses = {str(response.id): response for response in responses}
         listed.clear_options()
@@ -118,7 +118,7 @@ class ResponsesScreen(Screen[None]):
             listed.highlighted = keys.index(here) if here in keys else 0
 
     def _current(self) -> Response | None:
-        listed = self.query_one(HomeList)
+        listed = self.query_one(MenuList)
         if listed.highlighted is None or not self._responses:
             return None
         return self._responses.get(listed.get_option_at_index(listed.highlighted).id or "")

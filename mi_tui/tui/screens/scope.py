@@ -1,21 +1,35 @@
-"""Step 3: which λ, layers, modules, decoding and probes, and what that costs."""
+"""Step 3: which λ, layers, modules, decoding and probes, what that costs and what it can tell."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Input, Rule, Static
+from textual.widgets import Footer, Input, Label, Static
 
-from mi_tui.tui import formats
-from mi_tui.tui.draft import Draft, module_names
+from mi_tui.checkpoints.network import Network
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.probe import AnyProbe
+from mi_tui.plan.recipe import Decoding, labels
+from mi_tui.plan.scope import parse_layers
+from mi_tui.tui.background import Background
+from mi_tui.tui.draft import Draft, probe_row
 from mi_tui.tui.messages import ShowExample, StartStudy
-from mi_tui.tui.screens.base import FormScreen
-from mi_tui.tui.widgets.choice import Checks, Choice, Option
-from mi_tui.tui.widgets.form import FormRow, Lead, text_field, words
-from mi_tui.tui.widgets.step_header import Step
+from mi_tui.tui.outlook import Outlook, in_brief, in_full
+from mi_tui.tui.screens.base import FormScreen, is_open
+from mi_tui.tui.screens.scope_form import FIELDS, probe_line, probe_option, read_rows, scope_rows
+from mi_tui.tui.services import Services
+from mi_tui.tui.widgets.choice import Checks
+from mi_tui.tui.widgets.form import FormRow, Lead
+from mi_tui.tui.widgets.scope_map import ScopeMap
+from mi_tui.tui.widgets.step_header import Step, StepHeader
+from mi_tui.tui.workers import start
 
 
 class ScopeScreen(FormScreen):
@@ -29,122 +43,64 @@ class ScopeScreen(FormScreen):
             id="scope.example",
             tooltip="One problem of each probe, as the model will see it",
         ),
+        Binding(
+            "f5,a", "add_probe", "Add", id="scope.add-probe", tooltip="Add a probe of any kind"
+        ),
+        Binding(
+            "f6,w",
+            "edit_probe",
+            "Edit",
+            id="scope.edit-probe",
+            tooltip="All settings of the probe whose line has the cursor: weight, difficulty, file",
+        ),
+        Binding(
+            "f7,b",
+            "further_rows",
+            "Baselines",
+            id="scope.rows",
+            tooltip="Task arithmetic, TIES and other rows beside the search",
+        ),
     ]
     STEP = Step.SCOPE
     HELP_PAGE = "scope"
-    FIELDS: ClassVar[dict[str, str]] = {
-        "grid": "row-grid",
-        "layers": "row-layers",
-        "modules": "row-modules",
-        "temperature": "row-decoding",
-        "top_p": "row-decoding",
-        "top_k": "row-decoding",
-        "samples": "row-samples",
-        "max_rollouts": "row-limits",
-        "max_tokens": "row-limits",
-        "max_minutes": "row-limits",
-        "instruct": "row-start",
-        "thinking": "row-start",
-        "limit": "row-start",
-        "confidence": "row-start",
-        "title": "row-start",
-        "probes": "row-start",
-    }
+    FIELDS = FIELDS
+
+    def __init__(self, draft: Draft, services: Services) -> None:
+        super().__init__(draft)
+        self._services = services
+        self._thread = Background("scope")
+        self._network: Network | None = None
+        self._sizes: dict[str, int | None] = {}
+        self._outlook: Outlook | None = None
+        self._pair = self._named_pair()
+
+    def compose(self) -> ComposeResult:
+        """The form, and its outlook below it or, where it is wide, beside it."""
+        yield StepHeader(self.STEP)
+        with Container(id="scope-panes"):
+            with VerticalScroll(id="body", can_focus=False):
+                yield from self.compose_body()
+            yield Static("", id="outlook", markup=False)
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
 
     def compose_body(self) -> Iterable[Widget]:
-        """λ, scope, decoding, probes, limits; the cost below."""
-        yield Lead("What is tried, and on what?", "The defaults follow the paper.")
-        yield from self._lambda_rows()
-        yield from self._probe_rows()
-        yield from self._limit_rows()
-        yield Rule(line_style="heavy")
-        yield FormRow("Cost", Static("", id="cost", markup=False), id="row-start")
+        """The question and the rows."""
+        yield Lead("What is tried, and on what?")
+        yield from scope_rows(self.draft)
 
-    def _lambda_rows(self) -> Iterable[Widget]:
-        draft = self.draft
-        yield FormRow("λ grid", text_field("grid", draft.grid), id="row-grid")
-        yield FormRow(
-            "",
-            Checks(
-                (Option(True, "then refine: more λ and samples where they decide most"),),
-                (True,) if draft.refine else (),
-                id="refine",
-            ),
-        )
-        yield FormRow(
-            "Layers",
-            text_field("layers", draft.layers, width=24),
-            hint="all, 12-35 or 0-11,24-35",
-            id="row-layers",
-        )
-        yield FormRow(
-            "Modules",
-            Checks(
-                [Option(kind, name) for kind, name, _ in module_names(draft.modules)],
-                draft.modules,
-                id="modules",
-                per_line=3,
-            ),
-            id="row-modules",
-        )
-        yield FormRow(
-            "The rest",
-            Choice(
-                (
-                    Option("instruct", "keeps Instruct's weights"),
-                    Option("thinking", "keeps Thinking's weights"),
-                ),
-                draft.outside,
-                id="outside",
-            ),
-            id="row-outside",
-        )
-        yield FormRow(
-            "Decoding",
-            words("T"),
-            text_field("temperature", draft.temperature, width=7),
-            words("top-p"),
-            text_field("top-p", draft.top_p, width=7),
-            words("top-k"),
-            text_field("top-k", draft.top_k, width=7),
-            hint="T 0 is greedy",
-            id="row-decoding",
-        )
+    def on_mount(self) -> None:
+        """Look up the pair's network, and what was measured of it before."""
+        super().on_mount()
+        start(self, self._look_up, group="look up")
 
-    def _probe_rows(self) -> Iterable[Widget]:
-        for index, row in enumerate(self.draft.probes):
-            yield FormRow(
-                "" if index else "Probes",
-                Checks(
-                    (Option(index, formats.cut(row.name, 20)),),
-                    (index,) if row.asked else (),
-                    id=f"asked-{index}",
-                ),
-                words("problems"),
-                text_field(f"problems-{index}", row.problems, width=8, placeholder="all"),
-                words("token cap"),
-                text_field(f"cap-{index}", row.cap, width=9),
-                id=f"row-probe-{index}",
-            )
+    def on_unmount(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
 
-    def _limit_rows(self) -> Iterable[Widget]:
-        draft = self.draft
-        yield FormRow(
-            "Samples",
-            text_field("samples", draft.samples, width=7),
-            hint="per problem and λ of the grid",
-            id="row-samples",
-        )
-        yield FormRow(
-            "Stop after",
-            text_field("max-rollouts", draft.max_rollouts, width=9, placeholder="–"),
-            words("rollouts"),
-            text_field("max-tokens", draft.max_tokens, width=11, placeholder="–"),
-            words("tokens"),
-            text_field("max-minutes", draft.max_minutes, width=7, placeholder="–"),
-            words("minutes"),
-            id="row-limits",
-        )
+    def on_resize(self) -> None:
+        """The outlook is shorter where it is narrow."""
+        self.call_after_refresh(self._show_outlook)
 
     def fields(self) -> dict[str, str]:
         """The fixed fields and those of each probe."""
@@ -157,36 +113,21 @@ class ScopeScreen(FormScreen):
 
     def collect(self) -> Draft:
         """The draft with this scope."""
-        draft = replace(
-            self.draft,
-            grid=self._text("grid"),
-            refine=bool(self.query_one("#refine", Checks).values),
-            layers=self._text("layers"),
-            modules=self.query_one("#modules", Checks).values,
-            outside=self.query_one("#outside", Choice).value,
-            temperature=self._text("temperature"),
-            top_p=self._text("top-p"),
-            top_k=self._text("top-k"),
-            samples=self._text("samples"),
-            max_rollouts=self._text("max-rollouts"),
-            max_tokens=self._text("max-tokens"),
-            max_minutes=self._text("max-minutes"),
-        )
-        for index in range(len(draft.probes)):
-            draft = draft.with_probe(
-                index,
-                asked=bool(self.query_one(f"#asked-{index}", Checks).values),
-                problems=self._text(f"problems-{index}"),
-                cap=self._text(f"cap-{index}"),
-            )
-        return draft
+        return read_rows(self, self.draft)
 
     def show_checked(self) -> None:
-        """Also show what the study costs at most."""
+        """Also draw the network and what the study costs."""
         super().show_checked()
-        everything = not self.checked.of("layers", "modules") and self._whole_model()
+        preset = self.checked.preset
+        everything = preset is not None and preset.scope.is_full
         self.query_one("#row-outside").set_class(everything, "-hidden")
-        self.query_one("#cost", Static).update(self._cost())
+        if not self.checked.of("layers"):
+            layers = parse_layers(self.draft.layers.strip() or "all")
+            self.query_one(ScopeMap).show_layers(layers)
+        rows = self.query_one("#row-recipes", FormRow)
+        rows.query_one(".form-words", Label).update(Text(self._rows_words()))
+        if preset is not None:
+            self._show_cost(preset)
 
     def ready_words(self) -> Text:
         """Enter starts the study here."""
@@ -204,25 +145,120 @@ class ScopeScreen(FormScreen):
         else:
             self.post_message(ShowExample(self.checked.preset))
 
-    def _whole_model(self) -> bool:
-        preset = self.checked.preset
-        return preset is not None and preset.scope.is_full
+    def action_add_probe(self) -> None:
+        """Choose a kind of probe, fill it in, and put it below the others."""
+        from mi_tui.tui.screens.catalogue import CatalogueScreen
 
-    def _text(self, id: str) -> str:
-        return self.query_one(f"#{id}", Input).value
+        async def add(plan: AnyProbe | None) -> None:
+            if plan is None:
+                return
+            row = probe_row(plan)
+            index = len(self.draft.probes)
+            await self.query_one("#probe-rows", Vertical).mount(probe_line(index, row))
+            self.draft = replace(self.draft, probes=(*self.draft.probes, row))
+            self.read_again()
 
-    def _cost(self) -> Text:
+        self.app.push_screen(CatalogueScreen(self._pair), add)
+
+    def action_edit_probe(self) -> None:
+        """Edit the probe whose line has the cursor, or the first."""
+        from mi_tui.tui.screens.probe_form import ProbeFormScreen
+
+        index = self._probe_under_cursor()
+        row = self.collect().probes[index]
+        plan = row.plan
+        if not self.checked.of(f"problems-{index}", f"cap-{index}"):
+            changes = {"problems": int(row.problems or 0) or None, "max_new_tokens": int(row.cap)}
+            plan = plan.model_copy(update=changes)
+
+        def edit(read: AnyProbe | None) -> None:
+            if read is not None:
+                self._take_probe(index, read)
+
+        self.app.push_screen(ProbeFormScreen(plan, "Edit"), edit)
+
+    def action_further_rows(self) -> None:
+        """Edit the baselines and the other rows beside the search."""
+        from mi_tui.tui.screens.rows import Rows, RowsScreen
+
         preset = self.checked.preset
-        if preset is None:
-            return Text(formats.MISSING)
-        recipes = len(preset.search.grid) + len(preset.recipes)
-        counted = [probe for probe in preset.probes if probe.problems is not None]
-        if len(counted) < len(preset.probes):
-            return Text(f"{recipes} recipes × all problems × {preset.search.samples} samples")
-        problems = sum(probe.problems or 0 for probe in counted)
-        cap = sum((probe.problems or 0) * probe.max_new_tokens for probe in counted)
-        each = recipes * preset.search.samples
-        return Text(
-            f"{recipes} recipes × {problems} problems × {preset.search.samples} samples"
-            f" = {problems * each:,} rollouts, {formats.count(cap * each)} tokens at most"
-        )
+        decoding = preset.decoding if preset else Decoding()
+
+        def take(rows: Rows | None) -> None:
+            if rows is not None:
+                recipes, base = rows
+                self.draft = replace(self.draft, recipes=recipes, base=base)
+                self.read_again()
+
+        self.app.push_screen(RowsScreen(self.draft.recipes, self.draft.base, decoding), take)
+
+    def _take_probe(self, index: int, plan: AnyProbe) -> None:
+        row = probe_row(plan)
+        self.draft = self.draft.with_probe(index, plan=plan)
+        self.query_one(f"#asked-{index}", Checks).offer((probe_option(index, row),))
+        self.query_one(f"#problems-{index}", Input).value = row.problems
+        self.query_one(f"#cap-{index}", Input).value = row.cap
+        self.draft = self.collect()
+        self.read_again()
+
+    def _probe_under_cursor(self) -> int:
+        line = self.query("#probe-rows FormRow:focus-within")
+        found = line.first().id if line else None
+        return int(str(found).rpartition("-")[2]) if found else 0
+
+    def _rows_words(self) -> str:
+        shown = ", ".join(labels(self.draft.recipes)) if self.draft.recipes else "none"
+        return f"{shown}  (f7 adds baselines)" if not self.draft.recipes else shown
+
+    def _named_pair(self) -> Pair | None:
+        draft = self.draft
+        if not draft.instruct.strip() or not draft.thinking.strip():
+            return None
+        return Pair(instruct=draft.instruct.strip(), thinking=draft.thinking.strip())
+
+    async def _look_up(self) -> None:
+        pair = self._pair
+        if pair is None:
+            return
+        try:
+            self._network = await self._thread.run(lambda: self._services.network(pair))
+        except MiTuiError:
+            return  # The Models step says what is wrong with the pair.
+        if not is_open(self):
+            return
+        gap = self._services.known_gap(pair)
+        known = {} if gap is None else {(c.layer, c.kind): c.sigma for c in gap.cells}
+        self.query_one(ScopeMap).show_network(self._network, known)
+        speed = await self._thread.run(lambda: self._services.known_speed(pair))
+        if is_open(self) and self._outlook is not None:
+            self._outlook = replace(self._outlook, speed=speed)
+            self._show_outlook()
+
+    def _show_cost(self, preset: Preset) -> None:
+        sizes = tuple(self._sizes.get(plan.key) for plan in preset.probes)
+        speed = self._outlook.speed if self._outlook else None
+        self._outlook = Outlook(preset, sizes, speed)
+        self._show_outlook()
+        if any(plan.key not in self._sizes for plan in preset.probes):
+            start(self, partial(self._count, preset), group="count")
+
+    async def _count(self, preset: Preset) -> None:
+        """Count the problems of each probe; a file is read for it."""
+        for plan in preset.probes:
+            if plan.key in self._sizes:
+                continue
+            try:
+                size = await self._thread.run(partial(self._services.problem_count, plan))
+            except MiTuiError as error:
+                self.notify(str(error), severity="warning", markup=False)
+                size = None
+            self._sizes[plan.key] = size
+        if is_open(self) and self.checked.preset is not None:
+            self._show_cost(self.checked.preset)
+
+    def _show_outlook(self) -> None:
+        if self._outlook is None:
+            return
+        words = in_full if self.has_class("-wide") else in_brief
+        styles = self.colour("secondary"), f"bold {self.colour('accent')}"
+        self.query_one("#outlook", Static).update(words(self._outlook, *styles))

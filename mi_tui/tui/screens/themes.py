@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from mi_tui.tui.screens.home import HomeList
+from mi_tui.tui.widgets.menu import MenuList
 
 
 class ThemesScreen(ModalScreen[str | None]):
@@ -30,7 +30,7 @@ class ThemesScreen(ModalScreen[str | None]):
         """The list."""
         with Vertical(id="ask"):
             yield Static("Theme", classes="heading", markup=False)
-            yield HomeList(
+            yield MenuList(
                 *(Option(Text(name), id=name) for name in self._names),
                 id="theme-list",
                 compact=True,
@@ -40,7 +40,7 @@ class ThemesScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Begin at the theme in use."""
         if self._current in self._names:
-            self.query_one(HomeList).highlighted = self._names.index(self._current)
+            self.query_one(MenuList).highlighted = self._names.index(self._current)
 
     @on(OptionList.OptionHighlighted)
     def shown(self, event: OptionList.OptionHighlighted) -> None:

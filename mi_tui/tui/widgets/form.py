@@ -50,7 +50,15 @@ class Field(Input):
     """A one-line input that shows in the footer what Enter does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Next step", id="field.enter", tooltip="Go to the next step"),
+        Binding("enter", "submit", "Next", id="field.enter", tooltip="Go to the next step"),
+    ]
+
+
+class Answer(Field):
+    """A field of a dialog: Enter takes what was typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Take it", id="answer.enter", tooltip="Take what was typed"),
     ]
 
 
@@ -61,9 +69,10 @@ def text_field(
     width: int | None = None,
     placeholder: str = "",
     suggester: Suggester | None = None,
+    kind: type[Field] = Field,
 ) -> Field:
     """A one-line input; ``width`` in columns, or as wide as there is room."""
-    field = Field(
+    field = kind(
         value,
         placeholder=placeholder,
         compact=True,
@@ -82,10 +91,10 @@ def words(text: str) -> Label:
 
 
 class Lead(Vertical):
-    """The heading of a screen: a question, and one sentence on it."""
+    """The heading of a screen: a question, and one sentence on it where there is room."""
 
-    def __init__(self, question: str, sentence: str) -> None:
-        super().__init__(
-            Static(question, classes="lead-question", markup=False),
-            Static(sentence, classes="lead-sentence", markup=False),
-        )
+    def __init__(self, question: str, sentence: str = "") -> None:
+        lines = [Static(question, classes="lead-question", markup=False)]
+        if sentence:
+            lines.append(Static(sentence, classes="lead-sentence", markup=False))
+        super().__init__(*lines)

@@ -5,7 +5,7 @@ more the two checkpoints differ there: shades of the character, not of colour al
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,7 +14,7 @@ from mi_tui.checkpoints.network import Network, Place
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 from mi_tui.tui.widgets.choice import Checks, Option
 
-MIXED, KEPT, PARTLY = "█", "·", "▌"
+MIXED, KEPT, PARTLY = "■", "·", "▪"
 SHADES = "░▒▓█"
 """From the smallest σ to the largest; what is kept stays a dot."""
 
@@ -71,24 +71,25 @@ class ScopeMap(Checks[ModuleKind]):
         network = self._network
         assert network is not None
         text = Text()
+        groups = self._groups(network.layers)
         if not any((layer, kind) in network.places for layer in range(network.layers)):
-            text.append_text(self._cell([(None, kind)]))
-            return text
-        for group in self._groups(network.layers):
-            text.append_text(self._cell([(layer, kind) for layer in group]))
+            return self._cell([(None, kind)], self._cell_width(groups))
+        for group in groups:
+            places = [(layer, kind) for layer in group]
+            text.append_text(self._cell(places, self._cell_width(groups)))
         return text
 
-    def _cell(self, places: list[Place]) -> Text:
+    def _cell(self, places: Sequence[Place], width: int) -> Text:
         network = self._network
         assert network is not None
         there = [place for place in places if place in network.places]
         if not there:
-            return Text(" ")
+            return Text(" " * width)
         mixed = [place for place in there if self._covers(place)]
         if not mixed:
-            return Text(KEPT, self._style("map--kept"))
+            return Text(KEPT * width, self._style("map--kept"))
         shown = self._shade(mixed) if len(mixed) == len(there) else PARTLY
-        return Text(shown, self._style("map--mixed"))
+        return Text(shown * width, self._style("map--mixed"))
 
     def _covers(self, place: Place) -> bool:
         chosen = self.values
@@ -108,19 +109,21 @@ class ScopeMap(Checks[ModuleKind]):
         each = max(1, math.ceil(layers / room))
         return [range(first, min(first + each, layers)) for first in range(0, layers, each)]
 
+    @staticmethod
+    def _cell_width(groups: Sequence[range]) -> int:
+        """Few layers get wide cells."""
+        return max(1, min(3, 36 // len(groups)))
+
     def _scale(self) -> list[Text]:
+        """The layers' numbers, and what the signs mean."""
         assert self._network is not None
-        layers = self._network.layers
-        groups = self._groups(layers)
+        groups = self._groups(self._network.layers)
         style = self._style("map--scale")
-        ends = f"0{layers - 1:>{max(len(groups) - 1, 2)}}" if len(groups) > 1 else "0"
-        each = f", {len(groups[0])} a cell" if len(groups[0]) > 1 else ""
-        meaning = f"{MIXED} mixed  {KEPT} kept"
-        if self._gap:
-            meaning = f"{SHADES} σ, small to large  {KEPT} kept"
-        room = self.size.width - _LABEL
-        first = Text(f"{'    layer':<{_LABEL}}{ends}{each}", style)
-        if len(ends) + len(each) + 3 + len(meaning) <= room:
+        numbers = _ruler(groups, self._cell_width(groups))
+        meaning = f"{SHADES} σ small to large" if self._gap else f"{MIXED} mixed"
+        meaning += f"  {KEPT} kept"
+        first = Text(f"{'    layer':<{_LABEL}}{numbers}", style)
+        if first.cell_len + 3 + len(meaning) <= self.size.width:
             return [first.append(f"   {meaning}")]
         return [first, Text(f"{'':<{_LABEL}}{meaning}", style)]
 
@@ -134,3 +137,16 @@ class ScopeMap(Checks[ModuleKind]):
 
 def _options(kinds: Iterable[ModuleKind]) -> list[Option[ModuleKind]]:
     return [Option(kind, _NAMES.get(kind, str(kind))) for kind in kinds]
+
+
+def _ruler(groups: Sequence[range], width: int) -> str:
+    """The first layer of every so many cells, and the last, where there is room."""
+    last = str(groups[-1][-1])
+    end = len(groups) * width - len(last)
+    line = ""
+    for index, group in enumerate(groups):
+        at, name = index * width, str(group[0])
+        tens = group[0] == 0 or any(layer % 10 == 0 for layer in group)
+        if tens and at >= len(line) + (index > 0) and at + len(name) < end:
+            line = f"{line:<{at}}{name}"
+    return f"{line:<{max(end, len(line) + 1)}}{last}" if len(groups) > 1 else line or last

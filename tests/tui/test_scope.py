@@ -1,0 +1,215 @@
+"""Scope: the map of the network, the catalogue of probes, baselines, the outlook."""
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from mi_tui.engines.protocol import LatencyPoint
+from mi_tui.plan.recipe import Method
+from mi_tui.study.latency import Latency
+from mi_tui.study.speeds import KnownSpeed
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.draft import draft_of
+from mi_tui.tui.screens.catalogue import CatalogueScreen
+from mi_tui.tui.screens.example import ExampleScreen
+from mi_tui.tui.screens.probe import ProbeScreen
+from mi_tui.tui.screens.probe_form import ProbeFormScreen
+from mi_tui.tui.screens.rows import RowsScreen
+from mi_tui.tui.screens.scope import ScopeScreen
+from mi_tui.tui.widgets.scope_map import ScopeMap
+from tests.tui import views
+from tests.tui.driving import said, shown, until
+from tests.tui.services import SteeredServices
+
+
+async def to_scope(pilot: Pilot[None]) -> ScopeScreen:
+    """Open Scope on the demo preset, as the steps before it would."""
+    app = pilot.app
+    assert isinstance(app, MiTuiApp)
+    screen = ScopeScreen(draft_of(views.preset()), app._services)
+    app.push_screen(screen)
+    await until(pilot, lambda: "layer" in shown(app) and "1,344 rollouts" in shown(app))
+    return screen
+
+
+def on(services: SteeredServices) -> MiTuiApp:
+    return MiTuiApp(services=services)
+
+
+def lines(app: MiTuiApp, *parts: str) -> list[str]:
+    """The screen's line that holds each part."""
+    return [next(line for line in shown(app).splitlines() if part in line) for part in parts]
+
+
+async def test_the_map_follows_layers_and_modules() -> None:
+    app = on(SteeredServices())
+    async with app.run_test() as pilot:
+        screen = await to_scope(pilot)
+        attention, norms = lines(app, "attention", "norms")
+        assert attention.count("■") == norms.count("■") == 36
+        assert "router" not in shown(app), "this model has none"
+        screen.query_one("#layers", Input).value = "12-35"
+        await until(pilot, lambda: lines(app, "attention")[0].count("■") == 24)
+        attention, embeddings = lines(app, "attention", "embeddings")
+        assert attention.count("·") == 12
+        assert attention.index("·") < attention.index("■")
+        assert "■" not in embeddings, "what is in no layer is kept where layers are chosen"
+        screen.set_focus(screen.query_one(ScopeMap))
+        await pilot.press("space")
+        await until(pilot, lambda: "■" not in lines(app, "attention")[0])
+        assert "The rest" in shown(app)
+        screen.query_one("#layers", Input).value = "12-"
+        await until(pilot, lambda: "no layer range" in shown(app))
+        assert lines(app, "FFN")[0].count("■") == 24, "the last valid layers stay drawn"
+
+
+async def test_known_sigma_shades_the_map_by_signs() -> None:
+    services = SteeredServices()
+    pair = views.preset().pair
+    services.measure_gap(pair, lambda *_: None, lambda: False)
+    app = on(services)
+    async with app.run_test() as pilot:
+        await to_scope(pilot)
+        ffn, embeddings = lines(app, "[x] FFN", "embeddings")
+        assert "■" not in ffn
+        assert ffn.index("░") < ffn.index("▒") < ffn.index("▓") < ffn.index("█")
+        assert "░" in embeddings
+        assert "σ small to large" in shown(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
+async def test_nothing_that_matters_is_cut_off(size: tuple[int, int]) -> None:
+    app = on(SteeredServices())
+    async with app.run_test(size=size) as pilot:
+        await to_scope(pilot)
+        for part in (
+            "minutes",
+            "±10 points of score",
+            "±17 % of length",
+            "f7 Baselines",
+            "f1 Help",
+        ):
+            await until(pilot, lambda part=part: part in shown(app))  # type: ignore[misc]
+
+
+async def test_a_probe_is_added_from_the_catalogue_with_its_weight() -> None:
+    services = SteeredServices()
+    app = on(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_scope(pilot)
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, CatalogueScreen))
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExampleScreen))
+        await until(pilot, lambda: "word-problems: 64 problems" in shown(app))
+        await pilot.press("escape", "j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
+        weight = app.screen.query_one("#probe-weight", Input)
+        weight.value = "0"
+        await until(pilot, lambda: "more than 0" in shown(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, ProbeFormScreen)
+        weight.value = "3"
+        await until(pilot, lambda: "more than 0" not in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ScopeScreen))
+        await until(pilot, lambda: "multiple-cho… ×3" in shown(app))
+        await until(pilot, lambda: "75 %" in shown(app) and "25 %" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+    started = next(what for kind, what in services.asked if kind == "start")
+    assert [(probe.kind, probe.weight) for probe in started.probes] == [
+        ("arithmetic", 1.0),
+        ("multiple-choice", 3.0),
+    ]
+
+
+async def test_a_probe_is_edited_where_the_cursor_is() -> None:
+    app = on(SteeredServices())
+    async with app.run_test() as pilot:
+        screen = await to_scope(pilot)
+        screen.query_one("#problems-0", Input).value = "32"
+        screen.set_focus(screen.query_one("#cap-0"))
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
+        assert app.screen.query_one("#probe-problems", Input).value == "32"
+        app.screen.query_one("#probe-operations", Input).value = "5"
+        app.screen.query_one("#probe-problems", Input).value = "40"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ScopeScreen))
+        await until(pilot, lambda: "7 recipes × 30 problems" in shown(app))
+    plan = screen.draft.probes[0].plan
+    assert plan.kind == "arithmetic"
+    assert plan.operations == (5,)
+
+
+async def test_baselines_are_added_and_ask_for_their_base() -> None:
+    app = on(SteeredServices())
+    async with app.run_test() as pilot:
+        screen = await to_scope(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Scale of the two" in shown(app))
+        await pilot.press("end", "x")
+        await until(pilot, lambda: "a number" in shown(app))
+        await pilot.press("backspace", "enter")
+        await until(pilot, lambda: "task arithmetic, scale 0.7" in shown(app))
+        await until(pilot, lambda: "the baselines need one" in shown(app))
+        await pilot.press("k", "enter")
+        await until(pilot, lambda: "Scale and density" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "TIES, scale 0.5, density 0.2" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "TA-0.7 needs a base model" in shown(app))
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+        await pilot.press("G", "enter")
+        await until(pilot, lambda: "Base model of the baselines?" in shown(app))
+        app.screen.query_one("#ask-field", Input).value = "bundled:base"
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: "TA-0.7, TIES" in shown(app))
+        await until(pilot, lambda: "9 recipes" in shown(app))
+        assert [r.method for r in screen.draft.recipes] == [Method.TASK_ARITHMETIC, Method.TIES]
+        assert screen.checked.preset is not None
+        assert screen.checked.preset.pair.base == "bundled:base"
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+        await pilot.press("g", "x", "x", "escape")
+        await until(pilot, lambda: "8 recipes" in shown(app))
+
+
+async def test_the_outlook_gives_time_where_an_earlier_study_measured_it() -> None:
+    services = SteeredServices()
+    services.speed = KnownSpeed(
+        "demo-1",
+        "box · cpu · float32",
+        Latency(0.01, 0.001),
+        (LatencyPoint(1, 0.01, 0.001),),
+        4301.0,
+    )
+    app = on(services)
+    async with app.run_test() as pilot:
+        await to_scope(pilot)
+        await until(pilot, lambda: "430k tokens, 1:40 min" in said(app, "outlook"))
+
+
+async def test_a_file_is_counted_and_a_bad_one_is_told(tmp_path: Path) -> None:
+    app = on(SteeredServices())
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(f'{{"prompt": "p{i}", "answer": "1"}}\n' for i in range(20)))
+    async with app.run_test(notifications=True, size=(120, 40)) as pilot:
+        await to_scope(pilot)
+        for name, told in (("gone.jsonl", "gone.jsonl"), (str(file), "63 problems")):
+            await pilot.press("f5", "G", "k", "enter")
+            await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
+            app.screen.query_one("#probe-path", Input).value = name
+            app.screen.query_one("#probe-name", Input).value = "gone" if "gone" in name else "mine"
+            await pilot.press("enter")
+            await until(pilot, lambda told=told: told in shown(app))  # type: ignore[misc]
+            if "gone" in name:
+                await until(pilot, lambda: "of gone" in shown(app))
+                app.screen.query_one("#asked-1").focus()
+                await pilot.press("space")
