@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mi_tui.cli.confirm_command import confirm
 from mi_tui.cli.options import (
     BudgetOption,
     Color,
@@ -29,7 +30,7 @@ UNDECIDED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (demo, run, watch, studies, recommend, export):
+    for command in (demo, run, watch, studies, recommend, export, confirm):
         app.command()(command)
 
 

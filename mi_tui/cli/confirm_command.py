@@ -1,0 +1,104 @@
+"""The command that asks a running server whether the exported checkpoint keeps its promise."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mi_tui.cli.options import BudgetOption, Json, StudyArgument
+from mi_tui.errors import MiTuiError
+
+if TYPE_CHECKING:
+    from mi_tui.study.results import Estimate
+    from mi_tui.study.served import ServedConfirmation
+
+KEY_VARIABLE = "MI_TUI_API_KEY"
+DIFFERS = 3
+"""The exit status when a measure lies outside its prediction."""
+
+
+def confirm(
+    study: StudyArgument,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", help="Address of an OpenAI-compatible server.")
+    ],
+    model: Annotated[
+        str | None, typer.Option("--model", help="The model's name there; default: the only one.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Answers to each held-out problem.")
+    ] = 4,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Requests at once.")] = 8,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1.0, help="Seconds that the server may be silent.")
+    ] = 600.0,
+    key_from: Annotated[
+        str,
+        typer.Option("--key-from", help="Environment variable that holds the server's API key."),
+    ] = KEY_VARIABLE,
+    budget: BudgetOption = None,
+    json_: Json = False,
+) -> None:
+    """Ask a server that runs the exported checkpoint the held-out problems; compare with the
+    prediction. Exit status 0 when it holds, 3 when it does not."""
+    from mi_tui.cli.console import out, print_json
+    from mi_tui.engines.endpoint import Endpoint
+    from mi_tui.plan.budget import parse_budget
+    from mi_tui.study.served import ServedPlan, confirm_served
+
+    if key_from != KEY_VARIABLE and key_from not in os.environ:
+        raise MiTuiError(f"--key-from: the environment has no variable {key_from}")
+    found = confirm_served(
+        study,
+        Endpoint(endpoint, os.environ.get(key_from, ""), timeout),
+        ServedPlan(model=model, samples=samples, concurrency=concurrency),
+        budget=parse_budget(budget) if budget else None,
+        progress=_show,
+    )
+    if json_:
+        print_json({**found.model_dump(mode="json", by_alias=True), "holds": found.holds})
+    else:
+        for line in confirmation_lines(found):
+            out().print(line, markup=False)
+    if not found.holds:
+        raise typer.Exit(DIFFERS)
+
+
+def _show(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r{done}/{total} answers", end=end, file=sys.stderr, flush=True)
+
+
+def confirmation_lines(found: "ServedConfirmation") -> list[str]:
+    """What was asked, each measure beside its prediction, and the speed."""
+    which = "held-out problems" if found.held_out else "problems (the study holds none out)"
+    lines = [
+        f"{found.recipe.label} as {found.model} at {found.url}: {found.problems} {which} × "
+        f"{found.samples}, {found.concurrency} at once"
+    ]
+    for one in found.comparisons:
+        unit = {"tokens": "{:.1f}", "seconds": "{:.2f}"}.get(one.measure, "{:.3f}")
+        text = f"{one.measure:<12} measured {_interval(one.measured, unit)}"
+        if one.predicted is not None:
+            verdict = "inside" if one.inside else "OUTSIDE"
+            text += f"   predicted {_interval(one.predicted, unit)}   {verdict}"
+        lines.append(text)
+    lines.append(f"{'cut at cap':<12} {found.truncated:.1%}")
+    lines.append(f"{'first token':<12} {_spread(found.first_token)}")
+    if found.per_token is not None:
+        lines.append(f"{'per token':<12} {_spread(found.per_token)}")
+    if found.remark:
+        lines.append(found.remark)
+    return lines
+
+
+def _interval(estimate: "Estimate", unit: str) -> str:
+    ends = f"{unit.format(estimate.low)} to {unit.format(estimate.high)}"
+    return f"{unit.format(estimate.value)} ({ends})"
+
+
+def _spread(estimate: "Estimate") -> str:
+    low, middle, high = (1000 * t for t in (estimate.low, estimate.value, estimate.high))
+    return f"{middle:.1f} ms (5 % under {low:.1f}, 5 % over {high:.1f})"

@@ -1,0 +1,126 @@
+"""An exported checkpoint on a server is judged by the study's own problems and scorers."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mi_tui.cli.confirm_command import confirmation_lines
+from mi_tui.cli.main import app
+from mi_tui.engines.open import open_engine
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.recipe import Recipe
+from mi_tui.study.control import create_study
+from mi_tui.study.folder import StudyFolder
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.results import Estimate
+from mi_tui.study.served import inside, stored_confirmations
+from mi_tui.study.store import Store
+from mi_tui.study.view import StudyState
+from mi_tui.study.worker import work
+from tests.engines.openai_server import Served, serve
+from tests.study.presets import small_preset
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = create_study(small_preset(problems=16, samples=3), tmp_path_factory.mktemp("study"))
+    assert work(StudyFolder(path)) is StudyState.DONE
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(study: Path) -> Iterator[Served]:
+    preset = small_preset()
+    engine = open_engine(preset.engine, preset.pair)
+    with StudyReader(study) as reader, serve(Served(engine, reader.recommend().recipe)) as running:
+        yield running
+    engine.close()
+
+
+def confirm(study: Path, *options: str) -> tuple[int, dict[str, object]]:
+    done = CliRunner().invoke(app, ["confirm", str(study), *options, "--json"])
+    assert done.exit_code in (0, 3), done.output
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_the_recommended_model_keeps_its_promise(study: Path, served: Served) -> None:
+    served.asked.clear()
+    status, found = confirm(study, "--endpoint", served.url, "--concurrency", "3")
+    assert (status, found["holds"]) == (0, True)
+    assert found["problems"] == 4
+    assert found["held_out"] is True
+    assert len(served.asked) == 16
+    assert 1 <= served.most_at_once <= 3
+    with Store(study / "study.db") as store:
+        held_out = {
+            p.messages[0]["content"]
+            for probe in store.probes()
+            for p in probe.problems
+            if p.split == "held-out"
+        }
+    assert {body["messages"][0]["content"] for body in served.asked} == held_out
+    assert len({body["seed"] for body in served.asked}) == 16
+    (kept,) = stored_confirmations(str(study))
+    assert kept.model_dump(mode="json", by_alias=True) == {
+        name: value for name, value in found.items() if name != "holds"
+    }
+    words = "\n".join(confirmation_lines(kept))
+    assert "predicted" in words
+    assert "first token" in words
+
+
+def test_another_model_behind_the_address_is_noticed(study: Path, served: Served) -> None:
+    right, served.recipe = served.recipe, Recipe(lambda_=0.0)
+    try:
+        status, found = confirm(study, "--endpoint", served.url, "--samples", "2")
+    finally:
+        served.recipe = right
+    assert (status, found["holds"]) == (3, False)
+
+
+def test_thinking_that_the_server_takes_out_still_counts(study: Path, served: Served) -> None:
+    _, whole = confirm(study, "--endpoint", served.url, "--samples", "1")
+    served.splits_thinking = True
+    try:
+        _, split = confirm(study, "--endpoint", served.url, "--samples", "1")
+    finally:
+        served.splits_thinking = False
+    for name in ("score", "tokens", "think ratio"):
+        assert measured(whole, name) == measured(split, name)
+
+
+def measured(found: dict[str, object], name: str) -> object:
+    comparisons = found["comparisons"]
+    assert isinstance(comparisons, list)
+    return next(one["measured"] for one in comparisons if one["measure"] == name)
+
+
+def test_keys_stay_out_of_the_study(
+    study: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MI_TUI_API_KEY", "very-secret")
+    address = served.url.replace("http://", "http://me:word-of-mine@")
+    confirm(study, "--endpoint", address, "--samples", "1")
+    with sqlite3.connect(study / "study.db") as database:
+        values = " ".join(value for (value,) in database.execute("SELECT value FROM meta"))
+    assert "very-secret" not in values
+    assert "word-of-mine" not in values
+
+
+def test_a_key_that_is_not_there(study: Path) -> None:
+    options = ["--endpoint", "http://127.0.0.1:1", "--key-from", "NOT_THERE"]
+    missing = CliRunner().invoke(app, ["confirm", str(study), *options])
+    assert isinstance(missing.exception, MiTuiError)
+    assert "NOT_THERE" in str(missing.exception)
+
+
+def test_inside_takes_both_errors_into_account() -> None:
+    predicted = Estimate(value=0.5, low=0.4, high=0.6)
+    assert inside(predicted, Estimate(value=0.62, low=0.5, high=0.7))
+    assert not inside(predicted, Estimate(value=0.62, low=0.61, high=0.63))
+    assert inside(predicted, Estimate(value=0.41, low=0.40, high=0.42))
+    assert not inside(predicted, Estimate(value=0.2, low=0.1, high=0.3))
