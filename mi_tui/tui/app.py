@@ -150,7 +150,7 @@ class MiTuiApp(App[None]):
     def open_next(self, message: NextStep) -> None:
         """Go from Models to Budget, from Budget to Scope."""
         if isinstance(self.screen, ModelsScreen):
-            self.push_screen(BudgetScreen(message.draft))
+            self.push_screen(BudgetScreen(message.draft, self._services))
         elif isinstance(self.screen, BudgetScreen):
             self.push_screen(ScopeScreen(message.draft, self._services))
 

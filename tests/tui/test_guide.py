@@ -132,7 +132,7 @@ async def test_the_budget_is_checked_as_it_is_typed() -> None:
         await until(pilot, on(app, ModelsScreen))
         await enter(pilot, app, BudgetScreen)
         await pilot.press("down", "down")
-        assert "score" in said(app, "in-words")
+        assert "score" in said(app, "outlook")
         limit = app.screen.query_one("#limit", Input)
         assert limit.value == "80"
         await pilot.press("tab", *["backspace"] * 2, *"120")

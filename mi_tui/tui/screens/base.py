@@ -8,7 +8,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
@@ -76,15 +76,45 @@ class FormScreen(GuideScreen):
     ]
     FIELDS: ClassVar[dict[str, str]] = {}
     """The draft's fields on this screen, and the id of the row that shows each one's problem."""
+    HAS_OUTLOOK: ClassVar[bool] = False
+    """Whether what the fields amount to stands at the foot, or beside them where it is wide."""
 
     def __init__(self, draft: Draft) -> None:
         super().__init__()
         self.draft = draft
         self.checked: Checked = check(draft)
 
+    def compose(self) -> ComposeResult:
+        """As every step; with the outlook where the step has one."""
+        if not self.HAS_OUTLOOK:
+            yield from super().compose()
+            return
+        yield StepHeader(self.STEP)
+        with Container(id="form-panes"):
+            with VerticalScroll(id="body", can_focus=False):
+                yield from self.compose_body()
+            yield Static("", id="outlook", markup=False)
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
     def on_mount(self) -> None:
         """Show how the fields stand."""
         self.show_checked()
+
+    def on_resize(self) -> None:
+        """The outlook is written anew for the room it has."""
+        self.call_after_refresh(self.show_outlook)
+
+    def outlook(self, *, wide: bool) -> Text | None:
+        """What the fields amount to; ``None`` keeps what was shown before."""
+        del wide
+        return None
+
+    def show_outlook(self) -> None:
+        """Write the outlook for the width there is."""
+        text = self.outlook(wide=self.has_class("-wide")) if self.HAS_OUTLOOK else None
+        if text is not None and self.is_mounted:
+            self.query_one("#outlook", Static).update(text)
 
     def collect(self) -> Draft:
         """The draft with what the fields hold now."""

@@ -2,18 +2,27 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.widget import Widget
-from textual.widgets import Input, Rule, Static
+from textual.widgets import Input
 
+from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Objective
+from mi_tui.plan.preset import Pair
+from mi_tui.tui.background import Background
 from mi_tui.tui.draft import EXAMPLES, Draft
-from mi_tui.tui.screens.base import FormScreen
+from mi_tui.tui.exchange import EXCHANGED, exchange
+from mi_tui.tui.screens.base import FormScreen, is_open
+from mi_tui.tui.services import Services
 from mi_tui.tui.widgets.choice import Choice, Option
 from mi_tui.tui.widgets.form import FormRow, Lead, text_field, words
 from mi_tui.tui.widgets.step_header import Step
+from mi_tui.tui.workers import start
+
+if TYPE_CHECKING:
+    from mi_tui.study.speeds import KnownSpeed
 
 OBJECTIVES = (
     Option(Objective.KNEE, "The knee", "where more tokens stop buying score"),
@@ -31,15 +40,25 @@ UNITS = {
     Objective.KNEE: "no limit needed",
 }
 
-_HELD_ON = (Objective.WITHIN_TOKENS, Objective.WITHIN_SECONDS)
-
 
 class BudgetScreen(FormScreen):
-    """The objective, its limit, and how sure the answer must be."""
+    """The objective, its limit, how sure the answer must be, and how tokens become seconds."""
 
     STEP = Step.BUDGET
     HELP_PAGE = "budget"
-    FIELDS: ClassVar[dict[str, str]] = {"limit": "row-limit", "confidence": "row-confidence"}
+    HAS_OUTLOOK = True
+    FIELDS: ClassVar[dict[str, str]] = {
+        "limit": "row-limit",
+        "confidence": "row-confidence",
+        "first_token": "row-server",
+        "per_token": "row-server",
+    }
+
+    def __init__(self, draft: Draft, services: Services) -> None:
+        super().__init__(draft)
+        self._services = services
+        self._thread = Background("speeds")
+        self._known: KnownSpeed | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         """Five objectives; the limit's unit follows the objective."""
@@ -66,9 +85,32 @@ class BudgetScreen(FormScreen):
             hint="% probability that the limit is met",
             id="row-confidence",
         )
-        yield Rule(line_style="heavy")
-        yield Static("In words", classes="heading", markup=False)
-        yield Static("", id="in-words", markup=False)
+        yield FormRow(
+            "Speed",
+            Choice(
+                (Option("measured", "of this machine"), Option("given", "of your server")),
+                draft.speed,
+                id="speed",
+            ),
+            id="row-speed",
+        )
+        yield FormRow(
+            "",
+            text_field("first-token", draft.first_token, width=9),
+            words("ms to the first token, then"),
+            text_field("per-token", draft.per_token, width=9),
+            words("ms each"),
+            id="row-server",
+        )
+
+    def on_mount(self) -> None:
+        """Look up what an earlier study measured of this pair."""
+        super().on_mount()
+        start(self, self._look_up)
+
+    def on_unmount(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
 
     def collect(self) -> Draft:
         """The draft with this budget."""
@@ -80,6 +122,9 @@ class BudgetScreen(FormScreen):
             limit=self.query_one("#limit", Input).value,
             statistic=self.query_one("#statistic", Choice).value,
             confidence=self.query_one("#confidence", Input).value,
+            speed=self.query_one("#speed", Choice).value,
+            first_token=self.query_one("#first-token", Input).value,
+            per_token=self.query_one("#per-token", Input).value,
         )
 
     def show_checked(self) -> None:
@@ -89,15 +134,45 @@ class BudgetScreen(FormScreen):
         row = self.query_one("#row-limit", FormRow)
         row.show_hint(UNITS[objective])
         row.query_one("#limit", Input).disabled = objective is Objective.KNEE
-        self.query_one("#row-statistic").set_class(objective not in _HELD_ON, "-hidden")
-        self.query_one("#in-words", Static).update(self._in_words())
+        exchanged = objective in EXCHANGED
+        self.query_one("#row-statistic").set_class(not exchanged, "-hidden")
+        self.query_one("#row-speed").set_class(not exchanged, "-hidden")
+        given = exchanged and self.draft.speed == "given"
+        self.query_one("#row-server").set_class(not given, "-hidden")
+        self.show_outlook()
 
-    def _in_words(self) -> Text:
+    async def _look_up(self) -> None:
+        instruct, thinking = self.draft.instruct.strip(), self.draft.thinking.strip()
+        if not instruct or not thinking:
+            return
+        pair = Pair(instruct=instruct, thinking=thinking)
+        try:
+            self._known = await self._thread.run(lambda: self._services.known_speed(pair))
+        except MiTuiError:
+            return  # Without an earlier study the speed is measured when this one starts.
+        if is_open(self):
+            self.show_outlook()
+
+    def outlook(self, *, wide: bool) -> Text:
+        """The question in words, and what its limit means in the other unit."""
         preset = self.checked.preset
         if preset is None:
-            wrong = self.checked.of("limit", "confidence")
-            return Text("Fill in the limit." if wrong else "Complete the other steps first.")
+            wrong = self.checked.of("limit", "confidence", "first_token", "per_token")
+            return Text("Fill in the fields." if wrong else "Complete the other steps first.")
+        label, strong = self.colour("secondary"), f"bold {self.colour('accent')}"
         budget = preset.budget
         sure = f", met with {100 * budget.confidence:g} % probability" if budget.limit else ""
-        words = budget.in_words.removeprefix("the ")
-        return Text(f"Find the λ with the {words}{sure}.")
+        goal = budget.in_words.removeprefix("the ")
+        text = Text.assemble(
+            ("In words\n" if wide else "", label),
+            "Find the λ with the ",
+            (goal, strong),
+            f"{sure}.",
+        )
+        lines = exchange(budget, preset.server, self._known)
+        if lines:
+            text.append("\n\nIn time\n" if wide else "\n", label)
+            text.append(lines[0])
+        for line in lines[1:]:
+            text.append(f"\n{line}", label)
+        return text

@@ -6,11 +6,10 @@ from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Input, Label
 
 from mi_tui.checkpoints.network import Network
 from mi_tui.errors import MiTuiError
@@ -28,7 +27,7 @@ from mi_tui.tui.services import Services
 from mi_tui.tui.widgets.choice import Checks
 from mi_tui.tui.widgets.form import FormRow, Lead
 from mi_tui.tui.widgets.scope_map import ScopeMap
-from mi_tui.tui.widgets.step_header import Step, StepHeader
+from mi_tui.tui.widgets.step_header import Step
 from mi_tui.tui.workers import start
 
 
@@ -64,6 +63,7 @@ class ScopeScreen(FormScreen):
     STEP = Step.SCOPE
     HELP_PAGE = "scope"
     FIELDS = FIELDS
+    HAS_OUTLOOK = True
 
     def __init__(self, draft: Draft, services: Services) -> None:
         super().__init__(draft)
@@ -73,16 +73,6 @@ class ScopeScreen(FormScreen):
         self._sizes: dict[str, int | None] = {}
         self._outlook: Outlook | None = None
         self._pair = self._named_pair()
-
-    def compose(self) -> ComposeResult:
-        """The form, and its outlook below it or, where it is wide, beside it."""
-        yield StepHeader(self.STEP)
-        with Container(id="scope-panes"):
-            with VerticalScroll(id="body", can_focus=False):
-                yield from self.compose_body()
-            yield Static("", id="outlook", markup=False)
-        yield Static("", id="status", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
 
     def compose_body(self) -> Iterable[Widget]:
         """The question and the rows."""
@@ -97,10 +87,6 @@ class ScopeScreen(FormScreen):
     def on_unmount(self) -> None:
         """Let the thread end."""
         self._thread.close()
-
-    def on_resize(self) -> None:
-        """The outlook is shorter where it is narrow."""
-        self.call_after_refresh(self._show_outlook)
 
     def fields(self) -> dict[str, str]:
         """The fixed fields and those of each probe."""
@@ -232,13 +218,13 @@ class ScopeScreen(FormScreen):
         speed = await self._thread.run(lambda: self._services.known_speed(pair))
         if is_open(self) and self._outlook is not None:
             self._outlook = replace(self._outlook, speed=speed)
-            self._show_outlook()
+            self.show_outlook()
 
     def _show_cost(self, preset: Preset) -> None:
         sizes = tuple(self._sizes.get(plan.key) for plan in preset.probes)
         speed = self._outlook.speed if self._outlook else None
         self._outlook = Outlook(preset, sizes, speed)
-        self._show_outlook()
+        self.show_outlook()
         if any(plan.key not in self._sizes for plan in preset.probes):
             start(self, partial(self._count, preset), group="count")
 
@@ -256,9 +242,9 @@ class ScopeScreen(FormScreen):
         if is_open(self) and self.checked.preset is not None:
             self._show_cost(self.checked.preset)
 
-    def _show_outlook(self) -> None:
+    def outlook(self, *, wide: bool) -> Text | None:
+        """What the study costs and what it can tell."""
         if self._outlook is None:
-            return
-        words = in_full if self.has_class("-wide") else in_brief
+            return None
         styles = self.colour("secondary"), f"bold {self.colour('accent')}"
-        self.query_one("#outlook", Static).update(words(self._outlook, *styles))
+        return (in_full if wide else in_brief)(self._outlook, *styles)

@@ -1,0 +1,93 @@
+"""Tokens and seconds, one in terms of the other, on the Budget step."""
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from mi_tui.engines.protocol import LatencyPoint
+from mi_tui.plan.budget import Budget, Objective, parse_budget
+from mi_tui.plan.preset import ServerSpeed
+from mi_tui.study.latency import Latency
+from mi_tui.study.speeds import KnownSpeed
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.draft import draft_of
+from mi_tui.tui.exchange import exchange
+from mi_tui.tui.screens.budget import BudgetScreen
+from mi_tui.tui.widgets.choice import Choice
+from tests.tui import views
+from tests.tui.driving import said, shown, until
+from tests.tui.services import SteeredServices
+
+SERVER = ServerSpeed(time_to_first_token=0.2, time_per_output_token=0.02)
+KNOWN = KnownSpeed(
+    "demo-20261122-120000",
+    "box · cuda · bfloat16",
+    Latency(0.1, 0.01),
+    (LatencyPoint(1, 0.1, 0.01), LatencyPoint(16, 0.2, 0.04)),
+    0.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ("tokens<=2001", "2,001 tokens take about 40 s."),
+        ("seconds<=30", "30 s hold about 1,491 tokens."),
+        ("p95 seconds<=30", "30 s hold about 1,491 tokens."),
+        ("seconds<=0.1", "0.1 s end before the first token."),
+    ],
+)
+def test_the_users_figures_turn_one_unit_into_the_other(budget: str, told: str) -> None:
+    lines = exchange(parse_budget(budget), SERVER, KNOWN)
+    assert lines[0] == told
+    assert "200 ms to the first token, then 20 ms each: the figures you give" in lines[1]
+
+
+def test_a_measurement_says_where_it_comes_from_and_what_load_does() -> None:
+    lines = exchange(parse_budget("seconds<=10"), None, KNOWN)
+    assert lines[0] == "10 s hold about 991 tokens."
+    assert "measured in demo-20261122-120000" in lines[1]
+    assert "box · cuda · bfloat16" in lines[2]
+    assert lines[3] == "With more at once: 246 tokens at 16."
+    assert "40 s at 16" in exchange(parse_budget("tokens<=1000"), None, KNOWN)[3]
+
+
+def test_without_figures_nothing_is_invented() -> None:
+    assert (
+        "measured here when the study starts" in exchange(parse_budget("seconds<=9"), None, None)[0]
+    )
+    assert exchange(Budget(objective=Objective.FOR_SCORE, limit=0.8), SERVER, KNOWN) == ()
+    assert exchange(Budget(), None, KNOWN) == ()
+
+
+async def to_budget(pilot: Pilot[None], services: SteeredServices) -> BudgetScreen:
+    screen = BudgetScreen(draft_of(views.preset()), services)
+    pilot.app.push_screen(screen)
+    await until(pilot, lambda: "Find the λ" in shown(pilot.app))
+    return screen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_server_is_typed_in_and_changes_what_the_limit_means(size: tuple[int, int]) -> None:
+    services = SteeredServices()
+    services.speed = KNOWN
+    app = MiTuiApp(services=services)
+    async with app.run_test(size=size) as pilot:
+        screen = await to_budget(pilot, services)
+        await until(pilot, lambda: "80 tokens take about 0.89 s" in said(app, "outlook"))
+        assert not screen.query_one("#row-server").display
+        screen.set_focus(screen.query_one("#speed", Choice))
+        await pilot.press("right")
+        await until(pilot, lambda: "the figures you give" in shown(app))
+        screen.query_one("#per-token", Input).value = "100"
+        await until(pilot, lambda: "80 tokens take about 8.10 s" in said(app, "outlook"))
+        assert screen.checked.preset is not None
+        assert screen.checked.preset.server == ServerSpeed(
+            time_to_first_token=0.2, time_per_output_token=0.1
+        )
+        screen.query_one("#per-token", Input).value = "0"
+        await until(pilot, lambda: "more than 0" in shown(app))
+        screen.query_one("#objective", Choice).focus()
+        await pilot.press("up")
+        await until(pilot, lambda: "no limit needed" in shown(app))
+        assert "of your server" not in shown(app)
