@@ -7,6 +7,12 @@ from mi_tui.plan.recipe import Decoding
 from mi_tui.study.results import Recommendation
 
 
+def serve_command(checkpoint: Path) -> str:
+    """The one line that serves a checkpoint directory with vLLM."""
+    where, name = shlex.quote(str(checkpoint)), shlex.quote(checkpoint.parent.name or "merged")
+    return f"vllm serve {where} --served-model-name {name}"
+
+
 def serve_script(answer: Recommendation, checkpoint: Path) -> str:
     """A shell script that serves a checkpoint directory; one server is chosen by its argument.
 
@@ -14,14 +20,13 @@ def serve_script(answer: Recommendation, checkpoint: Path) -> str:
     https://huggingface.co/docs/transformers (``transformers serve``).
     """
     where = shlex.quote(str(checkpoint))
-    name = shlex.quote(checkpoint.parent.name or "merged")
     decoding = answer.recipe.decoding
     return f"""#!/bin/sh
 # {answer.recipe.label}: an OpenAI-compatible server for the merged checkpoint.
 # {_in_words(decoding)}: the client sends it with every request.
 set -eu
 case "${{1:-vllm}}" in
-  vllm) exec vllm serve {where} --served-model-name {name} ;;
+  vllm) exec {serve_command(checkpoint)} ;;
   transformers) exec transformers serve {where} ;;
   *) echo "usage: $0 [vllm|transformers]" >&2; exit 2 ;;
 esac

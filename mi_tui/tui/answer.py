@@ -60,6 +60,14 @@ def measures(app: App[Any], answer: Recommendation) -> Text:
     return text
 
 
+def in_words(app: App[Any], answer: Recommendation) -> str:
+    """The whole answer as plain text: the sentence, the numbers, the other points."""
+    confirmed = [answer.confirmation.sentence] if answer.confirmation else []
+    others = [f"Or: {other.sentence}" for other in answer.alternatives]
+    parts = [f"{answer.recipe.label}, for {answer.budget.in_words}", answer.sentence, *confirmed]
+    return "\n".join([*parts, "", measures(app, answer).plain, "", *others]).rstrip() + "\n"
+
+
 def alternatives(app: App[Any], answer: Recommendation) -> Table:
     """The other points of the front, one sentence each."""
     table = Table.grid(padding=(0, 1, 0, 0))

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import MappingProxyType
 
+from mi_tui.errors import MiTuiError
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.results import Recommendation
 from mi_tui.tui import formats as formats_
@@ -26,6 +29,27 @@ EXPORTS = MappingProxyType(
 )
 """What can be exported, and its name on screen."""
 
+COPIES = MappingProxyType(
+    {
+        "answer": ("answer", "the answer in words", "answer.txt"),
+        "preset": ("config", "the preset that runs this again", "preset.toml"),
+        "serve": ("serve command", "serves the merged checkpoint with vLLM", "serve-command.txt"),
+    }
+)
+"""What can be copied: its name, what it is, and the file it is also written to."""
+
+
+class CopyError(MiTuiError):
+    """A copy that cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A text for the clipboard and the file it also stands in."""
+
+    text: str
+    path: Path
+
 
 class Export:
     """Writes the answer of one study."""
@@ -36,6 +60,19 @@ class Export:
         self.folder = StudyFolder(study).exports
         self._services = services
         self._study = study
+        self._running: Event | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an export is under way."""
+        return self._running is not None
+
+    def cancel(self) -> bool:
+        """End the export that is under way; whether there was one."""
+        if self._running is None:
+            return False
+        self._running.set()
+        return True
 
     async def write(
         self,
@@ -46,14 +83,18 @@ class Export:
     ) -> tuple[Path, ...]:
         """Write the formats into ``out``; the paths written.
 
+        ``progress`` is told in words what is being written and how far it is.
+
         Raises:
-            MiTuiError: something cannot be written.
+            MiTuiError: something cannot be written, or the export was cancelled.
         """
         thread = Background("export")
         loop = asyncio.get_running_loop()
+        self._running = cancelled = Event()
 
         def say(name: str, done: int, total: int) -> None:
-            words = f"{EXPORTS[name]}: {formats_.percent(done / max(total, 1))}"
+            share = done / max(total, 1)
+            words = f"{EXPORTS[name]} {formats_.bar(share, 16)} {formats_.percent(share)}"
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(progress, words)
 
@@ -62,9 +103,55 @@ class Export:
             for name in formats:
                 progress(EXPORTS[name])
                 call = partial(
-                    self._services.export, self._study, out, name, answer, partial(say, name)
+                    self._services.export,
+                    self._study,
+                    out,
+                    name,
+                    answer,
+                    partial(say, name),
+                    cancelled.is_set,
                 )
                 written += await thread.run(call)
             return tuple(written)
         finally:
+            cancelled.set()
+            self._running = None
             thread.close()
+
+    async def copy(self, what: str, out: Path, answer: Recommendation, words: str) -> Copy:
+        """The text to copy, which is also written to a file in ``out``.
+
+        Args:
+            what: a key of :data:`COPIES`.
+            out: the folder.
+            answer: the recommendation.
+            words: the recommendation as text.
+
+        Raises:
+            MiTuiError: the study cannot be read or the file not be written.
+        """
+        thread = Background("copy")
+
+        def make() -> Copy:
+            if what == "preset":
+                (path,) = self._services.export(
+                    self._study, out, what, answer, lambda *_: None, lambda: False
+                )
+                return Copy(path.read_text(encoding="utf-8"), path)
+            text = words if what == "answer" else self._services.serve_command(out) + "\n"
+            return Copy(text, _write(out / COPIES[what][2], text))
+
+        try:
+            return await thread.run(make)
+        finally:
+            thread.close()
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CopyError(f"cannot write {path}: {reason}: choose another folder") from error
+    return path

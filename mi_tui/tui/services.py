@@ -238,14 +238,15 @@ class Services:
         name: str,
         answer: Recommendation,
         progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
     ) -> tuple[Path, ...]:
         """Write the study's answer in one format; the paths written.
 
         ``progress`` is told bytes done and in all. A merged checkpoint is written by a process
-        of its own, so that nothing heavy is loaded here.
+        of its own, so that nothing heavy is loaded here; ``cancelled`` ends it.
 
         Raises:
-            MiTuiError: something cannot be written.
+            MiTuiError: something cannot be written, or the export was cancelled.
         """
         from mi_tui.export.bundle import ExportFormat, export_study
 
@@ -255,4 +256,21 @@ class Services:
             [ExportFormat(name)],
             lambda step: progress(step.done, step.total),
             answer=answer,
+            cancelled=cancelled,
         )
+
+    def serve_command(self, out: Path) -> str:
+        """The line that serves the checkpoint exported to a folder."""
+        from mi_tui.export.serve import serve_command
+
+        return serve_command(out / "checkpoint")
+
+    def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
+        """The preset of an ablation of a study at a λ.
+
+        Raises:
+            MiTuiError: the study has no such ablation, or its pair cannot be read.
+        """
+        from mi_tui.study.ablation.preset import from_study
+
+        return from_study(study, kind, lambda_=lambda_)

@@ -17,13 +17,17 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyView
-from mi_tui.tui.answer import alternatives, headline, measures
+from mi_tui.tui.answer import alternatives, headline, in_words, measures
 from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.exporting import EXPORTS, Export
+from mi_tui.tui.exporting import COPIES, EXPORTS, Export
+from mi_tui.tui.limits import limits_of
+from mi_tui.tui.messages import Ablate
 from mi_tui.tui.screens.base import GuideScreen, is_open
+from mi_tui.tui.screens.pick import Pick, PickScreen
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
+from mi_tui.tui.widgets.limit_slider import LimitSlider
 from mi_tui.tui.widgets.pareto import ParetoPlot
 from mi_tui.tui.widgets.step_header import Step
 from mi_tui.tui.workers import start
@@ -32,6 +36,16 @@ _PAUSE = 0.4
 """Seconds without a keystroke before a new budget is asked."""
 
 _BUDGET_HINT = "tokens<=2000 · p95 seconds<=30 · score>=0.8 · score>=95% · knee"
+
+
+ABLATIONS = (
+    Pick("layers", "layers", "thirds of the layers, the rest Instruct's"),
+    Pick("modules", "modules", "without attention, FFN, norms …"),
+    Pick("layers-modules", "layers × modules", "thirds of the layers by modules"),
+    Pick("decoding", "decoding", "temperature by top-p"),
+    Pick("baselines", "baselines", "task arithmetic, TIES"),
+    Pick("layer-groups", "layer groups", "a λ of its own for each"),
+)
 
 
 class RecommendScreen(GuideScreen):
@@ -49,6 +63,22 @@ class RecommendScreen(GuideScreen):
             tooltip="Write what is ticked below to the folder",
         ),
         Binding(
+            "left,h",
+            "move_limit(-1)",
+            "Tighter",
+            show=False,
+            id="recommend.tighter",
+            tooltip="The next lower limit; the answer moves at once",
+        ),
+        Binding(
+            "right,l",
+            "move_limit(1)",
+            "Looser",
+            show=False,
+            id="recommend.looser",
+            tooltip="The next higher limit; the answer moves at once",
+        ),
+        Binding(
             "b",
             "focus_field('budget')",
             "Budget",
@@ -63,11 +93,36 @@ class RecommendScreen(GuideScreen):
             tooltip="Choose what is exported",
         ),
         Binding(
+            "c",
+            "copy",
+            "Copy",
+            id="recommend.copy",
+            tooltip="The answer, the config or the serve command, to clipboard and file",
+        ),
+        Binding(
+            "a",
+            "ablate",
+            "Ablation",
+            id="recommend.ablate",
+            tooltip="A new study at this λ: which layers, modules or decoding matter",
+        ),
+        Binding(
+            "down,j",
+            "scroll_body(1)",
+            "Down",
+            show=False,
+            id="recommend.down",
+            tooltip="Scroll down",
+        ),
+        Binding(
+            "up,k", "scroll_body(-1)", "Up", show=False, id="recommend.up", tooltip="Scroll up"
+        ),
+        Binding(
             "escape",
             "back",
             "Back",
             id="recommend.back",
-            tooltip="Back to the table; from a field, out of the field",
+            tooltip="Cancel an export; from a field, out of it; else back to the table",
         ),
         Binding(
             "q",
@@ -91,6 +146,7 @@ class RecommendScreen(GuideScreen):
         """The answer, its measures, the budget, the export."""
         view = self._session.view
         budget = view.preset.budget.spec if view else "knee"
+        yield LimitSlider(id="limit")
         with Container(id="answer-panes"):
             with Vertical(id="answer"):
                 yield Static("Asking the data …", id="headline", markup=False)
@@ -115,7 +171,7 @@ class RecommendScreen(GuideScreen):
 
     def on_mount(self) -> None:
         """Show the study's own answer, or ask for one; follow the theme."""
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_plot())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_answer())
 
     def on_screen_resume(self) -> None:
         """Show the answer, and what came while another screen was open."""
@@ -135,17 +191,31 @@ class RecommendScreen(GuideScreen):
     def budget_edited(self, event: Input.Changed) -> None:
         """Read the budget as it is typed; ask when typing stops."""
         row = self.query_one("#row-budget", FormRow)
+        view = self._session.view
+        confidence = view.preset.budget.confidence if view else Budget().confidence
         try:
-            budget = parse_budget(event.value)
+            budget = parse_budget(event.value, confidence)
         except BudgetError:
             row.show_problem("write one of the forms below")
             return
         row.show_problem("")
-        view = self._session.view
         if view is not None and budget.spec == view.preset.budget.spec and not self._own_budget:
             return
         self._own_budget = budget
         self._ask(budget, _PAUSE)
+
+    @on(LimitSlider.Moved)
+    def limit_moved(self, event: LimitSlider.Moved) -> None:
+        """Ask for another limit of the same objective at once."""
+        if self._answer is None:
+            return
+        asked = self._own_budget or self._answer.budget
+        self._own_budget = budget = asked.model_copy(update={"limit": event.limit})
+        field = self.query_one("#budget", Input)
+        with field.prevent(Input.Changed):
+            field.value = budget.spec
+        self.query_one(LimitSlider).show(budget, limits_of(self._answer))
+        self._ask(budget, 0.0)
 
     @on(Input.Submitted, "#budget")
     def budget_submitted(self) -> None:
@@ -158,8 +228,10 @@ class RecommendScreen(GuideScreen):
         self.action_export()
 
     def action_back(self) -> None:
-        """Out of a field first, then back to the table."""
-        if self.focused is not None:
+        """Cancel an export, leave a field, or go back to the table: the first that applies."""
+        if self._export.cancel():
+            self.show_status(Text("Cancelling the export …"))
+        elif self.focused is not None:
             self.set_focus(None)
         else:
             self.app.pop_screen()
@@ -169,10 +241,45 @@ class RecommendScreen(GuideScreen):
         # At once, so that a key pressed right behind this one reaches the field.
         self.set_focus(self.query_one(f"#{field}"))
 
+    def action_move_limit(self, by: int) -> None:
+        """Move the limit by one step."""
+        self.query_one(LimitSlider).move(by)
+
+    def action_scroll_body(self, by: int) -> None:
+        """Scroll by two lines."""
+        self.query_one("#body", VerticalScroll).scroll_relative(y=2 * by, animate=False)
+
+    def action_copy(self) -> None:
+        """Ask what to copy."""
+        picks = [Pick(what, name, words) for what, (name, words, _) in COPIES.items()]
+
+        def copy(what: str | None) -> None:
+            if what is not None and self._answer is not None:
+                start(self, partial(self._copy, what, self._answer), group="copy")
+
+        if self._answer is not None:
+            self.app.push_screen(PickScreen("Copy what?", picks), copy)
+
+    def action_ablate(self) -> None:
+        """Ask which ablation."""
+        answer = self._answer
+        if answer is None:
+            return
+
+        def ablate(kind: str | None) -> None:
+            if kind is not None:
+                self.post_message(Ablate(kind, answer.lambda_))
+
+        question = f"Which ablation at λ = {answer.lambda_:g}?"
+        self.app.push_screen(PickScreen(question, ABLATIONS), ablate)
+
     def action_export(self) -> None:
         """Write the ticked formats; each path is shown as it is written."""
         if self._answer is None:
             self.show_status(Text("Nothing to export yet: the study has no answer."))
+            return
+        if self._export.is_running:
+            self.show_status(Text("An export is under way; Escape cancels it."))
             return
         formats = self.query_one("#formats", Checks).values
         if not formats:
@@ -181,6 +288,24 @@ class RecommendScreen(GuideScreen):
         out = Path(self.query_one("#out", Input).value).expanduser()
         write = partial(self._write, out, formats, self._answer)
         start(self, write, group="export")
+
+    async def _copy(self, what: str, answer: Recommendation) -> None:
+        out = Path(self.query_one("#out", Input).value).expanduser()
+        try:
+            copy = await self._export.copy(what, out, answer, in_words(self.app, answer))
+        except MiTuiError as error:
+            self.notify(str(error), severity="error", markup=False, timeout=12)
+            return
+        self.app.copy_to_clipboard(copy.text)
+        if is_open(self):
+            name = COPIES[what][0]
+            # No terminal says whether it took the text (OSC 52), so the file is named, too.
+            self.show_status(
+                Text.assemble(
+                    ("✓ ", rich_colour(self.app, "success")),
+                    f"Copied the {name}, if your terminal allows it; also in {copy.path}",
+                )
+            )
 
     async def _write(self, out: Path, formats: tuple[str, ...], answer: Recommendation) -> None:
         self._export_begun = True
@@ -205,7 +330,7 @@ class RecommendScreen(GuideScreen):
 
     def _show_progress(self, words: str) -> None:
         if is_open(self):
-            self.show_status(Text(f"Exporting {words} …"))
+            self.show_status(Text(f"Exporting {words} · esc cancels"))
 
     def _show_written(self, written: tuple[Path, ...]) -> None:
         lines = Text()
@@ -216,10 +341,15 @@ class RecommendScreen(GuideScreen):
         body = self.query_one("#body", VerticalScroll)
         self.call_after_refresh(body.scroll_end, animate=False)
 
-    def _draw_plot(self) -> None:
-        view = self._session.view
-        if view is not None and self._answer is not None:
-            self.query_one(ParetoPlot).show(view.rows, self._answer)
+    def _draw_answer(self) -> None:
+        view, answer = self._session.view, self._answer
+        if view is None or answer is None:
+            return
+        self.query_one(LimitSlider).show(answer.budget, limits_of(answer))
+        self.query_one("#headline", Static).update(headline(self.app, answer))
+        self.query_one("#measures", Static).update(measures(self.app, answer))
+        self.query_one("#alternatives", Static).update(alternatives(self.app, answer))
+        self.query_one(ParetoPlot).show(view.rows, answer)
 
     def _ask(self, budget: Budget, pause: float) -> None:
         start(self, partial(self._asked, budget, pause), group="ask")
@@ -239,10 +369,7 @@ class RecommendScreen(GuideScreen):
         if answer == self._answer:
             return
         self._answer = answer
-        self.query_one("#headline", Static).update(headline(self.app, answer))
-        self.query_one("#measures", Static).update(measures(self.app, answer))
-        self.query_one("#alternatives", Static).update(alternatives(self.app, answer))
-        self._draw_plot()
+        self._draw_answer()
         if self._export_begun:
             return
         view = self._session.view

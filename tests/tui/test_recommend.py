@@ -1,0 +1,233 @@
+"""The Recommend screen: the limit moves the answer, copies, a cancelled export, ablations."""
+
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Budget, Objective, parse_budget
+from mi_tui.plan.preset import Preset
+from mi_tui.study.results import Curve, Recommendation
+from mi_tui.study.view import StudyState
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.exporting import COPIES
+from mi_tui.tui.limits import limits_of, moved
+from mi_tui.tui.screens.probe import ProbeScreen
+from mi_tui.tui.screens.recommend import RecommendScreen
+from mi_tui.tui.screens.scope import ScopeScreen
+from mi_tui.tui.services import Reader
+from tests.tui import views
+from tests.tui.driving import said, shown, until
+from tests.tui.services import HeldReader, SteeredServices
+
+CURVE = Curve(
+    lambdas=(0.0, 0.5, 1.0),
+    score=tuple(views.around(value, 0.05) for value in (0.3, 0.6, 0.9)),
+    tokens=tuple(views.around(value, 2.0) for value in (10.0, 30.0, 120.0)),
+    think_ratio=tuple(views.around(value, 0.05) for value in (0.0, 0.5, 1.0)),
+)
+
+
+def answer(spec: str = "tokens<=80", **changes: object) -> Recommendation:
+    return views.recommendation(parse_budget(spec), curve=CURVE, **changes)
+
+
+class CurveReader(HeldReader):
+    """Answers with a curve."""
+
+    def recommend(self, budget: Budget) -> Recommendation:
+        found = super().recommend(budget)
+        return found.model_copy(update={"curve": CURVE, "budget": budget})
+
+
+class Answering(SteeredServices):
+    """Answers with a curve, and can be held up while it exports."""
+
+    def __init__(self, spec: str = "tokens<=80") -> None:
+        super().__init__(views.view(StudyState.DONE, answer=answer(spec)))
+        self.in_export = Event()
+        self.ablations: list[tuple[str, float]] = []
+
+    def reader(self, path: Path) -> Reader:
+        self.asked.append(("open", path))
+        return CurveReader(self)
+
+    def export(self, *args: Any) -> tuple[Path, ...]:
+        name, cancelled = args[2], args[-1]
+        if name == "preset" and args[1].name == "new":
+            args[1].mkdir()
+            path = Path(args[1] / "preset.toml")
+            path.write_text("title = 'again'\n")
+            return (path,)
+        if name != "checkpoint":
+            return super().export(*args)
+        self.in_export.set()
+        while not cancelled():
+            args[4](1, 4)
+            Event().wait(0.01)
+        raise MiTuiError("writing was cancelled; nothing was left behind")
+
+    def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
+        if kind == "baselines":
+            raise MiTuiError("the baselines need a base model")
+        self.ablations.append((kind, lambda_))
+        return views.preset().model_copy(update={"title": f"Demo · {kind}"})
+
+
+def watching(services: SteeredServices) -> MiTuiApp:
+    return MiTuiApp(start="watch", study=services.view.path, services=services)
+
+
+async def opened(pilot: Pilot[Any]) -> RecommendScreen:
+    app = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, ProbeScreen) and "MI-0.6" in shown(app))
+    await pilot.press("enter")
+    await until(pilot, lambda: "λ = 0.7" in shown(app))
+    assert isinstance(app.screen, RecommendScreen)
+    return app.screen
+
+
+def asked(services: SteeredServices) -> list[str]:
+    return [str(what) for kind, what in services.asked if kind == "recommend"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_arrows_move_the_limit_and_the_answer_follows(size: tuple[int, int]) -> None:
+    services = Answering()
+    async with watching(services).run_test(size=size) as pilot:
+        await opened(pilot)
+        assert "Limit ◂" in shown(pilot.app)
+        await pilot.press("left")
+        await until(pilot, lambda: len(asked(services)) == 1)
+        tighter = parse_budget(asked(services)[0])
+        assert tighter.objective is Objective.WITHIN_TOKENS
+        assert tighter.limit is not None
+        assert 60 < tighter.limit < 80
+        await until(pilot, lambda: tighter.spec in said(pilot.app, "measures"))
+        await pilot.press("l", "l")
+        await until(pilot, lambda: asked(services)[-1:] != [tighter.spec])
+        await until(pilot, lambda: asked(services)[-1] in said(pilot.app, "measures"))
+        wider = parse_budget(asked(services)[-1]).limit
+        assert wider is not None
+        assert wider > tighter.limit
+
+
+async def test_the_knee_has_no_limit_to_move() -> None:
+    services = Answering(spec="knee")
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("left", "right")
+        await pilot.pause()
+        assert asked(services) == []
+        assert "the knee" in shown(pilot.app)
+
+
+async def test_the_studys_confidence_is_kept_for_other_limits() -> None:
+    services = Answering()
+    budget = views.preset().budget.model_copy(update={"confidence": 0.75})
+    preset = views.preset().model_copy(update={"budget": budget})
+    shown_answer = answer().model_copy(update={"budget": budget})
+    services.view = views.newer(services.view, preset=preset, recommendation=shown_answer)
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("right")
+        await until(pilot, lambda: "85" in said(pilot.app, "measures"))
+        assert "75 % wanted" in said(pilot.app, "measures")
+        await pilot.press("b", "end", "0")
+        await until(pilot, lambda: "850" in said(pilot.app, "measures"))
+        assert "75 % wanted" in said(pilot.app, "measures")
+
+
+@pytest.mark.parametrize("what", COPIES)
+async def test_what_is_copied_is_also_a_file(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = Answering()
+    copied: list[str] = []
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        screen.query_one("#out", Input).value = str(tmp_path / "new")
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+        await pilot.press("c", *["down"] * list(COPIES).index(what), "enter")
+        await until(pilot, lambda: "also in" in said(pilot.app, "status"))
+        path = tmp_path / "new" / COPIES[what][2]
+        assert str(path) in said(pilot.app, "status")
+    assert copied == [path.read_text()]
+    expected = {"answer": "λ = 0.70 gives 88 %", "preset": "again", "serve": "vllm serve"}
+    assert expected[what] in copied[0]
+
+
+async def test_a_copy_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    async with watching(Answering()).run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await opened(pilot)
+        screen.query_one("#out", Input).value = str(tmp_path / "file" / "x")
+        await pilot.press("c", "enter")
+        await until(pilot, lambda: "cannot write" in shown(pilot.app))
+
+
+async def test_escape_cancels_an_export_before_it_goes_back() -> None:
+    services = Answering()
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("x", "left", "space", "escape", "enter")
+        await until(pilot, services.in_export.is_set)
+        await until(pilot, lambda: "25 % · esc cancels" in said(pilot.app, "status"))
+        await pilot.press("enter")
+        await pilot.press("escape")
+        await until(pilot, lambda: "was cancelled" in said(pilot.app, "status"))
+        assert isinstance(pilot.app.screen, RecommendScreen)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ProbeScreen))
+
+
+async def test_an_ablation_opens_the_scope_with_its_rows() -> None:
+    services = Answering()
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("a", "down", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ScopeScreen))
+        assert isinstance(pilot.app.screen, ScopeScreen)
+        assert pilot.app.screen.draft.title == "Demo · modules"
+        assert services.ablations == [("modules", 0.7)]
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RecommendScreen))
+
+
+async def test_an_ablation_that_cannot_be_is_one_line() -> None:
+    async with watching(Answering()).run_test(notifications=True) as pilot:
+        await opened(pilot)
+        await pilot.press("a", *["down"] * 4, "enter")
+        await until(pilot, lambda: "the baselines need a base model" in shown(pilot.app))
+
+
+SPECS = ["tokens<=80", "p95 tokens<=80", "seconds<=0.3", "score>=0.8", "score>=95%"]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_limits_rise_and_make_budgets(spec: str) -> None:
+    limits = limits_of(answer(spec))
+    assert list(limits) == sorted(set(limits))
+    assert len(limits) > 10
+    for limit in limits:
+        budget = parse_budget(spec).model_copy(update={"limit": limit})
+        assert parse_budget(budget.spec).limit == pytest.approx(limit)
+
+
+def test_without_curve_or_speed_there_are_no_limits() -> None:
+    assert limits_of(views.recommendation()) == ()
+    assert limits_of(answer("seconds<=1", seconds=None)) == ()
+
+
+@given(st.floats(1, 200), st.integers(1, 5))
+def test_every_step_moves_unless_at_the_end(limit: float, by: int) -> None:
+    limits = limits_of(answer())
+    up, down = moved(limits, limit, by), moved(limits, limit, -by)
+    assert up > limit or up == limits[-1]
+    assert down < limit or down == limits[0]
