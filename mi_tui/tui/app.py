@@ -42,6 +42,7 @@ from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.services import Services
 from mi_tui.tui.session import ShowsStudy, StudySession
 from mi_tui.tui.state import remember, remembered
+from mi_tui.tui.theme_watch import EVERY, ThemeWatch
 from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, load_themes
 from mi_tui.tui.workers import start
 
@@ -116,6 +117,7 @@ class MiTuiApp(App[None]):
         self._problems: list[str] = []
         config = self._read_config()
         self._own_themes = self._take_themes(theme or config.theme or remembered("theme"), theme)
+        self._theme_watch = ThemeWatch(self)
         self.set_keymap(config.keys)
         if any(name.startswith("SSH_") for name in os.environ):
             self.animation_level = "none"
@@ -127,6 +129,7 @@ class MiTuiApp(App[None]):
     def on_mount(self) -> None:
         """Open the first screen."""
         self.push_screen(HomeScreen(self._services))
+        self.set_interval(EVERY, self._look_at_theme)
         for problem in self._problems:
             self.notify(problem, severity="warning", markup=False, timeout=12)
         if self._start == "demo" and self._preset is not None:
@@ -277,7 +280,7 @@ class MiTuiApp(App[None]):
 
         own = sorted(name for name in self.available_themes if name in self._own_themes)
         others = sorted(name for name in self.available_themes if name not in self._own_themes)
-        self.push_screen(ThemesScreen([*own, *others], self.theme), chosen)
+        self.push_screen(ThemesScreen([*own, *others], self.theme, self._theme_watch), chosen)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette offers: the screen's own keys by name, then the themes."""
@@ -333,6 +336,11 @@ class MiTuiApp(App[None]):
         # repaint the one above.
         if isinstance(self.screen, ShowsStudy) and self.screen.is_mounted:
             self.screen.show_view(view)
+
+    def _look_at_theme(self) -> None:
+        if self._theme_watch.is_needed:
+            for problem in self._theme_watch.look():
+                self.notify(problem.message, severity="warning", markup=False)
 
     def _leave_guide(self) -> None:
         while len(self.screen_stack) > 2:

@@ -87,3 +87,32 @@ async def test_the_users_theme_replaces_a_bundled_one_and_a_bad_one_is_told() ->
 def test_an_unknown_theme_is_refused_with_the_known_ones() -> None:
     with pytest.raises(MiTuiError, match="mi-light"):
         MiTuiApp(theme="mi-purple", services=SteeredServices())
+
+
+async def test_a_theme_file_that_is_saved_is_seen_at_once() -> None:
+    folder = user_themes_folder()
+    folder.mkdir(parents=True)
+    text = (themes_folder() / "mi-dark.toml").read_text().replace('"mi-dark"', '"mine"')
+    (folder / "mine.toml").write_text(text)
+    app = MiTuiApp(services=SteeredServices(), theme="mine")
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.theme_variables["background"].lower() == "#16181f")
+        (folder / "mine.toml").write_text(text.replace("#16181f", "#001122"))
+        await until(pilot, lambda: app.theme_variables["background"] == "#001122", tries=400)
+        (folder / "mine.toml").write_text("name = 1")
+        await until(pilot, lambda: "mine.toml" in shown(app), tries=400)
+        assert app.theme_variables["background"] == "#001122"
+
+
+async def test_a_new_theme_file_appears_in_the_list_of_themes() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        app.action_change_theme()
+        await until(pilot, lambda: "mi-light" in shown(app))
+        folder = user_themes_folder()
+        folder.mkdir(parents=True)
+        text = (themes_folder() / "mi-light.toml").read_text()
+        (folder / "fresh.toml").write_text(text.replace('"mi-light"', '"aa-fresh"'))
+        await until(pilot, lambda: "aa-fresh" in app.available_themes, tries=400)
+        await pilot.press("G")
+        await until(pilot, lambda: app.theme == "aa-fresh")
