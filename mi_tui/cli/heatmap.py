@@ -1,4 +1,4 @@
-"""The relative gap σ of a pair as a small heat map: layers down, module kinds across."""
+"""Heat maps on a terminal: shade and number in each cell, so that no colour is needed."""
 
 import math
 
@@ -8,14 +8,40 @@ from rich.text import Text
 
 from mi_tui.checkpoints.sigma import Gap
 from mi_tui.plan.scope import ModuleKind
+from mi_tui.study.ablation.grid import Grid
+from mi_tui.study.results import RecipeSummary
 
 _SHADES = " ░▒▓█"
 
 
-def heat_map(gap: Gap) -> RenderableType:
-    """One row per layer (and one for what is in no layer), darker where the two differ more.
+def score_map(grid: Grid) -> RenderableType:
+    """Mean@k in percent and Think #R in each cell; light is the lowest score, full the highest."""
+    scores = [row.score.value for row in grid.cells.values()]
+    low, high = min(scores), max(scores)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(grid.row_axis, no_wrap=True)
+    for column in grid.columns:
+        table.add_column(column)
+    for name in grid.rows:
+        cells = [_score_cell(grid.cells.get((name, column)), low, high) for column in grid.columns]
+        table.add_row(Text(name), *cells)
+    caption = f"{grid.title}; Mean@k % (Think #R), {100 * low:.1f} light to {100 * high:.1f} full"
+    return Group(Text(caption), table)
 
-    The shade runs from nothing at σ = 0 to full at the largest cell; the number stands beside it.
+
+def _score_cell(row: RecipeSummary | None, low: float, high: float) -> Text:
+    if row is None:
+        return Text("")
+    share = (row.score.value - low) / (high - low) if high > low else 0.0
+    shade = _SHADES[1 + round((len(_SHADES) - 2) * share)]
+    return Text(f"{shade * 2} {100 * row.score.value:.1f} ({row.think_ratio.value:.2f})")
+
+
+def heat_map(gap: Gap) -> RenderableType:
+    """The relative gap σ of a pair: one row per layer (and one for what is in no layer).
+
+    Darker is where the two differ more: the shade runs from nothing at σ = 0 to full at the
+    largest cell; the number stands beside it.
     """
     values = {(cell.layer, cell.kind): cell.sigma for cell in gap.cells}
     largest = max((v for v in values.values() if not math.isnan(v)), default=0.0)

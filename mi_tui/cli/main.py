@@ -8,7 +8,7 @@ import typer
 import typer.exceptions
 
 from mi_tui import __version__
-from mi_tui.cli import checkpoint_commands, preset_commands, study_commands
+from mi_tui.cli import ablation_commands, checkpoint_commands, preset_commands, study_commands
 from mi_tui.cli.options import Color, Debug, NoMouse, Theme
 from mi_tui.errors import MiTuiError
 
@@ -55,6 +55,7 @@ def start(
 
 
 study_commands.register(app)
+ablation_commands.register(app)
 checkpoint_commands.register(app)
 preset_commands.register(app)
 

@@ -4,6 +4,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from mi_tui.plan.recipe import labels
+from mi_tui.study.ablation.comparison import ComparedRow, Comparison
 from mi_tui.study.results import Estimate, RecipeSummary
 from mi_tui.study.view import StudyEntry, StudyView
 
@@ -24,9 +26,58 @@ def results_table(view: StudyView) -> Table:
     for name in ("n", "Mean@k %", "Think #R", "Token #N", "cut %", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     chosen = view.recommendation.recipe.key if view.recommendation else ""
-    for row in _ordered(view.rows):
-        table.add_row(*_cells(row), style="bold" if row.recipe.key == chosen else "")
+    rows = _ordered(view.rows)
+    for row, label in zip(rows, labels([row.recipe for row in rows]), strict=True):
+        table.add_row(*_cells(row, label), style="bold" if row.recipe.key == chosen else "")
     return table
+
+
+def comparison_table(found: Comparison) -> Table:
+    """The rows of an ablation with their paired differences from the reference."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table.add_column("recipe", overflow="fold", min_width=21)
+    for name in ("Mean@k %", "difference", "", "tokens", "ratio", "think"):
+        table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)
+    table.add_row(*_compared_cells(found.reference_label, found.reference, None), style="bold")
+    for row in _by_scope(found.rows):
+        table.add_row(*_compared_cells(row.label, row.summary, row))
+    return table
+
+
+def _by_scope(rows: tuple[ComparedRow, ...]) -> list[ComparedRow]:
+    """The plain λ first, in order; then the other rows as they were asked."""
+    return sorted(
+        rows, key=lambda row: (not row.summary.recipe.is_uniform, _lambda_of(row.summary))
+    )
+
+
+def _lambda_of(row: RecipeSummary) -> float:
+    return (row.recipe.lambda_ or 0.0) if row.recipe.is_uniform else 0.0
+
+
+def _compared_cells(label: str, summary: RecipeSummary, row: ComparedRow | None) -> list[Text]:
+    difference = row.difference if row else None
+    points, ratio, verdict = "", "", row.verdict if row else "reference"
+    if difference is not None:
+        points = signed_points(difference.score)
+        ratio = f"×{difference.tokens_ratio.value:.2f}"
+    bound = "≥" if summary.tokens_censored else ""
+    cells = [
+        label,
+        percent(summary.score),
+        points,
+        verdict,
+        f"{bound}{summary.tokens.value:.0f}",
+        ratio,
+        f"{100 * summary.think_ratio.value:.0f} %",
+    ]
+    return [Text(cell) for cell in cells]
+
+
+def signed_points(difference: Estimate) -> str:
+    """A difference of scores in points, with the half-width of its interval."""
+    half = (difference.high - difference.low) / 2
+    return f"{100 * difference.value:+.1f} ±{100 * half:.1f}"
 
 
 def _ordered(rows: tuple[RecipeSummary, ...]) -> list[RecipeSummary]:
@@ -36,11 +87,11 @@ def _ordered(rows: tuple[RecipeSummary, ...]) -> list[RecipeSummary]:
     )
 
 
-def _cells(row: RecipeSummary) -> list[Text]:
+def _cells(row: RecipeSummary, label: str) -> list[Text]:
     seconds = row.seconds
     bound = "≥" if row.tokens_censored else ""
     cells = [
-        row.recipe.label,
+        label,
         STAGE_SIGN[row.stage],
         str(row.rollouts),
         percent(row.score),

@@ -1,6 +1,7 @@
 """What one merged model is: λ or a baseline method, its scope, and how it is decoded."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -152,10 +153,10 @@ class Recipe(Plan):
 
 
 def labels(recipes: Sequence[Recipe]) -> tuple[str, ...]:
-    """The label of each recipe, with its decoding where that is not the first recipe's."""
+    """The label of each recipe, with its decoding where that is not the most usual one."""
     if not recipes:
         return ()
-    usual = recipes[0].decoding
+    ((usual, _),) = Counter(recipe.decoding for recipe in recipes).most_common(1)
     return tuple(
         recipe.label if recipe.decoding == usual else f"{recipe.label} · {recipe.decoding}"
         for recipe in recipes

@@ -12,6 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import Decoding
 from mi_tui.resources import presets_folder
 
 
@@ -103,17 +104,30 @@ def write_preset(preset: Preset, path: Path) -> None:
             document = tomlkit.parse(path.read_text(encoding="utf-8"))
         except (OSError, TOMLKitError) as error:
             raise PresetError(f"cannot keep the comments of {path}: {_reason(error)}") from error
-    full = preset.model_dump(mode="json", by_alias=True, exclude_none=True)
-    short = preset.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    for row, whole in zip(short.get("recipes", ()), full["recipes"], strict=False):
-        row["decoding"] = whole["decoding"]  # left out, it would be the preset's
-    _update(document, full, short)
+    _fill(document, preset)
     temporary = path.with_name(path.name + ".part")
     try:
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         raise PresetError(f"cannot write preset {path}: {_reason(error)}") from error
+
+
+def preset_text(preset: Preset) -> str:
+    """The preset as the text of a TOML file, defaults left out."""
+    document = tomlkit.document()
+    _fill(document, preset)
+    return tomlkit.dumps(document)
+
+
+def _fill(document: MutableMapping[str, Any], preset: Preset) -> None:
+    """Make a document say what a preset says."""
+    full = preset.model_dump(mode="json", by_alias=True, exclude_none=True)
+    short = preset.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    if preset.decoding != Decoding():
+        for row, whole in zip(short.get("recipes", ()), full["recipes"], strict=False):
+            row["decoding"] = whole["decoding"]  # left out, it would be the preset's
+    _update(document, full, short)
 
 
 def _update(table: MutableMapping[str, Any], full: dict[str, Any], short: dict[str, Any]) -> None:

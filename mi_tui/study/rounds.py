@@ -8,6 +8,7 @@ on exactly as one that was not.
 from dataclasses import dataclass
 
 from mi_tui.plan.preset import Preset
+from mi_tui.study.ablation.layer_groups import next_group_batch
 from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
@@ -106,16 +107,27 @@ class RoundPlanner:
             for ask in self._open.values()
             if ask.round > up_to_round
         ) + self._stored_after(up_to_round)
-        return next_batch(
+        spent = Spent(len(found), int(found.tokens.sum()), self._store.get("elapsed", 0.0))
+        step = next_batch(
             found,
             self._preset,
-            spent=Spent(len(found), int(found.tokens.sum()), self._store.get("elapsed", 0.0)),
+            spent=spent,
             in_flight=in_flight,
             size=self._size,
             added=self._store.recipes_of_user(),
             dropped=self._store.dropped_recipes(),
             more=self._store.get("more", {}),
             latency=self._latency,
+        )
+        if not isinstance(step, Stop) or not self._preset.search.layer_groups:
+            return step
+        return next_group_batch(
+            found,
+            self._preset,
+            spent=spent,
+            in_flight=in_flight,
+            latency=self._latency,
+            uniform=step,
         )
 
     def _stored_after(self, up_to_round: int) -> tuple[Ask, ...]:

@@ -1,0 +1,179 @@
+"""The commands that take a study apart: ablate makes and runs an ablation, table compares rows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mi_tui.cli.options import Json, Plain, StudyArgument
+from mi_tui.errors import MiTuiError
+
+if TYPE_CHECKING:
+    from mi_tui.plan.preset import Preset
+    from mi_tui.plan.scope import LayerRange
+    from mi_tui.study.ablation.comparison import Comparison
+    from mi_tui.study.ablation.grid import Grid
+
+# Commands import what they need when they run: --help must be quick.
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (ablate, table):
+        app.command()(command)
+
+
+def ablate(
+    study: StudyArgument,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="layers, modules, layers-modules, decoding, baselines or layer-groups.",
+        ),
+    ],
+    lambda_: Annotated[
+        float | None, typer.Option("--lambda", help="λ instead of the recommended one.")
+    ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layers", help="A row of your own, such as 12-35; may be repeated."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="At most 32 problems and 2 samples of each.")
+    ] = False,
+    run: Annotated[bool, typer.Option("--run", help="Run it now and show its table.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Without --run: the .toml file to write; with it: the study."),
+    ] = None,
+    json_: Json = False,
+    plain: Plain = False,
+) -> None:
+    """Turn a study into an ablation at its recommended λ: a preset, or with --run its table."""
+    from mi_tui.cli.console import err
+    from mi_tui.plan.scope import parse_layers
+    from mi_tui.plan.toml import preset_text, write_preset
+    from mi_tui.study.ablation.preset import from_study
+
+    try:
+        parts: list[tuple[LayerRange, ...]] = [parse_layers(text) for text in layers or []]
+    except ValueError as error:
+        raise MiTuiError(f"--layers: {error}") from error
+    if lambda_ is not None and not 0.0 <= lambda_ <= 1.0:
+        raise MiTuiError(f"--lambda {lambda_:g}: write a number from 0 to 1")
+    preset = from_study(study, _kind(kind), lambda_=lambda_, layers=parts, quick=quick)
+    if run:
+        _run(preset, to, json_=json_, plain=plain)
+    elif to:
+        write_preset(preset, to)
+        err().print(f"wrote {to}: mi-tui run {to} runs it", markup=False)
+    elif json_:
+        print(preset.model_dump_json(by_alias=True, indent=2))
+    else:
+        print(preset_text(preset), end="")
+
+
+def table(
+    study: StudyArgument,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Differences over the same problems, and heat maps.")
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="The row to compare with, as the table names it."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Show a study's table; with --paired every row against the full interpolation."""
+    from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.tables import results_table
+    from mi_tui.export.bundle import row_data
+    from mi_tui.study.reader import StudyReader
+
+    if paired or against:
+        _show_comparison(study, against, json_=json_)
+        return
+    with StudyReader(study) as reader:
+        view = reader.view()
+    if json_:
+        print_json([row_data(row) for row in view.rows])
+    else:
+        out().print(results_table(view))
+
+
+def _kind(text: str) -> str:
+    from mi_tui.study.ablation.rows import AblationKind
+
+    if text not in list(AblationKind):
+        raise MiTuiError(f"--kind {text!r}: write one of {', '.join(AblationKind)}")
+    return text
+
+
+def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> None:
+    from mi_tui.cli.follow import display_for, follow
+    from mi_tui.study.control import create_study, request, start_worker
+    from mi_tui.study.preflight import require_fit
+    from mi_tui.study.reader import StudyReader
+    from mi_tui.study.view import StudyState
+
+    require_fit(preset)
+    study = create_study(preset, path)
+    start_worker(study)
+    with StudyReader(study) as reader:
+        view = follow(reader, display_for(plain), lambda: request(study, "stop"))
+    if view.state is StudyState.FAILED:
+        raise MiTuiError(f"the study failed: {view.message}")
+    _show_comparison(str(study), None, json_=json_)
+    if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
+        raise MiTuiError(f"{view.message} (mi-tui run PRESET --study {study})")
+
+
+def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
+    from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.heatmap import score_map
+    from mi_tui.cli.tables import comparison_table
+    from mi_tui.study.ablation.comparison import compare, find_reference
+    from mi_tui.study.ablation.grid import grids
+    from mi_tui.study.ablation.layer_groups import group_result
+    from mi_tui.study.reader import StudyReader
+
+    with StudyReader(study) as reader:
+        observations, view, latency = reader.observations(), reader.view(), reader.latency()
+    found = compare(observations, find_reference(observations, view.preset, against))
+    maps = grids(view.rows, found.reference.recipe)
+    groups = None
+    if view.preset.search.layer_groups:
+        groups = group_result(observations, view.preset, latency)
+    if json_:
+        own = groups.model_dump(mode="json", by_alias=True) if groups else None
+        print_json({**_comparison_data(found, maps), "layer_groups": own})
+        return
+    console = out()
+    console.print(comparison_table(found))
+    console.print(found.note, markup=False)
+    if groups:
+        console.print(groups.sentence, markup=False)
+    for grid in maps:
+        console.print()
+        console.print(score_map(grid))
+
+
+def _comparison_data(found: "Comparison", maps: "tuple[Grid, ...]") -> dict[str, object]:
+    data: dict[str, object] = found.model_dump(mode="json", by_alias=True)
+    data["grids"] = [
+        {
+            "title": grid.title,
+            "rows": grid.rows,
+            "columns": grid.columns,
+            "score": [
+                [
+                    grid.cells[row, column].score.value if (row, column) in grid.cells else None
+                    for column in grid.columns
+                ]
+                for row in grid.rows
+            ],
+        }
+        for grid in maps
+    ]
+    return data
