@@ -26,6 +26,7 @@ KEYS = {
     "delete": "\x1b[3~",
     "backspace": "\x7f",
     "f1": "\x1bOP",
+    "f4": "\x1bOS",
     "pagedown": "\x1b[6~",
     "ctrl+q": "\x11",
     "ctrl+c": "\x03",

@@ -32,6 +32,8 @@ def percent(share: float | None, digits: int = 0) -> str:
 def percent_interval(estimate: Estimate, digits: int = 1) -> str:
     """A share with half its interval's width: ``62.1 ± 5.2``, in per cent."""
     half = (estimate.high - estimate.low) / 2
+    if half >= 0.1:  # the digits behind the point would say nothing, and need room
+        digits = 0
     return f"{100 * estimate.value:.{digits}f} ± {100 * half:.{digits}f}"
 
 
@@ -47,7 +49,8 @@ def count(number: float) -> str:
 def tokens(estimate: Estimate, censored: bool = False) -> str:
     """Tokens per response with half the interval's width; ``≥`` when lengths were cut."""
     half = (estimate.high - estimate.low) / 2
-    return f"{'≥' if censored else ''}{count(estimate.value)} ± {count(half)}"
+    known = half < 10 * estimate.value  # else a response or two, which say nothing yet
+    return f"{'≥' if censored else ''}{count(estimate.value)} ± {count(half) if known else '?'}"
 
 
 def seconds(value: float | None) -> str:

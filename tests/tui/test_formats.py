@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_tui.study.results import Estimate
 from mi_tui.tui import formats
 
 
@@ -59,3 +60,9 @@ def test_a_bar_has_its_width(share: float, width: int) -> None:
 @given(st.text(), st.integers(1, 30))
 def test_cut_text_fits(text: str, width: int) -> None:
     assert len(formats.cut(text, width)) <= max(width, 1)
+
+
+def test_wide_intervals_take_little_room() -> None:
+    assert formats.percent_interval(Estimate(value=1.0, low=0.28, high=1.0)) == "100 ± 36"
+    assert formats.percent_interval(Estimate(value=0.5, low=0.45, high=0.55)) == "50.0 ± 5.0"
+    assert formats.tokens(Estimate(value=23, low=0, high=7.6e6)) == "23 ± ?"
