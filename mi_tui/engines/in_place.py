@@ -1,18 +1,20 @@
 """One recipe at a time: a model whose weights are rewritten in one sweep over memory."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from mi_tui.checkpoints.materialise import mixed_tensors
-from mi_tui.checkpoints.mergeplan import MergeDtype
+from mi_tui.checkpoints.materialise import tensors_of as tensors_in
+from mi_tui.checkpoints.mergeplan import MergeDtype, plan_merge
 from mi_tui.checkpoints.mix import mix
+from mi_tui.checkpoints.write import merge
 from mi_tui.engines.devices import dtype_name
-from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.recipes import RecipeNumbers
-from mi_tui.engines.sources import Sources, tensors_of
+from mi_tui.engines.sources import Sources, load_model, tensors_of
 from mi_tui.engines.speed import own_clock
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Recipe, interpolation
@@ -46,7 +48,7 @@ class InPlaceWeights:
 
         Raises:
             CheckpointError: the recipe names a checkpoint beside the pair that cannot be read.
-            EngineError: the recipe does so, and the model's layout is not the files'.
+            EngineError: the recipe does so, and transformers cannot load the merged checkpoint.
         """
         if not recipe.is_of_the_pair:
             self._write_from_files(recipe, as_exported)
@@ -77,19 +79,22 @@ class InPlaceWeights:
     def _write_from_files(self, recipe: Recipe, as_exported: bool) -> None:
         """Baselines and other backbones are computed from the files, as an exported merge is."""
         self._now.clear()
-        named = self.model.state_dict()
-        missing = set(self._tensors)
         own = cast(MergeDtype, dtype_name(self._sources.dtype))
         dtype: MergeDtype = "auto" if as_exported else own
-        for name, tensor in mixed_tensors(recipe, self._pair, dtype=dtype):
-            if name in named:
-                named[name].copy_(tensor)
-                missing.discard(name)
-        if missing:
-            raise EngineError(
-                f"{recipe.label}: {min(missing)} is not in the files under this name: merge the "
-                "checkpoint and evaluate it by itself"
-            )
+        plan = plan_merge(recipe, self._pair, Path(), dtype=dtype)
+        if set(self._tensors) <= {tensor.name for tensor in plan.tensors}:
+            named = self.model.state_dict()
+            for name, tensor in tensors_in(plan):
+                if name in named:
+                    named[name].copy_(tensor)
+            return
+        # Stacked experts and the like: transformers knows what becomes of the files' names.
+        with TemporaryDirectory(prefix="mi-tui-") as folder:
+            merged = Path(folder) / "merged"
+            merge(recipe, self._pair, merged, dtype=dtype)
+            loaded = load_model(merged, self._sources.dtype, self._pair.trust_remote_code)
+            for name, tensor in tensors_of(loaded).items():
+                self._tensors[name].copy_(tensor)
 
     def time_switch(self) -> float:
         """Seconds for one change of every λ; the recipe of the rows is set again after."""

@@ -14,6 +14,7 @@ from mi_tui.engines.transformers_engine import TransformersEngine
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from tests.checkpoints.families import tiny_pair
 from tests.engines.support import GREEDY, generated, plain_model, run, with_end
 
 DEMO = Pair(instruct="bundled:instruct", thinking="bundled:thinking", base="bundled:base")
@@ -95,3 +96,38 @@ def test_another_backbone_is_a_pair_of_its_own(engine: Engine) -> None:
     same = recipe.model_copy(update={"backbone": None})
     for name, tensor in mixed_tensors(same, pair, dtype="float32"):
         assert torch.equal(held[name], tensor), name
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A mixture of experts, whose files name every expert and whose model stacks them."""
+    folder = tmp_path_factory.mktemp("mixture")
+    instruct, thinking, base = tiny_pair("qwen3_moe", folder, dtype=torch.bfloat16, base=True)
+    return Pair(instruct=str(instruct), thinking=str(thinking), base=str(base))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(lambda_=0.57, decoding=GREEDY),
+        Recipe(method=Method.TASK_ARITHMETIC, scale=0.7, decoding=GREEDY),
+        Recipe(lambda_=0.7, backbone="BASE", decoding=GREEDY),
+    ],
+    ids=lambda recipe: recipe.label,
+)
+def test_stacked_experts_hold_what_the_exported_checkpoint_does(
+    mixture: Pair, recipe: Recipe, tmp_path: Path
+) -> None:
+    if recipe.backbone:
+        recipe = recipe.model_copy(update={"backbone": mixture.base})
+    plan = EnginePlan(device="cpu", dtype="float32", batch=4, threads=1)
+    engine = open_engine(plan, mixture)
+    assert isinstance(engine, TransformersEngine)
+    weights = engine._ways.in_place
+    weights.switch(recipe, as_exported=True)
+    held = {name: tensor.clone() for name, tensor in weights.model.state_dict().items()}
+    engine.close()
+    merge(recipe, mixture, tmp_path / "merged")
+    exported = plain_model(tmp_path / "merged").state_dict()
+    assert held.keys() == exported.keys()
+    assert all(torch.equal(held[name], exported[name]) for name in held)
