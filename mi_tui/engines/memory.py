@@ -27,6 +27,11 @@ def free_bytes(device: torch.device) -> int:
     return min(_host_available(), _cgroup_available())
 
 
+def free_on_each_gpu() -> list[int]:
+    """Free bytes of each CUDA device; empty without any."""
+    return [torch.cuda.mem_get_info(at)[0] for at in range(torch.cuda.device_count())]
+
+
 def in_use(device: torch.device) -> str:
     """An accelerator's memory in use, such as ``21.4 of 79.2 GiB``; empty on a CPU."""
     if device.type != "cuda":

@@ -15,6 +15,11 @@ def open_engine(plan: EnginePlan, pair: Pair) -> Engine:
         from mi_tui.engines.vllm.launch import open_vllm
 
         return open_vllm(plan, pair)
-    from mi_tui.engines.transformers_engine import TransformersEngine
+    from mi_tui.engines.transformers_engine import TransformersEngine, process_plans
 
-    return TransformersEngine.open(plan, pair)
+    plans = process_plans(plan, pair)
+    if len(plans) == 1:
+        return TransformersEngine.open(plans[0], pair)
+    from mi_tui.engines.several import SeveralEngines
+
+    return SeveralEngines.open(plans, pair)

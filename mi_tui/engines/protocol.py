@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import Method, Recipe
 
 FinishReason = Literal["stop", "length"]
 
@@ -31,6 +32,19 @@ class Request:
     seed: int
     max_new_tokens: int
     as_exported: bool = False
+
+
+def check_request(request: Request, pair: Pair) -> None:
+    """Refuse what no engine can generate with this pair.
+
+    Raises:
+        EngineError: the prompt is empty, or the recipe is a baseline without a base.
+    """
+    if not request.prompt:
+        raise EngineError(f"request {request.id} has an empty prompt")
+    recipe = request.recipe
+    if recipe.method is not Method.INTERPOLATION and pair.of(recipe).base is None:
+        raise EngineError(f"{recipe.label} needs a base model: name one as base in the pair")
 
 
 @dataclass(frozen=True, slots=True)

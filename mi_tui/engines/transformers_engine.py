@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterable, Sequence
 
+import torch
+
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines import memory
@@ -16,6 +18,7 @@ from mi_tui.engines.devices import (
     dtype_of_files,
     use_threads,
 )
+from mi_tui.engines.processes import plans_for
 from mi_tui.engines.protocol import (
     Capabilities,
     Completion,
@@ -23,6 +26,7 @@ from mi_tui.engines.protocol import (
     LatencyPoint,
     Request,
     SelfCheck,
+    check_request,
 )
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.row import Finished, Row
@@ -31,9 +35,23 @@ from mi_tui.engines.sources import Sources
 from mi_tui.engines.speed import measure
 from mi_tui.engines.ways import Ways
 from mi_tui.plan.preset import EnginePlan, Pair
-from mi_tui.plan.recipe import Method, interpolation
+from mi_tui.plan.recipe import interpolation
 
 _CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
+
+
+def process_plans(plan: EnginePlan, pair: Pair) -> tuple[EnginePlan, ...]:
+    """The engine processes that a plan means here, each with its device.
+
+    Raises:
+        CheckpointError: a checkpoint cannot be found or read.
+    """
+    gpus = memory.free_on_each_gpu() if plan.device in ("auto", "cuda") else []
+    if not gpus:
+        return plans_for(plan, gpus, 0)
+    dtype = dtype_of(plan, torch.device("cuda"))
+    model_bytes = inspect(locate(pair.instruct)).parameters * dtype.itemsize
+    return plans_for(plan, gpus, model_bytes)
 
 
 class TransformersEngine:
@@ -167,12 +185,9 @@ class TransformersEngine:
         return [prompt or (top // 2, top // 3)[: at + 1] for at, prompt in enumerate(found)]
 
     def _row(self, request: Request) -> Row:
-        if not request.prompt:
-            raise EngineError(f"request {request.id} has an empty prompt")
-        recipe = request.recipe
-        if recipe.method is not Method.INTERPOLATION and self._pair.of(recipe).base is None:
-            raise EngineError(f"{recipe.label} needs a base model: name one as base in the pair")
-        return Row(request, self._recipes.number(recipe, as_exported=request.as_exported))
+        check_request(request, self._pair)
+        number = self._recipes.number(request.recipe, as_exported=request.as_exported)
+        return Row(request, number)
 
     def _completions(self, finished: Sequence[Finished]) -> list[Completion]:
         bodies = [done.tokens[:-1] if done.stopped else done.tokens for done in finished]

@@ -65,7 +65,9 @@ class EnginePlan(Plan):
 
     ``mode``: ``one-pass`` evaluates rows of different λ in one batch, ``in-place`` switches the
     weights, ``auto`` takes the cheaper of the two. ``batch`` is the number of rows generated at
-    once (``None``: from free memory). ``vllm`` is read where the kind is ``vllm``.
+    once (``None``: from free memory). ``processes`` is the number of engine processes (``None``:
+    one for each GPU where the model fits on one, else a single one). ``vllm`` is read where the
+    kind is ``vllm``.
     """
 
     kind: Literal["transformers", "vllm"] = "transformers"
@@ -74,6 +76,7 @@ class EnginePlan(Plan):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
+    processes: int | None = Field(default=None, ge=1, le=64)
     vllm: VllmOptions = VllmOptions()
 
 
