@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mi_tui.checkpoints.blend import Bytes
-from mi_tui.checkpoints.headers import BITS
 from mi_tui.checkpoints.mergeplan import MergeDtype, MergePlan, TensorPlan, plan_merge
 from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
 from mi_tui.plan.preset import Pair
@@ -39,22 +37,17 @@ def tensors_of(plan: MergePlan) -> Iterator[tuple[str, torch.Tensor]]:
     try:
         worker = TensorWorker(sources)
         for tensor in plan.tensors:
-            for info in (tensor.anchor, *(term.source for term in tensor.terms), tensor.tail):
-                if info is not None:
-                    sources.open(info.file)
+            for info in tensor.sources:
+                sources.open(info.file)
             yield tensor.name, _computed(worker, tensor)
     finally:
         sources.close()
 
 
 def _computed(worker: TensorWorker, tensor: TensorPlan) -> torch.Tensor:
-    width = BITS[tensor.dtype] // 8
     data = np.empty(tensor.nbytes, np.uint8)
-
-    def emit(first: int, raw: Bytes) -> None:
-        data[first * width : first * width + len(raw)] = raw
-
-    worker.compute(tensor, 0, tensor.count, emit)
+    for _ in worker.compute(tensor, 0, tensor.count, data):
+        pass
     if not len(data):
         return torch.empty(tensor.shape, dtype=_TORCH[tensor.dtype])
     return torch.from_numpy(data).view(_TORCH[tensor.dtype]).reshape(tensor.shape)

@@ -1,7 +1,7 @@
 """Compute one stretch of one merged tensor, chunk by chunk, in constant memory."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,19 +12,17 @@ from mi_tui.checkpoints.blend import (
     WIDTH,
     Bytes,
     Floats,
-    Workspace,
     blend,
     has_nonfinite,
     narrow,
+    pack,
+    unpack,
     widen,
 )
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, TensorInfo
 from mi_tui.checkpoints.mergeplan import TensorPlan
 from mi_tui.checkpoints.ties import Trim, find_trim, merge_disjoint
-
-Emit = Callable[[int, Bytes], None]
-"""Receives the position of a chunk's first element and the chunk's bytes."""
 
 
 class Sources:
@@ -65,81 +63,117 @@ class TensorWorker:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._space = Workspace()
-        self._more: list[Floats] = []
+        self._raw: Bytes = np.empty(CHUNK * 8, np.uint8)
+        self._buffers: list[Floats] = []
+        self._trims: list[Trim] = []
         self.nonfinite: set[str] = set()
 
-    def compute(self, plan: TensorPlan, start: int, stop: int, emit: Emit) -> None:
-        """Compute the elements from ``start`` to ``stop`` and hand them to ``emit`` in order.
+    def compute(
+        self, plan: TensorPlan, start: int, stop: int, out: Bytes
+    ) -> Iterator[tuple[int, Bytes]]:
+        """Compute the elements from ``start`` to ``stop`` into ``out``, as this is iterated.
+
+        Of a tensor with ``density`` (TIES) the stretches must be asked for in order, from the
+        first element, because what is trimmed depends on what was kept before.
+
+        Yields:
+            Each chunk when it is done: its first element, and its bytes, which lie in ``out``.
 
         Raises:
             CheckpointError: integer tensors differ, or a file became shorter.
         """
-        trims = self._trims(plan) if plan.density is not None else []
-        for first in range(start, min(stop, plan.common), CHUNK):
-            count = min(CHUNK, min(stop, plan.common) - first)
-            self._finish(plan, first, self._chunk(plan, first, count, trims), emit)
-        if plan.tail is not None:
-            for first in range(max(start, plan.common), stop, CHUNK):
-                count = min(CHUNK, stop - first)
-                self._finish(plan, first, self._taken(plan, plan.tail, first, count), emit)
+        if plan.density is not None and start == 0:
+            self._trims = self._find_trims(plan, plan.density)
+        width = BITS[plan.dtype] // 8
+        common = plan.common
+        for first, last in _chunks(start, common, stop):
+            raw = out[(first - start) * width : (last - start) * width]
+            if plan.tail is not None and first >= common:
+                self._take(plan, plan.tail, first, raw)
+            else:
+                self._compute_chunk(plan, first, last - first, raw)
+            if plan.name not in self.nonfinite and has_nonfinite(raw, plan.dtype):
+                self.nonfinite.add(plan.name)
+            yield first, raw
 
-    def _finish(self, plan: TensorPlan, first: int, raw: Bytes, emit: Emit) -> None:
-        if plan.name not in self.nonfinite and has_nonfinite(raw, plan.dtype):
-            self.nonfinite.add(plan.name)
-        emit(first, raw)
-
-    def _chunk(self, plan: TensorPlan, first: int, count: int, trims: list[Trim]) -> Bytes:
+    def _compute_chunk(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
         if plan.dtype not in WIDTH:
-            return self._compared(plan, first, count)
-        if not plan.terms:
-            return self._taken(plan, plan.anchor, first, count)
-        anchor = self._floats(plan.anchor, first, count, 0)
-        deltas = [
-            (term.weight, self._floats(term.source, first, count, number))
+            self._compare(plan, first, count, out)
+        elif not plan.terms:
+            self._take(plan, plan.anchor, first, out)
+        elif plan.density is None:
+            self._blend(plan, first, count, out)
+        else:
+            self._merge_disjoint(plan, first, count, out)
+
+    def _blend(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
+        packed = plan.is_bfloat16 and count % 2 == 0
+        anchor = self._floats(plan.anchor, first, count, 0, packed)
+        sources = [
+            (term.weight, self._floats(term.source, first, count, number, packed))
             for number, term in enumerate(plan.terms, 1)
         ]
-        result = self._space.result[:count]
-        if plan.density is None:
-            blend(anchor, deltas, result)
-            return narrow(result, plan.dtype, self._space)
-        for (_, delta), trim in zip(deltas, trims, strict=True):
+        result = sources[0][1]
+        blend(anchor, sources, result)
+        if packed:
+            pack(result, out, anchor)
+        else:
+            narrow(result, plan.dtype, out, anchor)
+
+    def _merge_disjoint(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
+        anchor = self._floats(plan.anchor, first, count, 0)
+        deltas = []
+        for number, (term, trim) in enumerate(zip(plan.terms, self._trims, strict=True), 1):
+            delta = self._floats(term.source, first, count, number)
             np.subtract(delta, anchor, out=delta)
             trim.apply(delta)
+            deltas.append((term.weight, delta))
+        result = self._buffer(len(deltas) + 1, count)
         merge_disjoint(deltas, result)
         np.multiply(result, np.float32(plan.scale), out=result)
         np.add(result, anchor, out=result)
-        return narrow(result, plan.dtype, self._space)
+        narrow(result, plan.dtype, out, anchor)
 
-    def _taken(self, plan: TensorPlan, source: TensorInfo, first: int, count: int) -> Bytes:
+    def _take(self, plan: TensorPlan, source: TensorInfo, first: int, out: Bytes) -> None:
         """One source's elements as they are, or rounded to another dtype."""
+        count = len(out) * 8 // BITS[plan.dtype]
         if source.dtype == plan.dtype:
-            return self._sources.read(source, first, count, self._space.raw_in)
-        return narrow(self._floats(source, first, count, 0), plan.dtype, self._space)
+            self._sources.read(source, first, count, out)
+        else:
+            values = self._floats(source, first, count, 0)
+            narrow(values, plan.dtype, out, self._buffer(1, count))
 
-    def _compared(self, plan: TensorPlan, first: int, count: int) -> Bytes:
-        raw = self._sources.read(plan.anchor, first, count, self._space.raw_in)
+    def _compare(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
+        self._sources.read(plan.anchor, first, count, out)
         for term in plan.terms:
             same_type = term.source.dtype == plan.anchor.dtype
-            other = self._sources.read(term.source, first, count, self._space.raw_out)
-            if not same_type or not np.array_equal(raw, other):
+            other = self._sources.read(term.source, first, count, self._raw)
+            if not same_type or not np.array_equal(out, other):
                 raise CheckpointError(
                     f"tensor {plan.name} holds {plan.dtype} values that differ between the "
                     "checkpoints: such tensors are compared, not mixed"
                 )
-        return raw
 
-    def _floats(self, source: TensorInfo, first: int, count: int, number: int) -> Floats:
-        """A chunk widened into the buffer of this number."""
-        while len(self._more) <= number:
-            self._more.append(np.empty(CHUNK, np.float32))
-        out = self._more[number][:count]
-        widen(self._sources.read(source, first, count, self._space.raw_in), source.dtype, out)
+    def _floats(
+        self, source: TensorInfo, first: int, count: int, number: int, packed: bool = False
+    ) -> Floats:
+        """A chunk as float32 in the buffer of this number, in the order of ``unpack`` if asked."""
+        out = self._buffer(number, count)
+        raw = self._sources.read(source, first, count, self._raw)
+        if packed:
+            unpack(raw, out)
+        else:
+            widen(raw, source.dtype, out)
         return out
 
-    def _trims(self, plan: TensorPlan) -> list[Trim]:
+    def _buffer(self, number: int, count: int) -> Floats:
+        while len(self._buffers) <= number:
+            self._buffers.append(np.empty(CHUNK, np.float32))
+        return self._buffers[number][:count]
+
+    def _find_trims(self, plan: TensorPlan, density: float) -> list[Trim]:
         return [
-            find_trim(partial(self._deltas, plan, term.source), plan.common, plan.density or 1.0)
+            find_trim(partial(self._deltas, plan, term.source), plan.common, density)
             for term in plan.terms
         ]
 
@@ -149,3 +183,11 @@ class TensorWorker:
             anchor = self._floats(plan.anchor, first, count, 0)
             delta = self._floats(source, first, count, 1)
             yield np.subtract(delta, anchor, out=delta)
+
+
+def _chunks(start: int, border: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Divide a stretch into chunks, none of them across the border."""
+    while start < stop:
+        last = min(start + CHUNK, border if start < border else stop, stop)
+        yield start, last
+        start = last

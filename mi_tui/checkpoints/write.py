@@ -3,18 +3,12 @@
 import errno
 import json
 import os
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from mi_tui.checkpoints.blend import CHUNK, Bytes
 from mi_tui.checkpoints.card import StudyFacts, model_card
 from mi_tui.checkpoints.companions import CARD, MANIFEST, copy_companions
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.headers import BITS
 from mi_tui.checkpoints.inspect import INDEX
 from mi_tui.checkpoints.manifest import (
     FileRecord,
@@ -28,20 +22,15 @@ from mi_tui.checkpoints.mergeplan import (
     SHARD_BYTES,
     MergeDtype,
     MergePlan,
-    TensorPlan,
     plan_merge,
 )
-from mi_tui.checkpoints.shardfile import ShardFile
+from mi_tui.checkpoints.pipeline import write_shards
 from mi_tui.checkpoints.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.space import free_bytes
 from mi_tui.checkpoints.staging import staged, sync
-from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
 from mi_tui.checkpoints.words import in_bytes
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Recipe
-
-_PIECE = 16 * CHUNK
-_WAKE = 0.1
 
 
 def merge(
@@ -81,7 +70,7 @@ def carry_out(
     """Write the merged checkpoint of a plan.
 
     The directory appears complete and synced, or not at all: also after a crash, an interrupt
-    or a full disk. Memory stays at a few MiB for each thread, whatever the model's size.
+    or a full disk. Memory stays at some MiB for each thread, whatever the model's size.
 
     Args:
         plan: what to write and where.
@@ -102,11 +91,10 @@ def carry_out(
             f"{plan.out} needs {in_bytes(plan.disk_needed)} and its disk has {in_bytes(free)} "
             "free: free some room or choose another place"
         )
-    workers = threads or min(8, os.cpu_count() or 1)
     try:
         with staged(plan.out, overwrite=overwrite) as folder:
             shards = lay_out(plan.tensors, plan.shard_bytes)
-            records, nonfinite = _write_shards(folder, shards, workers, progress)
+            records, nonfinite = write_shards(folder, shards, threads=threads, progress=progress)
             if nonfinite and not allow_nonfinite:
                 raise CheckpointError(_complaint(nonfinite))
             companions = _write_companions(folder, plan, shards, study)
@@ -154,106 +142,6 @@ def _reason(plan: MergePlan, error: OSError) -> str:
 def _complaint(nonfinite: Sequence[str]) -> str:
     names = ", ".join(nonfinite[:3]) + (f" and {len(nonfinite) - 3} more" * (len(nonfinite) > 3))
     return f"NaN or Inf in {names}: check the sources and the dtype, or allow them"
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A stretch of one tensor, in elements, and where the tensor lies in its file."""
-
-    file: ShardFile
-    tensor: TensorPlan
-    place: int
-    start: int
-    stop: int
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Its first byte in the file and the one behind its last."""
-        width = BITS[self.tensor.dtype] // 8
-        return self.place + self.start * width, self.place + self.stop * width
-
-
-@dataclass
-class _Progress:
-    """What the threads share: the pieces left, the bytes done, and whether to stop."""
-
-    pieces: Iterator[_Piece]
-    done: int = 0
-    stopped: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def next_piece(self) -> _Piece | None:
-        with self.lock:
-            return None if self.stopped else next(self.pieces, None)
-
-    def add(self, nbytes: int) -> None:
-        with self.lock:
-            self.done += nbytes
-
-
-def _write_shards(
-    folder: Path, shards: Sequence[Shard], threads: int, progress: Progress | None
-) -> tuple[tuple[FileRecord, ...], tuple[str, ...]]:
-    """Write all weights; returns the files' records and the tensors with NaN or Inf."""
-    with ExitStack() as stack:
-        sources = Sources()
-        stack.callback(sources.close)
-        files = []
-        for shard in shards:
-            files.append(ShardFile(folder, shard))
-            stack.callback(files[-1].abandon)
-            for tensor, _ in shard.places:
-                for info in (tensor.anchor, *(t.source for t in tensor.terms), tensor.tail):
-                    if info is not None:
-                        sources.open(info.file)
-        shared = _Progress(_pieces(files, shards))
-        workers = [TensorWorker(sources) for _ in range(threads)]
-        total = sum(tensor.nbytes for shard in shards for tensor, _ in shard.places)
-        with ThreadPoolExecutor(threads) as pool:
-            running = [pool.submit(_work, worker, shared) for worker in workers]
-            _watch(running, shared, total, progress)
-            records = tuple(pool.map(ShardFile.close, files))
-    return records, tuple(sorted(set().union(*(worker.nonfinite for worker in workers))))
-
-
-def _pieces(files: Sequence[ShardFile], shards: Sequence[Shard]) -> Iterator[_Piece]:
-    for file, shard in zip(files, shards, strict=True):
-        for tensor, place in shard.places:
-            # TIES looks at a whole tensor first, so one thread takes it whole.
-            step = tensor.count if tensor.density is not None else _PIECE
-            for start in range(0, tensor.count, max(step, 1)):
-                stop = min(tensor.count, start + step)
-                yield _Piece(file, tensor, place, start, stop)
-
-
-def _work(worker: TensorWorker, shared: _Progress) -> None:
-    """What each thread does: take pieces until none is left."""
-    while (piece := shared.next_piece()) is not None:
-        width = BITS[piece.tensor.dtype] // 8
-
-        def emit(first: int, raw: Bytes, piece: _Piece = piece, width: int = width) -> None:
-            piece.file.write(piece.place + first * width, raw)
-            shared.add(len(raw))
-
-        worker.compute(piece.tensor, piece.start, piece.stop, emit)
-        piece.file.finish(*piece.span)
-
-
-def _watch(
-    running: Sequence[Future[None]], shared: _Progress, total: int, progress: Progress | None
-) -> None:
-    """Report until all threads are done; stop them all when one fails or the user interrupts."""
-    try:
-        while True:
-            finished, waiting = wait(running, timeout=_WAKE, return_when=FIRST_EXCEPTION)
-            for future in finished:
-                future.result()
-            if progress is not None:
-                progress(shared.done, total)
-            if not waiting:
-                return
-    finally:
-        shared.stopped = True
 
 
 def _write_companions(

@@ -1,5 +1,7 @@
 """The commands on checkpoints alone: check and merge."""
 
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -137,6 +139,8 @@ def merge(
     json_: Json = False,
 ) -> None:
     """Write one merged checkpoint, without a study."""
+    # A merge multiplies no matrices, and starting the threads for that takes longer than planning.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from mi_tui.checkpoints.mergeplan import plan_merge, plan_weighted_sum
 
     if verify is not None:
@@ -188,11 +192,11 @@ def _recipe(
 def _checked(kind: type[T], **fields: object) -> T:
     from pydantic import ValidationError
 
-    from mi_tui.plan.toml import explain
-
     try:
         return kind(**fields)
     except ValidationError as error:
+        from mi_tui.plan.toml import explain
+
         raise MiTuiError(f"merge: {explain(error.errors())}") from error
 
 
@@ -226,12 +230,10 @@ def _carry_out(
     import json
 
     from mi_tui.checkpoints.write import carry_out
-    from mi_tui.cli.console import err
     from mi_tui.cli.progress import byte_progress
 
-    say = err()
     for line in _in_words(plan):
-        say.print(line, markup=False)
+        print(line, file=sys.stderr)
     if dry_run:
         return
     with byte_progress("merging") as progress:

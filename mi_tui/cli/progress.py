@@ -4,21 +4,34 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
-from mi_tui.cli.console import err
-
 
 @contextmanager
 def byte_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A function to call with bytes done and bytes in all; draws on a terminal only."""
+    if sys.stderr.isatty():
+        with _bar(what) as report:
+            yield report
+    else:
+        yield _ignore
+
+
+def _ignore(done: int, total: int) -> None:
+    del done, total
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from mi_tui.cli.console import err
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -27,7 +40,6 @@ def byte_progress(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=err(),
         transient=True,
-        disable=not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task(what, total=None, visible=False)

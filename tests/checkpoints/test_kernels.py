@@ -6,16 +6,25 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_tui.checkpoints.blend import Floats, Workspace, blend, has_nonfinite, narrow, widen
+from mi_tui.checkpoints.blend import (
+    WIDTH,
+    Bytes,
+    Floats,
+    blend,
+    has_nonfinite,
+    narrow,
+    pack,
+    unpack,
+    widen,
+)
 from mi_tui.checkpoints.mix import mix, mix_into
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 LAMBDAS = st.floats(0.0, 1.0, width=32)
 
 
-def as_bytes(tensor: torch.Tensor) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    flat: np.ndarray[tuple[int], np.dtype[np.uint8]]
-    flat = tensor.contiguous().view(-1).view(torch.uint8).numpy()
+def as_bytes(tensor: torch.Tensor) -> Bytes:
+    flat: Bytes = tensor.contiguous().view(-1).view(torch.uint8).numpy()
     return flat
 
 
@@ -25,22 +34,59 @@ def widened(tensor: torch.Tensor, dtype: str) -> Floats:
     return out
 
 
+def narrowed(values: Floats, dtype: str) -> Bytes:
+    """The bytes of float32 values rounded to a dtype; the values are used up."""
+    out = np.empty(len(values) * WIDTH[dtype], np.uint8)
+    narrow(values, dtype, out, np.empty_like(values))
+    return out
+
+
 def all_halves(dtype: torch.dtype) -> torch.Tensor:
     """Every bit pattern of a 16-bit dtype."""
     return torch.arange(-(2**15), 2**15, dtype=torch.int16).view(dtype)
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F16"])
-def test_every_16_bit_number_is_widened_exactly(dtype: str) -> None:
+@pytest.mark.parametrize("finite", [True, False])
+def test_every_16_bit_number_is_widened_exactly(dtype: str, finite: bool) -> None:
+    """Bit for bit, subnormal numbers and signed zeros included, with NaN and Inf and without."""
     values = all_halves(DTYPES[dtype])
-    assert np.array_equal(widened(values, dtype), values.float().numpy(), equal_nan=True)
+    if finite:
+        values = values[values.isfinite()]
+    ours, expected = widened(values, dtype), values.float().numpy()
+    assert np.array_equal(ours, expected, equal_nan=True)
+    assert np.array_equal(np.signbit(ours), np.signbit(expected))
+
+
+def packed(values: Floats) -> Bytes:
+    """As ``narrowed`` to bfloat16, by the order of ``unpack``."""
+    out = np.empty(2 * len(values), np.uint8)
+    pack(np.concatenate([values[::2], values[1::2]]), out, np.empty_like(values))
+    return out
+
+
+def test_unpack_and_pack_treat_every_bf16_as_widen_and_narrow_do() -> None:
+    values = all_halves(torch.bfloat16)
+    out = np.empty(len(values), np.float32)
+    unpack(as_bytes(values), out)
+    expected = widened(values, "BF16")
+    order = np.concatenate([expected[::2], expected[1::2]])
+    assert np.array_equal(out.view(np.uint32), order.view(np.uint32))
+    back = torch.from_numpy(packed(expected)).view(torch.bfloat16)
+    assert torch.equal(back.view(torch.int16), values.view(torch.int16))
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=100))
+def test_pack_rounds_as_narrow_does(bits: list[int]) -> None:
+    values = np.array(bits * 2, np.uint32).view(np.float32)
+    values = values[~np.isnan(values)]
+    assert np.array_equal(packed(values), narrowed(values.copy(), "BF16"))
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F16"])
 def test_every_16_bit_number_comes_back(dtype: str) -> None:
     values = all_halves(DTYPES[dtype])
-    raw = narrow(widened(values, dtype), dtype, Workspace())
-    back = torch.from_numpy(raw.copy()).view(DTYPES[dtype])
+    back = torch.from_numpy(narrowed(widened(values, dtype), dtype)).view(DTYPES[dtype])
     assert torch.equal(back.isnan(), values.isnan())
     kept = ~values.isnan()
     assert torch.equal(back[kept].view(torch.int16), values[kept].view(torch.int16))
@@ -52,8 +98,7 @@ def test_every_16_bit_number_comes_back(dtype: str) -> None:
 def test_any_float_is_rounded_as_torch_rounds_it(bits: list[int], dtype: str) -> None:
     values = np.array(bits, np.uint32).view(np.float32)
     expected = torch.from_numpy(values.copy()).to(DTYPES[dtype])
-    raw = narrow(values.copy(), dtype, Workspace())
-    ours = torch.from_numpy(raw.copy()).view(DTYPES[dtype])
+    ours = torch.from_numpy(narrowed(values.copy(), dtype)).view(DTYPES[dtype])
     assert torch.equal(ours.isnan(), expected.isnan())
     kept = ~expected.isnan()
     assert torch.equal(ours[kept].view(torch.int16), expected[kept].view(torch.int16))
@@ -81,21 +126,21 @@ def test_memory_and_files_agree_bit_for_bit(
         return
     out = np.empty(len(one), np.float32)
     blend(widened(one, source), [(lambda_, widened(two, source))], out)
-    raw = narrow(out, target, Workspace())
-    assert np.array_equal(raw, as_bytes(expected))
+    assert np.array_equal(narrowed(out, target), as_bytes(expected))
 
 
 @given(seed=st.integers(0, 99), lambda_=LAMBDAS)
 def test_bf16_is_the_exact_mixture_rounded_once_but_for_a_few(seed: int, lambda_: float) -> None:
-    """float32 inside moves at most one weight in a hundred by one step, here and there."""
+    """Off by half a step of bf16 and float32's own error, which fewer than one in 100 notices."""
     one, two = pair(seed, torch.bfloat16)
     ours = mix(one, two, lambda_)
     weight = float(np.float32(lambda_))
     exact = one.double() + weight * (two.double() - one.double())
-    rounded = exact.to(torch.bfloat16)
-    steps = (ours.view(torch.int16).int() - rounded.view(torch.int16).int()).abs()
-    assert steps.max() <= 1
-    assert (steps > 0).float().mean() < 0.01
+    exponent = torch.maximum(exact.frexp().exponent, ours.double().frexp().exponent)
+    half_a_step = torch.ldexp(torch.ones_like(exact), exponent - 9)
+    inside = 2.0**-22 * (one.double().abs() + two.double().abs())
+    assert ((ours.double() - exact).abs() <= half_a_step + inside).all()
+    assert (ours != exact.to(torch.bfloat16)).float().mean() < 0.01
 
 
 def test_in_place_on_either_side_and_strided() -> None:
@@ -135,7 +180,8 @@ def test_any_number_of_sources(weights: list[float], seed: int) -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_nan_and_inf_are_found(dtype: str, bad: float) -> None:
     values = torch.full((100,), torch.finfo(DTYPES[dtype]).max, dtype=DTYPES[dtype])
-    values[::2] = torch.finfo(DTYPES[dtype]).tiny
+    values[::2] = -torch.finfo(DTYPES[dtype]).max
+    values[::3] = torch.finfo(DTYPES[dtype]).tiny
     assert not has_nonfinite(as_bytes(values), dtype)
     values[37] = bad
     assert has_nonfinite(as_bytes(values), dtype)

@@ -1,0 +1,187 @@
+"""Compute, write and digest all shards at once, in several threads and bounded memory.
+
+Each thread takes the next stretch of a tensor, computes it chunk by chunk into a buffer, writes
+every chunk while it is in the cache, and hands the buffer to the file, which digests it in the
+file's order. NumPy, the digest and the file system all work without Python's lock.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mi_tui.checkpoints.blend import Bytes
+from mi_tui.checkpoints.headers import BITS
+from mi_tui.checkpoints.manifest import FileRecord, Progress
+from mi_tui.checkpoints.mergeplan import TensorPlan
+from mi_tui.checkpoints.shardfile import ShardFile
+from mi_tui.checkpoints.shards import Shard
+from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
+
+PART_BYTES = 1 << 21
+"""What is written and digested at once: small beside a tensor, large beside Python's overhead."""
+
+_WAKE = 0.1
+_PATIENCE = 0.05
+
+
+def write_shards(
+    folder: Path,
+    shards: Sequence[Shard],
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[tuple[FileRecord, ...], tuple[str, ...]]:
+    """Write all weights; returns the files' records and the tensors with NaN or Inf.
+
+    Args:
+        folder: where the files are created.
+        shards: what to write.
+        threads: all cores, and at most eight, unless told otherwise.
+        progress: receives bytes done and bytes in all, about ten times a second.
+
+    Raises:
+        CheckpointError: integer tensors differ, or a file became shorter.
+        OSError: a file cannot be read or written.
+    """
+    threads = threads or min(8, os.cpu_count() or 1)
+    with ExitStack() as stack:
+        sources = Sources()
+        stack.callback(sources.close)
+        buffers = _Buffers(2 * threads + 4)
+        files = []
+        for shard in shards:
+            files.append(ShardFile(folder, shard, buffers.give_back))
+            stack.callback(files[-1].abandon)
+            for tensor, _ in shard.places:
+                for info in tensor.sources:
+                    sources.open(info.file)
+        shared = _Shared(_stretches(files, shards), buffers)
+        workers = [TensorWorker(sources) for _ in range(threads)]
+        total = sum(tensor.nbytes for shard in shards for tensor, _ in shard.places)
+        with ThreadPoolExecutor(threads) as pool:
+            running = [pool.submit(_work, worker, shared) for worker in workers]
+            _watch(running, shared, total, progress)
+            records = tuple(pool.map(ShardFile.close, files))
+    return records, tuple(sorted(set().union(*(worker.nonfinite for worker in workers))))
+
+
+class _Buffers:
+    """Memory for parts between their computation and their digest, reused."""
+
+    def __init__(self, count: int) -> None:
+        self._free: list[Bytes] = [np.empty(PART_BYTES, np.uint8) for _ in range(count)]
+        self._changed = threading.Condition()
+
+    def take(self, patience: float) -> Bytes | None:
+        """A free buffer, or ``None`` when there is none even after ``patience`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free, patience)
+            return self._free.pop() if self._free else None
+
+    def give_back(self, buffer: Bytes) -> None:
+        """Make a buffer free again."""
+        with self._changed:
+            self._free.append(buffer)
+            self._changed.notify()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Elements of one tensor that one thread computes, and where the tensor lies in its file."""
+
+    file: ShardFile
+    tensor: TensorPlan
+    place: int
+    start: int
+    stop: int
+
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """First element and the one behind the last of what fits into a buffer."""
+        step = _part_elements(self.tensor)
+        for start in range(self.start, self.stop, step):
+            yield start, min(start + step, self.stop)
+
+
+@dataclass
+class _Shared:
+    """What the threads share: the stretches left, the bytes done, and whether to stop."""
+
+    stretches: Iterator[_Stretch]
+    buffers: _Buffers
+    done: int = 0
+    stopped: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next_stretch(self) -> _Stretch | None:
+        with self.lock:
+            return None if self.stopped else next(self.stretches, None)
+
+    def add(self, nbytes: int) -> None:
+        with self.lock:
+            self.done += nbytes
+
+
+def _stretches(files: Sequence[ShardFile], shards: Sequence[Shard]) -> Iterator[_Stretch]:
+    for file, shard in zip(files, shards, strict=True):
+        for tensor, place in shard.places:
+            # TIES looks at a whole tensor first, so one thread takes it whole.
+            whole = tensor.density is not None
+            step = max(tensor.count, 1) if whole else _part_elements(tensor)
+            for start in range(0, tensor.count, step):
+                yield _Stretch(file, tensor, place, start, min(tensor.count, start + step))
+
+
+def _part_elements(tensor: TensorPlan) -> int:
+    return PART_BYTES * 8 // BITS[tensor.dtype]
+
+
+def _work(worker: TensorWorker, shared: _Shared) -> None:
+    """What each thread does: take stretches until none is left."""
+    own: Bytes = np.empty(PART_BYTES, np.uint8)
+    while (stretch := shared.next_stretch()) is not None:
+        # Stretches of whole tensors finish out of order for long: waiting could be for ever.
+        patience = _PATIENCE if stretch.tensor.density is None else 0.0
+        for start, stop in stretch.parts():
+            if shared.stopped:
+                return
+            buffer = shared.buffers.take(patience)
+            _do_part(worker, stretch, (start, stop), own if buffer is None else buffer)
+            _finish(stretch, (start, stop), buffer)
+            shared.add(_nbytes(stretch.tensor, stop - start))
+
+
+def _do_part(worker: TensorWorker, stretch: _Stretch, part: tuple[int, int], buffer: Bytes) -> None:
+    for first, raw in worker.compute(stretch.tensor, *part, buffer):
+        stretch.file.write(stretch.place + _nbytes(stretch.tensor, first), raw)
+
+
+def _finish(stretch: _Stretch, part: tuple[int, int], buffer: Bytes | None) -> None:
+    start, stop = (stretch.place + _nbytes(stretch.tensor, element) for element in part)
+    stretch.file.finish(start, stop, buffer)
+
+
+def _nbytes(tensor: TensorPlan, elements: int) -> int:
+    return elements * BITS[tensor.dtype] // 8
+
+
+def _watch(
+    running: Sequence[Future[None]], shared: _Shared, total: int, progress: Progress | None
+) -> None:
+    """Report until all threads are done; stop them all when one fails or the user interrupts."""
+    try:
+        while True:
+            finished, waiting = wait(running, timeout=_WAKE, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+            if progress is not None:
+                progress(shared.done, total)
+            if not waiting:
+                return
+    finally:
+        shared.stopped = True

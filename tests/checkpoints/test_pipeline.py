@@ -1,0 +1,84 @@
+"""Computing, writing and digesting in parts: the same bytes however the work is divided."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from mi_tui.checkpoints import pipeline
+from mi_tui.checkpoints.blend import CHUNK
+from mi_tui.checkpoints.mergeplan import MergeDtype
+from mi_tui.checkpoints.mix import mix
+from mi_tui.checkpoints.write import merge
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import Method, Recipe, interpolation
+from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.weights import load, same_bits, store
+
+HALF = interpolation(0.55)
+TIES = Recipe(method=Method.TIES, scale=0.7, density=0.3)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    folder = tmp_path_factory.mktemp("pair")
+    paths = tiny_pair("qwen3", folder, shards=2, dtype=torch.bfloat16, base=True)
+    instruct, thinking, base = (str(path) for path in paths)
+    return Pair(instruct=instruct, thinking=thinking, base=base)
+
+
+@pytest.mark.parametrize("recipe", [HALF, TIES], ids=["interpolation", "TIES"])
+@pytest.mark.parametrize("threads", [1, 5])
+@pytest.mark.parametrize("starved", [False, True], ids=["with buffers", "without buffers"])
+def test_small_parts_give_the_same_bytes_and_the_files_own_digest(
+    recipe: Recipe,
+    threads: int,
+    starved: bool,
+    pair: Pair,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With parts far smaller than tensors, digested from memory or read back from the file."""
+    merge(recipe, pair, tmp_path / "at once", shard_bytes=30_000)
+    monkeypatch.setattr(pipeline, "PART_BYTES", 512)
+    monkeypatch.setattr(pipeline, "_PATIENCE", 0.0)
+    if starved:
+        monkeypatch.setattr(pipeline._Buffers, "take", lambda *_: None)
+    manifest = merge(recipe, pair, tmp_path / "out", shard_bytes=30_000, threads=threads)
+    for record in manifest.shards:
+        content = (tmp_path / "out" / record.name).read_bytes()
+        assert content == (tmp_path / "at once" / record.name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == record.sha256
+        assert len(content) == record.nbytes
+
+
+SIZES = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3)
+
+
+@pytest.mark.parametrize("source", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16", "float16"])
+def test_tensors_around_the_size_of_a_chunk(
+    source: torch.dtype, dtype: MergeDtype, tmp_path: Path
+) -> None:
+    """Odd and even, shorter and longer than a chunk, in every dtype on both sides."""
+    paths = tiny_pair("qwen3", tmp_path, dtype=source)
+    generator = torch.Generator().manual_seed(1)
+    for path in paths:
+        more = {f"model.more.{n}": torch.randn(n, generator=generator).to(source) for n in SIZES}
+        store(path, load(path) | more)
+    instruct, thinking = (str(path) for path in paths)
+    merge(HALF, Pair(instruct=instruct, thinking=thinking), tmp_path / "out", dtype=dtype)
+    wanted = source if dtype == "auto" else getattr(torch, dtype)
+    one, two = load(paths[0]), load(paths[1])
+    for name, tensor in load(tmp_path / "out").items():
+        assert same_bits(tensor, mix(one[name], two[name], 0.55, out_dtype=wanted)), name
+
+
+def test_a_buffer_is_waited_for_and_then_done_without() -> None:
+    buffers = pipeline._Buffers(1)
+    one = buffers.take(0.0)
+    assert one is not None
+    assert buffers.take(0.001) is None
+    buffers.give_back(one)
+    assert buffers.take(0.0) is one
