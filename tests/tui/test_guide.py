@@ -15,7 +15,7 @@ from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.screens.budget import BudgetScreen
 from mi_tui.tui.screens.home import HomeScreen
-from mi_tui.tui.screens.models import ModelsScreen
+from mi_tui.tui.screens.models import ModelsScreen, by_weight
 from mi_tui.tui.screens.probe import ProbeScreen
 from mi_tui.tui.screens.recommend import RecommendScreen
 from mi_tui.tui.screens.scope import ScopeScreen
@@ -95,10 +95,12 @@ async def test_a_new_study_asks_for_its_pair_before_it_goes_on() -> None:
     async with app.run_test() as pilot:
         await pilot.press("n")
         await until(pilot, on(app, ModelsScreen))
+        await until(pilot, lambda: "Name an Instruct and a Thinking" in said(app, "status"))
+        assert "✗" not in shown(app)
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, ModelsScreen)
-        assert "2 fields to correct" in said(app, "status")
+        await until(pilot, lambda: "2 fields to correct" in said(app, "status"))
         await pilot.press(*"a/b", "tab", *"c/d")
         await until(pilot, lambda: "architecture" in shown(app))
         await enter(pilot, app, BudgetScreen)
@@ -124,6 +126,16 @@ async def test_a_pair_that_does_not_fit_is_not_taken() -> None:
         await pilot.pause()
         assert isinstance(app.screen, ModelsScreen)
         assert "36 against 48" in said(app, "status")
+
+
+def test_what_forbids_comes_first_and_then_what_decides_whether_it_runs() -> None:
+    lines = [
+        PreflightLine("ok", "dtype", ""),
+        PreflightLine("ok", "memory", ""),
+        PreflightLine("warning", "head", ""),
+        PreflightLine("error", "shape", ""),
+    ]
+    assert [line.subject for line in by_weight(lines)] == ["shape", "head", "memory", "dtype"]
 
 
 async def test_the_budget_is_checked_as_it_is_typed() -> None:

@@ -56,6 +56,7 @@ class ModelsScreen(FormScreen):
         self._looked = False
         self._looked_at: Pair | None = None
         self._lines: tuple[PreflightLine, ...] = ()
+        self._tried = False
 
     def compose_body(self) -> Iterable[Widget]:
         """Two checkpoints, an optional base, who gives the tokenizer; the preflight below."""
@@ -85,9 +86,10 @@ class ModelsScreen(FormScreen):
             text_field(
                 "base",
                 draft.base,
-                placeholder="optional: for the baselines only",
+                placeholder="for the baselines only",
                 suggester=CheckpointSuggester(),
             ),
+            hint="(opt)",
             id="row-base",
         )
         yield FormRow(
@@ -108,7 +110,7 @@ class ModelsScreen(FormScreen):
             ),
         )
         yield Rule(line_style="heavy")
-        yield Static("Preflight", classes="heading", markup=False)
+        yield Static("Preflight", id="preflight-title", markup=False)
         yield Static("", id="preflight", markup=False)
 
     def on_unmount(self) -> None:
@@ -129,6 +131,8 @@ class ModelsScreen(FormScreen):
     def show_checked(self) -> None:
         """Also look at the pair, when typing stops, and suggest the other side."""
         super().show_checked()
+        if not self._tried:
+            self._ask_kindly()
         for side, other in (("instruct", "thinking"), ("thinking", "instruct")):
             likely = partner(getattr(self.draft, other).strip())
             field = self.query_one(f"#{side}", Input)
@@ -159,6 +163,25 @@ class ModelsScreen(FormScreen):
         else:
             self.app.push_screen(SigmaScreen(pair, self._services))
 
+    def on_screen_resume(self) -> None:
+        """Show σ when it was measured meanwhile."""
+        if self._lines:
+            self._show_lines()
+
+    def action_next(self) -> None:
+        """From now on a field left empty is wrong."""
+        self._tried = True
+        self.show_checked()
+        super().action_next()
+
+    def _ask_kindly(self) -> None:
+        """What was not yet filled in is no mistake before Enter was pressed."""
+        empty = [side for side in ("instruct", "thinking") if not getattr(self.draft, side)]
+        for side in empty:
+            self.query_one(f"#row-{side}", FormRow).show_problem("")
+        if empty and set(self.checked.of(*self.FIELDS)) <= set(empty):
+            self.show_status("Name an Instruct and a Thinking checkpoint of one family.")
+
     def go_on(self) -> None:
         """Go on unless the preflight found that the two do not fit."""
         error = next((line for line in self._lines if line.level == "error"), None)
@@ -186,6 +209,7 @@ class ModelsScreen(FormScreen):
         pause = _PAUSE if self._looked else 0.0
         self._looked, self._looked_at = True, pair
         self._lines = ()
+        self.query_one("#preflight-title", Static).update("Preflight")
         if pair is None:
             self._show_preflight(Text("Name both checkpoints to see whether they fit."))
             return
@@ -200,9 +224,31 @@ class ModelsScreen(FormScreen):
             lines = (PreflightLine("error", "preflight", str(error)),)
         if is_open(self) and pair == self._looked_at:
             self._lines = lines
-            self._show_preflight(self._report(lines))
+            self._show_lines()
 
-    def _report(self, lines: tuple[PreflightLine, ...]) -> Table:
+    def _show_lines(self) -> None:
+        lines = self._lines
+        counts = {level: sum(line.level == level for line in lines) for level in SIGNS}
+        words: dict[Level, str] = {
+            "error": "forbid mixing",
+            "warning": "to know about",
+            "ok": "fit",
+        }
+        title = Text("Preflight", f"bold {self.colour('accent')}")
+        for level, meaning in words.items():
+            if counts[level]:
+                sign = f"{SIGNS[level]} {counts[level]} {meaning}"
+                title.append(f"   {sign}", f"not bold {self.colour(COLOURS[level])}")
+        self.query_one("#preflight-title", Static).update(title)
+        self._show_preflight(self._report(by_weight((*lines, self._sigma_line()))))
+
+    def _sigma_line(self) -> PreflightLine:
+        gap = None if self._looked_at is None else self._services.known_gap(self._looked_at)
+        if gap is None:
+            return PreflightLine("ok", "σ", "f4 reads the weights: how far apart the two are")
+        return PreflightLine("ok", "σ", f"{gap.sigma:.4f} between the two; f4 shows where")
+
+    def _report(self, lines: Iterable[PreflightLine]) -> Table:
         report = Table.grid(padding=(0, 2, 0, 0))
         for line in lines:
             report.add_row(
@@ -217,3 +263,10 @@ class ModelsScreen(FormScreen):
 
     def _show_preflight(self, report: Text | Table) -> None:
         self.query_one("#preflight", Static).update(report)
+
+
+def by_weight(lines: Iterable[PreflightLine]) -> list[PreflightLine]:
+    """What forbids mixing first, then what is to be known, then what decides whether it runs."""
+    levels: list[Level] = ["error", "warning", "ok"]
+    subjects = ["architecture", "memory", "disk", "σ"]
+    return sorted(lines, key=lambda line: (levels.index(line.level), line.subject not in subjects))

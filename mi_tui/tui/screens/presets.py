@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -150,6 +152,7 @@ class PresetsScreen(Screen[None]):
 
     def _lines(self, entries: list[PresetEntry]) -> list[Option]:
         lines: list[Option] = []
+        widest = max((len(entry.name) for entry in entries), default=0)
         accent, secondary = (rich_colour(self.app, name) for name in ("accent", "secondary"))
         for group, members in grouped(entries).items():
             if lines:
@@ -157,7 +160,8 @@ class PresetsScreen(Screen[None]):
             lines.append(Option(Text(group, f"bold {accent}"), disabled=True))
             for entry in members:
                 title = entry.preset.title if entry.preset else "✗ not valid"
-                line = Text.assemble(f"  {entry.name}  ", (title, secondary), no_wrap=True)
+                name = f"  {entry.name:<{widest}}  "
+                line = Text.assemble(name, (title, secondary), no_wrap=True)
                 line.truncate(max(self.query_one(MenuList).size.width - 2, 20), overflow="ellipsis")
                 lines.append(Option(line, id=str(entry.path)))
         return lines
@@ -165,16 +169,17 @@ class PresetsScreen(Screen[None]):
     def _entry(self, id: str | None) -> PresetEntry | None:
         return next((entry for entry in self._entries if str(entry.path) == id), None)
 
-    def _about(self, entry: PresetEntry) -> Text:
+    def _about(self, entry: PresetEntry) -> RenderableType:
         label = rich_colour(self.app, "secondary")
         if entry.preset is None:
             return Text(f"✗ {entry.problem}", rich_colour(self.app, "error"))
-        text = Text.assemble((f"{entry.preset.title}\n", "bold"), entry.preset.description.strip())
-        text.append("\n\n")
-        for name, value in facts(entry.preset):
-            text.append(f"{name:<10}", label).append(f"{value}\n")
-        text.append(f"{'File':<10}", label).append(str(entry.path))
-        return text
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for name, value in (*facts(entry.preset), ("File", str(entry.path))):
+            table.add_row(Text(name, label), Text(value, overflow="fold"))
+        words = Text.assemble(
+            (f"{entry.preset.title}\n", "bold"), entry.preset.description.strip(), "\n"
+        )
+        return Group(words, table)
 
 
 def grouped(entries: list[PresetEntry]) -> dict[str, list[PresetEntry]]:
