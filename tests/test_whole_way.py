@@ -14,6 +14,7 @@ from mi_tui.engines.protocol import Request
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.probes.freeze import freeze
+from tests.study.reference import read_reference
 from tests.terminal import MI_TUI, Terminal
 
 PATIENCE_SECONDS = 400.0
@@ -69,6 +70,16 @@ def test_the_study_shows_the_three_stages(export: Path) -> None:
     assert rows[1.0]["think_ratio"]["value"] > 0.95
     assert rows[0.8]["score"]["value"] > rows[0.4]["score"]["value"] + 0.1
     assert rows[1.0]["tokens"]["value"] > rows[0.6]["tokens"]["value"]
+
+
+def test_the_answer_agrees_with_the_reference_sweep(export: Path) -> None:
+    """λ's interval holds the best feasible one; what is lost is what the study says, or less."""
+    answer = json.loads((export / "recommendation.json").read_text())["recommendation"]
+    reference, limit = read_reference(), answer["budget"]["limit"]
+    tolerance = find_preset("demo")[1].search.tolerance
+    best = reference.best_within_tokens(limit)
+    assert answer["lambda_low"] <= best <= answer["lambda_high"]
+    assert reference.loss(answer["lambda"], limit) <= answer["expected_loss"] + tolerance
 
 
 def test_every_rollout_has_its_text(export: Path) -> None:

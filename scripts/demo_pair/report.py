@@ -38,6 +38,8 @@ documentation. Interpolated, they go through the three stages of model interpola
 * `base/`, `instruct/`, `thinking/`: {architecture}, in
   bf16, {size}. Plain `AutoModelForCausalLM` and `AutoTokenizer` load them.
 * `sweep.csv`: the table below, with the column names of the paper's tables.
+* `reference_sweep.csv`: 101 λ on 400 other problems with standard errors, what a recommendation is
+  held to; measured by the product's engine with `python scripts/reference_sweep.py --samples 4`.
 * `training.json`: command, seconds and versions, as the training script noted them.
 
 Weights and files were made from nothing by the script in this repository, from no other model's
