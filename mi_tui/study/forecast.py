@@ -35,15 +35,15 @@ class Forecast:
     ``recipes`` counts the grid and the further rows; ``problems`` and ``held_out`` are of all
     probes together. ``rollouts`` is what grid and rows ask, held-out problems left out, and
     ``most_tokens`` their tokens if every response were cut at its cap; both respect the limits.
-    ``samples`` is what each problem gets of each recipe, below the wanted number where a limit
-    does not allow it. ``score`` and ``length`` are half-widths of 95 % intervals of what differs
+    ``share`` is how much of the samples wanted a limit of rollouts allows, 1 without one.
+    ``score`` and ``length`` are half-widths of 95 % intervals of what differs
     between two λ: of Mean@k from 0 to 1, and of tokens as a share of the length.
     """
 
     recipes: int
     problems: int
     held_out: int
-    samples: float
+    share: float
     rollouts: int
     most_tokens: int
     score: float
@@ -69,24 +69,25 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
     plans = preset.probes
     held_out = [_held_out(n, p.held_out) for n, p in zip(sizes, plans, strict=True)]
     search = [n - out for n, out in zip(sizes, held_out, strict=True)]
+    samples = [plan.samples or preset.search.samples for plan in plans]
     recipes = len(preset.search.grid) + len(preset.recipes)
-    wanted = recipes * preset.search.samples * sum(search)
+    wanted = recipes * sum(n * k for n, k in zip(search, samples, strict=True))
     rollouts = wanted
     if preset.search.max_rollouts is not None:
         rollouts = min(wanted, int(_SEARCH_SHARE * preset.search.max_rollouts))
-    samples = rollouts / recipes / max(sum(search), 1)
-    caps = sum(n * p.max_new_tokens for n, p in zip(search, plans, strict=True))
-    most_tokens = int(recipes * samples * caps)
+    share = rollouts / max(wanted, 1)
+    caps = [n * k * p.max_new_tokens for n, k, p in zip(search, samples, plans, strict=True)]
+    most_tokens = int(recipes * share * sum(caps))
     if preset.search.max_tokens is not None:
         most_tokens = min(most_tokens, preset.search.max_tokens)
-    total = sum(p.weight for p in plans)
-    spread = sum((p.weight / total) ** 2 / max(n, 1) for n, p in zip(search, plans, strict=True))
-    score, length = resolution(1 / spread, samples)
+    weights = [plan.weight / sum(p.weight for p in plans) for plan in plans]
+    asked = [(n, k * share) for n, k in zip(search, samples, strict=True)]
+    score, length = _half_widths(weights, asked)
     return Forecast(
         recipes=recipes,
         problems=sum(sizes),
         held_out=sum(held_out),
-        samples=samples,
+        share=share,
         rollouts=rollouts,
         most_tokens=most_tokens,
         score=score,
@@ -109,15 +110,26 @@ def resolution(problems: float, samples: float, score: float = 0.5) -> tuple[flo
     Returns:
         The half-width of the difference of Mean@k, at most 1, and of the ratio of lengths.
     """
-    if samples < 1:
-        problems, samples = max(problems * samples, 1.0), 1.0
-    t = t_quantile(_LEVEL, problems - 1)
-    within, between = (1 - _SAME_PROBLEM) / samples, _SAME_PROBLEM * (1 - _KEEPS_DIFFICULTY)
-    of_score = 2 * score * (1 - score) * (within + between)
-    of_length = 2 * _LENGTH_WITHIN / samples + _LENGTH_BETWEEN
+    return _half_widths([1.0], [(problems, samples)], score)
+
+
+def _half_widths(
+    weights: Sequence[float], asked: Sequence[tuple[float, float]], score: float = 0.5
+) -> tuple[float, float]:
+    """As :func:`resolution`, for probes with so many (problems, samples) and these weights."""
+    of_score, of_length, spread = 0.0, 0.0, 0.0
+    for weight, (problems, samples) in zip(weights, asked, strict=True):
+        number = max(problems * min(samples, 1.0), 1.0)
+        drawn = max(samples, 1.0)
+        own = _SAME_PROBLEM * (1 - _KEEPS_DIFFICULTY)
+        scatter = 2 * score * (1 - score) * ((1 - _SAME_PROBLEM) / drawn + own)
+        of_score += weight**2 * scatter / number
+        of_length += weight**2 * (2 * _LENGTH_WITHIN / drawn + _LENGTH_BETWEEN) / number
+        spread += weight**2 / number
+    t = t_quantile(_LEVEL, 1 / spread - 1)
     return (
-        min(t * math.sqrt(of_score / problems), 1.0),
-        math.exp(min(t * math.sqrt(of_length / problems), 5.0)) - 1,
+        min(t * math.sqrt(of_score), 1.0),
+        math.exp(min(t * math.sqrt(of_length), 5.0)) - 1,
     )
 
 

@@ -71,6 +71,7 @@ GENERATED_PROBLEMS = 64
 _COMMON = (
     ProbeField("name", "Name", "empty: the kind"),
     ProbeField("problems", "Problems", "empty: all there are"),
+    ProbeField("samples", "Samples", "empty: as on the Scope step"),
     ProbeField("max_new_tokens", "Token cap", "cut there, a response counts as wrong"),
     ProbeField("weight", "Weight", "against the other probes"),
     ProbeField("held_out", "Held out", "% kept to confirm the answer"),
@@ -167,6 +168,8 @@ def _value(name: str, text: str) -> dict[str, Any]:
         return {name: optional(text, least=2)}
     if name == "max_new_tokens":
         return {name: whole(text, least=1)}
+    if name == "samples":
+        return {name: optional(text)}
     if name == "few_shot":
         return {name: optional(text, least=0)}
     if name == "weight":

@@ -65,7 +65,7 @@ def in_full(outlook: Outlook, label: str, strong: str) -> Text:
     if outlook.preset.search.refine:
         text.append("; refining then narrows it\naround the answer")
     text.append(".\n\n")
-    text.append(_advice(told), "italic")
+    text.append(_advice(outlook, told), "italic")
     return text
 
 
@@ -73,17 +73,20 @@ def _uncounted(outlook: Outlook) -> str:
     plans = zip(outlook.preset.probes, outlook.sizes, strict=True)
     names = [plan.name or plan.kind for plan, size in plans if size is None]
     recipes = len(outlook.preset.search.grid) + len(outlook.preset.recipes)
-    samples = outlook.preset.search.samples
+    samples = _samples(outlook.preset)
     return f"{recipes} recipes × {samples} samples × all problems of {', '.join(names)}"
 
 
 def _size(outlook: Outlook, told: Forecast) -> str:
     search = told.problems - told.held_out
-    wanted = outlook.preset.search.samples
-    if told.samples < wanted:
-        limited = f"{told.samples:.1f} of {wanted}" if told.samples >= 0.1 else f"few of {wanted}"
-        return f"{told.recipes} recipes × {search} problems × {limited} samples (limit)"
-    return f"{told.recipes} recipes × {search} problems × {wanted} samples"
+    text = f"{told.recipes} recipes × {search} problems × {_samples(outlook.preset)} samples"
+    return text if told.share == 1 else f"{formats.percent(told.share)} of {text} (limit)"
+
+
+def _samples(preset: Preset) -> str:
+    """How many samples, or from the fewest to the most where probes have their own."""
+    found = sorted({plan.samples or preset.search.samples for plan in preset.probes})
+    return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
 
 
 def _tokens(outlook: Outlook, told: Forecast) -> str:
@@ -118,9 +121,9 @@ def _weights(outlook: Outlook) -> Text:
     return Text("".join(lines))
 
 
-def _advice(told: Forecast) -> str:
+def _advice(outlook: Outlook, told: Forecast) -> str:
     if told.score > 0.2:
         return "Too little for more than a first look:\nask more problems."
-    if told.samples >= 8:
+    if min(plan.samples or outlook.preset.search.samples for plan in outlook.preset.probes) >= 8:
         return "More problems would narrow it more\nthan more samples."
     return "Half the interval takes four times\nthe problems."

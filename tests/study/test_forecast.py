@@ -68,7 +68,8 @@ def test_limits_hold_and_widen_what_can_be_told() -> None:
     held = forecast(preset(ARITHMETIC, max_rollouts=200, max_tokens=1000), [64])
     assert held.rollouts <= 200
     assert held.most_tokens == 1000
-    assert held.samples < 1 < free.samples
+    assert free.share == 1
+    assert held.share == pytest.approx(held.rollouts / free.rollouts)
     assert held.score > free.score
     assert held.length > free.length
 
@@ -83,6 +84,15 @@ def test_of_two_probes_the_heavier_one_decides() -> None:
     alone = forecast(preset(WORDS), [40])
     assert even.score < heavy.score
     assert heavy.score == pytest.approx(alone.score, rel=0.05)
+
+
+def test_a_probe_may_have_samples_of_its_own() -> None:
+    own = ARITHMETIC.model_copy(update={"samples": 16})
+    told, usual = forecast(preset(own), [64]), forecast(preset(ARITHMETIC), [64])
+    assert told.rollouts == 4 * usual.rollouts
+    assert told.most_tokens == 4 * usual.most_tokens
+    assert told.score < usual.score
+    assert told.score == resolution(48, 16)[0]
 
 
 @given(st.integers(2, 600), st.integers(1, 64))

@@ -236,17 +236,22 @@ class ModelsScreen(FormScreen):
         }
         title = Text("Preflight", f"bold {self.colour('accent')}")
         for level, meaning in words.items():
+            if counts[level] == 1 and level != "warning":
+                meaning = {"error": "forbids mixing", "ok": "fits"}[level]
             if counts[level]:
                 sign = f"{SIGNS[level]} {counts[level]} {meaning}"
                 title.append(f"   {sign}", f"not bold {self.colour(COLOURS[level])}")
         self.query_one("#preflight-title", Static).update(title)
-        self._show_preflight(self._report(by_weight((*lines, self._sigma_line()))))
+        self._show_preflight(self._report(by_weight((*lines, *self._sigma_line()))))
 
-    def _sigma_line(self) -> PreflightLine:
-        gap = None if self._looked_at is None else self._services.known_gap(self._looked_at)
-        if gap is None:
-            return PreflightLine("ok", "σ", "f4 reads the weights: how far apart the two are")
-        return PreflightLine("ok", "σ", f"{gap.sigma:.4f} between the two; f4 shows where")
+    def _sigma_line(self) -> tuple[PreflightLine, ...]:
+        if self._looked_at is None or any(line.level == "error" for line in self._lines):
+            return ()
+        gap = self._services.known_gap(self._looked_at)
+        words = "f4 reads the weights: how far apart the two are"
+        if gap is not None:
+            words = f"{gap.sigma:.4f} between the two; f4 shows where"
+        return (PreflightLine("ok", "σ", words),)
 
     def _report(self, lines: Iterable[PreflightLine]) -> Table:
         report = Table.grid(padding=(0, 2, 0, 0))

@@ -183,25 +183,28 @@ class PresetsScreen(Screen[None]):
 
 
 def grouped(entries: list[PresetEntry]) -> dict[str, list[PresetEntry]]:
-    """The presets by pair, the user's own first, those that cannot be read last."""
+    """The presets by group, or by pair; the user's own first, those that cannot be read last."""
     groups: dict[str, list[PresetEntry]] = {_YOURS: []}
     broken = []
     for entry in entries:
         if entry.preset is None:
             broken.append(entry)
         elif entry.bundled:
-            pair = entry.preset.pair
-            named = pair_title(pair.instruct, pair.thinking)
-            groups.setdefault("Demo pair" if named == "bundled" else named, []).append(entry)
+            groups.setdefault(entry.group or _pair_of(entry.preset), []).append(entry)
         else:
             groups[_YOURS].append(entry)
     return {name: found for name, found in {**groups, _BROKEN: broken}.items() if found}
 
 
+def _pair_of(preset: Preset) -> str:
+    named = pair_title(preset.pair.instruct, preset.pair.thinking)
+    return "Demo pair" if named == "bundled" else named
+
+
 def fits(entry: PresetEntry, text: str) -> bool:
     """Whether every typed word is somewhere in the preset's name, title, pair or description."""
     preset = entry.preset
-    parts = [entry.name, entry.problem]
+    parts = [entry.name, entry.group, entry.problem]
     if preset is not None:
         probes = [plan.name or plan.kind for plan in preset.probes]
         parts += [preset.title, preset.description, preset.pair.instruct, *probes]

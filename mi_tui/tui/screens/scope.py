@@ -17,6 +17,7 @@ from mi_tui.plan.preset import Pair, Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, labels
 from mi_tui.plan.scope import parse_layers
+from mi_tui.tui import formats
 from mi_tui.tui.background import Background
 from mi_tui.tui.draft import Draft, probe_row
 from mi_tui.tui.messages import ShowExample, StartStudy
@@ -193,8 +194,12 @@ class ScopeScreen(FormScreen):
         return int(str(found).rpartition("-")[2]) if found else 0
 
     def _rows_words(self) -> str:
-        shown = ", ".join(labels(self.draft.recipes)) if self.draft.recipes else "none"
-        return f"{shown}  (f7 adds baselines)" if not self.draft.recipes else shown
+        recipes = self.draft.recipes
+        if not recipes:
+            return "none  (f7 adds baselines)"
+        room = max(self.size.width - (62 if self.has_class("-wide") else 22), 20)
+        shown = f"{len(recipes)}: {', '.join(labels(recipes))}" if len(recipes) > 2 else None
+        return formats.cut(shown or ", ".join(labels(recipes)), room)
 
     def _named_pair(self) -> Pair | None:
         draft = self.draft
