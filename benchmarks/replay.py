@@ -1,17 +1,20 @@
 """Replay the search on measured surfaces: regret, violations and coverage against baselines.
 
-    python -m benchmarks.replay --surface FILE.csv [--probe P] [--budget-tokens N] [--json]
+    python -m benchmarks.replay --surface FILE.csv [--probe P] [--budget-tokens N] [--seeds 200]
+        [--processes 2] [--optuna-seeds 40] [--json]
 
 Each study sees rollouts simulated from the surface, never the surface itself. Regret is in
 score points below the best λ that keeps the budget (for token objectives: in percent of the
-choice's tokens); a violation is a recommended λ whose true mean breaks it.
+choice's tokens); a violation is a recommended λ whose true mean breaks it. Every line of the
+table draws problems of its own, the same for all methods. Lines are printed as they are found.
 """
 
 import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,7 +28,7 @@ from mi_tui.plan.budget import Budget, Objective, parse_budget
 from mi_tui.study.results import Estimate
 
 PROBLEMS = 200
-UNLIMITED_PROBLEMS = 4000
+UNLIMITED_PROBLEMS = 40_000
 PLACES = (0.25, 0.5, 0.75)
 
 
@@ -48,6 +51,7 @@ class Result:
     surface: str
     budget: str
     method: str
+    seeds: float
     regret: float
     regret_error: float
     violations: float
@@ -92,8 +96,9 @@ def judge(surface: Surface, budget: Budget, lambda_: float) -> tuple[float, bool
 def run_trial(
     seed: int, *, surface: Surface, budget: Budget, method: str, tokens: float, problems: int
 ) -> Trial:
-    """One simulated study."""
-    probe = SimulatedProbe(surface, seed, problems)
+    """One simulated study; studies of one seed, surface and budget have the same problems."""
+    line = zlib.crc32(f"{surface.name} {budget.spec}".encode())
+    probe = SimulatedProbe(surface, seed + 1000 * (line % 1_000_000), problems)
     outcome = METHODS[method](probe, budget, tokens)
     regret, violated, best = judge(surface, budget, outcome.lambda_)
     covered = None
@@ -123,6 +128,7 @@ def summarise(surface: str, budget: str, method: str, trials: Sequence[Trial]) -
         surface=surface,
         budget=budget,
         method=method,
+        seeds=len(trials),
         regret=float(regrets.mean()),
         regret_error=float(regrets.std() / math.sqrt(len(regrets))),
         violations=float(np.mean([trial.violated for trial in trials])),
@@ -152,48 +158,63 @@ def overall(results: Sequence[Result]) -> list[Result]:
     return found
 
 
-def table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table."""
-    head = (
-        "| surface | budget | method | regret | violations | covers score | tokens | λ "
-        "| tokens spent | rollouts |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|"
-    )
+HEAD = (
+    "| surface | budget | method | seeds | regret | violations | covers score | tokens | λ "
+    "| tokens spent | rollouts |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
+def table_line(found: Result) -> str:
+    """A result as a line of a Markdown table under :data:`HEAD`."""
 
     def share(value: float | None) -> str:
         return "–" if value is None else f"{value:.1%}"
 
-    lines = [
-        f"| {r.surface} | {r.budget} | {r.method} | {r.regret:.2f} ± {r.regret_error:.2f}"
-        f" | {share(r.violations)} | {share(r.coverage_score)} | {share(r.coverage_tokens)}"
-        f" | {share(r.coverage_lambda)} | {r.tokens:,.0f} | {r.rollouts:,.0f} |"
-        for r in results
-    ]
-    return "\n".join([head, *lines])
+    cells = (
+        found.surface,
+        found.budget,
+        found.method,
+        f"{found.seeds:.0f}",
+        f"{found.regret:.2f} ± {found.regret_error:.2f}",
+        share(found.violations),
+        share(found.coverage_score),
+        share(found.coverage_tokens),
+        share(found.coverage_lambda),
+        f"{found.tokens:,.0f}",
+        f"{found.rollouts:,.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; prints a table, or JSON with ``--json``."""
     options = _options(arguments)
+    results: list[Result] = []
+    shown = sys.stderr if options.json else sys.stdout
     try:
         surfaces = [s for path in options.surface for s in read_surfaces(path, options.probe)]
-        results = _run(options, surfaces)
+        for found in _run(options, surfaces):
+            if not results:
+                print(HEAD, file=shown)
+            print(table_line(found), file=shown, flush=True)
+            results.append(found)
     except (SurfaceError, OSError, KeyError, ValueError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
-    everything = results + overall(results)
+    averages = overall(results)
+    for found in averages:
+        print(table_line(found), file=shown)
     if options.json:
-        print(json.dumps([asdict(result) for result in everything], indent=1))
-    else:
-        print(table(everything))
+        print(json.dumps([asdict(result) for result in [*results, *averages]], indent=1))
     return 0
 
 
-def _run(options: argparse.Namespace, surfaces: list[Surface]) -> list[Result]:
-    results = []
+def _run(options: argparse.Namespace, surfaces: list[Surface]) -> Iterator[Result]:
+    """The lines of the table, one surface, budget and method after another."""
     unlimited = options.budget_tokens is not None and math.isinf(options.budget_tokens)
     problems = options.problems or (UNLIMITED_PROBLEMS if unlimited else PROBLEMS)
     methods = options.method or (["mi-tui"] if unlimited else list(METHODS))
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         for surface in surfaces:
             given = [parse_budget(text, options.confidence) for text in options.budget]
             for budget in given or budgets_of(surface, options.confidence):
@@ -206,12 +227,10 @@ def _run(options: argparse.Namespace, surfaces: list[Surface]) -> list[Result]:
                         tokens=options.budget_tokens or grid_cost(surface),
                         problems=problems,
                     )
-                    run = pool.map if options.jobs > 1 else map
-                    trials = list(run(trial, range(options.seeds)))
-                    results.append(summarise(surface.name, budget.spec, method, trials))
-                    print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return results
+                    slow = method.startswith("optuna") and options.optuna_seeds
+                    seeds = range(min(options.seeds, slow) if slow else options.seeds)
+                    run = pool.map if options.processes > 1 else map
+                    yield summarise(surface.name, budget.spec, method, list(run(trial, seeds)))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -222,10 +241,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--budget", action="append", default=[], help="tokens<=N or score>=X; may be repeated")
     add("--budget-tokens", type=float, help="tokens of a study, or inf (default: the even grid's)")
     add("--seeds", type=int, default=200, help="simulated studies per line")
-    add("--method", action="append", choices=list(METHODS), help="only these contestants")
+    add("--method", action="append", choices=list(METHODS), help="only this; may be repeated")
     add("--problems", type=int, help=f"problems of the probe ({PROBLEMS})")
     add("--confidence", type=float, default=0.95, help="probability of keeping the budget")
-    add("--jobs", type=int, default=1, help="processes")
+    add("--optuna-seeds", type=int, help="fewer studies for Optuna's samplers, which are slow")
+    add("--processes", type=int, default=1, help="studies simulated at a time")
     add("--json", action="store_true", help="print JSON")
     return parser.parse_args(arguments)
 
