@@ -54,7 +54,6 @@ class VllmEngine:
         """What this engine can do with its pair on this machine."""
         what = self._instance.description
         one_pass = self._instance.one_pass
-        reason = self._given_up or what.reason
         return Capabilities(
             mixes_recipes=one_pass,
             rows=what.rows,
@@ -62,7 +61,7 @@ class VllmEngine:
             dtype=what.dtype,
             note="vLLM, all recipes in one pass"
             if one_pass
-            else f"vLLM, λ in place, one recipe at a time: {reason}",
+            else f"vLLM, λ in place, one recipe at a time: {self._given_up or what.reason}",
             export_dtype=self._export_dtype,
         )
 
@@ -107,6 +106,7 @@ class VllmEngine:
             self._given_up = outcome.message
             self._instance.close()
             self._instance = self._start(INSTRUCT)
+        self._given_up = self._given_up or self._instance.description.reason
         outcome, self._instance = check_in_place(self._instance, self._start, prompts)
         return outcome
 
@@ -137,7 +137,7 @@ class VllmEngine:
         spec = PairSpec(
             pair=self._pair,
             thinking_path=self._pair.thinking,
-            one_pass=not self._given_up,
+            one_pass=weights == INSTRUCT and not self._given_up,
             start=None if weights == INSTRUCT else weights.recipe,
         )
         return Instance(Client(self._arguments(spec)), weights, self._end_tokens)

@@ -17,7 +17,6 @@ from vllm.model_executor.layers.linear import (
     UnquantizedLinearMethod,
 )
 from vllm.model_executor.layers.vocab_parallel_embedding import (
-    ParallelLMHead,
     UnquantizedEmbeddingMethod,
     VocabParallelEmbedding,
 )
@@ -206,17 +205,3 @@ class MixedRMSNorm:
         mixed = mixed.view(x.shape[0], *[1] * (x.dim() - 2), -1)
         shaped: Tensor = mixed + 1.0 if self._adds_one else mixed.to(weight.dtype)
         return shaped
-
-
-def retie_heads(model: nn.Module) -> None:
-    """Let each tied head take the embedding's reloaded weights.
-
-    A reload follows the checkpoint's names and does not reach the head; on a CPU the head keeps
-    a repacked copy of its own.
-    """
-    owners: dict[int, nn.Module] = {}
-    for module in model.modules():
-        if isinstance(module, VocabParallelEmbedding):
-            first = owners.setdefault(id(module.weight), module)
-            if first is not module and isinstance(module, ParallelLMHead):
-                module.quant_method.process_weights_after_loading(module)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mi_tui.engines.vllm.loader import LoadedPair, merged_tensors
-from mi_tui.engines.vllm.mixed_layers import retie_heads
+from mi_tui.engines.vllm.reload import reload
 from mi_tui.engines.vllm.row_lambdas import RowLambdas
 from mi_tui.engines.vllm.spec import RECIPE
 from mi_tui.plan.recipe import Recipe
@@ -47,11 +47,9 @@ class WorkerExtension:
             as_exported: round the merge to the dtype of the files first.
         """
         runner = self.model_runner
-        model = runner.get_model()
+        spec = runner.get_model().mi_tui.spec
         dtype = None if as_exported else runner.model_config.dtype
-        read = Recipe.model_validate_json(recipe)
-        runner.reload_weights(weights_iterator=merged_tensors(model.mi_tui.spec, read, dtype))
-        retie_heads(model)
+        reload(runner, merged_tensors(spec, Recipe.model_validate_json(recipe), dtype))
 
 
 def _follow(runner: Any, lambdas: RowLambdas) -> None:
