@@ -101,6 +101,11 @@ class SlotDecoder:
         self._state.advance(count)
 
     @torch.inference_mode()
+    def pretend_context(self, tokens: int) -> None:
+        """Lengthen every live row's context by so many empty tokens, to time what comes after."""
+        self._state.skip(len(self.rows), tokens)
+
+    @torch.inference_mode()
     def collect(self) -> list[Finished]:
         """Take out the rows that have reached their end token or their cap."""
         done, stopped = self._state.done(len(self.rows), self._end)

@@ -84,11 +84,16 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class LatencyPoint:
-    """Measured speed of the single merged model at one concurrency; times in seconds."""
+    """Measured speed of the single merged model at one concurrency; times in seconds.
+
+    ``time_per_output_token`` is that of a short context; each token of context before it makes
+    an output token ``time_per_context_token`` longer (attention; 0 where not measured).
+    """
 
     concurrency: int
     time_to_first_token: float
     time_per_output_token: float
+    time_per_context_token: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

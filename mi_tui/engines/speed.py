@@ -54,6 +54,7 @@ def measure(
     repeats: int = 3,
     of: Callable[[Sequence[float]], float] = statistics.median,
     clock: Clock = wall_clock,
+    context: int = 0,
 ) -> Speed:
     """Time prompts of random tokens and the steps after, once to warm up and then ``repeats`` ×.
 
@@ -62,14 +63,16 @@ def measure(
         recipes: the recipe number of each row; as many rows as there are numbers.
         device: where the rows' state lies.
         vocabulary: token ids are drawn below this.
-        steps: tokens per row and run, at least 2.
+        steps: tokens per row and run, at least 3.
         repeats: runs that count.
         of: what is taken of them.
         clock: what time is read from.
+        context: tokens that the rows are taken to have read beside the prompt.
     """
-    runs = [_run(weights, recipes, device, vocabulary, steps, clock) for _ in range(repeats + 1)][
-        1:
-    ]
+    runs = [
+        _run(weights, recipes, device, vocabulary, steps, clock, context)
+        for _ in range(repeats + 1)
+    ][1:]
     return Speed(of([run.first_token for run in runs]), of([run.step for run in runs]))
 
 
@@ -80,16 +83,23 @@ def _run(
     vocabulary: int,
     steps: int,
     clock: Clock,
+    context: int,
 ) -> Speed:
     rows = _rows(recipes, vocabulary, steps)
     decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
     started = clock(device)
     decoder.admit(rows)
     read = clock(device)
-    for _ in range(steps - 1):
+    first = read - started
+    left = steps - 1
+    if context:
+        decoder.pretend_context(context)
+        decoder.step()  # makes room in the cache
+        read, left = clock(device), left - 1
+    for _ in range(left):
         decoder.step()
         decoder.collect()
-    return Speed(read - started, (clock(device) - read) / (steps - 1))
+    return Speed(first, (clock(device) - read) / left)
 
 
 def _rows(recipes: Sequence[int], vocabulary: int, steps: int) -> list[Row]:

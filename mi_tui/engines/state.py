@@ -78,6 +78,11 @@ class RowState:
         self._ints[_POSITION, :count] += 1
         self.lengths[:count] += 1
 
+    def skip(self, count: int, tokens: int) -> None:
+        """Place the next tokens of the first ``count`` rows so much later in the cache."""
+        self._ints[_POSITION, :count] += tokens
+        self.lengths[:count] += tokens
+
     def draw(self, first: int, count: int) -> Draw:
         """How ``count`` rows from ``first`` on draw their next token."""
         here = slice(first, first + count)

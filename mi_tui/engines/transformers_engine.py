@@ -8,6 +8,7 @@ import torch
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines import memory
+from mi_tui.engines.calibration import calibrate, longest_context
 from mi_tui.engines.chat import Chat
 from mi_tui.engines.cost import CostModel
 from mi_tui.engines.devices import (
@@ -32,11 +33,12 @@ from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.row import Finished, Row
 from mi_tui.engines.scheduler import Scheduler
 from mi_tui.engines.sources import Sources
-from mi_tui.engines.speed import measure
+from mi_tui.engines.speed import PROMPT_TOKENS, Speed, measure
 from mi_tui.engines.ways import Ways
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import interpolation
 
+_TIMED_STEPS = 16
 _CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
 
 
@@ -147,16 +149,30 @@ class TransformersEngine:
     def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
         """Measure the merged model's speed, in whatever way rows are mixed otherwise."""
         number = self._recipes.number(interpolation(0.5))
-        points = []
-        for rows in concurrencies:
-            speed = measure(
+        sources = self._sources
+
+        def longest(rows: int) -> int:
+            config = sources.config.get_text_config()
+            return longest_context(
+                sources.device.type,
+                getattr(config, "max_position_embeddings", 0) - PROMPT_TOKENS - _TIMED_STEPS,
+                memory.cache_bytes_per_token(config, sources.dtype),
+                memory.free_bytes(sources.device),
+                rows,
+            )
+
+        def timed(rows: int, context: int) -> Speed:
+            return measure(
                 self._ways.in_place,
                 [number] * rows,
-                device=self._sources.device,
-                vocabulary=self._sources.vocabulary,
+                device=sources.device,
+                vocabulary=sources.vocabulary,
+                steps=_TIMED_STEPS,
+                repeats=2 if context else 3,
+                context=context,
             )
-            points.append(LatencyPoint(rows, speed.first_token, speed.step))
-        return tuple(points)
+
+        return calibrate(concurrencies, longest, timed)
 
     def cost_model(self) -> CostModel:
         """The measurements from which one pass or in place is chosen (made when first asked)."""

@@ -1,7 +1,11 @@
 """Tokens into seconds: the speed of the single merged model, measured or given by the user."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mi_tui.engines.protocol import LatencyPoint
 from mi_tui.errors import MiTuiError
@@ -20,7 +24,8 @@ class LatencyError(MiTuiError):
 class Latency:
     """Seconds of a response: time to first token, then so much per token.
 
-    Times are in seconds. ``relative_error`` is the half-width of a 95 % interval of the
+    Times are in seconds. Each token that was written before adds ``time_per_context_token`` to
+    the time of the next (attention). ``relative_error`` is the half-width of a 95 % interval of the
     measured speed, as a share of it; it widens every interval in seconds.
     """
 
@@ -28,6 +33,7 @@ class Latency:
     time_per_output_token: float
     concurrency: int = 1
     relative_error: float = 0.05
+    time_per_context_token: float = 0.0
 
     def __post_init__(self) -> None:
         if self.time_per_output_token <= 0 or self.time_to_first_token < 0:
@@ -38,12 +44,23 @@ class Latency:
 
     def seconds(self, tokens: float) -> float:
         """The seconds of a response of so many tokens."""
-        return self.time_to_first_token + self.time_per_output_token * max(tokens - 1, 0.0)
+        return float(self.seconds_of(np.asarray(tokens, dtype=np.float64)))
+
+    def seconds_of(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The seconds of responses of so many tokens each, of any shape."""
+        steps = np.maximum(tokens - 1.0, 0.0)
+        context = 0.5 * self.time_per_context_token * steps * np.maximum(tokens, 0.0)
+        return np.asarray(self.time_to_first_token + self.time_per_output_token * steps + context)
 
     def tokens(self, seconds: float) -> float:
         """The tokens that fit into so many seconds: the inverse of :meth:`seconds`, or 0."""
         left = seconds - self.time_to_first_token
-        return 1.0 + left / self.time_per_output_token if left >= 0 else 0.0
+        if left < 0:
+            return 0.0
+        # With s steps after the first token: left = each · s + context · s (s + 1) / 2.
+        half = 0.5 * self.time_per_context_token
+        each = self.time_per_output_token + half
+        return 1.0 + 2.0 * left / (each + math.sqrt(each * each + 4.0 * half * left))
 
     def project(self, tokens: Estimate) -> Estimate:
         """An estimate of tokens as one of seconds, the error of the speed added."""
@@ -77,6 +94,8 @@ def latency_from_points(points: Sequence[LatencyPoint], concurrency: int = 1) ->
         + share * (second.time_to_first_token - first.time_to_first_token),
         time_per_output_token=first.time_per_output_token
         + share * (second.time_per_output_token - first.time_per_output_token),
+        time_per_context_token=first.time_per_context_token
+        + share * (second.time_per_context_token - first.time_per_context_token),
         concurrency=concurrency,
     )
 

@@ -49,3 +49,24 @@ def test_the_error_of_the_speed_widens_the_interval() -> None:
 def test_impossible_speeds_are_refused(first: float, each: float) -> None:
     with pytest.raises(LatencyError, match="figures of your server"):
         Latency(first, each)
+
+
+@given(st.floats(1, 1e5), st.floats(0, 1e-5))
+def test_tokens_and_seconds_are_inverse_with_a_growing_context(
+    tokens: float, growth: float
+) -> None:
+    latency = Latency(0.3, 0.011, time_per_context_token=growth)
+    assert latency.tokens(latency.seconds(tokens)) == pytest.approx(tokens)
+
+
+def test_a_growing_context_adds_up_over_the_tokens() -> None:
+    latency = Latency(0.5, 0.01, time_per_context_token=1e-5)
+    each = sum(0.01 + 1e-5 * written for written in range(1, 1000))
+    assert latency.seconds(1000) == pytest.approx(0.5 + each)
+
+
+def test_the_growth_is_interpolated_too() -> None:
+    points = (LatencyPoint(1, 0.1, 0.02, 1e-6), LatencyPoint(3, 0.1, 0.02, 3e-6))
+    found = latency_from_points(points, 2)
+    assert found is not None
+    assert found.time_per_context_token == pytest.approx(2e-6)

@@ -1,0 +1,60 @@
+"""The speed of the single merged model: to the first token, per token, and over long contexts."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mi_tui.engines.protocol import LatencyPoint
+from mi_tui.engines.speed import Speed
+
+_LONGEST = {"cuda": 8192}
+_LONGEST_ELSEWHERE = 2048
+_SHARE = 0.25
+"""Of the free memory: what the caches of the timed rows may take."""
+
+Timed = Callable[[int, int], Speed]
+"""Measures (rows, tokens of context)."""
+
+
+def calibrate(
+    concurrencies: Sequence[int], longest: Callable[[int], int], timed: Timed
+) -> tuple[LatencyPoint, ...]:
+    """One point for each concurrency.
+
+    Args:
+        concurrencies: rows at once.
+        longest: the longest context to measure with so many rows; 0 where there is no room.
+        timed: takes one measurement.
+    """
+    return tuple(_point(rows, longest(rows), timed) for rows in concurrencies)
+
+
+def _point(rows: int, longest: int, timed: Timed) -> LatencyPoint:
+    """A short context, and up to two longer ones with a straight line through all steps.
+
+    Attention reads every token of the context for each new one, so a step grows in proportion.
+    """
+    short = timed(rows, 0)
+    contexts = [0, *sorted({longest // 3, longest} - {0})]
+    steps = [short.step, *(timed(rows, context).step for context in contexts[1:])]
+    slope = 0.0
+    if len(contexts) > 1:
+        slope = max(0.0, float(np.polyfit(contexts, steps, 1)[0]))
+    return LatencyPoint(rows, short.first_token, short.step, slope)
+
+
+def longest_context(
+    device_type: str, positions: int, cache_bytes_per_token: int, free: int, rows: int
+) -> int:
+    """The longest context to time.
+
+    Args:
+        device_type: ``cpu`` or ``cuda``.
+        positions: what the model's position embedding allows, timed prompts and steps taken off.
+        cache_bytes_per_token: of one row.
+        free: free bytes on the device.
+        rows: rows at once.
+    """
+    most = _LONGEST.get(device_type, _LONGEST_ELSEWHERE)
+    fitting = int(_SHARE * free) // (cache_bytes_per_token * rows)
+    return max(0, min(most, positions, fitting))
