@@ -139,8 +139,7 @@ def _until(what: str, happened: Callable[[], bool], seconds: float = PATIENCE_SE
 
 
 def test_a_cut_link_loses_nothing(server: Server) -> None:
-    size = {"columns": 80, "lines": 24}
-    with Terminal(server.command("demo"), **size) as first:
+    with Terminal(server.command("demo")) as first:
         for screen in ("Enter goes to Budget", "Enter goes to Scope", "Enter starts the study"):
             first.wait_for(screen, 60)
             first.press("enter")
@@ -154,8 +153,8 @@ def test_a_cut_link_loses_nothing(server: Server) -> None:
     _until("another rollout", lambda: _the_study().rollouts > cut.rollouts or _done())
 
     with (
-        Terminal(server.command("watch"), **size) as second,
-        Terminal(server.command("watch"), **size) as third,
+        Terminal(server.command("watch")) as second,
+        Terminal(server.command("watch")) as third,
     ):
         for terminal in (second, third):  # two may look on at once
             terminal.wait_for(r"MI-0\.6 ", PATIENCE_SECONDS)

@@ -93,6 +93,7 @@ class MiTuiApp(App[None]):
             "quit",
             "Quit",
             show=False,
+            priority=True,  # over modal screens, too: leaving is possible at any moment
             id="app.quit",
             tooltip="Leave; running studies go on",
         ),

@@ -128,3 +128,17 @@ print([name for name in {heavy!r} if name in sys.modules])
 
 def test_what_stands_behind_the_screens_imports_no_torch() -> None:
     assert fresh(REAL.format(heavy=HEAVY)).strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "keys", [("d",), ("d", "f1"), ("ctrl+p",), ("d", "f3"), ("question_mark",)]
+)
+async def test_ctrl_q_leaves_from_every_screen(keys: tuple[str, ...]) -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "New study" in shown(app))
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not app.is_running or app._exit)
