@@ -11,10 +11,14 @@ from mi_tui.tui import state
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.completion import CheckpointSuggester, cached_models, partner
 from mi_tui.tui.config import config_path
+from mi_tui.tui.draft import draft_of
 from mi_tui.tui.keys import as_markdown, keys_of, places
-from mi_tui.tui.screens.jump import JumpScreen
+from mi_tui.tui.screens.help import page_text
+from mi_tui.tui.screens.jump import LETTERS, JumpScreen
 from mi_tui.tui.screens.models import ModelsScreen
+from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.screens.themes import ThemesScreen
+from mi_tui.tui.widgets.menu import MenuList
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -201,3 +205,46 @@ def test_ids_are_unique_and_every_key_is_explained() -> None:
     assert all(
         key.id and key.tooltip and key.name for _, place in places() for key in keys_of(place)
     )
+
+
+def test_every_page_of_help_is_there_and_fits_a_narrow_terminal() -> None:
+    pages = {place.HELP_PAGE for _, place in places() if hasattr(place, "HELP_PAGE")}
+    pages.add("budget")
+    assert {"home", "presets", "models", "scope", "probe", "recommend"} <= pages
+    for page in pages:
+        lines = page_text(page).splitlines()
+        assert lines[0].startswith("# ")
+        assert max(map(len, lines)) <= 79, page
+
+
+def test_the_help_teaches_what_lambda_and_the_stages_are() -> None:
+    assert "W(λ) = λ · Thinking + (1 − λ) · Instruct" in page_text("home")
+    for page in ("scope", "probe"):
+        assert "stage" in page_text(page)
+    for word in ("weight", "held out", "Can tell", "f5", "f7"):
+        assert word in page_text("scope")
+
+
+async def test_jump_reaches_every_field_of_the_longest_form() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.push_screen(ScopeScreen(draft_of(views.preset()), SteeredServices()))
+        await until(pilot, lambda: "What is tried" in shown(app) and "minutes" in shown(app))
+        fields = [w.id for w in app.screen.focus_chain]
+        assert len(fields) <= len(LETTERS)
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, JumpScreen))
+        await pilot.press(LETTERS[fields.index("max-minutes")])
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "max-minutes")
+
+
+async def test_lists_take_vims_keys() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "New study" in shown(app))
+        listed = app.screen.query_one(MenuList)
+        places_ = []
+        for key in ("g", "j", "j", "k", "G"):
+            await pilot.press(key)
+            places_.append(listed.highlighted)
+        assert places_ == [1, 2, 3, 2, 3]
