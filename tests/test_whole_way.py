@@ -78,6 +78,7 @@ def test_the_answer_agrees_with_the_reference_sweep(export: Path) -> None:
     reference, limit = read_reference(), answer["budget"]["limit"]
     tolerance = find_preset("demo")[1].search.tolerance
     best = reference.best_within_tokens(limit)
+    assert answer["confirmation"]["dtype"] == "bfloat16"  # the checkpoint's, not the engine's
     assert answer["lambda_low"] <= best <= answer["lambda_high"]
     assert reference.loss(answer["lambda"], limit) <= answer["expected_loss"] + tolerance
 

@@ -88,7 +88,7 @@ def table(
     """Show a study's table; with --paired every row against the full interpolation."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.tables import results_table
-    from mi_tui.export.bundle import row_data
+    from mi_tui.export.bundle import table_data
     from mi_tui.study.reader import StudyReader
 
     if paired or against:
@@ -97,7 +97,7 @@ def table(
     with StudyReader(study) as reader:
         view = reader.view()
     if json_:
-        print_json([row_data(row) for row in view.rows])
+        print_json(table_data(view.rows))
     else:
         out().print(results_table(view))
 

@@ -18,6 +18,7 @@ from mi_tui.export.mergekit import mergekit_yaml
 from mi_tui.export.report import report_html
 from mi_tui.export.serve import serve_script
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import labels
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.results import RecipeSummary, Recommendation
@@ -173,13 +174,17 @@ def study_data(view: StudyView, answer: Recommendation | None) -> dict[str, Any]
         "message": view.message,
         "pair": view.preset.pair.model_dump(mode="json"),
         "recommendation": answer and answer.model_dump(mode="json", by_alias=True),
-        "table": [row_data(row) for row in view.rows],
+        "table": table_data(view.rows),
     }
 
 
-def row_data(row: RecipeSummary) -> dict[str, Any]:
-    """One table row, with the recipe's label beside its data."""
-    return {"label": row.recipe.label, **row.model_dump(mode="json", by_alias=True)}
+def table_data(rows: Sequence[RecipeSummary]) -> list[dict[str, Any]]:
+    """The table's rows, with the recipe's label beside its data."""
+    names = labels([row.recipe for row in rows])
+    return [
+        {"label": name, **row.model_dump(mode="json", by_alias=True)}
+        for name, row in zip(names, rows, strict=True)
+    ]
 
 
 _COUNTS = ("rollouts", "problems", "samples", "tokens_censored", "stage")
@@ -206,13 +211,13 @@ def table_csv(rows: Sequence[RecipeSummary]) -> str:
     names = [name.removesuffix("_interval") for name in _ESTIMATES]
     heads = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     writer.writerow(["recipe", "lambda", *heads, *_COUNTS])
-    for row in rows:
+    for label, row in zip(labels([row.recipe for row in rows]), rows, strict=True):
         cells: list[object] = []
         for name in _ESTIMATES:
             estimate = getattr(row, name)
             cells += [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
         counts = (getattr(row, name) for name in _COUNTS)
-        writer.writerow([row.recipe.label, row.recipe.lambda_, *cells, *counts])
+        writer.writerow([label, row.recipe.lambda_, *cells, *counts])
     return buffer.getvalue()
 
 

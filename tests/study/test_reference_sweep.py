@@ -90,4 +90,6 @@ def test_the_demo_study_recommends_a_lambda_within_the_tolerance_of_the_best(
     best = reference.best_within_tokens(limit)
     assert reference.loss(answer["lambda"], limit) <= demo.search.tolerance
     assert answer["lambda_low"] <= best <= answer["lambda_high"]
-    assert reference.smooth(reference.tokens)[reference.at(answer["lambda"])] <= limit
+    at = reference.at(answer["lambda"])
+    # The sweep knows a mean length within some 2 %: no more can be asked of the limit.
+    assert reference.smooth(reference.tokens)[at] <= limit + 2 * reference.tokens_error[at]
