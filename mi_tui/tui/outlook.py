@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from mi_tui.plan.preset import Preset
-from mi_tui.study.forecast import Forecast, forecast
 from mi_tui.tui import formats
 
 if TYPE_CHECKING:
+    from mi_tui.study.forecast import Forecast
     from mi_tui.study.speeds import KnownSpeed
 
 
@@ -23,8 +23,11 @@ class Outlook:
     speed: "KnownSpeed | None" = None
 
     @property
-    def forecast(self) -> Forecast | None:
+    def forecast(self) -> "Forecast | None":
         """The forecast, once every probe's problems are counted."""
+        # Here, since it brings NumPy, which the first screen must not wait for.
+        from mi_tui.study.forecast import forecast
+
         known = [size for size in self.sizes if size is not None]
         return forecast(self.preset, known) if len(known) == len(self.sizes) else None
 
@@ -77,7 +80,7 @@ def _uncounted(outlook: Outlook) -> str:
     return f"{recipes} recipes × {samples} samples × all problems of {', '.join(names)}"
 
 
-def _size(outlook: Outlook, told: Forecast) -> str:
+def _size(outlook: Outlook, told: "Forecast") -> str:
     search = told.problems - told.held_out
     text = f"{told.recipes} recipes × {search} problems × {_samples(outlook.preset)} samples"
     return text if told.share == 1 else f"{formats.percent(told.share)} of {text} (limit)"
@@ -89,7 +92,7 @@ def _samples(preset: Preset) -> str:
     return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
 
 
-def _tokens(outlook: Outlook, told: Forecast) -> str:
+def _tokens(outlook: Outlook, told: "Forecast") -> str:
     text = f"at most {formats.count(told.most_tokens)} tokens"
     speed = outlook.speed
     if speed is not None and speed.tokens_per_second > 0:
@@ -99,7 +102,7 @@ def _tokens(outlook: Outlook, told: Forecast) -> str:
     return text
 
 
-def _resolution(told: Forecast) -> str:
+def _resolution(told: "Forecast") -> str:
     score, length = 100 * told.score, 100 * told.length
     return f"±{score:.{1 if score < 3 else 0}f} points of score, ±{length:.0f} % of length"
 
@@ -121,7 +124,7 @@ def _weights(outlook: Outlook) -> Text:
     return Text("".join(lines))
 
 
-def _advice(outlook: Outlook, told: Forecast) -> str:
+def _advice(outlook: Outlook, told: "Forecast") -> str:
     if told.score > 0.2:
         return "Too little for more than a first look:\nask more problems."
     if min(plan.samples or outlook.preset.search.samples for plan in outlook.preset.probes) >= 8:
