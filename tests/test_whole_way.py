@@ -1,9 +1,11 @@
 """The whole way in a real terminal: from the home screen to exported files, by keys only."""
 
 import json
+import re
+import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import torch
@@ -16,42 +18,77 @@ from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.probes.freeze import freeze
 from tests.study.reference import read_reference
 from tests.terminal import MI_TUI, Terminal
+from tests.tmux import Tmux
 
 PATIENCE_SECONDS = 400.0
+
+
+class Driven(Protocol):
+    """A terminal that is read and typed into."""
+
+    def wait_for(self, pattern: str, seconds: float = 30.0) -> re.Match[str]:
+        """Wait until the screen shows a regular expression."""
+
+    def press(self, *keys: str) -> None:
+        """Press keys."""
+
+    def wait_until_ended(self, seconds: float = 30.0) -> int:
+        """Wait for the program's end."""
+
+
+def walk(terminal: Driven) -> None:
+    """From the home screen through the demo to the exported checkpoint, by keys only."""
+    terminal.wait_for("Demo", PATIENCE_SECONDS)
+    terminal.press("d")
+    terminal.wait_for("Enter goes to Budget", PATIENCE_SECONDS)
+    terminal.press("enter")
+    terminal.wait_for("Enter goes to Scope")
+    terminal.press("enter")
+    terminal.wait_for("Enter starts the study")
+    terminal.press("enter")
+    terminal.wait_for(r"MI-0\.6 ", PATIENCE_SECONDS)
+    terminal.wait_for(r"done", PATIENCE_SECONDS)
+    terminal.press("enter")
+    terminal.wait_for(r"Enter exports")
+    terminal.press("x")
+    terminal.press("left", "space")  # the cursor goes round: the last is the checkpoint
+    terminal.wait_for(r"\[x\] merged checkpoint")
+    terminal.press("escape", "enter")
+    terminal.wait_for(r"Exported \d+ files", PATIENCE_SECONDS)
+    terminal.press("q")
+    assert terminal.wait_until_ended() == 0
+
+
+def own_folders(root: Path) -> dict[str, str]:
+    """Variables that keep the app's hands off the user's files."""
+    return {
+        "MI_TUI_STUDIES": str(root / "studies"),
+        "XDG_CONFIG_HOME": str(root / "config"),
+        "XDG_STATE_HOME": str(root / "state"),
+    }
 
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the app exported after the demo was walked through on an 80×24 terminal."""
     root = tmp_path_factory.mktemp("whole-way")
-    environment = {
-        "MI_TUI_STUDIES": str(root / "studies"),
-        "XDG_CONFIG_HOME": str(root / "config"),
-        "XDG_STATE_HOME": str(root / "state"),
-        "COLORTERM": "truecolor",
-    }
+    environment = {**own_folders(root), "COLORTERM": "truecolor"}
     with Terminal(MI_TUI, columns=80, lines=24, environment=environment) as terminal:
-        terminal.wait_for("Demo")
-        terminal.press("d")
-        terminal.wait_for("Enter goes to Budget")
-        terminal.press("enter")
-        terminal.wait_for("Enter goes to Scope")
-        terminal.press("enter")
-        terminal.wait_for("Enter starts the study")
-        terminal.press("enter")
-        terminal.wait_for(r"MI-0\.6 ", PATIENCE_SECONDS)
-        terminal.wait_for(r"done", PATIENCE_SECONDS)
-        terminal.press("enter")
-        terminal.wait_for(r"Enter exports")
-        terminal.press("x")
-        terminal.press("left", "space")  # the cursor goes round: the last is the checkpoint
-        terminal.wait_for(r"\[x\] merged checkpoint")
-        terminal.press("escape", "enter")
-        terminal.wait_for(r"Exported \d+ files", PATIENCE_SECONDS)
-        terminal.press("q")
-        assert terminal.wait_until_ended() == 0
+        walk(terminal)
     (study,) = (root / "studies").iterdir()
     return study / "exports"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40)])
+def test_the_whole_way_in_tmux(tmp_path: Path, columns: int, lines: int) -> None:
+    socket, environment = tmp_path / "tmux", own_folders(tmp_path)
+    with Tmux(MI_TUI, socket, columns=columns, lines=lines, environment=environment) as tmux:
+        walk(tmux)
+    (study,) = (tmp_path / "studies").iterdir()
+    exported = {path.name for path in (study / "exports").iterdir()}
+    assert {"preset.toml", "mergekit.yaml", "report.html", "serve.sh", "checkpoint"} <= exported
 
 
 def test_every_format_is_written(export: Path) -> None:

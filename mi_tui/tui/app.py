@@ -41,6 +41,7 @@ from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.services import Services
 from mi_tui.tui.session import ShowsStudy, StudySession
+from mi_tui.tui.signals import leave_on_signals
 from mi_tui.tui.state import remember, remembered
 from mi_tui.tui.theme_watch import EVERY, ThemeWatch
 from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, load_themes
@@ -129,6 +130,8 @@ class MiTuiApp(App[None]):
 
     def on_mount(self) -> None:
         """Open the first screen."""
+        if not self.is_headless:
+            leave_on_signals(self)
         self.push_screen(HomeScreen(self._services))
         self.set_interval(EVERY, self._look_at_theme)
         for problem in self._problems:

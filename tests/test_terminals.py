@@ -1,0 +1,83 @@
+"""Real terminals of several kinds: sane screens, and nothing left behind by whatever ends."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from mi_tui.plan.recipe import interpolation
+from mi_tui.study.control import create_study
+from mi_tui.study.folder import StudyFolder
+from mi_tui.study.store import PlannedAsk, Store
+from mi_tui.study.view import StudyState
+from tests.study.presets import small_preset
+from tests.study.test_store import a_probe, a_rollout
+from tests.terminal import MI_TUI, Terminal
+
+MOUSE_ON, MOUSE_OFF = b"\x1b[?1000h", b"\x1b[?1000l"
+MAIN_SCREEN = b"\x1b[?1049l"
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A finished study of two recipes."""
+    for name in ("CONFIG_HOME", "STATE_HOME"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    monkeypatch.setenv("MI_TUI_STUDIES", str(tmp_path))
+    for name in ("COLORTERM", "NO_COLOR", "TEXTUAL_COLOR_SYSTEM"):
+        monkeypatch.delenv(name, raising=False)
+    path = create_study(small_preset(), tmp_path / "study")
+    with Store(StudyFolder(path).database) as store:
+        store.add_probes([a_probe()])
+        for at in (0.0, 1.0):
+            recipe = store.recipe_id(interpolation(at))
+            asks = [PlannedAsk(recipe, problem, 0, 1) for problem in (1, 2, 3)]
+            store.add_rollouts([a_rollout(ask) for ask in asks])
+        store.put(state=StudyState.DONE, message="")
+    return path
+
+
+def watching(study: Path, term: str = "xterm-256color", *arguments: str) -> Terminal:
+    terminal = Terminal((*MI_TUI, "watch", str(study), *arguments), environment={"TERM": term})
+    terminal.wait_for(r"MI-1 ", PATIENCE_SECONDS)
+    terminal.wait_for("Done", PATIENCE_SECONDS)
+    return terminal
+
+
+@pytest.mark.parametrize("term", ["xterm", "screen", "tmux-256color", "linux"])
+def test_every_kind_of_terminal_shows_the_whole_screen(study: Path, term: str) -> None:
+    with watching(study, term) as terminal:
+        lines = terminal.text.splitlines()
+        assert lines[0].startswith(" mi-tui  ✓ Models")
+        assert "Mean@k" in terminal.text
+        assert "esc Studies" in lines[23]
+        truecolour = b"\x1b[38;2;" in terminal.written or b";38;2;" in terminal.written
+        assert not truecolour or term != "linux"
+        terminal.press("q")
+        assert terminal.wait_until_ended() == 0
+
+
+def test_leaving_puts_the_terminal_right(study: Path) -> None:
+    with watching(study) as terminal:
+        assert MOUSE_ON in terminal.written
+        terminal.press("q")
+        terminal.wait_until_ended()
+        assert terminal.written.rindex(MOUSE_OFF) > terminal.written.rindex(MOUSE_ON)
+        assert MAIN_SCREEN in terminal.written
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_puts_the_terminal_right_too(study: Path, number: signal.Signals) -> None:
+    with watching(study) as terminal:
+        terminal.process.kill(number)
+        terminal.wait_until_ended()
+        assert terminal.written.rindex(MOUSE_OFF) > terminal.written.rindex(MOUSE_ON)
+        assert MAIN_SCREEN in terminal.written
+
+
+def test_no_mouse_never_asks_for_it(study: Path) -> None:
+    with watching(study, "xterm-256color", "--no-mouse") as terminal:
+        terminal.press("q")
+        terminal.wait_until_ended()
+        assert MOUSE_ON not in terminal.written
