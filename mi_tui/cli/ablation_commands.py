@@ -102,6 +102,22 @@ def table(
         out().print(results_table(view))
 
 
+def export_row(study: str, label: str, to: Path | None) -> None:
+    """Write the checkpoint of one row of a study's table."""
+    from mi_tui.checkpoints.write import merge
+    from mi_tui.cli.progress import byte_progress
+    from mi_tui.study.ablation.comparison import find_reference
+    from mi_tui.study.reader import StudyReader
+
+    with StudyReader(study) as reader:
+        preset = reader.view().preset
+        recipe = find_reference(reader.observations(), preset, label)
+        out = to or reader.folder.exports / "row"
+    with byte_progress(f"writing {recipe.label}") as report:
+        merge(recipe, preset.pair, out, progress=report)
+    print(out)
+
+
 def _kind(text: str) -> str:
     from mi_tui.study.ablation.rows import AblationKind
 

@@ -163,6 +163,13 @@ def export(
         ),
     ] = None,
     budget: BudgetOption = None,
+    row: Annotated[
+        str | None,
+        typer.Option(
+            "--row",
+            help="Write this row of the table instead, as mi-tui table names it: its checkpoint.",
+        ),
+    ] = None,
 ) -> None:
     """Write the recommendation: configs, report, serve command, merged checkpoint."""
     from mi_tui.cli.progress import byte_progress
@@ -171,6 +178,13 @@ def export(
     from mi_tui.study.folder import find_study
     from mi_tui.study.reader import StudyReader
 
+    if row is not None:
+        from mi_tui.cli.ablation_commands import export_row
+
+        if format_ or budget:
+            raise MiTuiError("--row writes a checkpoint: leave --format and --budget out")
+        export_row(study, row, to)
+        return
     allowed = ", ".join(ExportFormat)
     formats: tuple[ExportFormat, ...] = CONFIG_FORMATS
     if format_:

@@ -1,5 +1,6 @@
 """A preset: everything a study needs to run, as one TOML file."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -59,6 +60,15 @@ class Search(Plan):
             raise ValueError("the grid needs at least two values of λ")
         return tuple(sorted(set(value)))
 
+    @field_validator("layer_groups")
+    @classmethod
+    def _groups_apart(cls, value: tuple[Layers, ...]) -> tuple[Layers, ...]:
+        ranges = sorted((part.first, part.last) for group in value for part in group)
+        overlap = any(after[0] <= before[1] for before, after in pairwise(ranges))
+        if overlap or not all(value):
+            raise ValueError('layer groups share no layer: write ["0-17", "18-35"], not all')
+        return value
+
 
 class EnginePlan(Plan):
     """Which engine generates, and how.
@@ -116,6 +126,14 @@ class Preset(Plan):
         names = [probe.name or probe.kind for probe in self.probes]
         if len(set(names)) < len(names):
             raise ValueError("two probes have the same name: give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_can_be_confirmed(self) -> "Preset":
+        if self.search.layer_groups and all(probe.held_out == 0.0 for probe in self.probes):
+            raise ValueError(
+                "search.layer_groups is judged on held-out problems: set a probe's held_out above 0"
+            )
         return self
 
     def recipe(self, lambda_: float) -> Recipe:

@@ -7,6 +7,7 @@ from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import LambdaRule
 from mi_tui.study.errors import StudyError
 
 
@@ -23,7 +24,9 @@ def require_fit(preset: Preset) -> None:
     infos = [inspect(locate(reference, weights=False)) for reference in references]
     errors = compare(*infos, trust_remote_code=pair.trust_remote_code).errors
     _require_pair(errors, pair.instruct, pair.thinking)
-    for recipe in (preset.recipe(1.0), *preset.recipes):
+    groups = tuple(LambdaRule(lambda_=1.0, layers=part) for part in preset.search.layer_groups)
+    grouped = preset.recipe(1.0).model_copy(update={"rules": groups})
+    for recipe in (grouped, *preset.recipes):
         require_layers(recipe, infos[1])
     named = {recipe.backbone or recipe.base for recipe in preset.recipes} - {None, *references}
     for reference in sorted(name for name in named if name):

@@ -105,6 +105,17 @@ def test_the_table_as_text_names_every_row_and_says_what_the_intervals_mean(abla
     assert "no row 'MI-7'" in wrong.stderr
 
 
+def test_a_row_of_the_table_is_written_as_a_checkpoint(ablated: Path, tmp_path: Path) -> None:
+    label = "MI-0.8 · layers 1–3"
+    out = tmp_path / "row"
+    done = mi_tui("export", str(ablated), "--row", label, "--to", str(out))
+    assert done.returncode == 0, done.stderr
+    assert mi_tui("merge", "--verify", str(out)).returncode == 0
+    assert label in (out / "README.md").read_text()
+    wrong = mi_tui("export", str(ablated), "--row", label, "--format", "json")
+    assert "leave --format" in wrong.stderr
+
+
 def test_ablate_prints_or_writes_a_preset_that_runs(tmp_path: Path) -> None:
     path = create_study(small_preset(), tmp_path / "new")
     missing = mi_tui("ablate", str(path), "--kind", "layers")
@@ -121,6 +132,7 @@ def test_ablate_prints_or_writes_a_preset_that_runs(tmp_path: Path) -> None:
     assert [row.label for row in found.recipes] == ["MI-0.8 · layers 1–3"]
 
 
+@pytest.mark.slow
 def test_ablate_runs_and_shows_the_table(tmp_path: Path) -> None:
     path = create_study(small_preset(problems=4, samples=1), tmp_path / "new")
     done = mi_tui(

@@ -95,6 +95,10 @@ def test_only_layer_groups_hold_problems_out() -> None:
     assert layers.probes[0].held_out == 0.0
     assert groups.probes[0].held_out == demo().probes[0].held_out
     assert len(groups.search.layer_groups) == 4
+    none_held_out = find_preset("paper-4b-layers")[1]
+    groups = ablation_of(none_held_out, AblationKind.LAYER_GROUPS, 0.8, 36)
+    assert groups.probes[0].held_out > 0
+    assert Preset.from_json(groups.canonical_json()) == groups
 
 
 def test_custom_layers_become_the_rows() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from pydantic import ValidationError
 
 from mi_tui.plan.preset import Preset, Search
 from mi_tui.plan.recipe import Recipe, interpolation
@@ -146,6 +147,20 @@ def test_nothing_is_asked_while_asks_are_in_flight() -> None:
     )
     assert isinstance(waiting, Batch)
     assert waiting.asks == ()
+
+
+@pytest.mark.parametrize("groups", [["0-8", "8-17"], ["all"], ["0-8", "4"]])
+def test_groups_that_share_a_layer_are_refused(groups: list[str]) -> None:
+    with pytest.raises(ValidationError, match="layer groups share no layer"):
+        Search.model_validate({"layer_groups": groups})
+
+
+def test_groups_without_held_out_problems_are_refused() -> None:
+    wanted = plan()
+    probes = tuple(probe.model_copy(update={"held_out": 0.0}) for probe in wanted.probes)
+    content = wanted.model_copy(update={"probes": probes}).canonical_json()
+    with pytest.raises(ValidationError, match="held-out problems"):
+        Preset.from_json(content)
 
 
 @pytest.mark.parametrize("lambda_", [0.0, 0.05, 0.95, 1.0])

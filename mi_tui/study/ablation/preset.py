@@ -24,6 +24,9 @@ from mi_tui.study.view import StudyView
 GROUPS = 4
 """How many layer groups get a λ of their own."""
 
+HELD_OUT = 0.25
+"""The share of held-out problems for layer groups of a study that held out none."""
+
 _NEAR = 0.1
 _TITLE = 80
 
@@ -105,6 +108,8 @@ def ablation_of(
     if kind is AblationKind.LAYER_GROUPS:
         grid |= {max(lambda_ - _NEAR, 0.0), min(lambda_ + _NEAR, 1.0)}
         changed["layer_groups"] = tuple(layers) or equal_groups(layer_count, GROUPS)
+        if all(probe.held_out == 0.0 for probe in probes):
+            probes = tuple(p.model_copy(update={"held_out": HELD_OUT}) for p in probes)
     else:
         probes = tuple(probe.model_copy(update={"held_out": 0.0}) for probe in probes)
     search = preset.search.model_copy(
