@@ -94,6 +94,14 @@ def test_the_reference_is_the_lambda_of_most_rows_or_the_one_named() -> None:
         find_reference(observations, plan, "MI-0.9")
 
 
+def test_a_reference_that_scores_best_of_several_is_said_to_be_lucky_in_part() -> None:
+    sweep = World(problems=30, seed=1).sweep((0.0, 0.2, 0.4, 0.8)).observations()
+    assert "in part luck" in compare(sweep, interpolation(0.8)).note
+    assert "in part luck" not in compare(sweep, interpolation(0.2)).note
+    few = World(problems=30, seed=1).sweep((0.0, 0.8, 1.0)).observations()
+    assert "in part luck" not in compare(few, interpolation(0.8)).note
+
+
 def test_without_rows_of_a_lambda_the_one_between_the_ends_is_the_reference() -> None:
     plan = preset(search=Search(grid=(0.0, 0.6, 1.0)))
     world = asked(interpolation(0.0), interpolation(0.6), interpolation(1.0))

@@ -12,6 +12,8 @@ from mi_tui.study.statistics.metrics import MetricError, paired_difference, summ
 
 LEVEL = 0.95
 
+_SEVERAL = 3
+
 
 class ComparedRow(Plan):
     """One row and what it changes against the reference; ``None`` without a common problem."""
@@ -46,10 +48,24 @@ class Comparison(Plan):
     def note(self) -> str:
         """What the intervals mean, in a line."""
         count = sum(row.difference is not None for row in self.rows)
-        return (
+        text = (
             f"Differences from {self.reference_label}, paired over the same problems. All {count}"
             f" intervals hold together with {self.level:.0%} (each at {self.each_level:.1%})."
         )
+        if self._reference_is_the_best_of_several:
+            text += " It scores best of all λ here, so its lead is in part luck."
+        return text
+
+    @property
+    def _reference_is_the_best_of_several(self) -> bool:
+        others = [
+            row.summary
+            for row in self.rows
+            if row.summary.recipe.is_uniform
+            and row.summary.recipe.decoding == self.reference.recipe.decoding
+        ]
+        best = self.reference.score.value
+        return len(others) >= _SEVERAL and all(row.score.value <= best for row in others)
 
 
 def verdict_of(difference: Estimate) -> str:
