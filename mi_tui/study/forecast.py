@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AimeProbe, AnyProbe, GeneratedProbe, GpqaProbe, IfevalProbe
-from mi_tui.study.statistics.intervals import t_quantile
 
 BENCHMARK_SIZES: dict[type, int] = {AimeProbe: 30, IfevalProbe: 541, GpqaProbe: 198}
 """Problems of the public data sets (paper, section 4.1)."""
@@ -117,6 +116,8 @@ def _half_widths(
     weights: Sequence[float], asked: Sequence[tuple[float, float]], score: float = 0.5
 ) -> tuple[float, float]:
     """As :func:`resolution`, for probes with so many (problems, samples) and these weights."""
+    from mi_tui.study.statistics.intervals import t_quantile  # it brings NumPy along
+
     of_score, of_length, spread = 0.0, 0.0, 0.0
     for weight, (problems, samples) in zip(weights, asked, strict=True):
         number = max(problems * min(samples, 1.0), 1.0)

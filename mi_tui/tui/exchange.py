@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import ServerSpeed
-from mi_tui.study.latency import Latency, latency_from_points, latency_of_server
 from mi_tui.tui import formats
 
 if TYPE_CHECKING:
+    from mi_tui.study.latency import Latency
     from mi_tui.study.speeds import KnownSpeed
 
 EXCHANGED = (Objective.WITHIN_TOKENS, Objective.WITHIN_SECONDS)
@@ -25,6 +25,8 @@ def exchange(
     if budget.objective not in EXCHANGED or budget.limit is None:
         return ()
     if server is not None:
+        from mi_tui.study.latency import latency_of_server  # it brings NumPy along
+
         latency = latency_of_server(server)
         return (_means(budget, latency), f"{_speed(latency)}: the figures you give.")
     if known is None:
@@ -40,7 +42,7 @@ def exchange(
     return tuple(lines)
 
 
-def _means(budget: Budget, latency: Latency) -> str:
+def _means(budget: Budget, latency: "Latency") -> str:
     limit = budget.limit or 0.0
     if budget.objective is Objective.WITHIN_TOKENS:
         return f"{limit:,g} tokens take about {formats.seconds(latency.seconds(limit))}."
@@ -50,7 +52,7 @@ def _means(budget: Budget, latency: Latency) -> str:
     return f"{limit:g} s hold about {tokens:,.0f} tokens."
 
 
-def _speed(latency: Latency) -> str:
+def _speed(latency: "Latency") -> str:
     first, each = latency.time_to_first_token, latency.time_per_output_token
     return f"{_milliseconds(first)} to the first token, then {_milliseconds(each)} each"
 
@@ -60,6 +62,8 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _at(budget: Budget, known: "KnownSpeed", concurrency: int) -> str:
+    from mi_tui.study.latency import latency_from_points
+
     latency = latency_from_points(known.points, concurrency) or known.latency
     limit = budget.limit or 0.0
     if budget.objective is Objective.WITHIN_TOKENS:

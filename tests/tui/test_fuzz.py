@@ -12,10 +12,10 @@ from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
 
 KEYS = (
-    *"abcdeghijklmnoprstvxyG0123456789.,-/ ?",
+    *"abcdefghijklmnoprstvwxyG0123456789.,-/ ?",
     *("enter", "escape", "tab", "shift+tab", "space", "backspace", "delete"),
     *("up", "down", "left", "right", "home", "end", "pageup", "pagedown"),
-    *("f1", "f2", "f3", "f4", "ctrl+o", "ctrl+p"),
+    *("f1", "f2", "f3", "f4", "f5", "f6", "f7", "ctrl+o", "ctrl+p"),
 )
 LIKELY = ("enter", "escape", "tab", "down", "d")
 
