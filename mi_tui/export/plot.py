@@ -77,7 +77,7 @@ class Plot:
 
 def round_up(value: float) -> float:
     """The end of an axis: five round steps that reach a value."""
-    if value <= 0:
+    if value < 1e-300:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value / 5))
     step = next(
