@@ -3,14 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mi_tui.plan.budget import parse_budget
+from mi_tui.plan.budget import Objective, parse_budget
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.latency import Latency
+from mi_tui.study.observations import Observations
 from mi_tui.study.recommendation.decision import DecisionError
 from mi_tui.study.recommendation.front import pareto_front
-from mi_tui.study.recommendation.recommend import recommend
+from mi_tui.study.recommendation.recommend import _shortest, recommend
 from mi_tui.study.results import Recommendation
-from tests.study.synthetic import World, dipping_tokens, step_score
+from tests.study.synthetic import World, dipping_tokens, step_score, step_thinking
 
 LATENCY = Latency(0.1, 0.01, relative_error=0.02)
 WORLD = World(problems=120, held_out=20, seed=7).sweep(
@@ -149,3 +150,121 @@ def test_held_out_problems_confirm_and_never_choose() -> None:
     assert after.confirmation.rival == 0.9
     assert "held-out" in after.confirmation.sentence
     assert after.model_copy(update={"confirmation": None}) == before
+
+
+@pytest.mark.parametrize("budget", ["tokens<=30", "p95 tokens<=50", "score>=0.99"])
+def test_the_nearest_feasible_budget_is_named_and_can_be_kept(budget: str) -> None:
+    found = ask(budget)
+    assert not found.feasible
+    nearest = found.nearest_budget
+    assert nearest is not None
+    assert nearest.in_words in found.sentence
+    again = ask(nearest.spec)
+    assert again.feasible
+    assert again.nearest_budget is None
+
+
+def test_all_of_thinkings_score_can_always_be_had() -> None:
+    assert ask("score>=100%").feasible
+
+
+def test_the_nearest_limit_in_seconds_is_named() -> None:
+    found = ask("seconds<=0.4")
+    assert found.nearest_budget is not None
+    assert found.nearest_budget.objective is Objective.WITHIN_SECONDS
+    assert ask(found.nearest_budget.spec).feasible
+
+
+def test_a_95th_percentile_of_seconds_is_one_of_tokens() -> None:
+    found = ask(f"p95 seconds<={LATENCY.seconds(200)}")
+    assert found.feasible
+    assert found.lambda_ == pytest.approx(ask("p95 tokens<=200").lambda_, abs=0.03)
+
+
+def test_probes_count_by_their_weight() -> None:
+    def answer(hard: float) -> Recommendation:
+        """One probe wants no thinking, the other all of it."""
+        short = World(problems=80, seed=1, score=lambda x: 0.9 - 0.6 * x).sweep(samples=3)
+        long = World(problems=80, seed=2, score=lambda x: 0.3 + 0.6 * x).sweep(samples=3)
+        return recommend(_joined(short, long, hard), parse_budget("tokens<=1000"))
+
+    assert answer(0.2).lambda_ < 0.2
+    assert answer(0.8).lambda_ > 0.8
+
+
+def _joined(first: World, second: World, weight: float) -> Observations:
+    """Two worlds as the probes of one study, the second with the given weight."""
+    parts = first.observations(), second.observations()
+    number = first.problems
+    problems = tuple(
+        replace(problem, probe=name, weight=share / number)
+        for part, name, share in zip(parts, "ab", (1 - weight, weight), strict=True)
+        for problem in part.problems
+    )
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("recipe", "sample", "score", "tokens", "thinking", "truncated", "answer")
+    }
+    problem = np.concatenate([parts[0].problem, parts[1].problem + number])
+    return Observations(parts[0].recipes, problems, problem=problem, **columns)
+
+
+def test_the_minutes_that_are_missing_are_said() -> None:
+    few = World(problems=8, seed=3).sweep(samples=1).observations()
+    found = recommend(few, parse_budget("tokens<=110"), rollouts_per_second=0.1)
+    assert found.more_seconds is not None
+    assert f"({found.more_seconds / 60:.0f} minutes) would do" in found.sentence
+
+
+def test_the_rollouts_that_are_said_to_do_are_about_what_does() -> None:
+    def found(problems: int) -> Recommendation:
+        world = World(problems=problems, seed=11).sweep(samples=1)
+        return recommend(world.observations(), parse_budget("tokens<=110"), tolerance=0.02)
+
+    few = found(20)
+    assert not few.resolved
+    assert few.more_rollouts is not None
+    enough = 20 + few.more_rollouts // 7
+    assert found(2 * enough).resolved
+    assert found(2 * enough).expected_loss < 0.5 * few.expected_loss
+
+
+def test_the_estimates_of_an_answer_hold_the_truth() -> None:
+    found = ask("tokens<=110")
+    at = round(100 * found.lambda_)
+    for estimate, truth in (
+        (found.score, SCORE[at]),
+        (found.tokens, TOKENS[at]),
+        (found.think_ratio, step_thinking(found.lambda_)),
+    ):
+        assert estimate.low - 0.02 <= truth <= 1.1 * estimate.high
+        assert estimate.low < estimate.value < estimate.high
+
+
+def test_two_or_three_alternatives_where_the_front_has_them() -> None:
+    for budget in ("tokens<=80", "tokens<=110", "tokens<=150", "score>=0.6", "score>=95%"):
+        assert 2 <= len(ask(budget).alternatives) <= 3
+
+
+def test_the_winners_curse_is_said_as_it_is() -> None:
+    before = ask("tokens<=110")
+    world = replace(WORLD, rows=list(WORLD.rows), recipes=list(WORLD.recipes))
+    world.random = np.random.default_rng(1)
+    # The held-out problems happen to be much harder than the search's.
+    world.difficulty, world.length = WORLD.difficulty - 4.0, WORLD.length
+    for problem in range(100, 120):
+        world.ask(before.recipe, problem, 0)
+    held_out = recommend(world.observations(), parse_budget("tokens<=110")).confirmation
+    assert held_out is not None
+    assert held_out.score.value < before.score.low
+    points = 100 * (before.score.value - held_out.score.value)
+    assert f"{points:.1f} points below the search's estimate" in held_out.sentence
+    assert "does not hold" in held_out.sentence
+
+
+def test_the_interval_of_lambda_is_the_shortest_that_holds_nine_tenths() -> None:
+    random = np.random.default_rng(3)
+    values = np.concatenate([random.normal(0.3, 0.02, 950), np.full(50, 0.9)])
+    low, high = _shortest(values, 0.9)
+    assert 0.26 < low < high < 0.35
+    assert ((values >= low) & (values <= high)).mean() >= 0.9

@@ -40,7 +40,8 @@ class Decision:
     tokens, or for the knee the score minus the price of the tokens. ``margin`` (draws, points)
     is how far inside the limit a λ lies, on a scale where 0 is the limit. ``chosen`` is the
     index of the λ that has the highest expected utility among those that keep the limit with
-    the wanted confidence or, when there is none, of the λ most likely to keep it.
+    the wanted confidence or, when there is none, of the λ most likely to keep it; where none is
+    likely to, of the one expected to come nearest.
     """
 
     lambdas: Floats
@@ -115,7 +116,9 @@ def decide(
     if feasible:
         chosen = int(np.where(allowed, expected, -np.inf).argmax())
     else:
-        chosen = int((probability + 1e-6 * np.tanh(margin.mean(axis=0))).argmax())
+        nearest = np.tanh(margin.mean(axis=0))
+        likely = probability.max() >= 0.5
+        chosen = int((probability + 1e-6 * nearest if likely else nearest).argmax())
     return Decision(
         curves.lambdas,
         utility,
@@ -145,7 +148,7 @@ def _margin(curves: Curves, budget: Budget, latency: Latency | None, seed: int) 
             " server's time to first token and per output token"
         )
     errors = np.random.default_rng(seed).standard_normal((len(tokens), 1))
-    seconds = latency.time_to_first_token + latency.time_per_output_token * tokens
+    seconds = latency.seconds_of(tokens)
     spread = np.exp(errors * latency.relative_error / 1.96)
     return np.asarray(math.log(limit) - np.log(seconds * spread), dtype=np.float64)
 

@@ -16,12 +16,14 @@ class Design:
     """How often each λ of the family was asked.
 
     ``lambdas``, ``rollouts`` and ``problems`` (distinct ones) have shape (recipes,);
-    ``available`` is the number of search problems.
+    ``distinct`` is the number of problems asked of any of them, ``available`` that of all search
+    problems.
     """
 
     lambdas: Floats
     rollouts: Floats
     problems: Floats
+    distinct: int
     available: int
 
 
@@ -41,5 +43,6 @@ def design_of(
         np.array([recipes[i].lambda_ or 0.0 for i in members]),
         mine.sum(axis=1).astype(np.float64),
         (mine > 0).sum(axis=1).astype(np.float64),
+        int((mine > 0).any(axis=0).sum()),
         counts.shape[1],
     )

@@ -10,6 +10,7 @@ from mi_tui.study.statistics.curve import Curves
 
 _APART = 0.045
 _CHEAPER = (0.97, 0.90)
+_AT_LEAST = 2
 
 
 def pareto_front(score: Floats, tokens: Floats) -> NDArray[np.int64]:
@@ -22,10 +23,11 @@ def pareto_front(score: Floats, tokens: Floats) -> NDArray[np.int64]:
 
 
 def alternatives(curves: Curves, decision: Decision, level: float) -> tuple[Alternative, ...]:
-    """Up to three other points of the front: the best score, and shorter ones that keep much.
+    """Two or three other points of the front: the best score, and shorter ones that keep much.
 
-    Points closer to the choice than 0.05, and points that an earlier alternative stands for
-    already, are left out.
+    Points closer than 0.05 to the choice or to an earlier alternative are left out; where fewer
+    than two are left, the point of the front that lies farthest from all of them is added. A front
+    that is shorter than that has fewer alternatives.
     """
     score, tokens = curves.score.mean(axis=0), curves.tokens.mean(axis=0)
     front = pareto_front(score, tokens)
@@ -38,6 +40,11 @@ def alternatives(curves: Curves, decision: Decision, level: float) -> tuple[Alte
     for point in wanted:
         if all(abs(curves.lambdas[point] - curves.lambdas[other]) > _APART for other in named):
             named.append(point)
+    while len(named) <= _AT_LEAST:
+        apart = np.abs(curves.lambdas[front][:, None] - curves.lambdas[named]).min(axis=1)
+        if apart.max() <= _APART:
+            break
+        named.append(int(front[apart.argmax()]))
     return tuple(_alternative(curves, decision.chosen, point, level) for point in named[1:])
 
 

@@ -22,7 +22,7 @@ _STEP = 0.04
 _PROBLEM_SHARE = 0.35
 _PARTS = 3
 _OVERHEAD = 0.25
-_FANTASY_COUNT = 32
+_FANTASY_COUNT = 64
 
 
 def _normal_pairs() -> Floats:
@@ -117,7 +117,7 @@ def next_lambdas(
         asked = min(part, left)
         lambda_ = float(curves.lambdas[point])
         counts[lambda_] = counts.get(lambda_, 0) + asked
-        _learn(curves, beliefs, design, int(point), batch / _PARTS)
+        _learn(curves, beliefs, design, int(point), batch * asked / size)
         left -= asked
     return list(counts.items())
 
@@ -187,12 +187,28 @@ def _gains(
     by_score, by_tokens = by_score / scale_score, by_tokens / scale_tokens
     margin = beliefs.margin + first * by_score + second * by_tokens
     left = np.maximum(beliefs.margin_variance - by_score**2 - by_tokens**2, 0.0)
-    z = _z(budget.confidence)
     worst = float(beliefs.utility.min())
-    after = np.where(margin >= z * np.sqrt(left), utility, worst).max(axis=2).mean(axis=0)
-    sd = np.sqrt(beliefs.margin_variance)
-    now = np.where(beliefs.margin >= z * sd, beliefs.utility, worst).max()
+    after = _worth(utility, margin, left, budget.confidence, worst).mean(axis=0)
+    now = _worth(beliefs.utility, beliefs.margin, beliefs.margin_variance, budget.confidence, worst)
     return np.asarray(np.maximum(after - now, 0.0), dtype=np.float64)
+
+
+def _worth(
+    utility: Floats, margin: Floats, variance: Floats, confidence: float, worst: float
+) -> Floats:
+    """The utility of the choice, over the last axis of the arguments.
+
+    Where no λ is allowed, the surest is a gamble: what breaks the limit is worth the least.
+    """
+    from scipy.special import ndtr, ndtri  # imported here: SciPy takes longer than the rest
+
+    surety = margin / np.sqrt(np.maximum(variance, 1e-18))
+    allowed = surety >= ndtri(confidence)
+    surest = surety.argmax(axis=-1)[..., None]
+    gain = np.take_along_axis(utility, surest, axis=-1)[..., 0] - worst
+    gamble = worst + ndtr(np.take_along_axis(surety, surest, axis=-1)[..., 0]) * gain
+    best = np.where(allowed, utility, worst).max(axis=-1)
+    return np.asarray(np.where(allowed.any(axis=-1), best, gamble), dtype=np.float64)
 
 
 def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: Floats) -> None:
@@ -208,9 +224,3 @@ def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch:
     beliefs.score = beliefs.score - np.outer(column, column) / total_score
     column = beliefs.tokens[point]
     beliefs.tokens = beliefs.tokens - np.outer(column, column) / total_tokens
-
-
-def _z(confidence: float) -> float:
-    from scipy.special import ndtri  # imported here: SciPy takes longer than the rest
-
-    return float(ndtri(confidence))

@@ -11,6 +11,7 @@ from mi_tui.study.observations import Observations
 from mi_tui.study.recommendation import wording
 from mi_tui.study.recommendation.confirm import confirmation
 from mi_tui.study.recommendation.front import alternatives
+from mi_tui.study.recommendation.nearest import nearest_budget
 from mi_tui.study.recommendation.verdict import judge
 from mi_tui.study.results import Curve, Estimate, Recommendation
 from mi_tui.study.statistics.cells import Floats
@@ -61,8 +62,7 @@ def recommend(
     at = decision.chosen
     members = family(observations.recipes, like)
     recipe = observations.recipes[members[0]].model_copy(update={"lambda_": decision.lambda_})
-    best = curves.lambdas[decision.best_points]
-    low, high = np.quantile(best, [0.05, 0.95])
+    low, high = _shortest(curves.lambdas[decision.best_points], 0.9)
     tokens = _estimate(curves.tokens[:, at], level)
     think = _estimate(curves.thinking[:, at], level)
     loss = decision.expected_loss
@@ -72,8 +72,8 @@ def recommend(
         budget=budget,
         recipe=recipe,
         lambda_=decision.lambda_,
-        lambda_low=float(min(low, decision.lambda_)),
-        lambda_high=float(max(high, decision.lambda_)),
+        lambda_low=min(low, decision.lambda_),
+        lambda_high=max(high, decision.lambda_),
         score=_estimate(curves.score[:, at], level),
         tokens=tokens,
         seconds=latency.project(tokens) if latency else None,
@@ -81,6 +81,7 @@ def recommend(
         probability=float(decision.probability[at]),
         expected_loss=loss,
         feasible=decision.feasible,
+        nearest_budget=None if decision.feasible else nearest_budget(curves, decision, budget),
         resolved=resolved,
         more_rollouts=more,
         more_seconds=more / rollouts_per_second if more and rollouts_per_second else None,
@@ -110,6 +111,15 @@ def _estimate(draws: Floats, level: float) -> Estimate:
     low, high = np.quantile(draws, [tail, 1 - tail])
     value = float(draws.mean())
     return Estimate(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
+def _shortest(values: Floats, share: float) -> tuple[float, float]:
+    """The ends of the shortest interval that holds a share of the values."""
+    ordered = np.sort(values)
+    inside = math.ceil(share * len(ordered))
+    widths = ordered[inside - 1 :] - ordered[: len(ordered) - inside + 1]
+    first = int(widths.argmin())
+    return float(ordered[first]), float(ordered[first + inside - 1])
 
 
 def _picture(curves: Curves) -> Curve:

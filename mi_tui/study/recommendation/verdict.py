@@ -20,15 +20,19 @@ COARSE_LAMBDAS: Floats = LAMBDAS[::2]
 _DRAWS = 1000
 _COARSE_DRAWS = 600
 _WORTHLESS = 0.5
+_ALL_PROBLEMS = 0.9
+_HOPELESS = 0.1
+"""How probable it may be, in parts of what the confidence leaves open, that some λ keeps the limit
+when the search gives up: it asks after every batch, and one unlucky batch must not end it."""
 
 
 class Certainty(StrEnum):
     """What is known of a decision.
 
     ``WITHIN_TOLERANCE``: the expected loss is. ``NO_MORE_TO_LEARN``: the expected loss is above
-    the tolerance, but more rollouts on the same problems would hardly lower it; more problems
-    would. ``INFEASIBLE``: it is certain enough that no λ keeps the limit. ``OPEN``: more
-    rollouts would help.
+    the tolerance, but nearly all problems were asked and more rollouts on them would hardly lower
+    it; more problems would. ``INFEASIBLE``: it is certain enough that no λ keeps the limit.
+    ``OPEN``: more rollouts would help.
     """
 
     WITHIN_TOLERANCE = "within the tolerance"
@@ -95,12 +99,14 @@ def answerable(budget: Budget, latency: Latency | None) -> Budget:
 def _certainty(
     curves: Curves, decision: Decision, budget: Budget, tolerance: float, design: Design
 ) -> Certainty:
-    if decision.any_feasible <= 1 - budget.confidence:
+    if decision.any_feasible <= _HOPELESS * (1 - budget.confidence):
         return Certainty.INFEASIBLE
     if not decision.feasible:
         return Certainty.OPEN
     if decision.expected_loss <= tolerance:
         return Certainty.WITHIN_TOLERANCE
+    if design.distinct < _ALL_PROBLEMS * design.available:
+        return Certainty.OPEN
     gain = value_of_more(curves, budget, decision, design)
     return Certainty.NO_MORE_TO_LEARN if gain < _WORTHLESS * tolerance else Certainty.OPEN
 

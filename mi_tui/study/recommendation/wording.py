@@ -22,7 +22,11 @@ def _claim(found: Recommendation) -> str:
     lambda_ = f"λ = {found.lambda_:.2f}"
     if not found.feasible:
         kind = "no λ" if found.resolved else "no λ yet"
-        return f"{kind} is sure to keep “{found.budget.in_words}”; {lambda_} comes nearest"
+        nearest = found.nearest_budget
+        text = f"{kind} is sure to keep “{found.budget.in_words}”"
+        if nearest is not None:
+            text += f", the nearest that can be kept is “{nearest.in_words}”"
+        return f"{text}; {lambda_} comes nearest"
     return f"{lambda_} answers “{found.budget.in_words}”"
 
 

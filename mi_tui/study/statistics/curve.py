@@ -14,12 +14,15 @@ from mi_tui.study.statistics.gaussian_process import Smoothness, posterior
 from mi_tui.study.statistics.lengths import LengthTail, length_tails
 from mi_tui.study.statistics.marginal import LOG, LOGIT, Responses, expit, fit_mean
 
-_SCORE = Smoothness(level=2.0, slope=1.5, amplitudes=(0.15, 0.5, 1.5))
-_TOKENS = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0))
+_SCORE = Smoothness(level=2.0, slope=1.5, amplitudes=(0.15, 0.5, 1.5), bound=3.0)
+_TOKENS = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0), bound=1.0)
 _THINKING = Smoothness(
-    level=3.0, slope=6.0, amplitudes=(1.5, 4.0), lengths=(0.15, 0.35), stretches=(0.0,)
+    level=3.0, slope=6.0, amplitudes=(1.5, 4.0), bound=8.0, lengths=(0.15, 0.35), stretches=(0.0,)
 )
-_TAIL = Smoothness(level=0.5, slope=0.3, amplitudes=(0.1, 0.3), stretches=(0.0,))
+_TAIL = Smoothness(level=0.5, slope=0.3, amplitudes=(0.1, 0.3), bound=0.3, stretches=(0.0,))
+_LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS = 0.4, 5.0, 60.0
+_FREEDOM = 4.0
+"""About how many responses the curve of the mean length takes for itself."""
 
 
 class CurveError(MiTuiError, ValueError):
@@ -225,11 +228,17 @@ class _ProbeCurves:
             cells.tokens + excess * cells.truncated,
             cells.token_squares + cells.truncated * (2 * caps + excess) * excess,
         )
-        relative = _relative_variance(lengths)
-        tokens = fit_mean(lengths, seen, wanted, LOG, _TOKENS, lambda means: relative * means**2)
+        tokens = fit_mean(
+            lengths,
+            seen,
+            wanted,
+            LOG,
+            _TOKENS,
+            lambda means: _relative_variance(lengths, means) * means**2,
+        )
         self.tokens = np.exp(tokens.curve.draws(normals()))
         self.log_tokens_covariance = tokens.curve.covariance
-        self.tokens_variance = np.interp(lambdas, known, relative)
+        self.tokens_variance = np.interp(lambdas, known, tokens.variance / tokens.means**2)
         self.tail = posterior(
             _TAIL,
             seen,
@@ -253,10 +262,19 @@ def _dispersion(count: Floats, total: Floats, squares: Floats) -> float:
     return float(np.clip((found + 1.0) / (possible + 1.0), 0.02, 1.0))
 
 
-def _relative_variance(lengths: Responses) -> Floats:
-    """The squared coefficient of variation of the length, pooled where a recipe has few."""
+def _relative_variance(lengths: Responses, means: Floats) -> Floats:
+    """The variance of one length relative to the squared mean, shape (recipes,).
+
+    Around the means of the curve and not the recipe's own: among few skewed lengths a small mean
+    comes with a small spread, and would pass for certain. Pooled where a recipe has few.
+    """
     rollouts = lengths.count.sum(axis=1)
-    means = lengths.total.sum(axis=1) / rollouts
-    found = np.maximum(lengths.squares.sum(axis=1) / rollouts - means**2, 0.0) / means**2
-    pooled = (float(rollouts @ found) + 0.4 * 5) / (rollouts.sum() + 5)
-    return np.asarray((rollouts * found + 10 * pooled) / (rollouts + 10), dtype=np.float64)
+    total, squares = lengths.total.sum(axis=1), lengths.squares.sum(axis=1)
+    deviations = squares / means**2 - 2 * total / means + rollouts
+    known = float(rollouts.sum())
+    freedom = known - min(_FREEDOM, known / 2)
+    pooled = (float(deviations.sum()) + _LENGTH_VARIANCE * _PRIOR_ROLLOUTS) / (
+        freedom + _PRIOR_ROLLOUTS
+    )
+    own = (deviations + _OWN_ROLLOUTS * pooled) / (rollouts + _OWN_ROLLOUTS)
+    return np.asarray(own, dtype=np.float64)

@@ -2,7 +2,9 @@
 
 The paper's curves are flat in places and steep in stage 2. Two means let one process follow
 both: the λ axis may be stretched where the think ratio changes, and length scale, amplitude and
-stretch are averaged over a grid of hypotheses by their evidence instead of being fixed.
+stretch are averaged over a grid of hypotheses by their evidence instead of being fixed. Before
+any data, simpler curves are the likelier ones: priors that penalise complexity (Simpson et al.
+2017; for Matérn processes, Fuglstad et al. 2019).
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from mi_tui.study.statistics.cells import Floats
 
 _JITTER = 1e-8
 _NEGLIGIBLE = 0.005
+_LENGTH_RATE = 1.04
+"""Puts a prior probability of 5 % on lengths below 0.12."""
+_MEAN_STRETCH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +27,33 @@ class Smoothness:
     ``level`` is the standard deviation of the curve's overall level, ``slope`` that of a linear
     trend over the whole axis; ``amplitudes`` are those of deviations with the given
     ``lengths`` on the λ axis; ``stretches`` say how much a full change of the think ratio
-    lengthens the axis, in λ.
+    lengthens the axis, in λ. The amplitude is above ``bound`` with a prior probability of 10 %.
     """
 
     level: float
     slope: float
     amplitudes: tuple[float, ...]
+    bound: float
     lengths: tuple[float, ...] = (0.12, 0.3, 0.8)
     stretches: tuple[float, ...] = (0.0, 0.5, 1.5)
+
+    @property
+    def hypotheses(self) -> Floats:
+        """All combinations of amplitude, length and stretch, shape (hypotheses, 3)."""
+        grid = np.meshgrid(self.amplitudes, self.lengths, self.stretches, indexing="ij")
+        return np.column_stack([values.ravel() for values in grid])
+
+    @property
+    def prior(self) -> Floats:
+        """The hypotheses' probabilities before any data, up to a factor.
+
+        Amplitudes and lengths are spaced evenly in the logarithm, so their densities are too.
+        """
+        amplitude, length, stretch = self.hypotheses.T
+        root = length**-0.5
+        simple = amplitude * np.exp(np.log(0.1) * amplitude / self.bound)
+        smooth = root * np.exp(-_LENGTH_RATE * root)
+        return np.asarray(simple * smooth * np.exp(-stretch / _MEAN_STRETCH), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,41 +121,38 @@ def posterior(
         wanted: positions, shape (points, 2).
         centre: the prior mean of the level.
     """
-    both = np.vstack([seen, wanted])
-    kernels = _kernels(smoothness, both)
+    hypotheses = smoothness.hypotheses
     n = len(seen)
-    observed = kernels[:, :n, :n] + noise + _JITTER * np.eye(n)
-    residual = values - centre
+    observed = _kernels(smoothness, hypotheses, seen, seen) + noise + _JITTER * np.eye(n)
     root = np.linalg.cholesky(observed)
-    white = np.linalg.solve(root, np.broadcast_to(residual[:, None], (len(root), n, 1)))[..., 0]
-    evidence = -0.5 * (white**2).sum(axis=1) - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(
-        axis=1
-    )
-    weights = np.exp(evidence - evidence.max())
+    residual = np.broadcast_to((values - centre)[:, None], (len(root), n, 1))
+    white = np.linalg.solve(root, residual)[..., 0]
+    determinant = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    evidence = -0.5 * (white**2).sum(axis=1) - determinant
+    weights = np.exp(evidence - evidence.max()) * smoothness.prior
     weights /= weights.sum()
     kept = weights > _NEGLIGIBLE
     weights = weights[kept] / weights[kept].sum()
-    cross = np.linalg.solve(root[kept], kernels[kept][:, :n, n:])
+    between = _kernels(smoothness, hypotheses[kept], seen, wanted)
+    cross = np.linalg.solve(root[kept], between)
     means = centre + np.einsum("hnp,hn->hp", cross, white[kept])
-    covariances = kernels[kept][:, n:, n:] - cross.transpose(0, 2, 1) @ cross
-    return Posterior(weights, means, covariances)
+    before = _kernels(smoothness, hypotheses[kept], wanted, wanted)
+    return Posterior(weights, means, before - cross.transpose(0, 2, 1) @ cross)
 
 
-def _kernels(smoothness: Smoothness, positions: Floats) -> Floats:
-    """Level, linear trend and Matérn-5/2 deviations on the stretched axis, per hypothesis.
+def _kernels(smoothness: Smoothness, hypotheses: Floats, first: Floats, second: Floats) -> Floats:
+    """Level, linear trend and Matérn-5/2 deviations on the stretched axis.
 
-    The shape is (hypotheses, points, points), amplitudes slowest and stretches fastest.
+    The covariances between the positions ``first`` and ``second``, shape (hypotheses, first,
+    second).
     """
-    stretches = np.array(smoothness.stretches)[:, None]
-    axes = positions[:, 0] + stretches * positions[:, 1]
-    apart = np.sqrt(5.0) * np.abs(axes[:, :, None] - axes[:, None, :])
-    distance = apart / np.array(smoothness.lengths)[:, None, None, None]
+    amplitude, length, stretch = (column[:, None, None] for column in hypotheses.T)
+    row = first[:, 0, None] + stretch * first[:, 1, None]
+    column = second[:, 0] + stretch * second[:, 1]
+    distance = np.sqrt(5.0) / length * np.abs(row - column)
     matern = (1 + distance * (1 + distance / 3)) * np.exp(-distance)
-    centred = smoothness.slope * (axes - 0.5)
-    smooth = smoothness.level**2 + centred[:, :, None] * centred[:, None, :]
-    amplitudes = np.array(smoothness.amplitudes)[:, None, None, None, None]
-    points = len(positions)
-    return np.asarray(smooth + amplitudes**2 * matern).reshape(-1, points, points)
+    trend = smoothness.slope**2 * (row - 0.5) * (column - 0.5)
+    return np.asarray(smoothness.level**2 + trend + amplitude**2 * matern, dtype=np.float64)
 
 
 def _golden_stride(count: int) -> int:

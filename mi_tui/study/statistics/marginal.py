@@ -20,8 +20,9 @@ _SHARED = 0.8
 _REACH = 0.4
 _NEAR, _FAR = 0.12, 0.25
 _SHARED_PAIRS = 200.0
-_PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 25.0
+_PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 100.0
 _STRATUM_PRIOR = 8.0
+_SKEWED = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def fit_mean(
     everything = np.vstack([seen, wanted])
     correlation, kept = _PRIOR_CORRELATION, 1.0
     curve = None
-    problems = max(int((count.sum(axis=0) > 0).sum()), 4)
+    freedom = _freedom(count, link)
+    patterns = _Patterns.of(count)
     for step in range(_STEPS):
         variance = kept * spread(means)
         if step in (1, _STEPS - 2):
@@ -115,10 +117,10 @@ def fit_mean(
             pairs = _pairs(responses, means, variance)
             similarity = _similarity(seen[:, 0], _shared_part(pairs, seen[:, 0]))
             correlation = _problem_correlation(pairs, similarity)
-        information, score = _information(responses, variance, correlation, similarity)
+        information, score = _information(responses, patterns, variance, correlation, similarity)
         slope = link.slope(means)
         precision = information * np.outer(slope, slope)
-        noise = _inverse(precision) * (problems + 1) / (problems - 2)
+        noise = _inverse(precision) * (freedom + 1) / (freedom - 2)
         values = link.forward(means) + _solve(information, score - information @ means) / slope
         if link is LOG:
             # The mean of few skewed values lies below its expectation more often than above.
@@ -129,6 +131,18 @@ def fit_mean(
         means = _inside(link.inverse(link.forward(means) + moved), link)
     assert curve is not None
     return Fit(curve.after(len(seen)), link, means, kept * spread(means), correlation)
+
+
+def _freedom(count: Floats, link: Link) -> float:
+    """The degrees of freedom of the estimated variance.
+
+    One for each problem; where lengths are skewed, each tells less of the variance. The kurtosis
+    of a log-normal with a standard deviation of 0.6 in the logarithm makes it a sixth.
+    """
+    problems = float((count.sum(axis=0) > 0).sum())
+    if link is LOG:
+        problems = min(problems, float(count.sum()) / _SKEWED)
+    return max(problems, 4.0)
 
 
 def _inside(means: Floats, link: Link) -> Floats:
@@ -226,26 +240,44 @@ def _shared_part(pairs: _Pairs, lambdas: Floats) -> float:
     return weight * found + (1 - weight) * _SHARED
 
 
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """The different ways in which problems were asked, and which problem was asked which way.
+
+    ``counts`` has shape (patterns, recipes), ``member`` (problems,).
+    """
+
+    counts: Floats
+    member: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, count: Floats) -> "_Patterns":
+        counts, member = np.unique(count.T, axis=0, return_inverse=True)
+        return cls(counts, member.reshape(-1))
+
+
 def _information(
-    responses: Responses, variance: Floats, correlation: float, similarity: Floats
+    responses: Responses,
+    patterns: _Patterns,
+    variance: Floats,
+    correlation: float,
+    similarity: Floats,
 ) -> tuple[Floats, Floats]:
     """The information on the recipes' means, and its product with what the data say they are.
 
     Problems asked in the same pattern of counts share one small matrix.
     """
-    patterns, member = np.unique(responses.count.T, axis=0, return_inverse=True)
-    member = member.reshape(-1)
     sd = np.sqrt(variance)
     effects = correlation * similarity * np.outer(sd, sd)
-    own = patterns / ((1 - correlation) * variance)
+    own = patterns.counts / ((1 - correlation) * variance)
     n = len(variance)
     system = np.eye(n) + own[:, :, None] * effects
     weights = np.linalg.solve(system, own[:, :, None] * np.eye(n))
     averages = responses.total / np.maximum(responses.count, 1)
-    sums = np.zeros((len(patterns), n))
-    np.add.at(sums, member, averages.T)
-    times = np.bincount(member, minlength=len(patterns))
-    information = np.einsum("k,kij->ij", times.astype(np.float64), weights)
+    sums = np.zeros((len(own), n))
+    np.add.at(sums, patterns.member, averages.T)
+    times = np.bincount(patterns.member, minlength=len(own)).astype(np.float64)
+    information = np.einsum("k,kij->ij", times, weights)
     return (information + information.T) / 2, np.einsum("kij,kj->i", weights, sums)
 
 
