@@ -1,11 +1,13 @@
 """The engine at Qwen3-4B's shape, with random weights made on the device: nothing is downloaded.
 
-``python benchmarks/gpu.py [--device cuda] [--shape 4b] [--k 1 4 16 64] [--tokens 128]``
+``python -m benchmarks.gpu [--device cuda] [--shape 4b] [--k 1 4 16 64] [--tokens 128]``
 
 Prints, for nine λ × K prompts of random tokens and a fixed number of new tokens each: one pass,
 in place (switches included) and ``model.generate`` of one merged model on K prompts times nine;
-then one change of λ against a copy of the same bytes, and the memory taken. ``--device cpu
---shape tiny`` tries the logic. Runs on torch ≥ 2.11 and transformers ≥ 5.17.
+then one step eagerly, as a CUDA graph and (``--compile``) compiled; attention with and without a
+mask; one change of λ against a copy of the same bytes, from the device and from pinned host
+memory; and the memory taken. ``--device cpu --shape tiny`` tries the logic. Runs on torch ≥ 2.11
+and transformers ≥ 5.17.
 """
 
 import argparse
@@ -18,14 +20,15 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
+from benchmarks.gpu_steps import Step, print_attention, print_steps
 from mi_tui.engines.attention import ATTENTION
 from mi_tui.engines.decoder import SlotDecoder
-from mi_tui.engines.in_place import InPlaceWeights
+from mi_tui.engines.in_place import InPlaceWeights, interpolate_into
 from mi_tui.engines.one_pass import OnePassWeights
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.row import Row
-from mi_tui.engines.sources import Sources
+from mi_tui.engines.sources import Source, Sources
 from mi_tui.engines.weights import Weights
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import interpolation
@@ -132,6 +135,30 @@ def copy_seconds(tensors: Sequence[torch.Tensor], device: str) -> float:
     return min(timed(copy, device) for _ in range(3))
 
 
+def pinned_switch(sources: Sources) -> float:
+    """Seconds of one change of λ whose sources lie in pinned host memory, as where one model fits.
+
+    A sample of the tensors, up to 2 GiB a side, scaled up to all of them.
+    """
+    sample: list[Source] = []
+    for source in sources:
+        if sum(s.instruct.nbytes for s in sample) < 2 << 30:
+            sample.append(source)
+    host = [(s.instruct.cpu().pin_memory(), s.thinking.cpu().pin_memory()) for s in sample]
+    out = [torch.empty_like(s.instruct) for s in sample]
+
+    def switch() -> None:
+        for target, (mine, theirs) in zip(out, host, strict=True):
+            to = target.device
+            interpolate_into(
+                target, mine.to(to, non_blocking=True), theirs.to(to, non_blocking=True), 0.55
+            )
+
+    switch()
+    taken = sum(s.instruct.nbytes for s in sample)
+    return min(timed(switch, str(sources.device)) for _ in range(3)) * sources.bytes / taken
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--device", default="cuda")
@@ -139,6 +166,8 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--k", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--context", type=int, default=1024)
+    parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
     device = given.device
     if device == "cpu":
@@ -165,6 +194,19 @@ def main() -> None:
         single = timed(partial(nine_in_place, k), device)
         plain = 9 * timed(partial(generate, in_place.model, k, given.tokens, sources), device)
         print(f"| {k} | {mixed:.2f} | {single:.2f} | {plain:.2f} | {plain / mixed:.1f} × |")
+    config = sources.config
+    steps = [
+        step
+        for count in given.k
+        for step in (
+            Step("one recipe", in_place, numbers[4:5] * count),
+            Step("one pass", one_pass, numbers * count),
+        )
+    ]
+    print_steps(steps, given.context, sources.device, given.compile)
+    heads = config.num_attention_heads, config.num_key_value_heads
+    first = next(iter(sources)).instruct
+    print_attention(16, heads, config.head_dim, (given.context, 4 * given.context), first)
     copied = copy_seconds([source.instruct for source in sources], device)
     switches = []
     for at in range(4):
@@ -176,6 +218,7 @@ def main() -> None:
         f"{min(switches) / copied:.2f} ×"
     )
     if device.startswith("cuda"):
+        print(f"switch from pinned host memory {pinned_switch(sources):.4f} s")
         print(f"peak memory {torch.cuda.max_memory_allocated() / (1 << 30):.1f} GiB")
 
 

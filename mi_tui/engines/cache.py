@@ -101,6 +101,10 @@ class SlotCache(Cache):
             self._biases[key] = bias[None, None] if self._prefill else bias
         return self._biases[key]
 
+    def forget_biases(self) -> None:
+        """Compute masks anew in the next pass, as after :meth:`begin_decode`."""
+        self._biases.clear()
+
     def move(self, sources: list[int], targets: list[int], length: int) -> None:
         """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens."""
         for stored in (*self._keys.values(), *self._values.values()):
