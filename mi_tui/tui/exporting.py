@@ -9,12 +9,11 @@ from pathlib import Path
 from threading import Event
 from types import MappingProxyType
 
-from mi_tui.errors import MiTuiError
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.results import Recommendation
 from mi_tui.tui import formats as formats_
 from mi_tui.tui.background import Background
-from mi_tui.tui.services import Services
+from mi_tui.tui.services import CopyError, Services
 
 EXPORTS = MappingProxyType(
     {
@@ -37,10 +36,6 @@ COPIES = MappingProxyType(
     }
 )
 """What can be copied: its name, what it is, and the file it is also written to."""
-
-
-class CopyError(MiTuiError):
-    """A copy that cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +132,9 @@ class Export:
                 (path,) = self._services.export(
                     self._study, out, what, answer, lambda *_: None, lambda: False
                 )
-                return Copy(path.read_text(encoding="utf-8"), path)
+                return Copy(_read(path), path)
             text = words if what == "answer" else self._services.serve_command(out) + "\n"
-            return Copy(text, _write(out / COPIES[what][2], text))
+            return Copy(text, self._services.write_text(out / COPIES[what][2], text))
 
         try:
             return await thread.run(make)
@@ -147,11 +142,8 @@ class Export:
             thread.close()
 
 
-def _write(path: Path, text: str) -> Path:
+def _read(path: Path) -> str:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CopyError(f"cannot write {path}: {reason}: choose another folder") from error
-    return path
+        raise CopyError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

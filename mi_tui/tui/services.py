@@ -48,6 +48,10 @@ class Reader(Protocol):
         """Let the files go."""
 
 
+class CopyError(MiTuiError):
+    """A copy that cannot be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class PreflightLine:
     """One thing that fits, differs, or keeps two checkpoints from being mixed."""
@@ -258,6 +262,20 @@ class Services:
             answer=answer,
             cancelled=cancelled,
         )
+
+    def write_text(self, path: Path, text: str) -> Path:
+        """Write a text that was copied; its path.
+
+        Raises:
+            CopyError: the file cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CopyError(f"cannot write {path}: {reason}: choose another folder") from error
+        return path
 
     def serve_command(self, out: Path) -> str:
         """The line that serves the checkpoint exported to a folder."""

@@ -145,6 +145,10 @@ class SteeredServices(Services):
             raise self.example_error
         return f"{probe.kind}: 64 problems\n<|im_start|>user\n{self.example_prompt}"
 
+    def write_text(self, path: Path, text: str) -> Path:
+        self.asked.append(("write", path))
+        return path
+
     def export(
         self,
         study: Path,

@@ -21,7 +21,7 @@ from mi_tui.tui.limits import limits_of, moved
 from mi_tui.tui.screens.probe import ProbeScreen
 from mi_tui.tui.screens.recommend import RecommendScreen
 from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.services import Reader
+from mi_tui.tui.services import Reader, Services
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import HeldReader, SteeredServices
@@ -72,6 +72,9 @@ class Answering(SteeredServices):
             args[4](1, 4)
             Event().wait(0.01)
         raise MiTuiError("writing was cancelled; nothing was left behind")
+
+    def write_text(self, path: Path, text: str) -> Path:
+        return Services.write_text(self, path, text)
 
     def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
         if kind == "baselines":
