@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 """Elements handled at once: the buffers of one chunk stay in the processor's own cache."""
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]

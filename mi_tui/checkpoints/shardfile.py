@@ -12,6 +12,7 @@ from mi_tui.checkpoints.manifest import FileRecord
 from mi_tui.checkpoints.shards import Shard
 
 _BLOCK = 1 << 18
+_SENT_AT_ONCE = 1 << 26
 
 
 class ShardFile:
@@ -35,6 +36,7 @@ class ShardFile:
         os.pwrite(self._descriptor, shard.header, 0)
         self._digest = hashlib.sha256(shard.header)
         self._digested = len(shard.header)
+        self._sent = 0
         self._finished: dict[int, tuple[int, Bytes | None]] = {}
         self._turn = threading.Lock()
 
@@ -81,6 +83,9 @@ class ShardFile:
                 self._digest.update(content[: stop - self._digested].data)
                 self._release(content)
             self._digested = stop
+            if stop - self._sent >= _SENT_AT_ONCE:
+                _start_writeback(self._descriptor, self._sent, stop)
+                self._sent = stop
 
     def _digest_file(self, stop: int) -> None:
         buffer = bytearray(_BLOCK)
@@ -92,3 +97,12 @@ class ShardFile:
                 raise CheckpointError(f"{self._path} became shorter while it was written")
             self._digest.update(view[:got])
             position += got
+
+
+def _start_writeback(descriptor: int, start: int, stop: int) -> None:
+    """Let the disk begin with these bytes now, so that the sync at the end finds little to do.
+
+    Linux does so on this advice; the bytes stay in the cache, because they are being written.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_DONTNEED)

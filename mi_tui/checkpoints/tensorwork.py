@@ -66,6 +66,7 @@ class TensorWorker:
         self._raw: Bytes = np.empty(CHUNK * 8, np.uint8)
         self._buffers: list[Floats] = []
         self._trims: list[Trim] = []
+        self._packs = False
         self.nonfinite: set[str] = set()
 
     def compute(
@@ -85,7 +86,7 @@ class TensorWorker:
         if plan.density is not None and start == 0:
             self._trims = self._find_trims(plan, plan.density)
         width = BITS[plan.dtype] // 8
-        common = plan.common
+        common, self._packs = plan.common, plan.is_bfloat16
         for first, last in _chunks(start, common, stop):
             raw = out[(first - start) * width : (last - start) * width]
             if plan.tail is not None and first >= common:
@@ -107,7 +108,7 @@ class TensorWorker:
             self._merge_disjoint(plan, first, count, out)
 
     def _blend(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
-        packed = plan.is_bfloat16 and count % 2 == 0
+        packed = self._packs and count % 2 == 0
         anchor = self._floats(plan.anchor, first, count, 0, packed)
         sources = [
             (term.weight, self._floats(term.source, first, count, number, packed))
