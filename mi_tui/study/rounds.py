@@ -128,6 +128,7 @@ class RoundPlanner:
             in_flight=in_flight,
             latency=self._latency,
             uniform=step,
+            dropped=self._store.dropped_recipes(),
         )
 
     def _stored_after(self, up_to_round: int) -> tuple[Ask, ...]:

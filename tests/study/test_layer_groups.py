@@ -66,7 +66,7 @@ def run(world: World, wanted: Preset) -> tuple[list[Batch], Stop]:
     for _ in range(300):
         seen = world.observations()
         spent = Spent(len(world.rows), sum(row[4] for row in world.rows), 0.0)
-        step = next_batch(seen, wanted, spent=spent, size=128)
+        step = next_batch(seen, wanted, spent=spent, size=600)
         if isinstance(step, Stop):
             step = next_group_batch(
                 seen, wanted, spent=spent, in_flight=(), latency=None, uniform=step
@@ -107,9 +107,12 @@ def test_groups_that_matter_differently_are_found_and_shown_on_held_out_problems
     assert len(world.recipes) < 25
 
 
-def test_where_only_the_mean_matters_hardly_any_study_claims_a_win() -> None:
-    claims = [outcome(even_score, seed)[1] for seed in range(6)]
-    assert sum(found.beats for found in claims) <= 1
+@pytest.mark.parametrize(
+    ("seeds", "most"), [(range(4), 1), pytest.param(range(4, 44), 3, marks=pytest.mark.slow)]
+)
+def test_where_only_the_mean_matters_hardly_any_study_claims_a_win(seeds: range, most: int) -> None:
+    claims = [outcome(even_score, seed)[1] for seed in seeds]
+    assert sum(found.beats for found in claims) <= most
     assert all("beats the uniform front" not in f.sentence for f in claims if not f.beats)
 
 
@@ -147,6 +150,26 @@ def test_nothing_is_asked_while_asks_are_in_flight() -> None:
     )
     assert isinstance(waiting, Batch)
     assert waiting.asks == ()
+
+
+def test_a_dropped_row_is_not_asked_again() -> None:
+    wanted = plan(grid=(0.0, 0.5, 1.0), samples=2)
+    seen = World(problems=20, held_out=5, seed=4).sweep((0.0, 0.5, 1.0)).observations()
+    uniform = Stop("done", True)
+
+    def step(*dropped: Recipe) -> Batch | Stop:
+        return next_group_batch(
+            seen, wanted, spent=Spent(), in_flight=(), latency=None, uniform=uniform,
+            dropped=dropped,
+        )  # fmt: skip
+
+    first = step()
+    assert isinstance(first, Batch)
+    unwanted = first.asks[-1].recipe
+    second = step(unwanted)
+    assert isinstance(second, Batch)
+    assert unwanted not in {ask.recipe for ask in second.asks}
+    assert len(second.asks) < len(first.asks)
 
 
 @pytest.mark.parametrize("groups", [["0-8", "8-17"], ["all"], ["0-8", "4"]])

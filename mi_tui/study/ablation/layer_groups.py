@@ -72,6 +72,7 @@ def next_group_batch(
     in_flight: Sequence[Ask],
     latency: Latency | None,
     uniform: Stop,
+    dropped: Sequence[Recipe] = (),
 ) -> Batch | Stop:
     """What to ask for a λ per group once the search over the uniform λ has stopped.
 
@@ -82,6 +83,7 @@ def next_group_batch(
         in_flight: asks that were handed out and are not stored.
         latency: the speed of the merged model, for a budget in seconds.
         uniform: how the search over the uniform λ ended.
+        dropped: rows the user no longer wants; nothing more is asked of them.
     """
     limits = Limits.of(preset.search, spent, observations, len(in_flight))
     if in_flight:
@@ -89,10 +91,10 @@ def next_group_batch(
     if limits.exhausted:
         return Stop(limits.exhausted, uniform.settled)
     own = {probe.name or probe.kind: probe.samples for probe in preset.probes if probe.samples}
-    book = AskBook(observations, in_flight, (), own)
+    book = AskBook(observations, in_flight, dropped, own)
     samples = preset.search.samples
     found = _uniform(observations, preset, latency)
-    probing = [found.recipe, *_moved_alone(found.recipe, preset)]
+    probing = book.wanted([found.recipe, *_moved_alone(found.recipe, preset)])
     stages = [(probing, book.places(samples), "moving each layer group's λ")]
     if _all_asked(observations, probing):
         mixtures = _promising(observations, found, preset)
@@ -103,7 +105,7 @@ def next_group_batch(
             places = book.places(_HELD_OUT_FACTOR * samples, held_out=True)
             stages.append((pair, places, "λ per layer group on held-out problems"))
     for recipes, places, phase in stages:
-        missing = book.first(recipes, places, len(places) * len(recipes))
+        missing = book.first(book.wanted(recipes), places, len(places) * len(recipes))
         asks = tuple(missing)[: limits.at_most(len(missing))]
         if asks:
             return Batch(asks, phase, book.asked + len(asks))
