@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from mi_tui.cli.console import err
-from mi_tui.cli.tables import progress_line, recommendation_lines, results_table
+from mi_tui.cli.tables import plain_rows, progress_line, recommendation_lines, results_table
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.view import StudyView
 
@@ -47,11 +47,12 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """One line for each step forward, for pipes and screen readers."""
+    """One line for each step forward, for pipes and screen readers: nothing is drawn over."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._shown = ""
+        self._said = ""
         self._next = 0.0
 
     def __enter__(self) -> "PlainDisplay":
@@ -61,13 +62,17 @@ class PlainDisplay:
         return None
 
     def show(self, view: StudyView) -> None:
-        """Print the progress when the phase changes, and every few seconds."""
+        """Print the progress when the phase changes and now and then, the answer as it moves."""
         line = progress_line(view)
         step = f"{view.state} {view.progress.phase}"
         if step == self._shown and time.monotonic() < self._next:
             return
         self._shown, self._next = step, time.monotonic() + 5.0
         self._console.print(line, markup=False)
+        answer = view.recommendation
+        if answer is not None and view.state.is_active and answer.recipe.label != self._said:
+            self._said = answer.recipe.label
+            self._console.print(f"so far: {answer.sentence}", markup=False)
 
 
 def _picture(view: StudyView) -> RenderableType:
@@ -109,9 +114,12 @@ def follow(reader: StudyReader, display: Display, on_interrupt: Callable[[], Non
                 on_interrupt()
 
 
-def print_result(view: StudyView, console: Console) -> None:
-    """The final table and the answer in words."""
-    if view.rows:
+def print_result(view: StudyView, console: Console, *, plain: bool = False) -> None:
+    """The final table and the answer in words; ``plain`` writes the table as sentences, too."""
+    if plain:
+        for line in plain_rows(view):
+            console.print(line, markup=False)
+    elif view.rows:
         console.print(results_table(view))
     for line in recommendation_lines(view):
         console.print(line, markup=False)

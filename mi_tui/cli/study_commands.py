@@ -79,7 +79,7 @@ def run(
     start_worker(path)
     with StudyReader(path) as reader:
         view = follow(reader, display_for(plain), lambda: request(path, "stop"))
-    _end(view, json_=json_)
+    _end(view, json_=json_, plain=plain)
 
 
 def watch(
@@ -108,16 +108,17 @@ def watch(
 
 
 def _watch_plain(path: Path) -> None:
-    from mi_tui.cli.console import out
+    from mi_tui.cli.console import err, out
     from mi_tui.cli.follow import display_for, follow, print_result
     from mi_tui.study.reader import StudyReader
 
     def leave() -> None:
-        raise KeyboardInterrupt
+        err().print(f"the study goes on; look again: mi-tui watch {path.name}", markup=False)
+        raise typer.Exit(130)
 
     with StudyReader(path) as reader:
         view = follow(reader, display_for(plain=True), leave)
-    print_result(view, out())
+    print_result(view, out(), plain=True)
 
 
 def studies(json_: Json = False) -> None:
@@ -208,7 +209,7 @@ def export(
         print(path)
 
 
-def _end(view: "StudyView", *, json_: bool) -> None:
+def _end(view: "StudyView", *, json_: bool, plain: bool = False) -> None:
     """Print the outcome and end with the status that tells it."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.follow import print_result
@@ -220,7 +221,7 @@ def _end(view: "StudyView", *, json_: bool) -> None:
     if json_:
         print_json(study_data(view, view.recommendation))
     else:
-        print_result(view, out())
+        print_result(view, out(), plain=plain)
     if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
         raise MiTuiError(f"{view.message} (mi-tui run PRESET --study {view.path})")
     if view.recommendation is None or not view.recommendation.resolved:

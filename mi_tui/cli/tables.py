@@ -103,6 +103,28 @@ def _cells(row: RecipeSummary, label: str) -> list[Text]:
     return [Text(cell) for cell in cells]
 
 
+def plain_rows(view: StudyView) -> list[str]:
+    """The results as one sentence per recipe, every number with its name: to be read aloud."""
+    chosen = view.recommendation.recipe.key if view.recommendation else ""
+    return [_sentence(row, row.recipe.key == chosen) for row in _ordered(view.rows)]
+
+
+def _sentence(row: RecipeSummary, chosen: bool) -> str:
+    bound = "at least " if row.tokens_censored else ""
+    parts = [
+        f"{row.recipe.label}{' (recommended)' if chosen else ''}: score {percent(row.score)} %",
+        f"{100 * row.think_ratio.value:.0f} % think",
+        f"{bound}{row.tokens.value:.0f} tokens",
+        f"{100 * row.truncated:.1f} % cut",
+        f"{row.rollouts} rollouts",
+    ]
+    if row.stage is not None:
+        parts.insert(1, f"stage {row.stage}")
+    if row.seconds is not None:
+        parts.insert(-2, f"{row.seconds.value:.2f} s")
+    return ", ".join(parts)
+
+
 def progress_line(view: StudyView) -> str:
     """State, phase, how much of how much, speed and time left, in one line."""
     progress = view.progress

@@ -83,6 +83,7 @@ def test_a_run_gives_json_and_everything_after_it_works(
     assert [(entry["name"], entry["state"]) for entry in listed] == [(path.name, "done")]
     watched = mi_tui("watch", path.name, "--plain")
     assert "MI-0.6" in watched.stdout
+    assert "─" not in watched.stdout  # sentences, not a table
     other = mi_tui("recommend", path.name, "--budget", "tokens<=20", "--json")
     assert json.loads(other.stdout)["recommendation"]["tokens"]["value"] < 40
     out = tmp_path / "out"
