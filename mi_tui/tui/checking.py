@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import Pair, Preset, Search, ServerSpeed
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.plan.recipe import Decoding, Method
+from mi_tui.plan.recipe import Decoding, Method, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.tui.draft import PERCENT, Draft, ProbeDraft
 from mi_tui.tui.numbers import confidence, minutes, number, optional, parse_grid, whole
@@ -53,10 +53,20 @@ def check(draft: Draft) -> Checked:
         "title": draft.title.strip() or pair_title(draft.instruct, draft.thinking),
         "description": draft.description,
         "server": server,
-        "recipes": draft.recipes,
+        "recipes": _rows(draft, parts["decoding"]),
     }
     preset = reading.read("title", lambda: Preset.model_validate(content))
     return Checked(preset, reading.problems)
+
+
+def _rows(draft: Draft, decoding: Any) -> tuple[Recipe, ...]:
+    """The further rows; they are decoded as the search is, but for those that say otherwise."""
+    template = draft.template
+    own = [row for row in template.recipes if row.decoding != template.decoding] if template else []
+    return tuple(
+        row if row in own else row.model_copy(update={"decoding": decoding})
+        for row in draft.recipes
+    )
 
 
 def pair_title(instruct: str, thinking: str) -> str:

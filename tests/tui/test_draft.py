@@ -10,6 +10,7 @@ from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import EnginePlan, Search, ServerSpeed
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from mi_tui.probes.freeze import freeze
 from mi_tui.tui.checking import check, pair_title
 from mi_tui.tui.draft import draft_of, new_draft
 from mi_tui.tui.numbers import parse_grid
@@ -76,7 +77,9 @@ def test_a_preset_comes_back_from_the_form_as_it_went_in(
             "search": search,
             "decoding": decoding,
             "server": server,
-            "recipes": (interpolation(0.8, Scope(modules=(ModuleKind.FFN,))),),
+            "recipes": (
+                Recipe(lambda_=0.8, scope=Scope(layers=parse_layers("0-3")), decoding=decoding),
+            ),
         }
     )
     checked = check(draft_of(preset))
@@ -117,6 +120,22 @@ def test_baselines_ask_for_a_base() -> None:
     preset = check(replace(draft, base="bundled:base")).preset
     assert preset is not None
     assert preset.recipes == (baseline,)
+
+
+def test_further_rows_are_decoded_as_the_search_but_for_those_that_say_otherwise() -> None:
+    ablation = interpolation(0.4).model_copy(update={"decoding": Decoding(temperature=0.7)})
+    preset = views.preset().model_copy(update={"recipes": (ablation, interpolation(0.3))})
+    draft = draft_of(preset)
+    baseline = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7, base="b")
+    changed = replace(draft, recipes=(*draft.recipes, baseline), temperature="0.2")
+    read = check(changed).preset
+    assert read is not None
+    assert [row.decoding.temperature for row in read.recipes] == [0.7, 0.2, 0.2]
+
+
+def test_what_a_new_study_asks_needs_no_download() -> None:
+    for row in new_draft().probes:
+        assert len(freeze(row.plan).problems) == 64
 
 
 def test_what_no_field_shows_is_kept() -> None:

@@ -29,11 +29,15 @@ def app_on(step: str, theme: str) -> tuple[MiTuiApp, Callable[[Pilot[Any]], Any]
         app = MiTuiApp(start="demo", preset=views.preset(), services=services, theme=theme)
 
     async def go(pilot: Pilot[Any]) -> None:
-        if step in ("models", "scope"):
+        if step in ("models", "budget", "scope"):
             await until(pilot, lambda: "! chat template" in shown(app))
+        if step == "budget":
+            await pilot.press("enter")
+            await until(pilot, lambda: "Find the λ" in shown(app))
         if step == "scope":
             await pilot.press("enter", "enter")
-            await until(pilot, lambda: "What is tried" in shown(app))
+            await until(pilot, lambda: "What is tried" in shown(app) and "layer" in shown(app))
+            await until(pilot, lambda: "1,344 rollouts" in shown(app))
         if step in ("probe", "recommend"):
             await until(pilot, lambda: "MI-0.6" in shown(app) and "(100%=125)" in shown(app))
         if step == "recommend":
@@ -45,7 +49,7 @@ def app_on(step: str, theme: str) -> tuple[MiTuiApp, Callable[[Pilot[Any]], Any]
 
 
 @pytest.mark.parametrize(("size", "theme"), LOOKS, ids=["80x24-dark", "120x40-light"])
-@pytest.mark.parametrize("step", ["models", "scope", "probe", "recommend"])
+@pytest.mark.parametrize("step", ["models", "budget", "scope", "probe", "recommend"])
 def test_a_step_looks_as_it_did(
     snap_compare: Snap, step: str, size: tuple[int, int], theme: str
 ) -> None:
