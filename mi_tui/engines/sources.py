@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.attention import ATTENTION
 from mi_tui.engines.memory import free_bytes, rows_that_fit
-from mi_tui.engines.placement import Placement, place
+from mi_tui.engines.placement import Placement, place, place_on_cpu
 from mi_tui.engines.protocol import EngineError
 
 
@@ -40,7 +40,9 @@ class Sources:
     """Both models' tensors by parameter name.
 
     Loading through transformers gives every architecture's own names and layouts (experts
-    stacked, tied heads tied), whatever the files look like.
+    stacked, tied heads tied), whatever the files look like. Tensors that are used as they are
+    stored stay memory-mapped: they take no memory of their own, and the system reads them when a
+    change of λ asks for them.
     """
 
     def __init__(
@@ -119,20 +121,21 @@ class Sources:
         return copy.deepcopy(self._template, shared)
 
     def settle(self) -> Placement:
-        """Bring both sides to the device where they fit, else pin them in host memory.
+        """Bring both sides to the device where they fit; else pin them where the host holds both.
 
         Raises:
             EngineError: not even one model fits on the device.
         """
+        host_free = free_bytes(torch.device("cpu"))
         if self.device.type == "cpu":
-            return Placement(sources=True, one_pass=True)
-        placement = place(self.bytes, free_bytes(self.device))
+            return place_on_cpu(self.bytes, host_free)
+        placement = place(self.bytes, free_bytes(self.device), host_free)
         if placement.sources:
             self._template.to(self.device)
         for name, mine in tensors_of(self._template).items():
             old = self._entries[name]
             theirs = old.thinking.to(self.device) if placement.sources else old.thinking
-            if not placement.sources and self.device.type == "cuda":
+            if placement.pinned and self.device.type == "cuda":
                 mine, theirs = mine.pin_memory(), theirs.pin_memory()
             self._entries[name] = Source(name, old.role, mine, theirs, old.differs)
         return placement

@@ -1,23 +1,101 @@
 """What goes to the device follows from what is free there."""
 
-import pytest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
-from mi_tui.engines.placement import place
+import pytest
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from mi_tui.engines.placement import place, place_on_cpu
 from mi_tui.engines.protocol import EngineError
 
 GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
-    ("model", "free", "sources", "one_pass"),
-    [(8, 80, True, True), (8, 40, True, False), (8, 24, False, False), (60, 70, False, False)],
+    ("model", "free", "host", "sources", "one_pass", "pinned"),
+    [
+        (8, 80, 64, True, True, False),
+        (8, 40, 64, True, False, False),
+        (8, 24, 64, False, False, True),
+        (60, 70, 256, False, False, True),
+        (60, 70, 128, False, False, False),
+    ],
 )
-def test_as_much_as_fits(model: int, free: int, sources: bool, one_pass: bool) -> None:
-    placement = place(model * GIB, free * GIB)
-    assert (placement.sources, placement.one_pass) == (sources, one_pass)
+def test_as_much_as_fits(
+    model: int, free: int, host: int, sources: bool, one_pass: bool, pinned: bool
+) -> None:
+    placement = place(model * GIB, free * GIB, host * GIB)
+    assert (placement.sources, placement.one_pass, placement.pinned) == (sources, one_pass, pinned)
     assert bool(placement.reason) != one_pass
 
 
 def test_a_model_that_does_not_fit_is_refused() -> None:
     with pytest.raises(EngineError, match=r"60\.0 GiB"):
-        place(60 * GIB, 48 * GIB)
+        place(60 * GIB, 48 * GIB, 512 * GIB)
+
+
+def test_a_cpu_gives_up_one_pass_before_it_gives_up() -> None:
+    assert place_on_cpu(8 * GIB, 32 * GIB).one_pass
+    only_in_place = place_on_cpu(8 * GIB, 20 * GIB)
+    assert not only_in_place.one_pass
+    assert "16.0 GiB" in only_in_place.reason
+    with pytest.raises(EngineError, match=r"8\.0 GiB"):
+        place_on_cpu(8 * GIB, 8 * GIB)
+
+
+def test_a_pair_used_as_it_is_stored_takes_no_memory_of_its_own(tmp_path: Path) -> None:
+    """Anonymous memory of a fresh process: mapped files do not count, copies would."""
+    config = Qwen3Config(
+        vocab_size=16384,
+        hidden_size=512,
+        intermediate_size=512,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+        tie_word_embeddings=True,
+    )
+    for side in ("instruct", "thinking"):
+        model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+        model.save_pretrained(tmp_path / side)
+    mapped, converted = anonymous_mib(tmp_path, "float32"), anonymous_mib(tmp_path, "bfloat16")
+    assert mapped["model"] > 30
+    assert mapped["pair"] < 0.25 * mapped["model"]
+    assert converted["pair"] > 1.5 * converted["model"]
+
+
+SCRIPT = """
+import gc, re, sys
+from pathlib import Path
+import torch
+from mi_tui.engines.sources import Sources
+
+def anonymous():
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\\s+(\\d+)", status).group(1)) / 1024
+
+folder, dtype = Path(sys.argv[1]), getattr(torch, sys.argv[2])
+cpu = torch.device("cpu")
+# Once for what loading allocates for itself.
+Sources.load(folder / "instruct", folder / "instruct", dtype=dtype, device=cpu)
+before = anonymous()
+sources = Sources.load(folder / "instruct", folder / "thinking", dtype=dtype, device=cpu)
+print(sources.bytes / 2**20, anonymous() - before)
+"""
+
+
+def anonymous_mib(folder: Path, dtype: str) -> dict[str, float]:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("anonymous memory is read from /proc")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder), dtype],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    model, pair = map(float, done.stdout.split())
+    return {"model": model, "pair": pair}
