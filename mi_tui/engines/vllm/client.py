@@ -12,6 +12,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.vllm.orphans import Watch
 from mi_tui.engines.vllm.response import Response
 
 _SHUTDOWN_SECONDS = 10.0
@@ -30,11 +31,14 @@ class Client:
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
         self._thread.start()
         self._running: set[int] = set()
+        self._watch = Watch()
         try:
-            self._engine: AsyncLLM = self._wait(_start(arguments))
+            with self._watch.marked():
+                self._engine: AsyncLLM = self._wait(_start(arguments))
         except Exception as error:
+            self._watch.end()
             self._stop_loop()
-            raise EngineError(f"vLLM cannot start: {_one_line(error)}") from error
+            raise EngineError(f"vLLM cannot start, see the log: {_one_line(error)}") from error
 
     @property
     def running(self) -> int:
@@ -70,7 +74,7 @@ class Client:
             except queue.Empty:
                 break
             if isinstance(got, Exception):
-                raise EngineError(f"vLLM failed: {_one_line(got)}") from got
+                raise EngineError(f"vLLM failed, see the log: {_one_line(got)}") from got
             if got.id in self._running:  # else it was cancelled
                 self._running.discard(got.id)
                 found.append(got)
@@ -103,6 +107,7 @@ class Client:
         """End vLLM's processes."""
         self._wait(_shut_down(self._engine))
         del self._engine
+        self._watch.end()
         self._stop_loop()
 
     async def _generate(

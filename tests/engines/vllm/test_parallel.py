@@ -1,0 +1,31 @@
+"""Several ranks, several copies, compiled code: the same responses."""
+
+import pytest
+
+from mi_tui.engines.open import open_engine
+from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.vllm_options import VllmOptions
+from tests.engines.vllm.conftest import DEMO
+from tests.engines.vllm.test_demo_pair import LAMBDAS, SCOPES, assert_merged
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        VllmOptions(tensor_parallel_size=2),
+        VllmOptions(data_parallel_size=2),
+        VllmOptions(pipeline_parallel_size=2, enforce_eager=False),  # vLLM's eager CPU runner fails
+        VllmOptions(enforce_eager=False),
+    ],
+    ids=["two tensor ranks", "two copies", "two compiled pipeline ranks", "compiled"],
+)
+def test_responses_are_those_of_the_merged_models(options: VllmOptions) -> None:
+    plan = EnginePlan(kind="vllm", threads=1, batch=32, vllm=options)
+    engine = open_engine(plan, DEMO)
+    try:
+        assert engine.capabilities.mixes_recipes
+        assert_merged(engine, LAMBDAS + SCOPES)
+    finally:
+        engine.close()
