@@ -11,7 +11,7 @@ from mi_tui.study.recommendation.decision import DecisionError
 from mi_tui.study.recommendation.front import pareto_front
 from mi_tui.study.recommendation.recommend import _shortest, recommend
 from mi_tui.study.results import Recommendation
-from tests.study.synthetic import World, dipping_tokens, step_score, step_thinking
+from tests.study.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
 
 LATENCY = Latency(0.1, 0.01, relative_error=0.02)
 WORLD = World(problems=120, held_out=20, seed=7).sweep(
@@ -268,3 +268,21 @@ def test_the_interval_of_lambda_is_the_shortest_that_holds_nine_tenths() -> None
     low, high = _shortest(values, 0.9)
     assert 0.26 < low < high < 0.35
     assert ((values >= low) & (values <= high)).mean() >= 0.9
+
+
+def test_nothing_counts_as_learnt_while_problems_were_not_asked() -> None:
+    world = World(problems=200, seed=5)
+    for lambda_ in GRID:
+        for problem in range(12):
+            world.ask(interpolation(lambda_), problem, 0)
+    found = recommend(world.observations(), parse_budget("tokens<=110"), tolerance=1e-4)
+    assert not found.resolved
+
+
+def test_when_none_is_likely_to_keep_the_limit_the_nearest_is_named() -> None:
+    # Where little was asked the wide interval still leaves the limit a little probability.
+    world = World(problems=80, seed=9).sweep((0.4, 0.45, 0.5, 0.55, 0.6), samples=3)
+    world.ask(interpolation(0.0), 0, 0)
+    found = recommend(world.observations(), parse_budget("tokens<=45"))
+    assert not found.feasible
+    assert found.lambda_ == pytest.approx(LAMBDAS[TOKENS.argmin()], abs=0.1)

@@ -196,19 +196,14 @@ def _gains(
 def _worth(
     utility: Floats, margin: Floats, variance: Floats, confidence: float, worst: float
 ) -> Floats:
-    """The utility of the choice, over the last axis of the arguments.
+    """The utility of the choice, over the last axis of the arguments; the worst without one.
 
-    Where no λ is allowed, the surest is a gamble: what breaks the limit is worth the least.
+    So a λ that can be recommended with the confidence comes before better ones that cannot.
     """
-    from scipy.special import ndtr, ndtri  # imported here: SciPy takes longer than the rest
+    from scipy.special import ndtri  # imported here: SciPy takes longer than the rest
 
-    surety = margin / np.sqrt(np.maximum(variance, 1e-18))
-    allowed = surety >= ndtri(confidence)
-    surest = surety.argmax(axis=-1)[..., None]
-    gain = np.take_along_axis(utility, surest, axis=-1)[..., 0] - worst
-    gamble = worst + ndtr(np.take_along_axis(surety, surest, axis=-1)[..., 0]) * gain
-    best = np.where(allowed, utility, worst).max(axis=-1)
-    return np.asarray(np.where(allowed.any(axis=-1), best, gamble), dtype=np.float64)
+    allowed = margin >= float(ndtri(confidence)) * np.sqrt(variance)
+    return np.asarray(np.where(allowed, utility, worst).max(axis=-1), dtype=np.float64)
 
 
 def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: Floats) -> None:
