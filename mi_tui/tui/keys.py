@@ -24,6 +24,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.base import FormScreen
     from mi_tui.tui.screens.case import CaseScreen
     from mi_tui.tui.screens.catalogue import CatalogueScreen
+    from mi_tui.tui.screens.dialog import Dialog
     from mi_tui.tui.screens.example import ExampleScreen
     from mi_tui.tui.screens.help import HelpScreen
     from mi_tui.tui.screens.home import HomeScreen
@@ -51,6 +52,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Lists", MenuList
     yield "Models, Budget, Scope", FormScreen
     yield "Models", ModelsScreen
+    yield "Dialogs", Dialog
     yield "σ", SigmaScreen
     yield "Scope", ScopeScreen
     yield "Add a probe", CatalogueScreen

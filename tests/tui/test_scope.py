@@ -18,7 +18,7 @@ from mi_tui.tui.screens.probe import ProbeScreen
 from mi_tui.tui.screens.probe_form import ProbeFormScreen
 from mi_tui.tui.screens.rows import RowsScreen
 from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.widgets.scope_map import ScopeMap
+from mi_tui.tui.widgets.scope_map import ScopeMap, _ruler
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import SteeredServices
@@ -65,6 +65,20 @@ async def test_the_map_follows_layers_and_modules() -> None:
         assert lines(app, "FFN")[0].count("■") == 24, "the last valid layers stay drawn"
 
 
+@pytest.mark.parametrize(
+    ("layers", "each", "told"),
+    [
+        (36, 1, "0         10        20        30  35"),
+        (4, 1, "0  3"),
+        (1, 1, "0"),
+        (94, 3, "0  10 20  30 40 50  60 70 80  93"),
+    ],
+)
+def test_the_ruler_names_every_tenth_layer(layers: int, each: int, told: str) -> None:
+    groups = [range(at, min(at + each, layers)) for at in range(0, layers, each)]
+    assert _ruler(groups, 1) == told
+
+
 async def test_known_sigma_shades_the_map_by_signs() -> None:
     services = SteeredServices()
     pair = views.preset().pair
@@ -104,6 +118,8 @@ async def test_a_probe_is_added_from_the_catalogue_with_its_weight() -> None:
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExampleScreen))
         await until(pilot, lambda: "word-problems: 64 problems" in shown(app))
+        await pilot.press("escape", "f1")
+        await until(pilot, lambda: "Step 3: Scope" in shown(app))
         await pilot.press("escape", "j", "enter")
         await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
         weight = app.screen.query_one("#probe-weight", Input)

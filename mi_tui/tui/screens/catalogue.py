@@ -8,7 +8,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -17,11 +16,12 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.tui.catalogue import CATALOGUE, kind_of, new_probe
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.messages import ShowExample
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.screens.probe_form import ProbeFormScreen
 from mi_tui.tui.widgets.menu import MenuList
 
 
-class CatalogueScreen(ModalScreen[AnyProbe | None]):
+class CatalogueScreen(Dialog[AnyProbe | None]):
     """The kinds of probe in groups; Enter fills in one and gives it back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

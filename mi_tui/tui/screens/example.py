@@ -7,7 +7,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from mi_tui.errors import MiTuiError
@@ -15,11 +14,12 @@ from mi_tui.plan.preset import Preset
 from mi_tui.tui.background import Background
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.screens.base import is_open
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.services import Services
 from mi_tui.tui.workers import start
 
 
-class ExampleScreen(ModalScreen[None]):
+class ExampleScreen(Dialog[None]):
     """The first problem of every probe of a preset; a probe may have to be downloaded first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -6,17 +6,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.tui.catalogue import fields_of, kind_of, read_probe, texts_of
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.widgets.form import Answer, FormRow, text_field
 
 _WIDE = ("path", "system", "task", "name")
 
 
-class ProbeFormScreen(ModalScreen[AnyProbe | None]):
+class ProbeFormScreen(Dialog[AnyProbe | None]):
     """Edits a probe; every field is read as it is typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

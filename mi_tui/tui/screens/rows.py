@@ -7,7 +7,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -15,6 +14,7 @@ from mi_tui.plan.recipe import Decoding, Method, Recipe
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.numbers import number
 from mi_tui.tui.screens.ask import AskScreen
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.widgets.menu import MenuList
 
 Rows = tuple[tuple[Recipe, ...], str]
@@ -26,7 +26,7 @@ _ABOUT = (
 )
 
 
-class RowsScreen(ModalScreen[Rows]):
+class RowsScreen(Dialog[Rows]):
     """Adds and removes further rows; leaving takes what is listed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,7 +9,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from mi_tui.checkpoints.sigma import Gap
@@ -19,6 +18,7 @@ from mi_tui.tui import formats
 from mi_tui.tui.background import Background
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.screens.base import is_open
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.services import Services
 from mi_tui.tui.sigma_table import sigma_table
 from mi_tui.tui.workers import start
@@ -27,9 +27,10 @@ _STEP = 0.01
 """The share of the bytes between two drawings of the progress."""
 
 
-class SigmaScreen(ModalScreen[None]):
+class SigmaScreen(Dialog[None]):
     """Reads the weights in a process of its own, then shows σ as a heat map; leaving cancels."""
 
+    HELP_PAGE = "models"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "escape,q,enter",

@@ -140,13 +140,13 @@ def _options(kinds: Iterable[ModuleKind]) -> list[Option[ModuleKind]]:
 
 
 def _ruler(groups: Sequence[range], width: int) -> str:
-    """The first layer of every so many cells, and the last, where there is room."""
+    """Every tenth layer over its cell, and the last, where there is room."""
     last = str(groups[-1][-1])
     end = len(groups) * width - len(last)
     line = ""
     for index, group in enumerate(groups):
-        at, name = index * width, str(group[0])
-        tens = group[0] == 0 or any(layer % 10 == 0 for layer in group)
-        if tens and at >= len(line) + (index > 0) and at + len(name) < end:
-            line = f"{line:<{at}}{name}"
+        tens = [layer for layer in group if layer % 10 == 0]
+        at = index * width
+        if tens and at >= len(line) + (index > 0) and at + len(str(tens[0])) < end:
+            line = f"{line:<{at}}{tens[0]}"
     return f"{line:<{max(end, len(line) + 1)}}{last}" if len(groups) > 1 else line or last
