@@ -44,13 +44,32 @@ def place(model_bytes: int, free: int, host_free: int) -> Placement:
     )
     if _IN_PLACE_MODELS * model_bytes <= room:
         return Placement(sources=True, one_pass=False, reason=reason)
-    if model_bytes <= 0.9 * free:
-        pinned = 2 * model_bytes <= int(_FOR_WEIGHTS * host_free)
+    if not needs_several(model_bytes, free):
+        pinned = _holds_both(model_bytes, host_free)
         return Placement(sources=False, one_pass=False, pinned=pinned, reason=reason)
     raise EngineError(
         f"the model takes {model_bytes / gib:.1f} GiB and {free / gib:.1f} GiB are free on the "
         "device: choose a smaller dtype, device cpu or the vllm engine"
     )
+
+
+def needs_several(model_bytes: int, free: int) -> bool:
+    """Whether a model is too large for a device with so many bytes free."""
+    return model_bytes > 0.9 * free
+
+
+def place_over(devices: int, model_bytes: int, host_free: int) -> Placement:
+    """The placement of a model that is spread over several devices."""
+    return Placement(
+        sources=False,
+        one_pass=False,
+        pinned=_holds_both(model_bytes, host_free),
+        reason=f"the model is spread over {devices} GPUs",
+    )
+
+
+def _holds_both(model_bytes: int, host_free: int) -> bool:
+    return 2 * model_bytes <= int(_FOR_WEIGHTS * host_free)
 
 
 def place_on_cpu(model_bytes: int, free: int) -> Placement:

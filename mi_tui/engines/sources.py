@@ -13,9 +13,16 @@ from transformers.utils.logging import disable_progress_bar
 
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.attention import ATTENTION
-from mi_tui.engines.memory import free_bytes, rows_that_fit
-from mi_tui.engines.placement import Placement, place, place_on_cpu
+from mi_tui.engines.memory import free_bytes, free_on_each_gpu, rows_that_fit
+from mi_tui.engines.placement import (
+    Placement,
+    needs_several,
+    place,
+    place_on_cpu,
+    place_over,
+)
 from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.spread import DeviceMap, device_map, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Sources:
         self.export_dtype = export_dtype or self.dtype
         self.device = device
         self._template = instruct
+        self._map: DeviceMap = {}
         self._entries = {s.name: s for s in _paired(instruct, thinking, where)}
 
     @classmethod
@@ -107,8 +115,9 @@ class Sources:
         return rows_that_fit(self.config, self.dtype, self.device, model_bytes=self.bytes)
 
     def model(self) -> Any:
-        """A model of its own memory on the device, with Instruct's weights."""
-        return copy.deepcopy(self._template).to(self.device)
+        """A model of its own memory on the device or devices, with Instruct's weights."""
+        model = copy.deepcopy(self._template)
+        return spread(model, self._map) if self._map else model.to(self.device)
 
     def instruct(self) -> Iterator[tuple[str, Tensor]]:
         """Instruct's parameters by name, the very objects that :meth:`view` shares."""
@@ -129,7 +138,7 @@ class Sources:
         host_free = free_bytes(torch.device("cpu"))
         if self.device.type == "cpu":
             return place_on_cpu(self.bytes, host_free)
-        placement = place(self.bytes, free_bytes(self.device), host_free)
+        placement = self._place(host_free)
         if placement.sources:
             self._template.to(self.device)
         for name, mine in tensors_of(self._template).items():
@@ -139,6 +148,14 @@ class Sources:
                 mine, theirs = mine.pin_memory(), theirs.pin_memory()
             self._entries[name] = Source(name, old.role, mine, theirs, old.differs)
         return placement
+
+    def _place(self, host_free: int) -> Placement:
+        free = free_bytes(self.device)
+        gpus = free_on_each_gpu() if self.device == torch.device("cuda") else []
+        if len(gpus) > 1 and needs_several(self.bytes, free):
+            self._map = device_map(self._template, gpus)
+            return place_over(len(set(self._map.values())), self.bytes, host_free)
+        return place(self.bytes, free, host_free)
 
 
 def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> Any:
