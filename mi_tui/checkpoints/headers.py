@@ -62,6 +62,8 @@ def read_header(file: Path) -> dict[str, TensorInfo]:
             exactly (length, dtypes, shapes, offsets, names).
     """
     try:
+        if file.exists() and not file.is_file():
+            raise HeaderError(f"{file} is no file: download it again")
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             prefix = stream.read(8)

@@ -6,6 +6,9 @@ from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError
 
+MAX_JSON_BYTES = 1 << 28
+"""Many times the size of the largest tokenizers."""
+
 
 def read_json(file: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or ``None`` when there is no such file.
@@ -14,6 +17,10 @@ def read_json(file: Path) -> dict[str, Any] | None:
         CheckpointError: the file cannot be read or holds no JSON object.
     """
     try:
+        if file.exists() and not file.is_file():
+            raise CheckpointError(f"{file} is no file: take it away or download it again")
+        if file.exists() and file.stat().st_size > MAX_JSON_BYTES:
+            raise CheckpointError(f"{file} is far too large: download it again")
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None

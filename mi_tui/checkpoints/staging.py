@@ -57,23 +57,27 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def _termination_as_exit() -> Iterator[None]:
-    """Let SIGTERM unwind the block, so that it cleans up; only where nobody else handles it."""
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
-    if not ours:
-        yield
-        return
+    """Let SIGTERM, and SIGHUP of a lost terminal, unwind the block, so that it cleans up.
+
+    Only where nobody else handles or ignores them.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    ours = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if in_main and signal.getsignal(number) is signal.SIG_DFL
+    ]
 
     def leave(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, leave)
+    for number in ours:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def sync(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands on checkpoints alone: check and merge."""
 
+import math
 import os
 import sys
 from enum import StrEnum
@@ -12,7 +13,7 @@ from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mi_tui.checkpoints.compare import Finding
     from mi_tui.checkpoints.mergeplan import MergePlan
@@ -121,9 +122,21 @@ def merge(
         list[str] | None,
         typer.Option("--model", help="PATH=WEIGHT, several times: a weighted sum of any number."),
     ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            help='A λ of its own for a part, several times: "lambda=0.2 layers=0-11 modules=ffn".',
+        ),
+    ] = None,
     donor: Annotated[
-        str, typer.Option("--donor", help="Whose config, tokenizer and chat template are taken.")
-    ] = "thinking",
+        str | None,
+        typer.Option(
+            "--donor",
+            help="Whose config, tokenizer and chat template are taken: instruct or thinking "
+            "(the default); of a weighted sum the number of the checkpoint (the last).",
+        ),
+    ] = None,
     dtype: Annotated[
         OutputDtype, typer.Option("--dtype", help="Of the result; auto is that of the sources.")
     ] = OutputDtype.AUTO,
@@ -142,24 +155,38 @@ def merge(
     # A merge multiplies no matrices, and starting the threads for that takes longer than planning.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from mi_tui.checkpoints.mergeplan import plan_merge, plan_weighted_sum
+    from mi_tui.cli import merge_arguments
 
     if verify is not None:
-        _verify(verify)
+        _verify(verify, json_)
         return
     if out is None:
         raise MiTuiError("merge needs a directory to write to: mi-tui merge … OUT")
-    if shard_gib <= 0:
+    if not 0 < shard_gib < math.inf:
         raise MiTuiError(f"--shard-gib {shard_gib:g}: write a size above 0")
-    shard_bytes = int(shard_gib * GIB)
+    shard_bytes = max(1, int(shard_gib * GIB))
     if model:
-        plan = plan_weighted_sum(_weighted(model), out, dtype=dtype.value, shard_bytes=shard_bytes)
+        of_a_pair = (instruct, thinking, base, lambda_, rule, scale, density)
+        scoped = (layers, modules, outside, method) != ("all", "all", "instruct", "interpolation")
+        if scoped or any(value not in (None, []) for value in of_a_pair):
+            raise MiTuiError("--model is a weighted sum: it takes none of a pair's options")
+        weighted = merge_arguments.weighted(model)
+        plan = plan_weighted_sum(
+            weighted,
+            out,
+            donor=merge_arguments.position(donor, len(weighted)),
+            dtype=dtype.value,
+            shard_bytes=shard_bytes,
+        )
     else:
         from mi_tui.plan.preset import Pair
 
         if not instruct or not thinking:
             raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
-        recipe = _recipe(lambda_, layers, modules, outside, method, scale, density)
-        pair = _checked(Pair, instruct=instruct, thinking=thinking, base=base, donor=donor)
+        scope = {"layers": layers, "modules": merge_arguments.modules(modules), "outside": outside}
+        recipe = _recipe(lambda_, scope, rule or [], method, scale, density)
+        side = donor or "thinking"
+        pair = _checked(Pair, instruct=instruct, thinking=thinking, base=base, donor=side)
         plan = plan_merge(recipe, pair, out, dtype=dtype.value, shard_bytes=shard_bytes)
     _carry_out(
         plan, overwrite=overwrite, allow_nonfinite=allow_nonfinite, dry_run=dry_run, json_=json_
@@ -168,22 +195,21 @@ def merge(
 
 def _recipe(
     lambda_: float | None,
-    layers: str,
-    modules: str,
-    outside: str,
+    scope: "Mapping[str, object]",
+    rules: list[str],
     method: str,
     scale: float | None,
     density: float | None,
 ) -> "Recipe":
+    from mi_tui.cli import merge_arguments
     from mi_tui.plan.recipe import Recipe
-    from mi_tui.plan.scope import ALL_MODULES
 
-    named = ALL_MODULES if modules == "all" else [part.strip() for part in modules.split(",")]
     return _checked(
         Recipe,
         method=method,
         lambda_=lambda_,
-        scope={"layers": layers, "modules": named, "outside": outside},
+        scope=scope,
+        rules=tuple(merge_arguments.rule(text) for text in rules),
         scale=scale,
         density=density,
     )
@@ -197,29 +223,24 @@ def _checked(kind: type[T], **fields: object) -> T:
     except ValidationError as error:
         from mi_tui.plan.toml import explain
 
-        raise MiTuiError(f"merge: {explain(error.errors())}") from error
+        # What concerns the whole recipe is said of a preset there.
+        said = explain(error.errors()).removeprefix("preset: ")
+        raise MiTuiError(f"merge: {said}") from error
 
 
-def _weighted(models: list[str]) -> list[tuple[str, float]]:
-    weighted = []
-    for text in models:
-        reference, equals, weight = text.rpartition("=")
-        try:
-            weighted.append((reference, float(weight)))
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise MiTuiError(f"--model {text}: write PATH=WEIGHT, for example models/a=0.3")
-    return weighted
+def _verify(directory: Path, json_: bool) -> None:
+    from dataclasses import asdict
 
-
-def _verify(directory: Path) -> None:
     from mi_tui.checkpoints.manifest import verify
+    from mi_tui.cli.console import print_json
     from mi_tui.cli.progress import byte_progress
 
     with byte_progress("verifying") as progress:
         findings = verify(directory, progress=progress)
-    _print_findings(findings)
+    if json_:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _print_findings(findings)
     if any(finding.level == "error" for finding in findings):
         raise MiTuiError(f"{directory} is not as it was written: merge it again")
 

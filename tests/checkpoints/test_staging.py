@@ -78,14 +78,15 @@ def test_kill_9_leaves_no_half_checkpoint_and_a_second_try_works(
     assert {finding.level for finding in verify(out)} == {"ok"}
 
 
-def test_termination_leaves_nothing(pair: Pair, out: Path) -> None:
-    """SIGTERM, as a cancelled export sends it, cleans up at once."""
-    code = KILLED.replace("SIGKILL", "SIGTERM").format(
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_leaves_nothing(number: signal.Signals, pair: Pair, out: Path) -> None:
+    """SIGTERM, as a cancelled export sends it, and a lost terminal clean up at once."""
+    code = KILLED.replace("SIGKILL", number.name).format(
         module="write", target="write.copy_companions"
     )
     command = [sys.executable, "-c", code, pair.instruct, pair.thinking, str(out)]
     ended = subprocess.run(command, check=False, timeout=60)
-    assert ended.returncode == 128 + signal.SIGTERM
+    assert ended.returncode == 128 + number
     assert not out.exists()
     assert left_over(out) == []
 

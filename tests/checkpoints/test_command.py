@@ -1,0 +1,111 @@
+"""The merge command's own arguments: rules, weighted sums and their donor, verifying."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.locate import locate
+from mi_tui.checkpoints.mix import mix
+from mi_tui.checkpoints.roles import role_of
+from mi_tui.cli.main import app
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.scope import ModuleKind
+from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.weights import load, same_bits
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    folder = tmp_path_factory.mktemp("pair")
+    return tiny_pair("qwen3", folder, dtype=torch.bfloat16, base=True)
+
+
+@pytest.fixture
+def sides(paths: tuple[Path, ...]) -> list[str]:
+    return ["--instruct", str(paths[0]), "--thinking", str(paths[1])]
+
+
+def mi_tui(*arguments: str) -> None:
+    app(["merge", *arguments], standalone_mode=False)
+
+
+def test_rules_give_parts_a_lambda_of_their_own(
+    paths: tuple[Path, ...], sides: list[str], tmp_path: Path
+) -> None:
+    rules = ["--rule", "lambda=0.2 layers=0-1 modules=ffn", "--rule", "lambda=1 modules=norms"]
+    mi_tui(*sides, "--lambda", "0.5", *rules, str(tmp_path / "out"))
+    one, two = load(paths[0]), load(paths[1])
+    for name, tensor in load(tmp_path / "out").items():
+        role = role_of(name)
+        early_ffn = role.kind is ModuleKind.FFN and role.layer in (0, 1)
+        lambda_ = 1.0 if role.kind is ModuleKind.NORMS else 0.2 if early_ffn else 0.5
+        assert same_bits(tensor, mix(one[name], two[name], lambda_)), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--rule", "lamda=0.2"], "write for example"),
+        (["--rule", "lambda=x"], "write for example"),
+        (["--rule", "layers=0-1"], "lambda is missing"),
+        (["--rule", "lambda=0.2 layers=0-9"], "layers 0-9"),
+        (["--rule", "lambda=0.2 modules=mlp"], "attention"),
+        (["--shard-gib", "nan"], "above 0"),
+        (["--shard-gib", "inf"], "above 0"),
+        (["--donor", "nobody"], "donor"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: list[str], complaint: str, sides: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(MiTuiError, match=complaint):
+        mi_tui(*sides, "--lambda", "0.5", *arguments, str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_donor_of_a_weighted_sum_is_named_by_its_number(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    weights = zip(paths, ("0.5", "0.3", "0.2"), strict=True)
+    models = [part for path, weight in weights for part in ("--model", f"{path}={weight}")]
+    mi_tui(*models, "--donor", "1", str(tmp_path / "out"))
+    template = "chat_template.jinja"
+    assert (tmp_path / "out" / template).read_bytes() == (paths[0] / template).read_bytes()
+    for more in (["--donor", "4"], ["--donor", "thinking"], ["--lambda", "0.5"], ["--layers", "1"]):
+        with pytest.raises(MiTuiError, match="weighted sum"):
+            mi_tui(*models, *more, str(tmp_path / "other"))
+    with pytest.raises(MiTuiError, match="PATH=WEIGHT"):
+        mi_tui("--model", f"{paths[0]}=inf", "--model", f"{paths[1]}=-inf", str(tmp_path / "other"))
+
+
+def test_verifying_gives_json(
+    sides: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    mi_tui(*sides, "--lambda", "0.5", str(out))
+    capsys.readouterr()
+    mi_tui("--verify", str(out), "--json")
+    assert {finding["level"] for finding in json.loads(capsys.readouterr().out)} == {"ok"}
+    (out / "config.json").write_text("{}")
+    with pytest.raises(MiTuiError, match="not as it was written"):
+        mi_tui("--verify", str(out), "--json")
+    levels = {f["subject"]: f["level"] for f in json.loads(capsys.readouterr().out)}
+    assert levels["config.json"] == "error"
+
+
+def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
+    """A pipe would block for ever, a device might never end."""
+    thinking = tiny_pair("qwen3", tmp_path)[1]
+    weights = thinking / "model.safetensors"
+    weights.unlink()
+    os.mkfifo(weights)
+    assert inspect(locate(str(thinking))).problems
+    (thinking / "tokenizer.json").unlink()
+    (thinking / "tokenizer.json").symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is no file"):
+        inspect(locate(str(thinking)))
