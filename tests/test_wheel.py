@@ -55,5 +55,6 @@ def test_help_and_templates_come_with_the_wheel(installed: Path) -> None:
     package = installed / "mi_tui"
     assert (package / "export" / "templates" / "report.html").is_file()
     assert (package / "tui" / "app.tcss").is_file()
+    assert (package / "tui" / "guide.tcss").is_file()
     assert len(list((package / "tui" / "help").glob("*.md"))) >= 6
     assert (package / "py.typed").is_file()

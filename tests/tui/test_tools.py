@@ -94,6 +94,24 @@ async def test_settings_can_be_kept_as_a_preset(tmp_path: Path) -> None:
     assert read_preset(saved) == views.preset()
 
 
+async def test_a_preset_of_that_name_is_replaced_only_after_a_yes(tmp_path: Path) -> None:
+    saved = tmp_path / "config" / "mi-tui" / "presets" / "demo.toml"
+    saved.parent.mkdir(parents=True)
+    saved.write_text("# mine\n")
+    app = demo()
+    async with app.run_test(notifications=True) as pilot:
+        for answer in ("n", "y"):
+            await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+            await pilot.press("f2")
+            await until(pilot, lambda: "Save as a preset" in shown(app))
+            await pilot.press("enter")
+            await until(pilot, lambda: "Replace your preset demo?" in shown(app))
+            assert saved.read_text() == "# mine\n"
+            await pilot.press(answer)
+        await until(pilot, lambda: "Saved" in shown(app))
+    assert read_preset(saved) == views.preset()
+
+
 async def test_keys_can_be_bound_anew_and_mistakes_are_told() -> None:
     config_path().parent.mkdir(parents=True)
     config_path().write_text('theme = "mi-light"\n[keys]\n"home.demo" = "z"\n"no.such" = "y"\n')

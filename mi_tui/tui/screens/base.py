@@ -13,11 +13,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
+from mi_tui.plan.library import user_presets_folder
 from mi_tui.tui.checking import Checked, check
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.draft import Draft
 from mi_tui.tui.messages import NextStep, SavePreset
-from mi_tui.tui.screens.ask import AskScreen
+from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.widgets.choice import Checks, Choice
 from mi_tui.tui.widgets.form import FormRow
 from mi_tui.tui.widgets.step_header import Step, StepHeader
@@ -190,8 +191,17 @@ class FormScreen(GuideScreen):
             return
 
         def save(name: str | None) -> None:
-            if name is not None:
+            if name is None:
+                return
+            if not (user_presets_folder() / f"{name}.toml").exists():
                 self.post_message(SavePreset(preset, name))
+                return
+
+            def replace(yes: bool | None) -> None:
+                if yes:
+                    self.post_message(SavePreset(preset, name))
+
+            self.app.push_screen(ConfirmScreen(f"Replace your preset {name}?"), replace)
 
         name = re.sub(r"[^a-z0-9]+", "-", preset.title.lower()).strip("-") or "mine"
         self.app.push_screen(
