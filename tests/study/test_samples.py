@@ -81,3 +81,15 @@ def test_held_out_problems_are_confirmed_with_their_probes_samples() -> None:
     counts = asked(two_probes(samples=2, own=4), held_out=3)
     confirmed = {count for (_, problem), count in counts.items() if problem >= 5}
     assert confirmed == {2}
+
+
+def test_small_rows_share_a_batch_so_that_the_engine_is_busy() -> None:
+    other = interpolation(0.7, Scope(modules=(ModuleKind.FFN,)))
+    plan = two_probes(samples=1, own=None).model_copy(update={"recipes": (ROW, other)})
+    world = World(problems=8).sweep(GRID, samples=1)
+    step = next_batch(seen(world), plan, spent=Spent(len(world.rows)), size=12)
+    assert isinstance(step, Batch)
+    assert len(step.asks) == 12
+    assert [ask.recipe for ask in step.asks] == [ROW] * 8 + [other] * 4
+    assert ROW.label in step.phase
+    assert other.label in step.phase

@@ -142,13 +142,20 @@ class _Step:
         return self._batch(asks, phase)
 
     def rows(self, added: Sequence[Recipe], more: Mapping[str, int]) -> Batch | None:
-        """The rows of the preset and of the user, each on all search problems."""
+        """The rows of the preset and of the user, each on all search problems.
+
+        As many rows go into a batch as it takes to fill it: they can share the engine's passes.
+        """
         samples = self._preset.search.samples
         places = self._book.places(samples)
+        fresh: list[Ask] = []
         for recipe in self._book.wanted([*self._preset.recipes, *added]):
-            asks = self._book.first([recipe], places, self._size)
-            if asks:
-                return self._batch(asks, f"row {recipe.label}")
+            fresh += self._book.first([recipe], places, self._size - len(fresh))
+            if len(fresh) >= self._size:
+                break
+        if fresh:
+            label, last = fresh[0].recipe.label, fresh[-1].recipe.label
+            return self._batch(fresh, f"row {label}" + (f" to {last}" if last != label else ""))
         for recipe in self._book.wanted(self._observations.recipes):
             extra = more.get(recipe.key, 0)
             if extra:
