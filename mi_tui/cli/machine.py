@@ -31,7 +31,7 @@ def describe_machine() -> dict[str, Any]:
             f"{gpu.name}, {gpu.total / 2**30:.0f} GiB, {gpu.free / 2**30:.0f} free"
             for gpu in machine.gpus
         ],
-        "engines": [name for name in ("transformers",) if find_spec(name)],
+        "engines": [name for name in ("transformers", "vllm") if find_spec(name)],
         "terminal": os.environ.get("TERM", ""),
         "colours": _colours(),
         "over_ssh": any(name.startswith("SSH_") for name in os.environ),
