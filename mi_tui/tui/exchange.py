@@ -33,8 +33,7 @@ def exchange(
         return ("The speed of a merged model is measured here when the study starts.",)
     lines = [
         _means(budget, known.latency),
-        f"{_speed(known.latency)}: measured in {known.study}",
-        f"on {known.machine}.",
+        f"{_speed(known.latency)}: measured in {known.study} on {known.machine}.",
     ]
     busier = [point.concurrency for point in known.points if point.concurrency > 1]
     if busier:

@@ -18,6 +18,7 @@ async def test_studies_are_listed_with_state_progress_and_best() -> None:
         await until(pilot, lambda: "✓ done" in shown(app))
         running = next(line for line in shown(app).splitlines() if "▶ running" in line)
         assert "25 %" in running
+        assert "demo-20261121-120000" in running, "a name is not cut at 80 columns"
         assert "λ 0.7" in next(line for line in shown(app).splitlines() if "✓ done" in line)
 
 

@@ -195,7 +195,7 @@ class HomeScreen(Screen[None]):
 
     def _study_titles(self) -> tuple[str, ...]:
         name = self._name_width() - len("Studies") + 2
-        return (" " * name, f"  {'State':<14}{'Progress':<20}{'Best':<10}{'Last change':<12}")
+        return (" " * name, f"  {'State':<14}{'Progress':<18}{'Best':<10}{'Last change':<12}")
 
     def _study_line(self, entry: StudyEntry) -> Text:
         width = self._name_width()
@@ -205,14 +205,14 @@ class HomeScreen(Screen[None]):
         return Text.assemble(
             f"  {formats.cut(entry.name, width):<{width}}  ",
             (f"{formats.state_words(entry.state):<14}", colour),
-            f"{formats.bar(share, 12)} {formats.percent(share):>5}  ",
+            f"{formats.bar(share, 10)} {formats.percent(share):>5}  ",
             f"{formats.cut(best, 9):<10}",
             (formats.ago(entry.modified), rich_colour(self.app, "secondary")),
             no_wrap=True,
         )
 
     def _name_width(self) -> int:
-        return min(max(self._room(62), 14), 44)
+        return min(max(self._room(60), 14), 44)
 
     def _room(self, taken: int) -> int:
         return max(10, self.size.width - taken)
