@@ -6,6 +6,7 @@ the store, with compressed texts, then measures the reader and the app on a pseu
 
 import argparse
 import os
+import re
 import resource
 import statistics
 import sys
@@ -143,7 +144,7 @@ def measure_reader(path: Path, rounds: int) -> None:
           f"{view.progress.rollouts:,} rollouts")  # fmt: skip
     times = []
     for number in range(rounds):
-        add_some(path, 10_000 + number)
+        add_some(path, int(time.time() * 1000) % 10**9 + number)
         times.append(timed(reader.view))
     _say("reader: refresh, 50 new rollouts", times)
     times = [timed(lambda b=b: reader.recommend(parse_budget(b))) for b in BUDGETS]  # type: ignore[misc]
@@ -168,14 +169,21 @@ def measure_app(path: Path, rounds: int) -> None:
             opened.append(time.perf_counter() - begin)
             terminal.press("enter")
             terminal.wait_for("λ interval", 60)
-            terminal.press("b")
-            limit = str(2000 + 100 * number)
+            before = _limit(terminal)
             begin = time.perf_counter()
-            terminal.press("home", *["delete"] * 40, f"tokens<={limit}")
-            terminal.wait_for(f"of tokens<={limit}", 60)
+            terminal.press("right" if number % 2 else "left")
+            while _limit(terminal) == before:
+                terminal.read(0.005)
+                assert time.perf_counter() < begin + 60, "the answer did not move"
             asked.append(time.perf_counter() - begin)
     _say("app: from the command to the table", opened)
-    _say("app: a new budget, typed (0.4 s pause)", asked)
+    _say("app: from the key to another answer", asked)
+
+
+def _limit(terminal: Terminal) -> str:
+    """The limit of the answer on the screen."""
+    found = re.search(r"of (tokens<=\S+);", terminal.text)
+    return found[1] if found else ""
 
 
 def _say(what: str, times: list[float]) -> None:

@@ -1,5 +1,6 @@
 """Step 4: the study as it runs: table, curves, progress; pause, resume and stop by key."""
 
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -9,15 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
-from mi_tui.errors import MiTuiError
 from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
 from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
-from mi_tui.tui.screens.base import GuideScreen, is_open
+from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.session import StudySession
 from mi_tui.tui.standing import progress_line, status_line
 from mi_tui.tui.widgets.curves import CurvesPlot
-from mi_tui.tui.widgets.newest import NewestResponses, Shown
+from mi_tui.tui.widgets.newest import NewestResponses
 from mi_tui.tui.widgets.results_table import ResultsTable
 from mi_tui.tui.widgets.step_header import Step, StepHeader
 from mi_tui.tui.workers import start
@@ -27,9 +27,6 @@ _PLOT_EVERY = 3.0
 
 _READ_EVERY = 2.0
 """Seconds between two readings of the newest responses."""
-
-_NEWEST = 8
-"""Responses beside the table: more than there is room for."""
 
 
 class ProbeScreen(GuideScreen):
@@ -313,19 +310,8 @@ class ProbeScreen(GuideScreen):
 
     def _read_newest(self) -> None:
         if self._is_wide and self._view is not None:
-            start(self, self._newest, group="newest")
-
-    async def _newest(self) -> None:
-        try:
-            responses = await self._session.responses(self._read_of, limit=_NEWEST)
-        except MiTuiError:
-            return  # the app says so when it next looks at the study
-        if not is_open(self) or self._view is None:
-            return
-        labels = {row.recipe.key: row.recipe.label for row in self._view.rows}
-        shown = [Shown(self._session.problem(r.problem), r) for r in responses]
-        title = f"Responses of {labels.get(self._read_of, '')}" if self._read_of else ""
-        self.query_one(NewestResponses).show(title or "Newest responses", shown)
+            panel = self.query_one(NewestResponses)
+            start(self, partial(panel.read, self._session, self._read_of), group="newest")
 
 
 def read_lambdas(text: str) -> tuple[float, ...]:

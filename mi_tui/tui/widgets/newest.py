@@ -8,12 +8,17 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from mi_tui.errors import MiTuiError
 from mi_tui.tui import formats
 from mi_tui.tui.colours import rich_colour
 from mi_tui.tui.responses import ProblemText, Response
+from mi_tui.tui.session import StudySession
 
 _QUESTION, _ANSWER, _THOUGHT = 160, 320, 2000
 """Characters shown at most of each; the whole is on the Responses screen."""
+
+_NEWEST = 8
+"""Responses read: more than there is room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,17 @@ class NewestResponses(VerticalScroll, can_focus=False):
     def on_mount(self) -> None:
         """Show what was given before the widget was there."""
         self.draw_again()
+
+    async def read(self, session: StudySession, recipe_key: str | None) -> None:
+        """Read the newest responses of a recipe, or of all, and show them."""
+        try:
+            responses = await session.responses(recipe_key, limit=_NEWEST)
+        except MiTuiError:
+            return  # the app says so when it next looks at the study
+        rows = session.view.rows if session.view else ()
+        label = next((row.recipe.label for row in rows if row.recipe.key == recipe_key), "")
+        title = f"Responses of {label}" if label else "Newest responses"
+        self.show(title, [Shown(session.problem(r.problem), r) for r in responses])
 
     def show(self, title: str, shown: Sequence[Shown]) -> None:
         """Show these responses under a title."""
