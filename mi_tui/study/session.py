@@ -16,6 +16,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
+from mi_tui.study.ablation.layer_groups import group_result
 from mi_tui.study.generation import Generation
 from mi_tui.study.latency import Latency
 from mi_tui.study.recommendation.recommend import recommend
@@ -108,9 +109,19 @@ class Session:
         state = StudyState.DONE if answer else StudyState.FAILED
         failure = "no recommendation came of the study: its log says why"
         self._store.put(
-            state=state, message=finished.reason if answer else failure, settled=finished.settled
+            state=state,
+            message=finished.reason + self._groups() if answer else failure,
+            settled=finished.settled,
         )
         return state
+
+    def _groups(self) -> str:
+        """What came of a λ per layer group, where one was asked for."""
+        preset = self._planner.preset
+        if not preset.search.layer_groups:
+            return ""
+        found = group_result(self._planner.observations(), preset, self._latency)
+        return f". {found.sentence}".rstrip(".")
 
     # -- requests -------------------------------------------------------------------------
 

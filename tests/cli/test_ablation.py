@@ -17,6 +17,7 @@ from tests.cli.test_commands import mi_tui
 from tests.study.presets import small_preset
 
 LAYERS = 4
+PROBLEMS, SAMPLES = 6, 2
 DENSE = tuple(kind for kind in ALL_MODULES if kind is not ModuleKind.ROUTER)
 KINDS = (
     AblationKind.LAYERS,
@@ -38,7 +39,10 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def ablated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One study with the rows of every kind, run for real."""
-    plan = small_preset(problems=8, samples=1)
+    plan = small_preset(problems=PROBLEMS, samples=1)
+    probes = tuple(probe.model_copy(update={"samples": SAMPLES}) for probe in plan.probes)
+    engine = plan.engine.model_copy(update={"batch": 128})
+    plan = plan.model_copy(update={"probes": probes, "engine": engine})
     every = [ablation_of(plan, kind, 0.8, LAYERS, DENSE) for kind in KINDS]
     rows = tuple(dict.fromkeys(row for one in every for row in one.recipes))
     found: Preset = every[0].model_copy(update={"recipes": rows})
@@ -63,7 +67,10 @@ def test_every_row_of_every_kind_is_measured_on_the_same_problems(ablated: Path)
         for row in ablation_of(small_preset(), kind, 0.8, LAYERS, DENSE).recipes
     }
     assert wanted <= {row.recipe for row in view.rows}
-    assert {row.problems for row in view.rows} == {8}
+    assert {row.problems for row in view.rows} == {PROBLEMS}
+    # The probe's own number of samples, not the search's.
+    assert view.preset.search.samples == 1
+    assert {row.samples for row in view.rows} == {SAMPLES}
 
 
 def test_the_paired_table_has_a_difference_for_every_row_and_both_heat_maps(
@@ -72,7 +79,7 @@ def test_the_paired_table_has_a_difference_for_every_row_and_both_heat_maps(
     found = json.loads(mi_tui("table", str(ablated), "--paired", "--json").stdout)
     assert found["reference_label"] == "MI-0.8"
     assert len(found["rows"]) == len(recipes_of(ablated)) - 1
-    assert all(row["difference"]["problems"] == 8 for row in found["rows"])
+    assert all(row["difference"]["problems"] == PROBLEMS for row in found["rows"])
     assert found["each_level"] == pytest.approx(1 - 0.05 / len(found["rows"]))
     decoding, scope = found["grids"]
     assert decoding["rows"] == ["T 0.6", "T 0.65", "T 0.7"]
@@ -176,5 +183,7 @@ def test_a_lambda_per_layer_group_is_searched_and_judged_on_held_out_problems(
     moved = [recipe for recipe in recipes_of(tmp_path / "ran") if recipe.rules]
     assert len(moved) >= 8
     assert {len(recipe.rules) for recipe in moved} == {4}
+    with StudyReader(tmp_path / "ran") as reader:
+        assert found["sentence"].rstrip(".") in reader.view().message
     if found["recipe"] is not None:
         assert found["held_out"]["problems"] == 4
