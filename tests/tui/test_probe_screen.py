@@ -332,3 +332,25 @@ async def test_bands_and_stages_lie_behind_the_curves() -> None:
         pilot.app.theme = "mi-ansi"
         await until(pilot, lambda: not canvas._backgrounds)
         assert "░░" in shown(pilot.app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_plots_are_drawn_without_colour(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    lambdas = (0.0, 0.5, 1.0)
+    curve = Curve(
+        lambdas=lambdas,
+        score=tuple(views.around(0.3 + 0.5 * at, 0.15) for at in lambdas),
+        tokens=tuple(views.around(20 + 100 * at, 10) for at in lambdas),
+        think_ratio=tuple(views.around(at, 0.05) for at in lambdas),
+    )
+    services = SteeredServices(
+        views.view(StudyState.DONE, answer=views.recommendation(curve=curve))
+    )
+    async with watching(services).run_test(size=size) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "░ 95 %" in shown(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "λ interval" in shown(pilot.app))

@@ -58,7 +58,7 @@ class QuietCanvas(Canvas):
 
     def render_line(self, y: int) -> Strip:
         """The canvas's line over its backgrounds."""
-        strip = super().render_line(y)
+        strip = _styled(super().render_line(y))
         backgrounds = self._backgrounds.get(y)
         if not backgrounds:
             return strip
@@ -72,7 +72,7 @@ class QuietCanvas(Canvas):
                 part = Strip(Segment.apply_style(part, post_style=style), right - left)
             parts.append(part)
             left = right
-        return Strip.join(parts)
+        return _styled(Strip.join(parts))
 
     def _send_changes(self) -> None:
         self._waiting = False
@@ -122,3 +122,9 @@ class QuietPlot(PlotWidget, can_focus=False):
         self._drawing = False
         if self.query("#plot"):
             self.render()
+
+
+def _styled(strip: Strip) -> Strip:
+    """The strip with a style in every segment, without which NO_COLOR's filter fails."""
+    segments = [Segment(text, style or Style.null()) for text, style, _ in strip if text]
+    return Strip(segments, strip.cell_length)
