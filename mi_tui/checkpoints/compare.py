@@ -98,7 +98,8 @@ def _pair(sides: Mapping[str, CheckpointInfo], brief: bool = False) -> Iterator[
     yield _architecture(name_a, a, name_b, b)
     yield from _config(name_a, a, name_b, b)
     yield from _tensors(name_a, a, name_b, b)
-    yield _dtypes(name_a, a, name_b, b)
+    if a.tensors and b.tensors:
+        yield _dtypes(name_a, a, name_b, b)
     yield _tied(name_a, a, name_b, b)
     if brief:
         return

@@ -142,6 +142,15 @@ def test_finds_what_is_wrong(case: str, tmp_path: Path) -> None:
             plan_merge(interpolation(0.5), pair, tmp_path / "out")
 
 
+def test_a_damaged_side_is_not_compared_further(tmp_path: Path) -> None:
+    """One error for the cut file, none for what follows from it."""
+    paths = tiny_pair("qwen3", tmp_path)
+    cut(paths[1])
+    report = compare(*(inspect(locate(str(path))) for path in paths))
+    assert len(report.errors) == 1
+    assert not [f for f in report.findings if f.subject in ("dtype", "tensors", "shape")]
+
+
 def test_an_unfit_base_is_found(tmp_path: Path) -> None:
     paths = tiny_pair("qwen3", tmp_path, base=True)
     drop_tensor(paths[2])
