@@ -8,7 +8,6 @@ from mi_tui.plan.scope import Scope
 from mi_tui.study.observations import Observations, ProblemRow
 from mi_tui.study.statistics.cells import Floats
 from mi_tui.study.statistics.curve import CurveError, Curves, family, fit_curves
-from mi_tui.study.statistics.gaussian_process import Smoothness
 from tests.study.synthetic import (
     GRID,
     World,
@@ -153,15 +152,6 @@ def test_two_probes_are_weighted() -> None:
 
 def _other(problem: ProblemRow) -> ProblemRow:
     return replace(problem, probe="hard", weight=3 / 60)
-
-
-def test_before_any_data_simpler_curves_are_the_likelier() -> None:
-    smoothness = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0), bound=1.0)
-    prior = dict(zip(map(tuple, smoothness.hypotheses.tolist()), smoothness.prior, strict=True))
-    for (amplitude, length, stretch), weight in prior.items():
-        assert weight > 0
-        assert weight <= prior[amplitude, 0.8, stretch]
-        assert weight <= prior[amplitude, length, 0.0]
 
 
 def test_few_short_responses_do_not_pass_for_certain() -> None:

@@ -40,8 +40,8 @@ class Decision:
     tokens, or for the knee the score minus the price of the tokens. ``margin`` (draws, points)
     is how far inside the limit a λ lies, on a scale where 0 is the limit. ``chosen`` is the
     index of the λ that has the highest expected utility among those that keep the limit with
-    the wanted confidence or, when there is none, of the λ most likely to keep it; where none is
-    likely to, of the one expected to come nearest.
+    the wanted confidence or, when there is none, of the λ that keeps the nearest limit which any
+    does with that confidence.
     """
 
     lambdas: Floats
@@ -116,9 +116,7 @@ def decide(
     if feasible:
         chosen = int(np.where(allowed, expected, -np.inf).argmax())
     else:
-        nearest = np.tanh(margin.mean(axis=0))
-        likely = probability.max() >= 0.5
-        chosen = int((probability + 1e-6 * nearest if likely else nearest).argmax())
+        chosen = int(surely_reached(margin, budget.confidence).argmax())
     return Decision(
         curves.lambdas,
         utility,
@@ -129,6 +127,11 @@ def decide(
         in_tokens,
         _sensitivity(curves, budget),
     )
+
+
+def surely_reached(values: Floats, confidence: float) -> Floats:
+    """What the draws (draws, points) exceed with the given confidence at each λ."""
+    return np.quantile(values, 1 - confidence, axis=0, method="lower")
 
 
 def _margin(curves: Curves, budget: Budget, latency: Latency | None, seed: int) -> Floats:

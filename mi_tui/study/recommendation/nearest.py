@@ -2,11 +2,8 @@
 
 import math
 
-import numpy as np
-
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.study.recommendation.decision import Decision
-from mi_tui.study.statistics.cells import Floats
+from mi_tui.study.recommendation.decision import Decision, surely_reached
 from mi_tui.study.statistics.curve import Curves
 
 
@@ -24,17 +21,11 @@ def nearest_budget(curves: Curves, decision: Decision, budget: Budget) -> Budget
         return None
     confidence = budget.confidence
     if budget.objective is Objective.FOR_SCORE:
-        limit = math.floor(1000 * _surest(curves.score, confidence)) / 1000
+        limit = math.floor(1000 * surely_reached(curves.score, confidence).max()) / 1000
     else:
-        limit = budget.limit * math.exp(-_surest(decision.margin, confidence))
+        limit = budget.limit * math.exp(-surely_reached(decision.margin, confidence).max())
         limit = math.ceil(limit) if budget.objective is Objective.WITHIN_TOKENS else _up(limit)
     return budget.model_copy(update={"limit": float(limit)}) if limit > 0 else None
-
-
-def _surest(values: Floats, confidence: float) -> float:
-    """What the draws of some λ reach with the given confidence, at the best such λ."""
-    reached = np.quantile(values, 1 - confidence, axis=0, method="lower")
-    return float(reached.max())
 
 
 def _up(value: float) -> float:

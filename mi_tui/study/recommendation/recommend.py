@@ -32,6 +32,7 @@ def recommend(
     rollouts_per_second: float | None = None,
     level: float = 0.95,
     like: Recipe | None = None,
+    curves: Curves | None = None,
 ) -> Recommendation:
     """Answer a budget; equal rollouts and seeds give equal answers.
 
@@ -50,13 +51,21 @@ def recommend(
         rollouts_per_second: the study's pace, to put "N more rollouts" into minutes.
         level: the level of the intervals of score, tokens, seconds and think ratio.
         like: a recipe of the family to choose from; by default the largest family.
+        curves: those of :func:`curves_of` for the same rollouts, seed and family, to be spared
+            the fit: they do not depend on the budget.
 
     Raises:
         CurveError: no λ has rollouts yet.
         DecisionError: the budget is in seconds and no speed is known.
     """
     verdict = judge(
-        observations, budget, tolerance=tolerance, latency=latency, seed=seed, like=like
+        observations,
+        budget,
+        tolerance=tolerance,
+        latency=latency,
+        seed=seed,
+        like=like,
+        curves=curves,
     )
     curves, decision = verdict.curves, verdict.decision
     at = decision.chosen

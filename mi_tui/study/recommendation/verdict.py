@@ -65,6 +65,7 @@ def judge(
     seed: int = 0,
     like: Recipe | None = None,
     fine: bool = True,
+    curves: Curves | None = None,
 ) -> Verdict:
     """Fit the curves, decide, and weigh what more rollouts would be worth.
 
@@ -76,17 +77,30 @@ def judge(
         seed: of the draws.
         like: a recipe of the family to choose from; by default the largest family.
         fine: λ in steps of 0.01; otherwise 0.02, several times quicker.
+        curves: what :func:`curves_of` gave for the same rollouts, to be spared the fit.
 
     Raises:
         CurveError: no λ has rollouts on search problems.
         DecisionError: the budget is in seconds and no speed is known.
     """
-    lambdas, draws = (LAMBDAS, _DRAWS) if fine else (COARSE_LAMBDAS, _COARSE_DRAWS)
-    curves = fit_curves(observations, lambdas, draws=draws, seed=seed, like=like)
+    if curves is None:
+        curves = curves_of(observations, seed=seed, like=like, fine=fine)
     decision = decide(curves, budget, latency=latency, seed=seed)
     design = _design(observations, like)
     certainty = _certainty(curves, decision, budget, tolerance, design)
     return Verdict(curves, decision, certainty, int(design.rollouts.sum()))
+
+
+def curves_of(
+    observations: Observations, *, seed: int = 0, like: Recipe | None = None, fine: bool = True
+) -> Curves:
+    """The curves that every budget is put to; the arguments are those of :func:`judge`.
+
+    Raises:
+        CurveError: no λ has rollouts on search problems.
+    """
+    lambdas, draws = (LAMBDAS, _DRAWS) if fine else (COARSE_LAMBDAS, _COARSE_DRAWS)
+    return fit_curves(observations, lambdas, draws=draws, seed=seed, like=like)
 
 
 def answerable(budget: Budget, latency: Latency | None) -> Budget:

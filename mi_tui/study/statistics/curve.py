@@ -14,12 +14,12 @@ from mi_tui.study.statistics.gaussian_process import Smoothness, posterior
 from mi_tui.study.statistics.lengths import LengthTail, length_tails
 from mi_tui.study.statistics.marginal import LOG, LOGIT, Responses, expit, fit_mean
 
-_SCORE = Smoothness(level=2.0, slope=1.5, amplitudes=(0.15, 0.5, 1.5), bound=3.0)
-_TOKENS = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0), bound=1.0)
+_SCORE = Smoothness(level=2.0, slope=1.5, amplitudes=(0.15, 0.5, 1.5))
+_TOKENS = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0))
 _THINKING = Smoothness(
-    level=3.0, slope=6.0, amplitudes=(1.5, 4.0), bound=8.0, lengths=(0.15, 0.35), stretches=(0.0,)
+    level=3.0, slope=6.0, amplitudes=(1.5, 4.0), lengths=(0.15, 0.35), stretches=(0.0,)
 )
-_TAIL = Smoothness(level=0.5, slope=0.3, amplitudes=(0.1, 0.3), bound=0.3, stretches=(0.0,))
+_TAIL = Smoothness(level=0.5, slope=0.3, amplitudes=(0.1, 0.3), stretches=(0.0,))
 _LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS = 0.4, 5.0, 60.0
 _FREEDOM = 4.0
 """About how many responses the curve of the mean length takes for itself."""

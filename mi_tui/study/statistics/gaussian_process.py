@@ -2,9 +2,9 @@
 
 The paper's curves are flat in places and steep in stage 2. Two means let one process follow
 both: the λ axis may be stretched where the think ratio changes, and length scale, amplitude and
-stretch are averaged over a grid of hypotheses by their evidence instead of being fixed. Before
-any data, simpler curves are the likelier ones: priors that penalise complexity (Simpson et al.
-2017; for Matérn processes, Fuglstad et al. 2019).
+stretch are averaged over a grid of hypotheses by their evidence instead of being fixed.
+All hypotheses are alike before any data: a prior for simple curves fits a first few rollouts with a
+straight line, and the search then never looks where it would have found the dip.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,6 @@ from mi_tui.study.statistics.cells import Floats
 
 _JITTER = 1e-8
 _NEGLIGIBLE = 0.005
-_LENGTH_RATE = 1.04
-"""Puts a prior probability of 5 % on lengths below 0.12."""
-_MEAN_STRETCH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +24,12 @@ class Smoothness:
     ``level`` is the standard deviation of the curve's overall level, ``slope`` that of a linear
     trend over the whole axis; ``amplitudes`` are those of deviations with the given
     ``lengths`` on the λ axis; ``stretches`` say how much a full change of the think ratio
-    lengthens the axis, in λ. The amplitude is above ``bound`` with a prior probability of 10 %.
+    lengthens the axis, in λ.
     """
 
     level: float
     slope: float
     amplitudes: tuple[float, ...]
-    bound: float
     lengths: tuple[float, ...] = (0.12, 0.3, 0.8)
     stretches: tuple[float, ...] = (0.0, 0.5, 1.5)
 
@@ -42,18 +38,6 @@ class Smoothness:
         """All combinations of amplitude, length and stretch, shape (hypotheses, 3)."""
         grid = np.meshgrid(self.amplitudes, self.lengths, self.stretches, indexing="ij")
         return np.column_stack([values.ravel() for values in grid])
-
-    @property
-    def prior(self) -> Floats:
-        """The hypotheses' probabilities before any data, up to a factor.
-
-        Amplitudes and lengths are spaced evenly in the logarithm, so their densities are too.
-        """
-        amplitude, length, stretch = self.hypotheses.T
-        root = length**-0.5
-        simple = amplitude * np.exp(np.log(0.1) * amplitude / self.bound)
-        smooth = root * np.exp(-_LENGTH_RATE * root)
-        return np.asarray(simple * smooth * np.exp(-stretch / _MEAN_STRETCH), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +113,7 @@ def posterior(
     white = np.linalg.solve(root, residual)[..., 0]
     determinant = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     evidence = -0.5 * (white**2).sum(axis=1) - determinant
-    weights = np.exp(evidence - evidence.max()) * smoothness.prior
+    weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
     kept = weights > _NEGLIGIBLE
     weights = weights[kept] / weights[kept].sum()

@@ -22,7 +22,6 @@ _NEAR, _FAR = 0.12, 0.25
 _SHARED_PAIRS = 200.0
 _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 100.0
 _STRATUM_PRIOR = 8.0
-_SKEWED = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def fit_mean(
     everything = np.vstack([seen, wanted])
     correlation, kept = _PRIOR_CORRELATION, 1.0
     curve = None
-    freedom = _freedom(count, link)
+    problems = max(int((count.sum(axis=0) > 0).sum()), 4)
     patterns = _Patterns.of(count)
     for step in range(_STEPS):
         variance = kept * spread(means)
@@ -120,7 +119,7 @@ def fit_mean(
         information, score = _information(responses, patterns, variance, correlation, similarity)
         slope = link.slope(means)
         precision = information * np.outer(slope, slope)
-        noise = _inverse(precision) * (freedom + 1) / (freedom - 2)
+        noise = _inverse(precision) * (problems + 1) / (problems - 2)
         values = link.forward(means) + _solve(information, score - information @ means) / slope
         if link is LOG:
             # The mean of few skewed values lies below its expectation more often than above.
@@ -131,18 +130,6 @@ def fit_mean(
         means = _inside(link.inverse(link.forward(means) + moved), link)
     assert curve is not None
     return Fit(curve.after(len(seen)), link, means, kept * spread(means), correlation)
-
-
-def _freedom(count: Floats, link: Link) -> float:
-    """The degrees of freedom of the estimated variance.
-
-    One for each problem; where lengths are skewed, each tells less of the variance. The kurtosis
-    of a log-normal with a standard deviation of 0.6 in the logarithm makes it a sixth.
-    """
-    problems = float((count.sum(axis=0) > 0).sum())
-    if link is LOG:
-        problems = min(problems, float(count.sum()) / _SKEWED)
-    return max(problems, 4.0)
 
 
 def _inside(means: Floats, link: Link) -> Floats:
