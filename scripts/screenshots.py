@@ -10,6 +10,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
 SIZE = (120, 36)
+STUDIES = "~/.local/share/mi-tui/studies"
+"""Where the pictures say that the study lies, as it would for a user."""
 
 
 async def walk() -> None:
@@ -24,7 +26,8 @@ async def walk() -> None:
 
     async def save(pilot: Pilot[None], name: str) -> None:
         await pilot.pause(1.5)
-        app.save_screenshot(f"{name}.svg", str(FOLDER))
+        picture = app.export_screenshot().replace(os.environ["MI_TUI_STUDIES"], STUDIES)
+        (FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
         print(FOLDER / f"{name}.svg")
 
     async with app.run_test(size=SIZE) as pilot:
