@@ -12,7 +12,9 @@ from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
 from mi_tui.study.recommendation.recommend import recommend
+from mi_tui.study.recommendation.verdict import curves_of
 from mi_tui.study.results import Recommendation
+from mi_tui.study.statistics.curve import Curves
 from mi_tui.study.store import Store
 from mi_tui.study.summaries import Summaries
 from mi_tui.study.view import Progress, StudyState, StudyView
@@ -38,6 +40,8 @@ class StudyReader:
         self._change = 0
         self._state: StudyState | None = None
         self._summaries = Summaries()
+        self._curves: Curves | None = None
+        self._fitted_to = (0, 0)
 
     def close(self) -> None:
         """Close the connection."""
@@ -93,11 +97,19 @@ class StudyReader:
         return recommend(
             observations,
             budget or preset.budget,
+            curves=self._fitted(observations, preset.search.seed),
             latency=self._latency(facts),
             seed=preset.search.seed,
             tolerance=preset.search.tolerance,
             dtype=str(facts.get("confirmation_dtype", "")),
         )
+
+    def _fitted(self, observations: Observations, seed: int) -> Curves:
+        """The curves, fitted anew only when there are new rollouts: budgets share them."""
+        fitted = (len(observations), seed)
+        if self._curves is None or self._fitted_to != fitted:
+            self._curves, self._fitted_to = curves_of(observations, seed=seed), fitted
+        return self._curves
 
     def responses(
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50

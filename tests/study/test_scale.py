@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study import loading
 from mi_tui.study.control import create_study
@@ -17,6 +18,8 @@ from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
 from mi_tui.study.packing import Answers, pack, unpack
 from mi_tui.study.reader import StudyReader
+from mi_tui.study.recommendation.recommend import recommend
+from mi_tui.study.recommendation.verdict import curves_of
 from mi_tui.study.statistics.metrics import summarise
 from mi_tui.study.store import PlannedAsk, Rollout, Store
 from mi_tui.study.summaries import Summaries
@@ -163,3 +166,26 @@ def test_answers_keep_their_numbers(texts: list[str | None]) -> None:
     assert found == answers
     assert unpacked["answer"].tolist() == numbers
     assert unpacked["score"].tolist() == columns["score"].tolist()
+
+
+def test_budgets_share_the_curves_until_there_are_new_rollouts(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits: list[int] = []
+
+    def counted(observations: Observations, **kwargs: Any) -> Any:
+        fits.append(len(observations))
+        return curves_of(observations, **kwargs)
+
+    monkeypatch.setattr("mi_tui.study.reader.curves_of", counted)
+    with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
+        one = reader.recommend(parse_budget("tokens<=15"))
+        reader.recommend(parse_budget("knee"))
+        assert fits == [60]
+        alone = recommend(
+            reader.observations(), one.budget, seed=small_preset().search.seed, latency=None
+        )
+        assert one == alone
+        store.add_rollouts(answered(1, 10))
+        reader.recommend(parse_budget("knee"))
+    assert fits == [60, 63]
