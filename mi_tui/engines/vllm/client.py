@@ -33,8 +33,7 @@ class Client:
         self._running: set[int] = set()
         self._watch = Watch()
         try:
-            with self._watch.marked():
-                self._engine: AsyncLLM = self._wait(_start(arguments))
+            self._engine: AsyncLLM = self._wait(_start(arguments))
         except Exception as error:
             self._watch.end()
             self._stop_loop()

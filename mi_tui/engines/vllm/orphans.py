@@ -1,72 +1,78 @@
 """End vLLM's processes when the process that started them dies, however it dies.
 
-vLLM's engine core does not notice that its client was killed, and would keep the GPU. A watcher of
-its own holds one end of a pipe; when the other end closes it ends every process that carries the
-mark which the vLLM of this client was started under.
+vLLM's engine core does not notice that its client was killed, and would keep the GPU. A watcher
+process knows the descendants of its parent and ends them when the pipe between the two breaks
+without a word.
 """
 
 import contextlib
-import os
+import select
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 import psutil
 
-_MARK = "MI_TUI_VLLM_MARK"
+LOOK_SECONDS = 2.0
+"""How often the watcher looks for new descendants."""
+
 _GRACE_SECONDS = 5.0
+_DONE = b"done"
 
 
 class Watch:
-    """Watches over the processes that are started within :meth:`marked`."""
+    """Watches over this process's descendants until :meth:`end`."""
 
     def __init__(self) -> None:
-        self._mark = uuid.uuid4().hex
-        command = [sys.executable, "-m", "mi_tui.engines.vllm.orphans", self._mark]
+        command = [sys.executable, "-m", "mi_tui.engines.vllm.orphans"]
         self._watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
-    @contextlib.contextmanager
-    def marked(self) -> Iterator[None]:
-        """Processes started meanwhile, and theirs, belong to this watch."""
-        os.environ[_MARK] = self._mark
-        try:
-            yield
-        finally:
-            del os.environ[_MARK]
-
     def end(self) -> None:
-        """End what is left of the marked processes, and the watcher."""
-        self._watcher.communicate()
+        """Watch no more; nothing is ended."""
+        self._watcher.communicate(_DONE)
 
 
-def processes_with(mark: str) -> list[psutil.Process]:
-    """Living processes of this user that were started under a mark; not those that only wait to
-    be collected by their parent."""
-    found = []
-    for process in psutil.process_iter():
+def watch() -> None:
+    """Remember the parent's descendants; end them when it is gone without having said so."""
+    me = psutil.Process()
+    parent = me.parent()
+    known: set[psutil.Process] = set()
+    while not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
         with contextlib.suppress(psutil.Error):
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            if alive and process.environ().get(_MARK) == mark:
+            known |= set(_living(parent.children(recursive=True))) - {me}
+    if sys.stdin.buffer.read() != _DONE:
+        end_all(known)
+
+
+def end_all(processes: Iterable[psutil.Process]) -> None:
+    """Ask processes and their descendants to end, and kill those that do not."""
+    left = set(processes)
+    for process in tuple(left):
+        with contextlib.suppress(psutil.Error):
+            left |= set(process.children(recursive=True))
+    _each(left, psutil.Process.terminate)
+    until = time.monotonic() + _GRACE_SECONDS
+    while _living(left) and time.monotonic() < until:
+        time.sleep(0.1)
+    _each(_living(left), psutil.Process.kill)
+
+
+def _living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that run, and do not only wait to be collected by their parent."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
 
-def _end_all(mark: str) -> None:
-    _each(mark, psutil.Process.terminate)
-    until = time.monotonic() + _GRACE_SECONDS
-    while processes_with(mark) and time.monotonic() < until:
-        time.sleep(0.1)
-    _each(mark, psutil.Process.kill)
-
-
-def _each(mark: str, end: Callable[[psutil.Process], None]) -> None:
-    for process in processes_with(mark):
+def _each(processes: Iterable[psutil.Process], end: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             end(process)
 
 
 if __name__ == "__main__":
-    sys.stdin.read()  # returns when the other end is closed
-    _end_all(sys.argv[1])
+    watch()
