@@ -90,6 +90,34 @@ def test_the_command_prints_a_line_per_budget_and_method(
         ("all", "even grid"),
     ]
     assert all(np.isfinite(line["regret"]) for line in lines)
+    assert [line["seeds"] for line in lines] == [2] * 4
+
+
+def test_optunas_samplers_may_have_fewer_studies_and_lines_are_a_table(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--surface", str(file), "--seeds", "3", "--optuna-seeds", "1"]
+    methods = ["--method", "optuna TPE", "--method", "random"]
+    assert main([*arguments, *methods, "--budget", "tokens<=200", "--processes", "2"]) == 0
+    lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert len({len(line) for line in lines if "---" not in line[0]}) == 1
+    assert [line[2:4] for line in lines[2:4]] == [["optuna TPE", "1"], ["random", "3"]]
+
+
+def test_equal_lines_are_equal_and_each_line_has_problems_of_its_own(surface: Surface) -> None:
+    def trial(method: str, budget: str) -> float:
+        found = run_trial(
+            0,
+            surface=surface,
+            budget=parse_budget(budget),
+            method=method,
+            tokens=1e4,
+            problems=50,
+        )
+        return found.tokens
+
+    assert trial("even grid", "tokens<=200") == trial("even grid", "tokens<=200")
+    assert trial("even grid", "tokens<=200") != trial("even grid", "tokens<=201")
 
 
 def test_a_table_without_the_probe_is_one_line(
