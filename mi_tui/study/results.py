@@ -116,8 +116,9 @@ class Recommendation(Plan):
     interval. ``probability`` is that of meeting the budget, ``expected_loss`` the expected score
     (for token objectives: the expected share of tokens) lost against the best feasible λ.
     ``feasible`` is false when no λ meets the budget with the wanted confidence: the answer is
-    then the nearest to it, and ``nearest_budget`` the nearest budget that can be met. ``resolved`` is false when the data cannot decide: ``more_rollouts``
-    and ``more_seconds`` then say about what would.
+    then the nearest to it, and ``nearest_budget`` the nearest budget that can be met. ``resolved``
+    is false when the data cannot decide: ``more_rollouts`` and ``more_seconds`` then say about
+    what would.
     """
 
     budget: Budget
