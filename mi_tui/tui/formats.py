@@ -2,6 +2,7 @@
 
 import time
 
+from mi_tui.plan.recipe import Decoding
 from mi_tui.study.results import Estimate, Stage
 from mi_tui.study.view import StudyState
 
@@ -88,6 +89,13 @@ def ago(moment: float, now: float | None = None) -> str:
 def stage_sign(stage: Stage | None) -> str:
     """``◐ 2``: a sign and a digit, so that colour is never needed to read it."""
     return MISSING if stage is None else f"{STAGE_SIGNS[stage]} {stage}"
+
+
+def decoding(sampled: Decoding) -> str:
+    """Temperature and top-p in a few cells: ``.6/.95``, ``1/.8``, ``greedy``."""
+    if sampled.temperature == 0:
+        return "greedy"
+    return f"{sampled.temperature:g}/{sampled.top_p:g}".replace("0.", ".")
 
 
 def state_words(state: StudyState) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from mi_tui.plan.recipe import interpolation
+from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.study.errors import StudyError
 from mi_tui.study.results import Curve
 from mi_tui.study.view import StudyState
@@ -207,6 +207,25 @@ async def test_any_column_can_lead_and_the_cursor_stays_on_its_recipe() -> None:
         assert lines[0].split()[0] == "MI-0.8"
         assert table.selected is not None
         assert table.selected.recipe.lambda_ == 0.2
+
+
+async def test_rows_that_differ_in_decoding_say_which_they_have() -> None:
+    template = views.rows()[0]
+    rows = [
+        template.model_copy(
+            update={
+                "recipe": Recipe(
+                    lambda_=0.6, decoding=Decoding(temperature=temperature, top_p=top_p)
+                )
+            }
+        )
+        for temperature, top_p in ((0.6, 0.95), (0.65, 0.8), (0, 1))
+    ]
+    services = SteeredServices(views.view(table=rows))
+    async with watching(services).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        labels = ("MI-0.6 .6/.95", "MI-0.6 .65/.8", "MI-0.6 greedy")
+        await until(pilot, lambda: all(label in shown(pilot.app) for label in labels))
 
 
 async def test_the_best_recipe_is_marked_by_a_sign() -> None:

@@ -4,7 +4,7 @@ Textual's DataTable repaints whole on every cell (8 kB over SSH); this one sends
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -140,6 +140,7 @@ class ResultsTable(ScrollView, can_focus=True):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._rows: tuple[RecipeSummary, ...] = ()
+        self._several_decodings = False
         self._best: str | None = None
         self._selected: str | None = None
         self._sort = "lambda"
@@ -162,6 +163,7 @@ class ResultsTable(ScrollView, can_focus=True):
         The cursor follows the recommended recipe until the user moves it.
         """
         self._rows = self._sorted(rows)
+        self._several_decodings = len({row.recipe.decoding for row in rows}) > 1
         self._best = best
         keys = [row.recipe.key for row in self._rows]
         if self._follows and best in keys:
@@ -318,7 +320,9 @@ class ResultsTable(ScrollView, can_focus=True):
         first, *rest = self.columns()
         used = sum(column.width + len(self._gap) for column in rest) + len(self._gap) + 1
         width = min(max(self.size.width - used, 9), 28)
-        return (Column(first.key, first.title, width, first.cell, first.order, first.align), *rest)
+        if self._several_decodings:
+            first = replace(first, title="Recipe T/top-p", cell=_with_decoding)
+        return (replace(first, width=width), *rest)
 
     def _style(self, part: str) -> str:
         return str(self.get_component_rich_style(f"results--{part}", partial=True))
@@ -334,6 +338,11 @@ class ResultsTable(ScrollView, can_focus=True):
     def on_blur(self) -> None:
         """Hide the cursor."""
         self._redraw()
+
+
+def _with_decoding(row: RecipeSummary) -> str:
+    """The label with temperature and top-p: ``MI-0.62 .6/.95``."""
+    return f"{row.recipe.label} {formats.decoding(row.recipe.decoding)}"
 
 
 def _aligned(text: str, column: Column) -> str:
