@@ -243,7 +243,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=int, default=200, help="simulated studies per line")
     add("--method", action="append", choices=list(METHODS), help="only this; may be repeated")
     add("--problems", type=int, help=f"problems of the probe ({PROBLEMS})")
-    add("--confidence", type=float, default=0.95, help="probability of keeping the budget")
+    add("--confidence", type=float, default=0.9, help="probability of keeping the budget")
     add("--optuna-seeds", type=int, help="fewer studies for Optuna's samplers, which are slow")
     add("--processes", type=int, default=1, help="studies simulated at a time")
     add("--json", action="store_true", help="print JSON")

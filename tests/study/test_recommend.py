@@ -7,10 +7,13 @@ from mi_tui.plan.budget import Objective, parse_budget
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
-from mi_tui.study.recommendation.decision import DecisionError
+from mi_tui.study.recommendation.decision import DecisionError, decide
+from mi_tui.study.recommendation.design import Design
 from mi_tui.study.recommendation.front import pareto_front
+from mi_tui.study.recommendation.information import next_lambdas
 from mi_tui.study.recommendation.recommend import _shortest, recommend
 from mi_tui.study.results import Recommendation
+from mi_tui.study.statistics.curve import Curves
 from tests.study.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
 
 LATENCY = Latency(0.1, 0.01, relative_error=0.02)
@@ -287,3 +290,35 @@ def test_when_none_is_likely_to_keep_the_limit_the_nearest_is_named() -> None:
     found = recommend(world.observations(), parse_budget("tokens<=45"))
     assert not found.feasible
     assert found.lambda_ == pytest.approx(LAMBDAS[TOKENS.argmin()], abs=0.1)
+
+
+def two_curves(sure: float, unsure: float) -> Curves:
+    """Log margins below 100 tokens at λ = 0, known well, and at λ = 0.48, known badly."""
+    random = np.random.default_rng(4)
+    spreads = np.array([0.01, 0.3])
+    margin = np.array([sure, unsure]) + spreads * random.standard_normal((2000, 2))
+    tokens = 100 * np.exp(-margin)
+    score, one = np.full_like(tokens, 0.5), np.ones(2)
+    scores, lengths = 1e-4 * np.eye(2), np.diag(spreads**2)
+    return Curves(
+        np.array([0.0, 0.48]), score, tokens, tokens, 0 * tokens, scores, lengths, one, one
+    )
+
+
+@pytest.mark.parametrize(("unsure", "expected"), [(-0.05, 1), (-2.0, 0)])
+def test_while_some_lambda_may_keep_the_limit_the_likeliest_is_chosen(
+    unsure: float, expected: int
+) -> None:
+    found = decide(two_curves(-0.1, unsure), parse_budget("tokens<=100"))
+    assert not found.feasible
+    assert found.chosen == expected
+
+
+def test_without_a_feasible_choice_the_search_looks_where_one_may_be() -> None:
+    budget = parse_budget("tokens<=100")
+    curves = two_curves(-0.3, -0.7)
+    decision = decide(curves, budget)
+    assert decision.chosen == 0
+    asked = Design(np.array([0.0, 0.48]), np.array([100.0, 4.0]), np.array([100.0, 4.0]), 100, 100)
+    found = next_lambdas(curves, decision, budget, asked, size=8, horizon=1600.0, room=400)
+    assert max(found, key=lambda part: part[1])[0] == 0.48

@@ -40,8 +40,7 @@ class Decision:
     tokens, or for the knee the score minus the price of the tokens. ``margin`` (draws, points)
     is how far inside the limit a λ lies, on a scale where 0 is the limit. ``chosen`` is the
     index of the λ that has the highest expected utility among those that keep the limit with
-    the wanted confidence or, when there is none, of the λ that keeps the nearest limit which any
-    does with that confidence.
+    the wanted confidence or, when there is none, of the λ that comes nearest to it.
     """
 
     lambdas: Floats
@@ -116,7 +115,7 @@ def decide(
     if feasible:
         chosen = int(np.where(allowed, expected, -np.inf).argmax())
     else:
-        chosen = int(surely_reached(margin, budget.confidence).argmax())
+        chosen = _nearest(margin, probability, budget.confidence)
     return Decision(
         curves.lambdas,
         utility,
@@ -127,6 +126,17 @@ def decide(
         in_tokens,
         _sensitivity(curves, budget),
     )
+
+
+def _nearest(margin: Floats, probability: Floats, confidence: float) -> int:
+    """The choice where no λ is sure to keep the limit.
+
+    The likeliest to keep it, as long as one may well do; else the one that keeps the nearest limit
+    which any does with the confidence.
+    """
+    if probability.max() > 1 - confidence:
+        return int(probability.argmax())
+    return int(surely_reached(margin, confidence).argmax())
 
 
 def surely_reached(values: Floats, confidence: float) -> Floats:

@@ -23,6 +23,7 @@ _PROBLEM_SHARE = 0.35
 _PARTS = 3
 _OVERHEAD = 0.25
 _FANTASY_COUNT = 64
+_OPTIMISM = 2.0
 
 
 def _normal_pairs() -> Floats:
@@ -111,7 +112,7 @@ def next_lambdas(
     while left > 0:
         gains = _gains(curves, beliefs, budget, design, batch, points)
         if gains.max() <= 1e-9:
-            point = points[np.abs(points - decision.chosen).argmin()]
+            point = points[int(_hopes(beliefs, decision)[points].argmax())]
         else:
             point = points[int(gains.argmax())]
         asked = min(part, left)
@@ -120,6 +121,17 @@ def next_lambdas(
         _learn(curves, beliefs, design, int(point), batch * asked / size)
         left -= asked
     return list(counts.items())
+
+
+def _hopes(beliefs: _Beliefs, decision: Decision) -> Floats:
+    """Where to look when no batch is expected to change the choice, shape (points,).
+
+    With a choice that keeps the limit, at the choice itself, to know it better; without one, where
+    a λ that keeps the limit may yet be, by an optimistic bound of its margin.
+    """
+    if decision.feasible:
+        return -np.abs(np.arange(len(beliefs.utility)) - float(decision.chosen))
+    return beliefs.margin + _OPTIMISM * np.sqrt(beliefs.margin_variance)
 
 
 def _candidates(
