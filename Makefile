@@ -42,9 +42,9 @@ tests: $(READY)
 test-slow: $(READY) ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-test-benchmarks: $(READY) ## The tests that need lm-eval (installs it into .venv: 700 MB)
+test-benchmarks: $(READY) ## The tests that need lm-eval or Optuna (installs them into .venv: 700 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
-	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py tests/study/test_lm_eval_measures.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py tests/study/test_lm_eval_measures.py tests/benchmarks/test_replay.py
 
 $(VLLM_READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VLLM_VENV)

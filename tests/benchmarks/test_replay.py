@@ -96,6 +96,7 @@ def test_the_command_prints_a_line_per_budget_and_method(
 def test_optunas_samplers_may_have_fewer_studies_and_lines_are_a_table(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("optuna")
     arguments = ["--surface", str(file), "--seeds", "3", "--optuna-seeds", "1"]
     methods = ["--method", "optuna TPE", "--method", "random"]
     assert main([*arguments, *methods, "--budget", "tokens<=200", "--processes", "2"]) == 0

@@ -300,7 +300,7 @@ async def test_wide_screens_show_the_newest_responses_as_they_come() -> None:
         await opened(pilot)
         await until(pilot, lambda: "✓ MI-1 · 125 tokens" in shown(pilot.app))
         assert "Newest responses" in shown(pilot.app)
-        assert "▸ thinking, 3 words" in shown(pilot.app)
+        await until(pilot, lambda: "▸ thinking, 3 words" in shown(pilot.app))
         await pilot.press("t")
         await until(pilot, lambda: "82+5=87" in shown(pilot.app))
         newest = {**services.stored[0], "id": 99, "text": "\x1b[2J[b]new[/b]", "score": 0.0}
