@@ -130,7 +130,8 @@ def _hopes(beliefs: _Beliefs, decision: Decision) -> Floats:
     a λ that keeps the limit may yet be, by an optimistic bound of its margin.
     """
     if decision.feasible:
-        return -np.abs(np.arange(len(beliefs.utility)) - float(decision.chosen))
+        away = np.abs(np.arange(len(beliefs.utility)) - decision.chosen)
+        return np.asarray(-away, dtype=np.float64)
     return beliefs.margin + _OPTIMISM * np.sqrt(beliefs.margin_variance)
 
 
