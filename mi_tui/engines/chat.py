@@ -6,7 +6,9 @@ from typing import Any
 
 from transformers import AutoTokenizer, GenerationConfig
 
-from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.protocol import Completion, EngineError, Request
+
+_CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
 
 
 class Chat:
@@ -44,14 +46,44 @@ class Chat:
         ids: list[int] = self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
         return tuple(ids)
 
-    def decode(self, responses: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each response; special tokens stay visible, such as some ``</think>``."""
-        return [
-            self._tokenizer.decode(
-                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-            )
-            for ids in responses
-        ]
+    def completion(
+        self, request: Request, tokens: tuple[int, ...], *, stopped: bool, seconds: float
+    ) -> Completion:
+        """A finished response; special tokens stay visible, such as some ``</think>``.
+
+        Args:
+            request: what was asked.
+            tokens: all that was generated, the end token included.
+            stopped: whether an end token ended it, which is cut off, and not the cap.
+            seconds: wall time from joining the batch to finishing.
+        """
+        body = tokens[:-1] if stopped else tokens
+        text: str = self._tokenizer.decode(
+            list(body), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return Completion(
+            request_id=request.id,
+            text=text,
+            tokens=body,
+            token_count=len(tokens),
+            finish_reason="stop" if stopped else "length",
+            seconds=seconds,
+        )
+
+    def check_prompts(self, fallback: Sequence[int]) -> list[tuple[int, ...]]:
+        """Two prompts of different lengths for a self-check, that any tokenizer can write.
+
+        Args:
+            fallback: two token ids for a tokenizer that makes nothing of the texts.
+        """
+        try:
+            found = [
+                self.encode(self.render([{"role": "user", "content": text}]))
+                for text in _CHECK_TEXTS
+            ]
+        except EngineError:  # the check does not need a template
+            found = [self.encode(text) for text in _CHECK_TEXTS]
+        return [prompt or tuple(fallback[: at + 1]) for at, prompt in enumerate(found)]
 
     def end_tokens(self, model_config: Any) -> frozenset[int]:
         """The ids that end a response, from the generation config, or else from what there is.

@@ -23,7 +23,6 @@ from mi_tui.engines.processes import plans_for
 from mi_tui.engines.protocol import (
     Capabilities,
     Completion,
-    EngineError,
     LatencyPoint,
     Request,
     SelfCheck,
@@ -39,7 +38,6 @@ from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import interpolation
 
 _TIMED_STEPS = 16
-_CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
 
 
 def process_plans(plan: EnginePlan, pair: Pair) -> tuple[EnginePlan, ...]:
@@ -144,7 +142,8 @@ class TransformersEngine:
 
     def self_check(self) -> SelfCheck:
         """Compare a few greedy tokens with a materialised merge, decoded by transformers."""
-        return self._ways.self_check(self._check_prompts())
+        top = self._sources.vocabulary
+        return self._ways.self_check(self._chat.check_prompts((top // 2, top // 3)))
 
     def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
         """Measure the merged model's speed, in whatever way rows are mixed otherwise."""
@@ -188,33 +187,15 @@ class TransformersEngine:
         del self._scheduler, self._ways, self._sources
         memory.release_unused(device)
 
-    def _check_prompts(self) -> list[tuple[int, ...]]:
-        """Two prompts of different lengths that any tokenizer can write."""
-        try:
-            found = [
-                self.encode(self.render([{"role": "user", "content": text}]))
-                for text in _CHECK_TEXTS
-            ]
-        except EngineError:  # the check does not need a template
-            found = [self.encode(text) for text in _CHECK_TEXTS]
-        top = self._sources.vocabulary
-        return [prompt or (top // 2, top // 3)[: at + 1] for at, prompt in enumerate(found)]
-
     def _row(self, request: Request) -> Row:
         check_request(request, self._pair)
         number = self._recipes.number(request.recipe, as_exported=request.as_exported)
         return Row(request, number)
 
     def _completions(self, finished: Sequence[Finished]) -> list[Completion]:
-        bodies = [done.tokens[:-1] if done.stopped else done.tokens for done in finished]
         return [
-            Completion(
-                request_id=done.row.request.id,
-                text=text,
-                tokens=body,
-                token_count=len(done.tokens),
-                finish_reason="stop" if done.stopped else "length",
-                seconds=done.seconds,
+            self._chat.completion(
+                done.row.request, done.tokens, stopped=done.stopped, seconds=done.seconds
             )
-            for done, body, text in zip(finished, bodies, self._chat.decode(bodies), strict=True)
+            for done in finished
         ]

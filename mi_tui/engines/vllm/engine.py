@@ -17,18 +17,18 @@ from mi_tui.engines.protocol import (
     LatencyPoint,
     Request,
     SelfCheck,
+    check_request,
 )
 from mi_tui.engines.vllm.arguments import engine_arguments
 from mi_tui.engines.vllm.client import Client
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.latency import measure
-from mi_tui.engines.vllm.response import Response
 from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
 from mi_tui.engines.vllm.spec import RECIPE, PairSpec
 from mi_tui.engines.vllm.waiting import INSTRUCT, Weights
 from mi_tui.plan.preset import EnginePlan, Pair
 
-_CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
+_FALLBACK_TOKENS = (1, 2)
 
 
 class VllmEngine:
@@ -82,7 +82,10 @@ class VllmEngine:
 
     def step(self, seconds: float = 0.5) -> list[Completion]:
         """Wait about ``seconds`` and return what finished; vLLM goes on between calls."""
-        return self._completions(self._instance.step(seconds))
+        return [
+            self._chat.completion(request, done.tokens, stopped=done.stopped, seconds=done.running)
+            for request, done in self._instance.step(seconds)
+        ]
 
     def cancel(self, request_ids: Iterable[int]) -> None:
         """Forget requests; unknown ids are ignored."""
@@ -98,7 +101,7 @@ class VllmEngine:
 
         One pass that fails is given up for λ in place, which has a check of its own.
         """
-        prompts = self._check_prompts()
+        prompts = self._chat.check_prompts(_FALLBACK_TOKENS)
         if self._instance.one_pass:
             outcome = check_one_pass(self._instance, prompts)
             if outcome.passed:
@@ -158,8 +161,7 @@ class VllmEngine:
         return f", {ranks} ranks" if ranks > 1 else ""
 
     def _require_room(self, request: Request) -> None:
-        if not request.prompt:
-            raise EngineError(f"request {request.id} has an empty prompt")
+        check_request(request, self._pair)
         longest = self._instance.description.longest
         wanted = len(request.prompt) + request.max_new_tokens
         if wanted > longest:
@@ -167,33 +169,6 @@ class VllmEngine:
                 f"prompt and response may have {wanted} tokens together, and vLLM has room for "
                 f"{longest}: raise engine.vllm.max_model_len or lower the probe's cap"
             )
-
-    def _check_prompts(self) -> list[tuple[int, ...]]:
-        """Two prompts of different lengths that any tokenizer can write."""
-        try:
-            found = [
-                self.encode(self.render([{"role": "user", "content": text}]))
-                for text in _CHECK_TEXTS
-            ]
-        except EngineError:  # the check does not need a template
-            found = [self.encode(text) for text in _CHECK_TEXTS]
-        return [prompt or (1, 2)[: at + 1] for at, prompt in enumerate(found)]
-
-    def _completions(self, finished: Sequence[tuple[Request, Response]]) -> list[Completion]:
-        bodies = [done.tokens[:-1] if done.stopped else done.tokens for _, done in finished]
-        return [
-            Completion(
-                request_id=request.id,
-                text=text,
-                tokens=body,
-                token_count=len(done.tokens),
-                finish_reason="stop" if done.stopped else "length",
-                seconds=done.running,
-            )
-            for (request, done), body, text in zip(
-                finished, bodies, self._chat.decode(bodies), strict=True
-            )
-        ]
 
 
 def _local(pair: Pair) -> Pair:
