@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
+from mi_tui.engines.placement import needs_several
 from mi_tui.plan.preset import EnginePlan
-
-_SHARE = 0.9
-"""Of a GPU's free memory: what one model may take, as ``placement.place`` allows."""
 
 
 def plans_for(plan: EnginePlan, gpus: Sequence[int], model_bytes: int) -> tuple[EnginePlan, ...]:
@@ -18,7 +16,7 @@ def plans_for(plan: EnginePlan, gpus: Sequence[int], model_bytes: int) -> tuple[
     """
     if plan.device not in ("auto", "cuda") or not gpus:
         return (_each(plan, plan.device),) * (plan.processes or 1)
-    fitting = [at for at, free in enumerate(gpus) if model_bytes <= _SHARE * free]
+    fitting = [at for at, free in enumerate(gpus) if not needs_several(model_bytes, free)]
     if not fitting:
         return (plan.model_copy(update={"processes": 1}),)
     count = plan.processes or len(fitting)
