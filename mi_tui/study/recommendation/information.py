@@ -24,6 +24,7 @@ _PARTS = 3
 _OVERHEAD = 0.25
 _FANTASY_COUNT = 64
 _OPTIMISM = 2.0
+"""Standard errors by which a margin may be better than it seems, where to look for one."""
 
 
 def _normal_pairs() -> Floats:
