@@ -42,10 +42,13 @@ class Tmux:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._tmux = ("tmux", "-S", str(socket), "-f", os.devnull)
+        # tmux 3.3 does not tell an exit status of 0 from one it does not know yet.
+        self._status = socket.with_suffix(".status")
+        kept = ("sh", "-c", 'status=$0; "$@"; echo $? > "$status"', str(self._status))
         size = ("-x", str(columns), "-y", str(lines))
         # Without the status line, which would take a line of the window.
         subprocess.run(
-            [*self._tmux, "new-session", "-d", *size, *command, ";", "set", "status", "off"],
+            [*self._tmux, "new-session", "-d", *size, *kept, *command, ";", "set", "status", "off"],
             check=True,
             env={**os.environ, **(environment or {}), "TMUX": ""},
         )
@@ -91,9 +94,14 @@ class Tmux:
             subprocess.run([*self._tmux, "send-keys", *sent], check=True)
 
     def wait_until_ended(self, seconds: float = 30.0) -> int:
-        """Wait for the program's end, with which the server ends; returns 0."""
+        """Wait for the program's end; returns its exit status.
+
+        Raises:
+            AssertionError: it does not end within the time.
+        """
         deadline = time.monotonic() + seconds
-        while self.text:
-            assert time.monotonic() < deadline, f"the program did not end within {seconds:g} s"
+        while time.monotonic() < deadline:
+            if self._status.exists() and (status := self._status.read_text()):
+                return int(status)
             time.sleep(0.1)
-        return 0
+        raise AssertionError(f"the program did not end within {seconds:g} s")
