@@ -35,14 +35,6 @@ def mi_tui(
 BUNDLED = ("merge", "--instruct", "bundled:instruct", "--thinking", "bundled:thinking")
 
 
-@pytest.fixture(autouse=True)
-def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = tmp_path / "studies"
-    monkeypatch.setenv("MI_TUI_STUDIES", str(root))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return root
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
