@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.resources import demo_pair_folder
 
 COMPANION_PATTERNS = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py", "LICENSE*")
@@ -52,10 +53,10 @@ def locate(reference: str, *, revision: str | None = None, weights: bool = True)
     """
     if reference.startswith("bundled:"):
         return _bundled(reference)
-    path = Path(reference).expanduser()
-    if path.is_dir():
+    path = expanded(reference)
+    if is_directory(path):
         return Location(reference, path.resolve())
-    if path.exists():
+    if is_file(path):
         raise CheckpointError(f"{reference} is a file: name the directory of the checkpoint")
     if _HUB_ID.fullmatch(reference) is None or reference.startswith((".", "~")):
         raise CheckpointError(

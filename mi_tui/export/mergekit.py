@@ -8,12 +8,12 @@ filters match substrings, so every scope is checked against the checkpoint's own
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.checkpoints.roles import role_of
+from mi_tui.paths import expanded, is_directory
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe
 
@@ -111,7 +111,7 @@ def _sides(pair: Pair) -> tuple[str, str]:
 
 def _reference(reference: str) -> str:
     """What mergekit can open: bundled checkpoints by their directory, others as they are."""
-    if reference.startswith("bundled:") or Path(reference).expanduser().is_dir():
+    if reference.startswith("bundled:") or is_directory(expanded(reference)):
         return str(locate(reference).path)
     return reference
 

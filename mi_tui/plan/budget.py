@@ -34,7 +34,7 @@ class Budget(Plan):
     """
 
     objective: Objective = Objective.KNEE
-    limit: float | None = Field(default=None, gt=0.0)
+    limit: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     statistic: Literal["mean", "p95"] = "mean"
     confidence: float = Field(default=0.9, gt=0.5, lt=1.0)
 

@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
-import platformdirs
-
+from mi_tui.paths import config_folder, expanded, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import PresetError, read_preset
 from mi_tui.resources import presets_folder
@@ -29,7 +29,7 @@ class PresetEntry:
 
 def user_presets_folder() -> Path:
     """Where the user's own presets lie (XDG config directory)."""
-    return Path(platformdirs.user_config_dir("mi-tui", appauthor=False)) / "presets"
+    return config_folder() / "presets"
 
 
 def list_presets() -> tuple[PresetEntry, ...]:
@@ -51,15 +51,18 @@ def find_preset(reference: str) -> tuple[str, Preset]:
     Raises:
         PresetError: there is none of that name, or it is not valid.
     """
-    path = Path(reference).expanduser()
-    if path.suffix == ".toml" or path.is_file():
+    path = expanded(reference)
+    if path.suffix == ".toml" or is_file(path):
         return path.stem, read_preset(path)
     for folder in (user_presets_folder(), presets_folder()):
         named = folder / f"{reference}.toml"
-        if named.is_file():
+        if is_file(named):
             return reference, read_preset(named)
-    names = ", ".join(entry.name for entry in list_presets())
-    raise PresetError(f"no preset {reference!r}: give a .toml file or one of {names}")
+    near = get_close_matches(reference, [entry.name for entry in list_presets()])
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    raise PresetError(
+        f"no preset {reference!r}: {meant}give a .toml file or a name that mi-tui presets lists"
+    )
 
 
 def _place(entry: PresetEntry) -> tuple[bool, bool, list[tuple[str, int]], list[tuple[str, int]]]:

@@ -49,7 +49,7 @@ class Search(Plan):
     tolerance: float = Field(default=0.01, gt=0.0, lt=1.0)
     max_rollouts: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0.0)
+    max_minutes: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     seed: int = Field(default=0, ge=0)
     layer_groups: tuple[Layers, ...] = ()
 

@@ -1,7 +1,9 @@
 """Presets as TOML files: read strictly, written back with the user's comments kept."""
 
 import json
-from collections.abc import Iterable, MutableMapping
+import re
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +16,8 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Decoding
 from mi_tui.resources import presets_folder
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class PresetError(MiTuiError):
@@ -73,13 +77,32 @@ def _merged(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomlkit.parse(text).unwrap()
+        data: dict[str, Any] = tomlkit.parse(text).unwrap()
     except TOMLKitError as error:
         raise PresetError(f"{where} is not valid TOML: {error}") from error
+    for key, value in _texts(data):
+        if _CONTROLS.search(value):
+            # A preset may come from anyone, and its texts go to the terminal.
+            raise PresetError(f"{where}: {key} holds control characters: take them out")
+    return data
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in parsed TOML, keys too, with the key it stands under."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield "a key", name
+            yield from _texts(inner, f"{key}.{name}".strip("."))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, key)
 
 
 def _validated(data: dict[str, Any], where: str) -> Preset:
-    for row in data.get("recipes", ()):
+    rows = data.get("recipes", ())
+    for row in rows if isinstance(rows, list) else ():
         # A row is decoded as the preset says, unless it says something else.
         if isinstance(row, dict) and "decoding" in data:
             row.setdefault("decoding", data["decoding"])
@@ -102,7 +125,7 @@ def write_preset(preset: Preset, path: Path) -> None:
     if path.exists():
         try:
             document = tomlkit.parse(path.read_text(encoding="utf-8"))
-        except (OSError, TOMLKitError) as error:
+        except (OSError, UnicodeDecodeError, TOMLKitError) as error:
             raise PresetError(f"cannot keep the comments of {path}: {_reason(error)}") from error
     _fill(document, preset)
     temporary = path.with_name(path.name + ".part")
@@ -110,6 +133,8 @@ def write_preset(preset: Preset, path: Path) -> None:
         temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise PresetError(f"cannot write preset {path}: {_reason(error)}") from error
 
 

@@ -5,9 +5,9 @@ Prompts and choice order are those of the released OpenCompass configurations
 ``IFEval_gen_353ae7``).
 """
 
-from pathlib import Path
 from typing import Any
 
+from mi_tui.paths import expanded
 from mi_tui.plan.probe import AimeProbe, BenchmarkProbe, GpqaProbe, IfevalProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.extract import as_integer
@@ -114,4 +114,4 @@ def _ifeval_problem(row: Row) -> Problem:
 
 
 def _local(plan: BenchmarkProbe) -> list[Row] | None:
-    return None if plan.path is None else read_file(Path(plan.path).expanduser())
+    return None if plan.path is None else read_file(expanded(plan.path))

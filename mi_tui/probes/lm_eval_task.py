@@ -7,6 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from mi_tui.paths import expanded, is_file
 from mi_tui.plan.probe import LmEvalProbe
 from mi_tui.probes.errors import ProbeError, ScorerError, missing_extra
 from mi_tui.probes.problem import Problem, Score, Scorer
@@ -114,8 +115,8 @@ def _build(plan: LmEvalProbe, reference: str) -> Any:
 def _reference(plan: LmEvalProbe) -> str:
     if plan.path is None:
         return str(plan.task)
-    path = Path(plan.path).expanduser()
-    if path.suffix not in _YAML or not path.is_file():
+    path = expanded(plan.path)
+    if path.suffix not in _YAML or not is_file(path):
         raise ProbeError(f"there is no file {path}: give the YAML file of an lm-eval task")
     return str(path.resolve())
 

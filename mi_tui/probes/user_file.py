@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args
 
+from mi_tui.paths import expanded
 from mi_tui.plan.probe import FileProbe, FileScorer
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.extract import as_integer
@@ -28,7 +28,7 @@ def read_problems(plan: FileProbe) -> list[Problem]:
     Raises:
         ProbeError: the first bad row, by number, and how many more there are.
     """
-    rows = read_file(Path(plan.path).expanduser())
+    rows = read_file(expanded(plan.path))
     problems: list[Problem] = []
     failures: list[ProbeError] = []
     for number, row in enumerate(rows, start=1):

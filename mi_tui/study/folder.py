@@ -6,8 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
+from mi_tui.paths import data_folder, expanded, is_file
 from mi_tui.study.errors import StudyError
 
 
@@ -52,8 +51,8 @@ def studies_folder() -> Path:
     """Where studies are kept: ``$MI_TUI_STUDIES`` or the user's data directory."""
     chosen = os.environ.get("MI_TUI_STUDIES")
     if chosen:
-        return Path(chosen).expanduser()
-    return Path(platformdirs.user_data_dir("mi-tui", appauthor=False)) / "studies"
+        return expanded(chosen)
+    return data_folder() / "studies"
 
 
 def new_study_path(title: str) -> Path:
@@ -73,8 +72,8 @@ def find_study(reference: str | Path) -> StudyFolder:
     Raises:
         StudyError: there is none, or the beginning fits several.
     """
-    path = Path(reference).expanduser()
-    if (path / "study.db").is_file():
+    path = expanded(reference)
+    if is_file(path / "study.db"):
         return StudyFolder(path.resolve())
     root = studies_folder()
     if os.sep not in str(reference) and root.is_dir():

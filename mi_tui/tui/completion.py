@@ -7,6 +7,8 @@ from pathlib import Path
 
 from textual.suggester import Suggester
 
+from mi_tui.paths import expanded, is_directory
+
 _BUNDLED = ("bundled:instruct", "bundled:thinking", "bundled:base")
 _BUNDLED_PARTNERS = {
     "bundled:instruct": "bundled:thinking",
@@ -62,14 +64,14 @@ def cached_models() -> list[str]:
 def _hub_cache() -> Path:
     own = os.environ.get("HF_HUB_CACHE")
     home = os.environ.get("HF_HOME", "~/.cache/huggingface")
-    return Path(own).expanduser() if own else Path(home).expanduser() / "hub"
+    return expanded(own) if own else expanded(home) / "hub"
 
 
 def _paths(value: str) -> Iterator[str]:
     """Directories that begin with ``value``, written as it is."""
     folder, _, begun = value.rpartition("/")
     try:
-        inside = sorted(p.name for p in Path(folder or "/").expanduser().iterdir() if p.is_dir())
+        inside = sorted(p.name for p in expanded(folder or "/").iterdir() if p.is_dir())
     except OSError:
         return
     for name in inside:
@@ -79,7 +81,7 @@ def _paths(value: str) -> Iterator[str]:
 
 def _is_here(name: str) -> bool:
     if name[0] in "/.~":
-        return Path(name).expanduser().is_dir()
+        return is_directory(expanded(name))
     return name.partition("@")[0] in cached_models()
 
 

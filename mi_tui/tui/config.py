@@ -3,10 +3,10 @@
 import tomllib
 from pathlib import Path
 
-from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mi_tui.errors import MiTuiError
+from mi_tui.paths import config_folder
 from mi_tui.plan.toml import explain
 
 
@@ -28,7 +28,7 @@ class AppConfig(BaseModel):
 
 def config_path() -> Path:
     """Where the settings lie; the file need not exist."""
-    return user_config_path("mi-tui", appauthor=False) / "app.toml"
+    return config_folder() / "app.toml"
 
 
 def read_config(path: Path | None = None) -> AppConfig:

@@ -7,11 +7,9 @@ def parse_grid(text: str) -> tuple[float, ...]:
     Raises:
         ValueError: the text is neither, a value lies outside [0, 1], or there is only one.
     """
-    span, by, step = text.partition("by")
     try:
-        if by:
-            first, last = (float(part) for part in span.split("-"))
-            values = _steps(first, last, float(step))
+        if "by" in text:
+            values = _steps(text)
         else:
             values = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
@@ -23,9 +21,14 @@ def parse_grid(text: str) -> tuple[float, ...]:
     return tuple(sorted(set(values)))
 
 
-def _steps(first: float, last: float, step: float) -> tuple[float, ...]:
-    if step < 0.005:
-        raise ValueError(step)
+def _steps(text: str) -> tuple[float, ...]:
+    """The values of ``0-1 by 0.1``."""
+    span, _, by = text.partition("by")
+    first, last = (float(part) for part in span.split("-"))
+    step = float(by)
+    # Both ends now: a slip such as 0-1000 must not be counted out in steps first.
+    if not (0.0 <= first <= last <= 1.0 and step >= 0.005):
+        raise ValueError(text)
     return tuple(round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1))
 
 

@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
-from platformdirs import user_state_path
+from mi_tui.errors import MiTuiError
+from mi_tui.paths import state_folder
 
 
 def state_path() -> Path:
     """Where it is kept."""
-    return user_state_path("mi-tui", appauthor=False) / "app.json"
+    return state_folder() / "app.json"
 
 
 def remembered(name: str) -> str | None:
@@ -19,20 +20,20 @@ def remembered(name: str) -> str | None:
 
 def remember(name: str, value: str) -> None:
     """Keep a value; a disk that cannot be written is no error."""
-    path = state_path()
     content = {**_read(), name: value}
-    part = path.with_name(path.name + ".part")
     try:
+        path = state_path()
         path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
         part.write_text(json.dumps(content), encoding="utf-8")
         part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
+    except (OSError, MiTuiError):
+        """The next session asks again."""
 
 
 def _read() -> dict[str, object]:
     try:
         content = json.loads(state_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, MiTuiError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from platformdirs import user_config_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from textual.theme import Theme
 
+from mi_tui.paths import config_folder
 from mi_tui.plan.toml import explain
 from mi_tui.resources import themes_folder
 
@@ -91,7 +91,7 @@ class ThemeProblem:
 
 def user_themes_folder() -> Path:
     """Where the user's own themes lie; the folder need not exist."""
-    return user_config_path("mi-tui", appauthor=False) / "themes"
+    return config_folder() / "themes"
 
 
 def load_themes(

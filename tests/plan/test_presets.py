@@ -44,6 +44,10 @@ def test_every_bundled_preset_is_valid() -> None:
         ('kind = "arithmetic"\n', "", "probes.0.kind is missing"),
         ("[search]", "[search", "not valid TOML"),
         ("grid", "samples = 0\ngrid", "search.samples = 0: input should be greater than"),
+        ("grid", "max_minutes = inf\ngrid", "search.max_minutes"),
+        ("title =", "recipes = 5\ntitle =", "recipes = 5: input should be a valid array"),
+        ("title =", 'description = "a \\u001b[31m"\ntitle =', "description holds control char"),
+        ("title =", '"a\\u0007" = 1\ntitle =', "a key holds control characters"),
     ],
 )
 def test_a_broken_preset_is_one_line_with_file_key_and_what_is_allowed(
@@ -57,9 +61,25 @@ def test_a_broken_preset_is_one_line_with_file_key_and_what_is_allowed(
     assert "\n" not in message
 
 
-def test_a_missing_preset_names_those_there_are() -> None:
-    with pytest.raises(PresetError, match=r"no preset 'nope'.*demo"):
-        find_preset("nope")
+def test_a_missing_preset_names_those_that_may_be_meant() -> None:
+    with pytest.raises(PresetError, match=r"no preset 'demmo': did you mean demo\?"):
+        find_preset("demmo")
+    with pytest.raises(PresetError, match=r"no preset 'xyz': give a \.toml file or a name"):
+        find_preset("xyz")
+
+
+@pytest.mark.parametrize("reference", ["~nobody-of-this-name/a", "a" * 300])
+def test_no_name_is_too_odd_for_one_line(reference: str) -> None:
+    with pytest.raises(PresetError, match="no preset"):
+        find_preset(reference)
+
+
+def test_a_file_that_is_not_text_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'title = "\xe9"')
+    with pytest.raises(PresetError, match=r"cannot keep the comments of .*latin\.toml"):
+        write_preset(parse_preset(TEXT, "small.toml"), path)
+    assert path.read_bytes() == b'title = "\xe9"'
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -202,5 +202,6 @@ def test_an_objective_brings_a_limit_that_is_valid() -> None:
 def test_a_grid_may_be_written_as_a_span() -> None:
     assert parse_grid("0-1 by 0.25") == (0.0, 0.25, 0.5, 0.75, 1.0)
     assert parse_grid("0.2 0.1,0.2") == (0.1, 0.2)
-    with pytest.raises(ValueError, match="values of λ"):
-        parse_grid("0-1 by 0")
+    for slip in ("0-1 by 0", "0-1e999 by 0.1", "0-1e12 by 0.01", "1-0 by 0.1", "0-1 by nan"):
+        with pytest.raises(ValueError, match="values of λ"):
+            parse_grid(slip)

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
 from mi_tui.errors import MiTuiError
+from mi_tui.paths import expanded
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
 from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyView
@@ -285,12 +286,12 @@ class RecommendScreen(GuideScreen):
         if not formats:
             self.show_status(Text("Tick at least one format (x)."))
             return
-        out = Path(self.query_one("#out", Input).value).expanduser()
+        out = expanded(self.query_one("#out", Input).value)
         write = partial(self._write, out, formats, self._answer)
         start(self, write, group="export")
 
     async def _copy(self, what: str, answer: Recommendation) -> None:
-        out = Path(self.query_one("#out", Input).value).expanduser()
+        out = expanded(self.query_one("#out", Input).value)
         try:
             copy = await self._export.copy(what, out, answer, in_words(self.app, answer))
         except MiTuiError as error:

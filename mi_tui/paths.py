@@ -1,0 +1,62 @@
+"""Paths as a user writes them, and the user's own folders (XDG)."""
+
+import os.path
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from mi_tui.errors import MiTuiError
+
+
+def expanded(text: str | Path) -> Path:
+    """A path with a leading ``~`` put in full; one of a user that nobody knows stays as it is."""
+    # pathlib's own ends in a RuntimeError where the home is not known.
+    return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def is_directory(path: Path) -> bool:
+    """Whether a directory is there; what cannot be looked at, or no system can name, is not."""
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib's raises where access is denied
+
+
+def is_file(path: Path) -> bool:
+    """As :func:`is_directory`, for a file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def config_folder() -> Path:
+    """Where the user's settings, presets and themes lie.
+
+    Raises:
+        MiTuiError: nothing says where the user's home is.
+    """
+    return _folder(platformdirs.user_config_dir)
+
+
+def data_folder() -> Path:
+    """Where studies lie unless told otherwise.
+
+    Raises:
+        MiTuiError: as :func:`config_folder`.
+    """
+    return _folder(platformdirs.user_data_dir)
+
+
+def state_folder() -> Path:
+    """Where the app remembers small things.
+
+    Raises:
+        MiTuiError: as :func:`config_folder`.
+    """
+    return _folder(platformdirs.user_state_dir)
+
+
+def _folder(place: Callable[..., str]) -> Path:
+    try:
+        found = Path(place("mi-tui", appauthor=False))
+    except RuntimeError as error:
+        raise MiTuiError("your home directory is not known: set HOME") from error
+    if not found.is_absolute():
+        raise MiTuiError(f"your home directory is not known ({found}): set HOME")
+    return found
