@@ -28,7 +28,8 @@ from mi_tui.study.control import create_study
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.store import PlannedAsk, Rollout, Store
+from mi_tui.study.records import PlannedAsk, Rollout
+from mi_tui.study.store import Store
 from mi_tui.study.view import StudyState
 from tests.terminal import MI_TUI, Terminal
 

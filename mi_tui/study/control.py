@@ -13,7 +13,8 @@ from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder, find_study, new_study_path
 from mi_tui.study.folder import studies_folder as studies_folder
 from mi_tui.study.lock import PATIENCE_SECONDS, acquire, is_held
-from mi_tui.study.store import RequestKind, Store
+from mi_tui.study.records import RequestKind
+from mi_tui.study.store import Store
 from mi_tui.study.view import StudyEntry, StudyState
 
 _ENDING_SECONDS = 10.0

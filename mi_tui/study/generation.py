@@ -8,7 +8,8 @@ from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.probes.pool import ScoringPool
 from mi_tui.probes.problem import Probe, Problem, Score
 from mi_tui.probes.scorers import strip_thinking
-from mi_tui.study.store import PlannedAsk, Rollout, Store
+from mi_tui.study.records import PlannedAsk, Rollout
+from mi_tui.study.store import Store
 
 _SCORE_WAIT_SECONDS = 0.05
 

@@ -12,8 +12,9 @@ from mi_tui.study.ablation.layer_groups import next_group_batch
 from mi_tui.study.latency import Latency
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
+from mi_tui.study.records import PlannedAsk
 from mi_tui.study.search.policy import Ask, Batch, Spent, Stop, next_batch
-from mi_tui.study.store import PlannedAsk, Store
+from mi_tui.study.store import Store
 
 
 @dataclass(frozen=True, slots=True)

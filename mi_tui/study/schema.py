@@ -98,7 +98,19 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a database to :data:`SCHEMA_VERSION`; an interrupted step leaves no trace."""
-    for version in range(schema_version(connection), SCHEMA_VERSION):
-        script = f"BEGIN IMMEDIATE;{MIGRATIONS[version]};PRAGMA user_version = {version + 1};COMMIT"
-        connection.executescript(script)
+    """Bring a database to :data:`SCHEMA_VERSION`; an interrupted step leaves no trace.
+
+    Two processes may meet here: the second finds the steps done that it waited for.
+    """
+    while (version := schema_version(connection)) < SCHEMA_VERSION:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if schema_version(connection) == version:
+                for statement in filter(str.strip, MIGRATIONS[version].split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -20,9 +20,10 @@ from mi_tui.study.ablation.layer_groups import group_result
 from mi_tui.study.generation import Generation
 from mi_tui.study.latency import Latency
 from mi_tui.study.recommendation.recommend import recommend
+from mi_tui.study.records import StoredRequest
 from mi_tui.study.results import Recommendation
 from mi_tui.study.rounds import Finished, RoundPlanner
-from mi_tui.study.store import Store, StoredRequest
+from mi_tui.study.store import Store
 from mi_tui.study.view import Progress, StudyState
 
 _SLICE_SECONDS = 0.25

@@ -5,57 +5,17 @@ transaction, so that ``kill -9`` at any moment leaves whole rollouts only.
 """
 
 import json
-import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Probe
-from mi_tui.study.errors import StudyError
+from mi_tui.study.database import Database
 from mi_tui.study.observations import ProblemRow
-from mi_tui.study.schema import SCHEMA_VERSION, migrate, schema_version
-
-RequestKind = Literal["pause", "resume", "stop", "add", "more", "drop", "budget"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedAsk:
-    """A rollout that is planned: ids of recipe and problem, and the sample index."""
-
-    recipe: int
-    problem: int
-    sample: int
-    round: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """One scored response, as it is stored. ``seconds`` is the time it took to generate."""
-
-    ask: PlannedAsk
-    seed: int
-    text: str
-    score: float
-    tokens: int
-    think_tokens: int
-    thinking: bool
-    truncated: bool
-    answer: str | None
-    failure: str | None
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
-    """A wish that a screen or a command left for the worker."""
-
-    id: int
-    kind: RequestKind
-    data: dict[str, Any]
+from mi_tui.study.records import PlannedAsk, RequestKind, Rollout, StoredRequest
 
 
 class Store:
@@ -67,29 +27,12 @@ class Store:
 
     Raises:
         StudyError: the file is missing, no study database, newer than this program, or cannot
-            be opened or written.
+            be opened; every method may raise it, too, when the file cannot be read or written.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
-        if not create and not path.is_file():
-            raise StudyError(f"no study in {path.parent}: study.db is missing there")
-        try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            if schema_version(self._db) < SCHEMA_VERSION:
-                migrate(self._db)
-        except sqlite3.Error as error:
-            raise StudyError(f"cannot open {path} as a study database: {error}") from error
-        found = schema_version(self._db)
-        if found > SCHEMA_VERSION:
-            self._db.close()
-            raise StudyError(
-                f"{path} was written by a newer mi-tui (schema {found}, this one reads "
-                f"{SCHEMA_VERSION}): upgrade mi-tui to open it"
-            )
+        self._db = Database(path, create=create)
 
     def close(self) -> None:
         """Close the connection."""
@@ -105,22 +48,22 @@ class Store:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The JSON value kept under a key."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._db.row("SELECT value FROM meta WHERE key = ?", (key,))
         return default if row is None else json.loads(row[0])
 
     def get_many(self) -> dict[str, Any]:
         """All keys and values."""
-        return {k: json.loads(v) for k, v in self._db.execute("SELECT key, value FROM meta")}
+        return {k: json.loads(v) for k, v in self._db.rows("SELECT key, value FROM meta")}
 
     def put(self, **values: Any) -> None:
         """Keep JSON values under their keys, all in one transaction."""
         rows = [(key, json.dumps(value)) for key, value in values.items()]
-        with self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+        with self._db.transaction():
+            self._db.run_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def log(self, message: str, level: str = "info") -> None:
         """Add a line to the study's log."""
-        self._db.execute(
+        self._db.run(
             "INSERT INTO log (time, level, message) VALUES (?, ?, ?)",
             (time.time(), level, message),
         )
@@ -128,25 +71,25 @@ class Store:
     def log_lines(self, limit: int = 200) -> list[tuple[float, str, str]]:
         """The last lines of the log, oldest first: (Unix time, level, message)."""
         query = "SELECT time, level, message FROM log ORDER BY id DESC LIMIT ?"
-        return self._db.execute(query, (limit,)).fetchall()[::-1]
+        return self._db.rows(query, (limit,))[::-1]
 
     def data_version(self) -> int:
         """A number that differs after another connection has changed the database."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        return self._db.number("PRAGMA data_version")
 
     # -- probes and recipes ---------------------------------------------------------------
 
     def add_probes(self, probes: Sequence[Probe]) -> None:
         """Keep frozen probes with their problems; done once, when the study starts."""
-        with self._transaction():
+        with self._db.transaction():
             for probe in probes:
                 body = zlib.compress(probe.to_json().encode())
-                cursor = self._db.execute(
+                cursor = self._db.run(
                     "INSERT INTO probes (name, sha256, body) VALUES (?, ?, ?)",
                     (probe.name, probe.sha256, body),
                 )
                 weight = probe.weight / len(probe.problems)
-                self._db.executemany(
+                self._db.run_many(
                     "INSERT INTO problems (probe, name, stratum, weight, cap, held_out)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     [
@@ -164,16 +107,16 @@ class Store:
 
     def probes(self) -> list[Probe]:
         """The frozen probes, in the order they were added."""
-        rows = self._db.execute("SELECT body FROM probes ORDER BY id")
+        rows = self._db.rows("SELECT body FROM probes ORDER BY id")
         return [Probe.from_json(zlib.decompress(body).decode()) for (body,) in rows]
 
     def set_example(self, probe: str, prompt: str) -> None:
         """Keep a probe's first problem as the model sees it."""
-        self._db.execute("UPDATE probes SET example = ? WHERE name = ?", (prompt, probe))
+        self._db.run("UPDATE probes SET example = ? WHERE name = ?", (prompt, probe))
 
     def examples(self) -> dict[str, str]:
         """Each probe's first rendered prompt."""
-        return dict(self._db.execute("SELECT name, example FROM probes").fetchall())
+        return dict(self._db.rows("SELECT name, example FROM probes"))
 
     def problem_rows(self) -> tuple[ProblemRow, ...]:
         """The problems in the order of their ids; id − 1 is the index."""
@@ -181,39 +124,39 @@ class Store:
                    FROM problems JOIN probes ON probes.id = probe ORDER BY problems.id"""
         return tuple(
             ProblemRow(probe, name, stratum, weight, cap, bool(held_out))
-            for probe, name, stratum, weight, cap, held_out in self._db.execute(query)
+            for probe, name, stratum, weight, cap, held_out in self._db.rows(query)
         )
 
     def recipe_id(self, recipe: Recipe, added_by: str = "search") -> int:
         """The id of a recipe; a new one is added."""
-        self._db.execute(
+        self._db.run(
             "INSERT OR IGNORE INTO recipes (key, body, added_by) VALUES (?, ?, ?)",
             (recipe.key, recipe.canonical_json(), added_by),
         )
         query = "SELECT id FROM recipes WHERE key = ?"
-        return int(self._db.execute(query, (recipe.key,)).fetchone()[0])
+        return int(self._db.one(query, (recipe.key,))[0])
 
     def recipes(self) -> tuple[Recipe, ...]:
         """All recipes in the order of their ids; id − 1 is the index."""
-        rows = self._db.execute("SELECT body FROM recipes ORDER BY id")
+        rows = self._db.rows("SELECT body FROM recipes ORDER BY id")
         return tuple(Recipe.from_json(body) for (body,) in rows)
 
     def recipes_of_user(self) -> tuple[Recipe, ...]:
         """The recipes that the user added while the study ran."""
         query = "SELECT body FROM recipes WHERE added_by = 'user' AND NOT dropped ORDER BY id"
-        return tuple(Recipe.from_json(body) for (body,) in self._db.execute(query))
+        return tuple(Recipe.from_json(body) for (body,) in self._db.rows(query))
 
     def dropped_recipes(self) -> tuple[Recipe, ...]:
         """The recipes that the user dropped."""
-        rows = self._db.execute("SELECT body FROM recipes WHERE dropped ORDER BY id")
+        rows = self._db.rows("SELECT body FROM recipes WHERE dropped ORDER BY id")
         return tuple(Recipe.from_json(body) for (body,) in rows)
 
     def drop_recipe(self, recipe: Recipe) -> None:
         """Ask nothing more of a recipe; what it answered stays, what is only planned goes."""
         number = self.recipe_id(recipe)
-        with self._transaction():
-            self._db.execute("UPDATE recipes SET dropped = 1 WHERE id = ?", (number,))
-            self._db.execute(
+        with self._db.transaction():
+            self._db.run("UPDATE recipes SET dropped = 1 WHERE id = ?", (number,))
+            self._db.run(
                 """DELETE FROM asks WHERE recipe = ? AND NOT EXISTS (
                        SELECT 1 FROM rollouts r WHERE r.recipe = asks.recipe
                        AND r.problem = asks.problem AND r.sample = asks.sample)""",
@@ -224,9 +167,9 @@ class Store:
 
     def plan_round(self, asks: Iterable[tuple[int, int, int]]) -> int:
         """Plan the next round of (recipe id, problem id, sample); returns its number."""
-        with self._transaction():
+        with self._db.transaction():
             number = self.last_round() + 1
-            self._db.executemany(
+            self._db.run_many(
                 "INSERT OR IGNORE INTO asks (recipe, problem, sample, round) VALUES (?, ?, ?, ?)",
                 [(*ask, number) for ask in asks],
             )
@@ -234,22 +177,22 @@ class Store:
 
     def last_round(self) -> int:
         """The number of the latest planned round; 0 when none is."""
-        return int(self._db.execute("SELECT COALESCE(MAX(round), 0) FROM asks").fetchone()[0])
+        return self._db.number("SELECT COALESCE(MAX(round), 0) FROM asks")
 
     def open_asks(self) -> list[PlannedAsk]:
         """What is planned and not yet stored, oldest round first."""
         query = """SELECT a.recipe, a.problem, a.sample, a.round FROM asks a
                    LEFT JOIN rollouts r USING (recipe, problem, sample)
                    WHERE r.id IS NULL ORDER BY a.round, a.problem, a.sample, a.recipe"""
-        return [PlannedAsk(*row) for row in self._db.execute(query)]
+        return [PlannedAsk(*row) for row in self._db.rows(query)]
 
     def add_rollouts(self, rollouts: Sequence[Rollout]) -> None:
         """Keep scored rollouts; one that is there already is left as it is."""
         now = time.time()
-        with self._transaction():
+        with self._db.transaction():
             for r in rollouts:
                 a = r.ask
-                cursor = self._db.execute(
+                cursor = self._db.run(
                     """INSERT OR IGNORE INTO rollouts (recipe, problem, sample, round, seed, score,
                            tokens, think_tokens, thinking, truncated, answer, failure, seconds,
                            finished)
@@ -259,7 +202,7 @@ class Store:
                 )  # fmt: skip
                 if cursor.rowcount:
                     body = zlib.compress(r.text.encode("utf-8", "replace"), 6)
-                    self._db.execute("INSERT INTO texts VALUES (?, ?)", (cursor.lastrowid, body))
+                    self._db.run("INSERT INTO texts VALUES (?, ?)", (cursor.lastrowid, body))
 
     def totals(self) -> tuple[int, int]:
         """Rollouts stored, and tokens generated for them; packed stretches are not counted anew."""
@@ -268,7 +211,7 @@ class Store:
                        SELECT COUNT(*), COALESCE(SUM(tokens), 0), 0 FROM rollouts
                        WHERE id > (SELECT COALESCE(MAX(last), 0) FROM packed))
                    SELECT SUM(rollouts), SUM(tokens) FROM parts"""
-        rollouts, tokens = self._db.execute(query).fetchone()
+        rollouts, tokens = self._db.one(query)
         return int(rollouts), int(tokens)
 
     def rollout_columns(self, after: int = 0) -> list[tuple[Any, ...]]:
@@ -279,17 +222,17 @@ class Store:
         """
         query = """SELECT id, recipe, problem, sample, round, score, tokens, thinking, truncated,
                    answer FROM rollouts WHERE id > ? ORDER BY id"""
-        return self._db.execute(query, (after,)).fetchall()
+        return self._db.rows(query, (after,))
 
     def packed_rollouts(self, after: int) -> tuple[int, bytes] | None:
         """The packed stretch of rollouts that begins right after an id: its last id and body."""
         query = "SELECT last, body FROM packed WHERE after = ?"
-        found: tuple[int, bytes] | None = self._db.execute(query, (after,)).fetchone()
-        return found
+        found = self._db.row(query, (after,))
+        return None if found is None else (found[0], found[1])
 
     def pack_rollouts(self, after: int, last: int, body: bytes) -> None:
         """Keep the rollouts with ids above ``after`` up to ``last`` in one packed piece, too."""
-        self._db.execute(
+        self._db.run(
             """INSERT OR IGNORE INTO packed
                SELECT ?1, ?2, COUNT(*), COALESCE(SUM(tokens), 0), ?3
                FROM rollouts WHERE id > ?1 AND id <= ?2""",
@@ -306,9 +249,7 @@ class Store:
         where = " AND ".join(f"r.{name} = :{name}" for name in given) or "1"
         query = f"""SELECT r.*, t.body AS body FROM rollouts r JOIN texts t ON t.rollout = r.id
                     WHERE {where} ORDER BY r.id DESC LIMIT :limit"""
-        cursor = self._db.execute(query, {**given, "limit": limit})
-        names = [column[0] for column in cursor.description]
-        found = [dict(zip(names, row, strict=True)) for row in cursor]
+        found = self._db.named_rows(query, {**given, "limit": limit})
         for row in found:
             row["text"] = zlib.decompress(row.pop("body")).decode()
         return found
@@ -317,7 +258,7 @@ class Store:
 
     def leave_request(self, kind: RequestKind, data: dict[str, Any]) -> None:
         """Leave a wish for the worker."""
-        self._db.execute(
+        self._db.run(
             "INSERT INTO requests (kind, data, created) VALUES (?, ?, ?)",
             (kind, json.dumps(data), time.time()),
         )
@@ -325,24 +266,8 @@ class Store:
     def open_requests(self) -> list[StoredRequest]:
         """The wishes not yet handled, oldest first."""
         query = "SELECT id, kind, data FROM requests WHERE handled IS NULL ORDER BY id"
-        return [StoredRequest(i, k, json.loads(d)) for i, k, d in self._db.execute(query)]
+        return [StoredRequest(i, k, json.loads(d)) for i, k, d in self._db.rows(query)]
 
     def handled(self, request: StoredRequest) -> None:
         """Mark a wish as handled."""
-        self._db.execute("UPDATE requests SET handled = ? WHERE id = ?", (time.time(), request.id))
-
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """``BEGIN IMMEDIATE`` … ``COMMIT``, or ``ROLLBACK`` on an exception."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        self._db.run("UPDATE requests SET handled = ? WHERE id = ?", (time.time(), request.id))

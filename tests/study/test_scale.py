@@ -20,8 +20,9 @@ from mi_tui.study.packing import Answers, pack, unpack
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.recommendation.recommend import recommend
 from mi_tui.study.recommendation.verdict import curves_of
+from mi_tui.study.records import PlannedAsk, Rollout
 from mi_tui.study.statistics.metrics import summarise
-from mi_tui.study.store import PlannedAsk, Rollout, Store
+from mi_tui.study.store import Store
 from mi_tui.study.summaries import Summaries
 from tests.study.presets import small_preset
 from tests.study.synthetic import World
