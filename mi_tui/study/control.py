@@ -1,5 +1,6 @@
 """Make, start and steer studies: all that a screen or a command may do to one."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.errors import StudyError
@@ -29,19 +31,10 @@ def create_study(preset: Preset, path: Path | None = None) -> Path:
     Raises:
         StudyError: the directory cannot be written, or holds another study.
     """
-    folder = StudyFolder((path or new_study_path(preset.title)).expanduser().absolute())
     preset = _with_absolute_paths(preset)
-    if folder.database.exists():
-        _check_same(folder, preset)
+    folder = _own_folder(preset.title) if path is None else _folder_at(path)
+    if is_file(folder.database) and _holds_same(folder, preset):
         return folder.path
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        probe_file = folder.path / ".writable"
-        probe_file.touch()
-        probe_file.unlink()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise StudyError(f"cannot write the study directory {folder.path}: {reason}") from error
     with Store(folder.database, create=True) as store:
         store.put(
             preset=preset.model_dump(mode="json", by_alias=True),
@@ -58,9 +51,10 @@ def _with_absolute_paths(preset: Preset) -> Preset:
     """The preset with relative paths resolved here, since the worker runs elsewhere."""
 
     def resolved(reference: str | None) -> str | None:
-        if reference is None or not Path(reference).expanduser().exists():
-            return reference
-        return str(Path(reference).expanduser().resolve())
+        if reference is None:
+            return None
+        path = expanded(reference)
+        return str(path.resolve()) if is_file(path) or is_directory(path) else reference
 
     sides = ("instruct", "thinking", "base")
     pair = {side: resolved(getattr(preset.pair, side)) for side in sides}
@@ -73,14 +67,56 @@ def _with_absolute_paths(preset: Preset) -> Preset:
     return preset.model_copy(update={"pair": preset.pair.model_copy(update=pair), "probes": probes})
 
 
-def _check_same(folder: StudyFolder, preset: Preset) -> None:
+def _own_folder(title: str) -> StudyFolder:
+    """A new directory that is nobody else's, even when two studies begin in the same second."""
+    while True:
+        folder = StudyFolder(new_study_path(title).absolute())
+        try:
+            folder.path.parent.mkdir(parents=True, exist_ok=True)
+            folder.path.mkdir()
+            return folder
+        except FileExistsError:
+            if not is_directory(folder.path):
+                raise StudyError(f"{folder.path} is in the way: move it elsewhere") from None
+        except OSError as error:
+            raise _not_writable(folder, error) from error
+
+
+def _folder_at(path: Path) -> StudyFolder:
+    """A directory that can be written, made when it is missing."""
+    folder = StudyFolder(expanded(path).absolute())
+    probe_file = folder.path / ".writable"
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        probe_file.touch()
+        probe_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    return folder
+
+
+def _not_writable(folder: StudyFolder, error: OSError) -> StudyError:
+    reason = (error.strerror or str(error)).lower()
+    return StudyError(f"cannot write the study directory {folder.path}: {reason}")
+
+
+def _holds_same(folder: StudyFolder, preset: Preset) -> bool:
+    """Whether a study of this preset is there; false for one whose making was cut short.
+
+    Raises:
+        StudyError: a study of another preset is there.
+    """
     with Store(folder.database) as store:
-        there = Preset.model_validate(store.get("preset"), strict=False)
+        kept = store.get("preset")
+    if kept is None:
+        return False
+    there = Preset.model_validate(kept, strict=False)
     if there.key != preset.key:
         raise StudyError(
             f"{folder.path} holds a study of another preset ({there.title}): "
             "choose another directory"
         )
+    return True
 
 
 def start_worker(path: Path) -> None:
@@ -152,12 +188,24 @@ def list_studies(root: Path | None = None) -> tuple[StudyEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: -entry.modified))
 
 
+def _modified(folder: StudyFolder) -> float:
+    """When the study last changed, in Unix seconds."""
+    times = [0.0]
+    for file in folder.path.glob("study.db*"):
+        # A worker that ends takes its log away under our eyes.
+        with contextlib.suppress(OSError):
+            times.append(file.stat().st_mtime)
+    return max(times)
+
+
 def _entry(folder: StudyFolder) -> StudyEntry:
-    modified = max((f.stat().st_mtime for f in folder.path.glob("study.db*")), default=0.0)
+    modified = _modified(folder)
     try:
         with Store(folder.database) as store:
             facts = store.get_many()
             rollouts, _ = store.totals()
+        if "preset" not in facts:
+            raise StudyError(f"the making of {folder.path} was cut short: delete it")
     except StudyError as error:
         return StudyEntry(
             folder.path, folder.name, folder.name, StudyState.FAILED, 0, 0, modified, str(error)

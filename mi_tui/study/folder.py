@@ -72,6 +72,8 @@ def find_study(reference: str | Path) -> StudyFolder:
     Raises:
         StudyError: there is none, or the beginning fits several.
     """
+    if not str(reference):
+        raise StudyError("the study's name is empty: mi-tui studies lists them")
     path = expanded(reference)
     if is_file(path / "study.db"):
         return StudyFolder(path.resolve())

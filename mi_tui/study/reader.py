@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.toml import explain
 from mi_tui.study.control import state_of
 from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder, find_study
@@ -143,9 +146,16 @@ class StudyReader:
     def _current_state(self) -> StudyState:
         return state_of(self.folder, self._store.get("state", StudyState.NEW))
 
-    @staticmethod
-    def _preset(facts: dict[str, Any]) -> Preset:
-        preset = Preset.model_validate(facts["preset"], strict=False)
+    def _preset(self, facts: dict[str, Any]) -> Preset:
+        if "preset" not in facts:
+            raise StudyError(f"the making of {self.folder.path} was cut short: delete it")
+        try:
+            preset = Preset.model_validate(facts["preset"], strict=False)
+        except ValidationError as error:
+            raise StudyError(
+                f"{self.folder.name} holds a preset that this mi-tui cannot read "
+                f"({explain(error.errors())}): upgrade mi-tui"
+            ) from error
         if "budget" in facts:
             budget = Budget.model_validate(facts["budget"])
             return preset.model_copy(update={"budget": budget})

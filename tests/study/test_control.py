@@ -110,3 +110,34 @@ def test_a_broken_study_is_listed_with_its_reason(studies: Path) -> None:
 def test_requests_need_a_study() -> None:
     with pytest.raises(StudyError, match="mi-tui studies"):
         request(Path("nowhere"), "stop")
+
+
+def test_a_log_that_goes_away_while_studies_are_listed_is_no_error(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_study(find_preset("demo")[1])
+    there = Path.glob
+
+    def glob(folder: Path, pattern: str) -> list[Path]:
+        gone = [folder / "study.db-wal"] if pattern == "study.db*" else []
+        return [*there(folder, pattern), *gone]
+
+    monkeypatch.setattr(Path, "glob", glob)
+    (entry,) = list_studies()
+    assert (entry.path, entry.state) == (path, StudyState.NEW)
+
+
+def test_a_name_that_two_took_in_the_same_moment_goes_to_one(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = find_preset("demo")[1]
+    names = iter([studies / "demo", studies / "demo", studies / "demo-2"])
+    monkeypatch.setattr("mi_tui.study.control.new_study_path", lambda _: next(names))
+    assert create_study(preset).name == "demo"
+    assert create_study(preset).name == "demo-2"
+
+
+def test_an_empty_name_is_no_study(studies: Path) -> None:
+    create_study(find_preset("demo")[1])
+    with pytest.raises(StudyError, match="empty"):
+        find_study("")
