@@ -17,7 +17,7 @@ Timed = Callable[[int, int], Speed]
 
 
 def calibrate(
-    concurrencies: Sequence[int], longest: Callable[[int], int], timed: Timed
+    concurrencies: Sequence[int], longest: Callable[[int], int], timed: Timed, block: int = 1
 ) -> tuple[LatencyPoint, ...]:
     """One point for each concurrency.
 
@@ -25,17 +25,19 @@ def calibrate(
         concurrencies: rows at once.
         longest: the longest context to measure with so many rows; 0 where there is no room.
         timed: takes one measurement.
+        block: contexts are whole multiples of so many tokens.
     """
-    return tuple(_point(rows, longest(rows), timed) for rows in concurrencies)
+    return tuple(_point(rows, longest(rows), timed, block) for rows in concurrencies)
 
 
-def _point(rows: int, longest: int, timed: Timed) -> LatencyPoint:
+def _point(rows: int, longest: int, timed: Timed, block: int) -> LatencyPoint:
     """A short context, and up to two longer ones with a straight line through all steps.
 
     Attention reads every token of the context for each new one, so a step grows in proportion.
     """
     short = timed(rows, 0)
-    contexts = [0, *sorted({longest // 3, longest} - {0})]
+    longer = {part // block * block for part in (longest // 3, longest)}
+    contexts = [0, *sorted(longer - {0})]
     steps = [short.step, *(timed(rows, context).step for context in contexts[1:])]
     slope = 0.0
     if len(contexts) > 1:
@@ -55,6 +57,16 @@ def longest_context(
         free: free bytes on the device.
         rows: rows at once.
     """
-    most = _LONGEST.get(device_type, _LONGEST_ELSEWHERE)
-    fitting = int(_SHARE * free) // (cache_bytes_per_token * rows)
-    return max(0, min(most, positions, fitting))
+    room = int(_SHARE * free) // (cache_bytes_per_token * rows)
+    return longest_within(device_type, positions, room)
+
+
+def longest_within(device_type: str, positions: int, room: int) -> int:
+    """The longest context to time where each row's cache has room for so many tokens.
+
+    Args:
+        device_type: ``cpu`` or ``cuda``.
+        positions: what the model allows, timed prompts and steps taken off.
+        room: tokens of one row.
+    """
+    return max(0, min(_LONGEST.get(device_type, _LONGEST_ELSEWHERE), positions, room))

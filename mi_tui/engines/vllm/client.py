@@ -13,7 +13,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.vllm.orphans import Watch
-from mi_tui.engines.vllm.response import Response
+from mi_tui.engines.vllm.response import PrefixCache, Response
 
 _SHUTDOWN_SECONDS = 10.0
 
@@ -44,8 +44,26 @@ class Client:
         """Requests handed over and not yet returned."""
         return len(self._running)
 
+    @property
+    def cache(self) -> PrefixCache:
+        """The cache of prompts of each copy of the model."""
+        config = self._engine.vllm_config
+        kept = config.cache_config
+        return PrefixCache(
+            enabled=bool(kept.enable_prefix_caching),
+            block=kept.block_size,
+            tokens=kept.kv_cache_size_tokens or 0,
+            copies=config.parallel_config.data_parallel_size,
+            longest=config.model_config.max_model_len,
+        )
+
     def submit(
-        self, request_id: int, prompt: tuple[int, ...], salt: str, sampling: dict[str, Any]
+        self,
+        request_id: int,
+        prompt: tuple[int, ...],
+        salt: str,
+        sampling: dict[str, Any],
+        copy: int | None = None,
     ) -> None:
         """Hand a request to vLLM.
 
@@ -54,9 +72,10 @@ class Client:
             prompt: token ids.
             salt: prompts are shared in the cache under equal salts only.
             sampling: keyword arguments of ``SamplingParams``.
+            copy: the data-parallel copy to ask; the least busy one by default.
         """
         self._running.add(request_id)
-        work = self._generate(request_id, prompt, salt, sampling)
+        work = self._generate(request_id, prompt, salt, sampling, copy)
         asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def collect(self, seconds: float) -> list[Response]:
@@ -110,13 +129,20 @@ class Client:
         self._stop_loop()
 
     async def _generate(
-        self, request_id: int, prompt: tuple[int, ...], salt: str, sampling: dict[str, Any]
+        self,
+        request_id: int,
+        prompt: tuple[int, ...],
+        salt: str,
+        sampling: dict[str, Any],
+        copy: int | None,
     ) -> None:
         started = time.monotonic()
         try:
             parameters = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **sampling)
             inputs = {"prompt_token_ids": list(prompt), "cache_salt": salt}
-            async for output in self._engine.generate(inputs, parameters, str(request_id)):
+            async for output in self._engine.generate(
+                inputs, parameters, str(request_id), data_parallel_rank=copy
+            ):
                 last = output
             if not last.outputs or last.outputs[0].finish_reason == "abort":
                 return

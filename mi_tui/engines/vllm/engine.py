@@ -126,7 +126,13 @@ class VllmEngine:
         try:
             recipe = {} if plain else {RECIPE: INSTRUCT.recipe.canonical_json()}
             vocabulary = self._config.get_text_config().vocab_size
-            return tuple(measure(client, rows, vocabulary, recipe) for rows in concurrencies)
+            return measure(
+                client,
+                concurrencies,
+                device_type="cpu" if current_platform.is_cpu() else "cuda",
+                vocabulary=vocabulary,
+                recipe=recipe,
+            )
         finally:
             if plain:
                 client.close()

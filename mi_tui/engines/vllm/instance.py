@@ -47,8 +47,7 @@ class Instance:
         reasons = [rank.reason for rank in ranks if rank.reason]
         self.description = ranks[0] if not reasons else _because(ranks[0], reasons[0])
         self._waiting = Waiting(one_pass=not reasons)
-        if not reasons:
-            client.call("mi_tui_follow")
+        client.call("mi_tui_prepare", not reasons)
 
     @property
     def client(self) -> "Client":

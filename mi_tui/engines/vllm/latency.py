@@ -1,11 +1,14 @@
-"""The speed of the model in a vLLM, at a given number of concurrent requests."""
+"""The speed of the model in a vLLM, at a number of concurrent requests and a length of context."""
 
 import random
 import statistics
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mi_tui.engines.calibration import calibrate, longest_within
 from mi_tui.engines.protocol import LatencyPoint
-from mi_tui.engines.vllm.response import Response
+from mi_tui.engines.speed import Speed
+from mi_tui.engines.vllm.response import PrefixCache, Response
 
 if TYPE_CHECKING:  # importing it imports vLLM
     from mi_tui.engines.vllm.client import Client
@@ -13,44 +16,102 @@ if TYPE_CHECKING:  # importing it imports vLLM
 _PROMPT_TOKENS = 32
 _TOKENS = 32
 _REPEATS = 3
+_MOST_READ = {"cuda": 1 << 17}
+_MOST_READ_ELSEWHERE = 1 << 13
+"""Tokens of context that all requests of a measurement may have together: reading them takes
+seconds on a GPU, and many on a CPU."""
 
 
 def measure(
-    client: "Client", concurrency: int, vocabulary: int, recipe: dict[str, str]
-) -> LatencyPoint:
-    """Medians over requests that start together, once to warm up and then three times.
+    client: "Client",
+    concurrencies: Sequence[int],
+    *,
+    device_type: str,
+    vocabulary: int,
+    recipe: dict[str, str],
+) -> tuple[LatencyPoint, ...]:
+    """One point for each concurrency.
 
     Args:
         client: a vLLM with nothing running.
-        concurrency: how many requests at once.
+        concurrencies: how many requests at once.
+        device_type: ``cpu`` or ``cuda``.
         vocabulary: token ids are drawn below this.
         recipe: extra arguments of a request that leaves the weights as they are.
     """
-    runs = [_run(client, concurrency, vocabulary, recipe, seed) for seed in range(_REPEATS + 1)]
+
+    def timed(rows: int, context: int) -> Speed:
+        return _speed(client, rows, context, vocabulary, recipe)
+
+    cache = client.cache
+    return calibrate(
+        concurrencies, lambda rows: longest_context(cache, device_type, rows), timed, cache.block
+    )
+
+
+def longest_context(cache: PrefixCache, device_type: str, rows: int) -> int:
+    """The longest context to time with so many requests at once; 0 where prompts are not cached.
+
+    Half the cache stays free, so that no prompt is forgotten between two runs.
+
+    Args:
+        cache: of the vLLM that is timed.
+        device_type: ``cpu`` or ``cuda``.
+        rows: requests at once.
+    """
+    if not cache.enabled:
+        return 0
+    rows_of_a_copy = -(-rows // cache.copies)
+    own = _PROMPT_TOKENS + _TOKENS
+    room = min(
+        cache.tokens // 2 // rows_of_a_copy - own,
+        _MOST_READ.get(device_type, _MOST_READ_ELSEWHERE) // rows,
+    )
+    return longest_within(device_type, cache.longest - own, room)
+
+
+def _speed(
+    client: "Client", rows: int, context: int, vocabulary: int, recipe: dict[str, str]
+) -> Speed:
+    """Medians over requests that start together, once to warm up and then three times.
+
+    Short prompts are new in each run. Long contexts stay the same, so that the runs that count
+    find them in the cache: else some requests would generate while others still read.
+    """
+    runs = [
+        _run(client, rows, context, vocabulary, recipe, prompts=0 if context else run)
+        for run in range(_REPEATS + 1)
+    ]
     responses = [response for run in runs[1:] for response in run]
-    return LatencyPoint(
-        concurrency,
+    return Speed(
         statistics.median(response.first_token for response in responses),
         statistics.median(response.per_token for response in responses),
     )
 
 
 def _run(
-    client: "Client", concurrency: int, vocabulary: int, recipe: dict[str, str], seed: int
+    client: "Client",
+    rows: int,
+    context: int,
+    vocabulary: int,
+    recipe: dict[str, str],
+    prompts: int,
 ) -> list[Response]:
-    drawn = random.Random(seed)
-    for at in range(concurrency):
-        prompt = tuple(drawn.randrange(vocabulary) for _ in range(_PROMPT_TOKENS))
+    drawn = random.Random(prompts)
+    copies = client.cache.copies
+    for at in range(rows):
+        length = context + _PROMPT_TOKENS
+        prompt = tuple(drawn.randrange(vocabulary) for _ in range(length))
         sampling = {
             "temperature": 1.0,
-            "seed": at,
             "max_tokens": _TOKENS,
             "ignore_eos": True,
             "detokenize": False,
             "extra_args": recipe,
         }
-        client.submit(-1 - at, prompt, f"latency/{concurrency}/{seed}/{at}", sampling)
+        salt = f"latency/{rows}/{context}/{prompts}/{at}"
+        client.submit(-1 - at, prompt, salt, sampling, at % copies if copies > 1 else None)
     done: list[Response] = []
-    while len(done) < concurrency:
+    while len(done) < rows:
         done += client.collect(60.0)
     return done

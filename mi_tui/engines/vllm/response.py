@@ -1,4 +1,4 @@
-"""What comes back from vLLM."""
+"""What comes back from vLLM, and what it says of its cache."""
 
 from dataclasses import dataclass
 
@@ -21,3 +21,19 @@ class Response:
     running: float
     cached: int = 0
     logprobs: tuple[dict[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixCache:
+    """Where vLLM keeps prompts that may come again.
+
+    ``block``: tokens that are cached together. ``tokens``: how many each copy of the model has
+    room for, all requests together. ``copies``: data-parallel ones. ``longest``: tokens that
+    prompt and response of a request may have together.
+    """
+
+    enabled: bool
+    block: int
+    tokens: int
+    copies: int
+    longest: int

@@ -10,6 +10,7 @@ import torch
 from mi_tui.engines.vllm.follow import follow
 from mi_tui.engines.vllm.loader import LoadedPair, merged_tensors
 from mi_tui.engines.vllm.reload import reload
+from mi_tui.engines.vllm.rewind import let_generators_rewind
 from mi_tui.plan.recipe import Recipe
 
 
@@ -31,10 +32,15 @@ class WorkerExtension:
             "longest": runner.max_model_len,
         }
 
-    def mi_tui_follow(self) -> None:
-        """Mix each request by its recipe from now on."""
+    def mi_tui_prepare(self, one_pass: bool) -> None:
+        """Make the runner ready for requests.
+
+        Args:
+            one_pass: mix each request by its recipe from now on.
+        """
+        let_generators_rewind(self.model_runner)
         pair: LoadedPair = self.model_runner.get_model().mi_tui
-        if pair.lambdas is not None:
+        if one_pass and pair.lambdas is not None:
             follow(self.model_runner, pair.lambdas)
 
     def mi_tui_load(self, recipe: str, as_exported: bool) -> None:

@@ -1,18 +1,23 @@
 """The bundled pair in a real vLLM: every response is that of its merged checkpoint."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.engines.vllm.instance import Instance
+from mi_tui.engines.vllm.response import Response
 from mi_tui.plan.preset import EnginePlan
 from mi_tui.plan.recipe import Decoding, LambdaRule, Method, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 from mi_tui.resources import demo_pair_folder
 from tests.engines.support import GREEDY, generated, merged_model, run, with_end
 from tests.engines.vllm.conftest import DEMO
+
+if TYPE_CHECKING:  # importing it imports vLLM
+    from mi_tui.engines.vllm.client import Client
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +96,16 @@ def test_a_seed_decides_a_response_whatever_else_is_in_the_batch(demo: Engine) -
     assert [mixed[at].tokens for at in alone] == [alone[at].tokens for at in alone]
 
 
+def test_a_seed_decides_a_response_whose_prompt_is_read_in_parts(demo: Engine) -> None:
+    recipe = Recipe(lambda_=0.7, decoding=Decoding(temperature=2.0, top_p=0.99))
+    long = [prompt * (800 // len(prompt)) for prompt in prompts(demo)]  # a step reads 2,048 tokens
+    asked = [Request(at, recipe, prompt, at, 20) for at, prompt in enumerate(long)]
+    alone = [run(demo, [request])[request.id].tokens for request in asked]
+    elsewhere = [Request(100 + r.id, LAMBDAS[1], r.prompt[1:], 0, 20) for r in asked]
+    together = run(demo, [*elsewhere, *asked])
+    assert [together[request.id].tokens for request in asked] == alone
+
+
 def test_top_k_1_is_greedy(demo: Engine) -> None:
     one = Recipe(lambda_=0.3, decoding=Decoding(temperature=1.0, top_k=1))
     (prompt, *_) = prompts(demo)
@@ -154,10 +169,30 @@ def test_baselines_and_exported_weights_take_turns_with_one_pass(demo: Engine) -
     assert_merged(demo, LAMBDAS)
 
 
-def test_speed_grows_with_concurrency(demo: Engine) -> None:
+def test_speed_is_timed_at_several_contexts_that_are_not_read_while_timed(
+    demo: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Client = vars(demo)["_instance"].client
+    collect = client.collect
+    timed: list[Response] = []
+
+    def watch(seconds: float) -> list[Response]:
+        found = collect(seconds)
+        timed.extend(found)
+        return found
+
+    monkeypatch.setattr(client, "collect", watch)
     one, four = demo.calibrate((1, 4))
     assert (one.concurrency, four.concurrency) == (1, 4)
-    assert all(p.time_to_first_token > 0 and p.time_per_output_token > 0 for p in (one, four))
+    for point in (one, four):
+        assert point.time_to_first_token > 0
+        assert point.time_per_output_token > 0
+        assert point.time_per_context_token >= 0
+    # For each context, a first run that reads it and three that find all of it in the cache.
+    runs = [0] * 4, [0, *[256] * 3], [0, *[896] * 3]
+    cached = [response.cached for response in timed]
+    assert cached[:12] == [tokens for run in runs for tokens in run]
+    assert cached[12:] == [tokens for run in runs for tokens in run for _ in range(4)]
 
 
 def test_in_place_on_tied_heads(needs_vllm: None, tmp_path: Path) -> None:

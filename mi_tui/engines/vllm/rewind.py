@@ -1,0 +1,57 @@
+"""Keep a seed's random numbers apart from how vLLM cuts long prompts into parts, on CPUs too.
+
+A request whose prompt is not read to its end in a step is sampled all the same, and vLLM rewinds
+its generator by an offset. Generators of CPUs have none: vLLM 0.32 then ends with an error.
+"""
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class RewindingGenerator(torch.Generator):
+    """A CPU generator that goes back to ``start`` where vLLM would count an offset back."""
+
+    start: Tensor
+
+    def get_offset(self) -> int:
+        """Where vLLM counts back from; of no meaning."""
+        return 0
+
+    def set_offset(self, _offset: int) -> torch.Generator:
+        """Forget what was drawn, whatever the offset."""
+        return self.set_state(self.start)
+
+
+def rewinding(generator: torch.Generator) -> RewindingGenerator:
+    """A generator that draws what this one would, and goes back to where this one is now."""
+    made = RewindingGenerator()
+    made.start = generator.get_state()
+    made.set_state(made.start)
+    return made
+
+
+def let_generators_rewind(runner: Any) -> None:
+    """Before each step of a CPU's model runner, prepare the generators that vLLM will rewind.
+
+    Other devices can rewind by themselves, and the second model runner has no generators.
+    """
+    if runner.device.type != "cpu" or not hasattr(runner, "discard_request_mask"):
+        return
+    prepare = runner._prepare_inputs
+
+    @functools.wraps(prepare)
+    def prepare_with_generators(*args: Any, **kwargs: Any) -> Any:
+        prepared = prepare(*args, **kwargs)
+        batch = runner.input_batch
+        unread = runner.discard_request_mask.np[: batch.num_reqs].nonzero()[0].tolist()
+        for at in unread:
+            if at in batch.generators:
+                generator = rewinding(batch.generators[at])
+                batch.generators[at] = generator
+                runner.requests[batch.req_ids[at]].generator = generator
+        return prepared
+
+    runner._prepare_inputs = prepare_with_generators
