@@ -57,20 +57,11 @@ def step_of(
     numbers = torch.arange(rows, device=device)
     weights.prepare(recipes)
     cache.begin_decode(numbers, positions, context)
-    model: Any = weights.model
 
     def step() -> Tensor:
         # As begin_decode leaves it, without its work on the host, which a graph cannot hold.
         cache.forget_biases()
-        output = model(
-            input_ids=ids,
-            position_ids=positions[:, None],
-            past_key_values=cache,
-            use_cache=True,
-            slots=cache,
-        )
-        logits: Tensor = output.logits
-        return logits
+        return weights.forward(ids, positions[:, None], cache)
 
     return step
 
@@ -91,15 +82,9 @@ def graphed(step: Callable[[], Tensor]) -> Callable[[], object]:
 
 
 def compiled(weights: Weights, recipes: Sequence[int], context: int, device: torch.device) -> Any:
-    """The same step with the model's forward compiled."""
-
-    class Compiled:
-        model = torch.compile(weights.model, dynamic=False)
-
-        def prepare(self, numbers: Sequence[int]) -> None:
-            weights.prepare(numbers)
-
-    return step_of(Compiled(), recipes, context, device)
+    """The same step compiled."""
+    step: Any = torch.compile(step_of(weights, recipes, context, device), dynamic=False)
+    return step
 
 
 def milliseconds(build: Callable[[], Callable[[], object]], device: torch.device) -> str:

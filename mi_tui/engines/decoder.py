@@ -1,11 +1,10 @@
 """The decoding loop: a batch of rows that come and go, one token each per step."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mi_tui.engines.cache import SlotCache
 from mi_tui.engines.row import Finished, Row
@@ -141,18 +140,7 @@ class SlotDecoder:
 
     def _logits(self, tokens: Tensor, positions: Tensor, last: Tensor | None) -> Tensor:
         """Logits ``[rows, vocabulary]`` of each row's last token, at ``last`` where given."""
-        model = self._weights.model
-        hook = _OnlyLast(model.get_output_embeddings(), last)
-        with hook:
-            output: Any = model(
-                input_ids=tokens,
-                position_ids=positions,
-                past_key_values=self._cache,
-                use_cache=True,
-                slots=self._cache,
-            )
-        logits: Tensor = output.logits[:, -1]
-        return logits.to(self._device)
+        return self._weights.forward(tokens, positions, self._cache, last).to(self._device)
 
     def _remove(self, gone: Sequence[int]) -> None:
         """Let the last live rows take the places of those that leave."""
@@ -170,29 +158,3 @@ class SlotDecoder:
                 self.rows[target] = self.rows[source]
         del self.rows[left:]
         self._prepared = False
-
-
-class _OnlyLast:
-    """While it lasts, the head sees one hidden state per row: that of the prompt's last token.
-
-    The head over every token of every prompt would cost more memory than all the rest.
-    """
-
-    def __init__(self, head: nn.Module, last: Tensor | None) -> None:
-        self._head = head
-        self._last = last
-
-    def __enter__(self) -> None:
-        if self._last is not None:
-            self._handle = self._head.register_forward_pre_hook(self._pick)
-
-    def __exit__(self, *_: object) -> None:
-        if self._last is not None:
-            self._handle.remove()
-
-    def _pick(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        hidden, *rest = inputs
-        assert self._last is not None
-        last = self._last.to(hidden.device)
-        rows = torch.arange(len(last), device=hidden.device)
-        return (hidden[rows, last][:, None], *rest)

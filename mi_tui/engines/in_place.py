@@ -13,6 +13,8 @@ from mi_tui.checkpoints.mergeplan import MergeDtype, plan_merge
 from mi_tui.checkpoints.mix import mix
 from mi_tui.checkpoints.write import merge
 from mi_tui.engines.devices import dtype_name
+from mi_tui.engines.forward import Forward
+from mi_tui.engines.fused import forward_of
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources, load_model, tensors_of
 from mi_tui.engines.speed import own_clock
@@ -25,6 +27,8 @@ class InPlaceWeights:
 
     def __init__(self, sources: Sources, recipes: RecipeNumbers, pair: Pair) -> None:
         self.model: Any = sources.model()
+        # Before the tensors are taken note of: fusing stacks them.
+        self.forward: Forward = forward_of(self.model)
         self._sources = sources
         self._pair = pair
         self._recipes = recipes
@@ -52,10 +56,13 @@ class InPlaceWeights:
         """
         if not recipe.is_of_the_pair:
             self._write_from_files(recipe, as_exported)
-            return
-        if as_exported:
+        elif as_exported:
             self._write_rounded(recipe)
-            return
+        else:
+            self._write(recipe)
+        self.forward.refresh()
+
+    def _write(self, recipe: Recipe) -> None:
         for source in self._sources:
             if not source.differs and source.name in self._now:
                 continue

@@ -11,7 +11,7 @@ _NOMINAL_LENGTH = 4096
 
 _MOST_ROWS = {"cpu": 128, "cuda": 256}
 _MOST_ROWS_LARGE = {"cpu": 32}
-_SMALL_MODEL = 256 << 20
+SMALL_MODEL = 256 << 20
 """Bytes of weights up to which a CPU is bound by the cost of each operation, not by its size."""
 
 _SHARE = 0.8
@@ -64,7 +64,7 @@ def rows_that_fit(
     length = min(_NOMINAL_LENGTH, getattr(config, "max_position_embeddings", _NOMINAL_LENGTH))
     row = cache_bytes_per_token(config, dtype) * length
     most = _MOST_ROWS.get(device.type, 64)
-    if model_bytes > _SMALL_MODEL:
+    if model_bytes > SMALL_MODEL:
         most = min(most, _MOST_ROWS_LARGE.get(device.type, most))
     return max(1, min(most, int(_SHARE * free_bytes(device)) // row))
 

@@ -17,13 +17,14 @@ from mi_tui.engines.sources import Source
 class RowLambda:
     """λ of each row of the batch for one layer and module kind.
 
-    ``column`` is float32 of shape ``[rows, 1]``; ``is_zero`` says that every row has Instruct's
-    weights here.
+    ``column`` is float32 of shape ``[rows, 1]``, and ``scale`` (1, λ), of shape
+    ``[rows, 1, 2, 1]``; ``is_zero`` says that every row has Instruct's weights here.
     """
 
     def __init__(self, role: TensorRole) -> None:
         self.role = role
         self.column = torch.zeros(1, 1)
+        self.scale = torch.zeros(1, 1, 2, 1)
         self.is_zero = True
 
     def for_tokens(self, count: int) -> Tensor:
@@ -42,9 +43,9 @@ class MixedLinear(nn.Module):
         self.weight = plain.weight
         self.bias = plain.bias
         self.in_features, self.out_features = plain.in_features, plain.out_features
-        self._delta = weight.delta().t() if weight.differs else None
-        self._bias_delta = bias.delta() if bias is not None and bias.differs else None
-        self._row = row
+        self.delta = weight.delta().t() if weight.differs else None
+        self.bias_delta = bias.delta() if bias is not None and bias.differs else None
+        self.row = row
         # Beside the registered parameters, which torch looks up slowly.
         self._plain = (plain.weight, plain.bias)
 
@@ -52,16 +53,16 @@ class MixedLinear(nn.Module):
         """``[rows, tokens, in]`` or ``[rows · tokens, in]`` to the same with ``out``."""
         weight, bias = self._plain
         y = linear(x, weight, bias)
-        if self._row.is_zero:
+        if self.row.is_zero:
             return y
         flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
-        lambda_ = self._row.for_tokens(len(flat))
+        lambda_ = self.row.for_tokens(len(flat))
         change = y.view(-1, self.out_features)
-        if self._delta is not None:
+        if self.delta is not None:
             scaled = flat * lambda_
-            change.addmm_(scaled if scaled.dtype is y.dtype else scaled.to(y.dtype), self._delta)
-        if self._bias_delta is not None:
-            change += (lambda_ * self._bias_delta).to(y.dtype)
+            change.addmm_(scaled if scaled.dtype is y.dtype else scaled.to(y.dtype), self.delta)
+        if self.bias_delta is not None:
+            change += (lambda_ * self.bias_delta).to(y.dtype)
         return y
 
 
@@ -93,24 +94,32 @@ class MixedNorm(nn.Module):
 
     def __init__(self, plain: nn.Module, sources: dict[str, Source], row: RowLambda) -> None:
         super().__init__()
-        self._plain = _AnyShapeLayerNorm(plain) if isinstance(plain, nn.LayerNorm) else plain
+        self.plain: Any = _AnyShapeLayerNorm(plain) if isinstance(plain, nn.LayerNorm) else plain
         self._sides = {name: (s.instruct, s.delta()) for name, s in sources.items()}
         for name in self._sides:
-            del self._plain._parameters[name]
+            del self.plain._parameters[name]
         self._row = row
         self._followed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """``[rows, …, size]`` to the same shape."""
-        if self._followed is not self._row.column:
-            self._follow(self._row.column, x.dim())
-        normed: Tensor = self._plain(x)
+        self._follow(x.dim())
+        normed: Tensor = self.plain(x)
         return normed
 
-    def _follow(self, column: Tensor, dimensions: int) -> None:
+    def row_weight(self, dimensions: int) -> Tensor:
+        """The weight of each row, ``[rows, 1, …, size]``, as an input of ``dimensions`` needs."""
+        self._follow(dimensions)
+        weight: Tensor = self.plain.weight
+        return weight
+
+    def _follow(self, dimensions: int) -> None:
+        column = self._row.column
+        if self._followed is column:
+            return
         for name, (instruct, delta) in self._sides.items():
             mixed = (instruct + column * delta).to(instruct.dtype)
-            setattr(self._plain, name, mixed.view(len(column), *[1] * (dimensions - 2), -1))
+            setattr(self.plain, name, mixed.view(len(column), *[1] * (dimensions - 2), -1))
         self._followed = column
 
 

@@ -13,6 +13,9 @@ import torch
 from torch import nn
 
 from mi_tui.checkpoints.roles import TensorRole
+from mi_tui.engines.forward import Forward
+from mi_tui.engines.fused import forward_of
+from mi_tui.engines.memory import SMALL_MODEL
 from mi_tui.engines.mixed_modules import (
     MixedEmbedding,
     MixedExperts,
@@ -54,6 +57,8 @@ class OnePassWeights:
         if left:
             raise CannotMixError(f"{min(left)} is a buffer, which one pass cannot mix")
         self._table = torch.zeros(0, len(self._rows))
+        # Fusing takes a copy of Instruct's weights, which only a small model has to spare.
+        self.forward: Forward = forward_of(self.model, fuse=sources.bytes <= SMALL_MODEL)
 
     @staticmethod
     def takes(recipe: Recipe) -> bool:
@@ -66,9 +71,14 @@ class OnePassWeights:
             self._extend_table()
         chosen = self._table[list(recipes)].T.contiguous()
         zero = (chosen == 0).all(1).tolist()
-        columns = chosen.to(self._device)[:, :, None].unbind(0)
-        for row, column, is_zero in zip(self._rows.values(), columns, zero, strict=True):
-            row.column, row.is_zero = column, is_zero
+        lambdas = chosen.to(self._device)
+        columns = lambdas[:, :, None].unbind(0)
+        scales = torch.stack((torch.ones_like(lambdas), lambdas), -1)[:, :, None, :, None].unbind(0)
+        for row, column, scale, is_zero in zip(
+            self._rows.values(), columns, scales, zero, strict=True
+        ):
+            row.column, row.scale, row.is_zero = column, scale, is_zero
+        self.forward.refresh()
 
     def _extend_table(self) -> None:
         """Write the λ of new recipes, one column per layer and module kind (host, float32)."""

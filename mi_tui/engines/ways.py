@@ -7,6 +7,8 @@ import torch
 
 from mi_tui.engines import self_check
 from mi_tui.engines.cost import CostModel, Curve, Work
+from mi_tui.engines.forward import PlainForward
+from mi_tui.engines.fused import FusedForward
 from mi_tui.engines.in_place import InPlaceWeights
 from mi_tui.engines.one_pass import CannotMixError, OnePassWeights
 from mi_tui.engines.protocol import SelfCheck
@@ -115,18 +117,34 @@ class Ways:
         )
 
     def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:
-        """Compare both ways with transformers; one pass that fails is given up, in place stays."""
+        """Compare both ways with transformers; one pass that fails is given up, in place stays.
+
+        A fused forward pass that fails gives way to the architecture's own first.
+        """
         numbers = self_check.number_recipes(self._recipes)
         expected = self_check.references(self.in_place, numbers, prompts)
-        device = self._sources.device
-        in_place = self_check.check(
-            self.in_place, numbers, prompts, expected, device=device, together=False
-        )
+
+        def checked(weights: InPlaceWeights | OnePassWeights, together: bool) -> SelfCheck:
+            def once() -> SelfCheck:
+                return self_check.check(
+                    weights,
+                    numbers,
+                    prompts,
+                    expected,
+                    device=self._sources.device,
+                    together=together,
+                )
+
+            found = once()
+            if not found.passed and isinstance(weights.forward, FusedForward):
+                weights.forward = PlainForward(weights.model)
+                found = once()
+            return found
+
+        in_place = checked(self.in_place, together=False)
         if self.one_pass is None or not in_place.passed:
             return in_place
-        one_pass = self_check.check(
-            self.one_pass, numbers, prompts, expected, device=device, together=True
-        )
+        one_pass = checked(self.one_pass, together=True)
         if not one_pass.passed:
             self._give_up_one_pass(one_pass.message)
             return in_place

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from mi_tui.engines.forward import Forward
+
 
 class Weights(Protocol):
     """A causal language model with its weights, in place or mixed row by row."""
@@ -10,6 +12,10 @@ class Weights(Protocol):
     @property
     def model(self) -> Any:
         """The transformers model."""
+
+    @property
+    def forward(self) -> Forward:
+        """What computes its logits."""
 
     def prepare(self, recipes: Sequence[int]) -> None:
         """Make the next forward passes compute these rows' recipes, given by number."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -241,16 +242,41 @@ def test_stragglers_give_way_and_finish_later(
 def test_one_pass_that_fails_its_check_is_given_up(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.mixed_modules import MixedLinear
+    from mi_tui.engines.mixed_modules import MixedEmbedding
 
     engine = engine_for(pair, "auto")
     assert engine.capabilities.mixes_recipes
-    real = MixedLinear.forward
-    monkeypatch.setattr(MixedLinear, "forward", lambda self, x: real(self, x).flip(-1))
+    real = MixedEmbedding.forward
+    monkeypatch.setattr(MixedEmbedding, "forward", lambda self, ids: real(self, ids).flip(-1))
     assert engine.self_check().passed
     assert not engine.capabilities.mixes_recipes
     assert "differ" in engine.capabilities.note
     assert len(run(engine, nine_recipes(1))) == 9
+
+
+def test_a_fused_pass_that_fails_its_check_gives_way_to_the_models_own(
+    pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mi_tui.engines.fused import FusedForward
+
+    wanted = nine_recipes(1)
+    expected = run(engine_for(pair, "one-pass"), wanted)
+    engine = engine_for(pair, "one-pass")
+    real = FusedForward.__call__
+    calls = []
+
+    def wrong(self: FusedForward, *args: Any) -> Any:
+        calls.append(1)
+        return real(self, *args).flip(-1)
+
+    monkeypatch.setattr(FusedForward, "__call__", wrong)
+    assert engine.self_check().passed
+    assert calls
+    calls.clear()
+    assert engine.capabilities.mixes_recipes
+    done = run(engine, wanted)
+    assert not calls
+    assert {n: c.tokens for n, c in done.items()} == {n: c.tokens for n, c in expected.items()}
 
 
 def test_a_module_that_cannot_be_mixed_means_in_place(
