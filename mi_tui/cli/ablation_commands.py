@@ -127,22 +127,11 @@ def _kind(text: str) -> str:
 
 
 def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> None:
-    from mi_tui.cli.follow import display_for, follow
-    from mi_tui.study.control import create_study, request, start_worker
-    from mi_tui.study.preflight import require_fit
-    from mi_tui.study.reader import StudyReader
-    from mi_tui.study.view import StudyState
+    from mi_tui.cli.follow import require_ended, run_study
 
-    require_fit(preset)
-    study = create_study(preset, path)
-    start_worker(study)
-    with StudyReader(study) as reader:
-        view = follow(reader, display_for(plain), lambda: request(study, "stop"))
-    if view.state is StudyState.FAILED:
-        raise MiTuiError(f"the study failed: {view.message}")
-    _show_comparison(str(study), None, json_=json_)
-    if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
-        raise MiTuiError(f"{view.message} (mi-tui run PRESET --study {study})")
+    view = run_study(preset, path, plain=plain)
+    _show_comparison(str(view.path), None, json_=json_)
+    require_ended(view)
 
 
 def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:

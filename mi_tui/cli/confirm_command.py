@@ -42,7 +42,7 @@ def confirm(
 ) -> None:
     """Ask a server that runs the exported checkpoint the held-out problems; compare with the
     prediction. Exit status 0 when it holds, 3 when it does not."""
-    from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.console import one_line, out, print_json
     from mi_tui.engines.endpoint import Endpoint
     from mi_tui.plan.budget import parse_budget
     from mi_tui.study.served import ServedPlan, confirm_served
@@ -60,7 +60,7 @@ def confirm(
         print_json({**found.model_dump(mode="json", by_alias=True), "holds": found.holds})
     else:
         for line in confirmation_lines(found):
-            out().print(line, markup=False)
+            out().print(one_line(line), markup=False)
     if not found.holds:
         raise typer.Exit(DIFFERS)
 

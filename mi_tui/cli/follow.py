@@ -1,8 +1,10 @@
 """Follow a running study on the terminal: live table, plain lines, or nothing but the end."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -11,8 +13,13 @@ from rich.text import Text
 
 from mi_tui.cli.console import err
 from mi_tui.cli.tables import plain_rows, progress_line, recommendation_lines, results_table
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Preset
+from mi_tui.study.control import create_study, request, start_worker
+from mi_tui.study.folder import StudyFolder
+from mi_tui.study.preflight import require_fit
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.view import StudyView
+from mi_tui.study.view import StudyState, StudyView
 
 _POLL_SECONDS = 0.5
 
@@ -88,7 +95,44 @@ def _picture(view: StudyView) -> RenderableType:
 def display_for(plain: bool) -> Display:
     """The display that suits standard error and the wish."""
     console = err()
-    return PlainDisplay(console) if plain or not sys.stderr.isatty() else LiveDisplay(console)
+    # On a dumb terminal rich would draw nothing at all until the end.
+    in_place = sys.stderr.isatty() and not console.is_dumb_terminal
+    return PlainDisplay(console) if plain or not in_place else LiveDisplay(console)
+
+
+def run_study(preset: Preset, path: Path | None, *, plain: bool) -> StudyView:
+    """Make a study, or go on with the one at ``path``, and show it until its worker has ended.
+
+    The first Ctrl-C asks it to stop and waits for that; a second leaves at once.
+
+    Raises:
+        MiTuiError: the study cannot run, or has failed.
+    """
+    require_fit(preset)
+    study = create_study(preset, path)
+    start_worker(study)
+
+    def stop() -> None:
+        request(study, "stop")
+        err().print("stopping; what was measured is kept", markup=False)
+
+    with StudyReader(study) as reader:
+        view = follow(reader, display_for(plain), stop)
+    if view.state is StudyState.FAILED:
+        raise MiTuiError(f"the study failed: {view.message}")
+    return view
+
+
+def require_ended(view: StudyView) -> None:
+    """Say how a study goes on that was stopped before its end.
+
+    Raises:
+        MiTuiError: it was stopped, or its worker is gone.
+    """
+    if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
+        folder = StudyFolder(view.path)
+        again = shlex.join(["mi-tui", "run", str(folder.preset), "--study", str(folder.path)])
+        raise MiTuiError(f"stopped before its end; to go on: {again}")
 
 
 def follow(reader: StudyReader, display: Display, on_interrupt: Callable[[], None]) -> StudyView:
@@ -100,10 +144,10 @@ def follow(reader: StudyReader, display: Display, on_interrupt: Callable[[], Non
     view = reader.view()
     with display:
         while True:
-            display.show(view)
-            if not view.state.is_active:
-                return view
             try:
+                display.show(view)
+                if not view.state.is_active:
+                    return view
                 time.sleep(_POLL_SECONDS)
                 if reader.changed():
                     view = reader.view()

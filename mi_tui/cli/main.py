@@ -9,6 +9,7 @@ import typer.exceptions
 
 from mi_tui import __version__
 from mi_tui.cli import ablation_commands, checkpoint_commands, preset_commands, study_commands
+from mi_tui.cli.console import let_streams_write_anything, one_line
 from mi_tui.cli.options import Color, Debug, NoMouse, Theme
 from mi_tui.errors import MiTuiError
 
@@ -62,6 +63,7 @@ preset_commands.register(app)
 
 def run() -> None:
     """Run the command; every error a user can cause ends as one line on standard error."""
+    let_streams_write_anything()
     try:
         status = app(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -89,5 +91,6 @@ def _debug_traceback() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"mi-tui: {' '.join(message.split())}", file=sys.stderr)
+    # What a server or a file says may stand in it.
+    print(f"mi-tui: {' '.join(one_line(message).split())}", file=sys.stderr)
     sys.exit(status)

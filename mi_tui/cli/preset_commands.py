@@ -31,30 +31,22 @@ def presets(
 ) -> None:
     """List the presets, or check the ones named."""
     from mi_tui.cli.console import out, print_json
-    from mi_tui.plan.library import find_preset, list_presets
+    from mi_tui.plan.library import find_preset_entry, list_presets
 
     if example:
         _print_examples(files or [], as_json=json_)
         return
     if files:
-        for reference in files:
-            name, preset = find_preset(reference)
-            print(f"{name}: valid · {preset.title} · {preset.budget.in_words}")
+        found = [find_preset_entry(reference) for reference in files]
+        if json_:
+            print_json([_entry_data(entry) for entry in found])
+            return
+        for entry in found:
+            out().print(f"{entry.name}: valid · {_in_a_line(entry)}", markup=False)
         return
     entries = list_presets()
     if json_:
-        print_json(
-            [
-                {
-                    "name": entry.name,
-                    "group": entry.group,
-                    "path": str(entry.path),
-                    "title": entry.preset.title if entry.preset else None,
-                    "problem": entry.problem or None,
-                }
-                for entry in entries
-            ]
-        )
+        print_json([_entry_data(entry) for entry in entries])
         return
     width = max(len(entry.name) for entry in entries)
     heading = ""
@@ -66,6 +58,16 @@ def presets(
         out().print(f"{entry.name:<{width}}  {_in_a_line(entry)}", markup=False)
     if any(entry.problem for entry in entries):
         raise MiTuiError("a preset above is not valid")
+
+
+def _entry_data(entry: "PresetEntry") -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "group": entry.group,
+        "path": str(entry.path),
+        "title": entry.preset.title if entry.preset else None,
+        "problem": entry.problem or None,
+    }
 
 
 def _in_a_line(entry: "PresetEntry") -> str:
@@ -120,17 +122,18 @@ def _print_examples(references: list[str], *, as_json: bool) -> None:
 
 def themes(json_: Json = False) -> None:
     """List the app's themes."""
-    from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.console import err, out, print_json
     from mi_tui.tui.themes import load_themes
 
     found, problems = load_themes()
     if json_:
-        print_json({"themes": [theme.name for theme in found], "problems": list(problems)})
+        skipped = [{"path": str(one.path), "problem": one.message} for one in problems]
+        print_json({"themes": [theme.name for theme in found], "problems": skipped})
         return
     for theme in found:
         out().print(f"{theme.name:<20} {'dark' if theme.dark else 'light'}", markup=False)
     for problem in problems:
-        out().print(f"skipped: {problem}", markup=False)
+        err().print(f"skipped: {problem.message}", markup=False)
 
 
 def doctor(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Commands import what they need when they run: --help and the app's first screen must be quick.
 
 UNDECIDED = 3
-"""The exit status of a study whose data cannot decide."""
+"""The exit status where the data cannot decide, or no λ keeps the budget."""
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +44,9 @@ def open_app(
     mouse: bool = True,
 ) -> None:
     """Open the app on one of its screens."""
-    from mi_tui.cli.console import color_environment
+    from mi_tui.cli.console import color_environment, need_terminal
 
+    need_terminal()
     color_environment(color)
     from mi_tui.tui.app import MiTuiApp
 
@@ -66,20 +67,17 @@ def run(
     json_: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a study headless; exit status 0 with a recommendation, 3 when the data cannot decide."""
-    from mi_tui.cli.follow import display_for, follow
+    """Run a study headless, or go on with one; Ctrl-C stops it, and the same command goes on.
+
+    Exit status 0 with a recommendation, 3 when the data cannot decide or no λ keeps the budget."""
+    from mi_tui.cli.follow import require_ended, run_study
     from mi_tui.plan.library import find_preset
-    from mi_tui.study.control import create_study, request, start_worker
-    from mi_tui.study.preflight import require_fit
-    from mi_tui.study.reader import StudyReader
 
     _, wanted = find_preset(preset)
-    require_fit(wanted)
-    path = create_study(wanted, study)
-    start_worker(path)
-    with StudyReader(path) as reader:
-        view = follow(reader, display_for(plain), lambda: request(path, "stop"))
-    _end(view, json_=json_, plain=plain)
+    view = run_study(wanted, study, plain=plain)
+    _print_outcome(view, json_=json_, plain=plain)
+    require_ended(view)
+    _end(view)
 
 
 def watch(
@@ -140,7 +138,7 @@ def studies(json_: Json = False) -> None:
 
 
 def recommend(study: StudyArgument, budget: BudgetOption = None, json_: Json = False) -> None:
-    """Ask the stored rollouts a question; nothing is generated."""
+    """Ask the stored rollouts a question; nothing is generated. Exit status as of run."""
     from dataclasses import replace
 
     from mi_tui.plan.budget import parse_budget
@@ -149,7 +147,8 @@ def recommend(study: StudyArgument, budget: BudgetOption = None, json_: Json = F
     question = parse_budget(budget) if budget else None
     with StudyReader(study) as reader:
         view = replace(reader.view(), recommendation=reader.recommend(question))
-    _end(view, json_=json_)
+    _print_outcome(view, json_=json_)
+    _end(view)
 
 
 def export(
@@ -209,20 +208,20 @@ def export(
         print(path)
 
 
-def _end(view: "StudyView", *, json_: bool, plain: bool = False) -> None:
-    """Print the outcome and end with the status that tells it."""
+def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> None:
+    """Print the table and the answer."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.follow import print_result
     from mi_tui.export.bundle import study_data
-    from mi_tui.study.view import StudyState
 
-    if view.state is StudyState.FAILED:
-        raise MiTuiError(f"the study failed: {view.message}")
     if json_:
         print_json(study_data(view, view.recommendation))
     else:
         print_result(view, out(), plain=plain)
-    if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
-        raise MiTuiError(f"{view.message} (mi-tui run PRESET --study {view.path})")
-    if view.recommendation is None or not view.recommendation.resolved:
+
+
+def _end(view: "StudyView") -> None:
+    """End with the status that tells whether there is an answer."""
+    answer = view.recommendation
+    if answer is None or not answer.resolved or not answer.feasible:
         raise typer.Exit(UNDECIDED)

@@ -51,13 +51,25 @@ def find_preset(reference: str) -> tuple[str, Preset]:
     Raises:
         PresetError: there is none of that name, or it is not valid.
     """
+    entry = find_preset_entry(reference)
+    assert entry.preset is not None
+    return entry.name, entry.preset
+
+
+def find_preset_entry(reference: str) -> PresetEntry:
+    """As :func:`find_preset`, with where the preset lies.
+
+    Raises:
+        PresetError: as :func:`find_preset`.
+    """
     path = expanded(reference)
     if path.suffix == ".toml" or is_file(path):
-        return path.stem, read_preset(path)
+        return PresetEntry(path.stem, path, False, read_preset(path))
     for folder in (user_presets_folder(), presets_folder()):
         named = folder / f"{reference}.toml"
         if is_file(named):
-            return reference, read_preset(named)
+            bundled = folder == presets_folder()
+            return PresetEntry(reference, named, bundled, read_preset(named))
     near = get_close_matches(reference, [entry.name for entry in list_presets()])
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     raise PresetError(

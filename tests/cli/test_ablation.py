@@ -13,7 +13,7 @@ from mi_tui.study.ablation.preset import ablation_of
 from mi_tui.study.ablation.rows import AblationKind
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
-from tests.cli.test_commands import mi_tui
+from tests.cli.command import command
 from tests.study.presets import small_preset
 
 LAYERS = 4
@@ -40,7 +40,7 @@ def ablated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found: Preset = every[0].model_copy(update={"recipes": rows})
     folder = tmp_path_factory.mktemp("ablation")
     write_preset(found, folder / "every.toml")
-    done = mi_tui("run", str(folder / "every.toml"), "--study", str(folder / "study"))
+    done = command("run", str(folder / "every.toml"), "--study", str(folder / "study"))
     assert done.returncode in (0, 3), done.stderr
     return folder / "study"
 
@@ -68,7 +68,7 @@ def test_every_row_of_every_kind_is_measured_on_the_same_problems(ablated: Path)
 def test_the_paired_table_has_a_difference_for_every_row_and_both_heat_maps(
     ablated: Path,
 ) -> None:
-    found = json.loads(mi_tui("table", str(ablated), "--paired", "--json").stdout)
+    found = json.loads(command("table", str(ablated), "--paired", "--json").stdout)
     assert found["reference_label"] == "MI-0.8"
     assert len(found["rows"]) == len(recipes_of(ablated)) - 1
     assert all(row["difference"]["problems"] == PROBLEMS for row in found["rows"])
@@ -81,7 +81,7 @@ def test_the_paired_table_has_a_difference_for_every_row_and_both_heat_maps(
 
 
 def test_what_is_equal_on_both_sides_changes_no_response(ablated: Path) -> None:
-    found = json.loads(mi_tui("table", str(ablated), "--paired", "--json").stdout)
+    found = json.loads(command("table", str(ablated), "--paired", "--json").stdout)
     (norms,) = [row for row in found["rows"] if row["label"].endswith("w/o norms")]
     assert norms["difference"]["score"]["value"] == 0.0
     assert norms["difference"]["tokens_ratio"]["value"] == 1.0
@@ -90,16 +90,19 @@ def test_what_is_equal_on_both_sides_changes_no_response(ablated: Path) -> None:
     assert attention["difference"]["tokens_ratio"]["high"] < 1.0
 
 
-def test_the_table_as_text_names_every_row_and_says_what_the_intervals_mean(ablated: Path) -> None:
-    text = mi_tui("table", str(ablated), "--paired", COLUMNS="200").stdout
+def test_the_table_as_text_names_every_row_and_says_what_the_intervals_mean(
+    ablated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = command("table", str(ablated), "--paired").stdout
     for label in labels(recipes_of(ablated)):
         assert label in text
     assert "hold together with 95%" in text
     assert "temperature by top-p" in text
     assert "layers by modules" in text
-    against = mi_tui("table", str(ablated), "--against", "MI-1").stdout
+    against = command("table", str(ablated), "--against", "MI-1").stdout
     assert "Differences from MI-1" in against
-    wrong = mi_tui("table", str(ablated), "--against", "MI-7")
+    wrong = command("table", str(ablated), "--against", "MI-7")
     assert wrong.returncode != 0
     assert "no row 'MI-7'" in wrong.stderr
 
@@ -107,24 +110,24 @@ def test_the_table_as_text_names_every_row_and_says_what_the_intervals_mean(abla
 def test_a_row_of_the_table_is_written_as_a_checkpoint(ablated: Path, tmp_path: Path) -> None:
     label = "MI-0.8 · layers 1–3"
     out = tmp_path / "row"
-    done = mi_tui("export", str(ablated), "--row", label, "--to", str(out))
+    done = command("export", str(ablated), "--row", label, "--to", str(out))
     assert done.returncode == 0, done.stderr
-    assert mi_tui("merge", "--verify", str(out)).returncode == 0
+    assert command("merge", "--verify", str(out)).returncode == 0
     assert label in (out / "README.md").read_text()
-    wrong = mi_tui("export", str(ablated), "--row", label, "--format", "json")
+    wrong = command("export", str(ablated), "--row", label, "--format", "json")
     assert "leave --format" in wrong.stderr
 
 
 def test_ablate_prints_or_writes_a_preset_that_runs(tmp_path: Path) -> None:
     path = create_study(small_preset(), tmp_path / "new")
-    missing = mi_tui("ablate", str(path), "--kind", "layers")
+    missing = command("ablate", str(path), "--kind", "layers")
     assert missing.returncode != 0
     assert "no recommendation yet" in missing.stderr
     common = ("--kind", "layers", "--lambda", "0.8", "--layers", "1-3", "--quick")
     out = tmp_path / "layers.toml"
-    written = mi_tui("ablate", str(path), *common, "--to", str(out))
+    written = command("ablate", str(path), *common, "--to", str(out))
     assert written.returncode == 0, written.stderr
-    printed = mi_tui("ablate", str(path), *common)
+    printed = command("ablate", str(path), *common)
     (tmp_path / "printed.toml").write_text(printed.stdout)
     found = read_preset(out)
     assert read_preset(tmp_path / "printed.toml") == found
@@ -134,7 +137,7 @@ def test_ablate_prints_or_writes_a_preset_that_runs(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ablate_runs_and_shows_the_table(tmp_path: Path) -> None:
     path = create_study(small_preset(problems=4, samples=1), tmp_path / "new")
-    done = mi_tui(
+    done = command(
         "ablate", str(path), "--kind", "layers", "--lambda", "0.8", "--layers", "1-3",
         "--run", "--to", str(tmp_path / "ran"), "--plain",
     )  # fmt: skip
@@ -150,11 +153,12 @@ def test_ablate_runs_and_shows_the_table(tmp_path: Path) -> None:
         (("--kind", "layers", "--lambda", "2"), "from 0 to 1"),
         (("--kind", "layers", "--lambda", "0.5", "--layers", "5-1"), "runs backwards"),
         (("--kind", "modules", "--lambda", "0.5", "--layers", "1-2"), "takes no layers"),
+        (("--kind", "layers", "--lambda", "0.5", "--layers", "3-4"), "layers 0-3"),
     ],
 )
 def test_mistakes_are_one_line(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
     path = create_study(small_preset(), tmp_path / "new")
-    done = mi_tui("ablate", str(path), *arguments)
+    done = command("ablate", str(path), *arguments)
     assert done.returncode not in (0, 70)
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
@@ -165,7 +169,7 @@ def test_a_lambda_per_layer_group_is_searched_and_judged_on_held_out_problems(
     tmp_path: Path,
 ) -> None:
     path = create_study(small_preset(problems=16, samples=1), tmp_path / "new")
-    done = mi_tui(
+    done = command(
         "ablate", str(path), "--kind", "layer-groups", "--lambda", "0.6",
         "--run", "--to", str(tmp_path / "ran"), "--json",
     )  # fmt: skip

@@ -16,6 +16,8 @@ from mi_tui.plan.toml import write_preset
 from mi_tui.resources import demo_pair_folder
 from mi_tui.study.control import create_study
 from mi_tui.study.lock import acquire
+from mi_tui.study.store import Store
+from tests.cli.command import command
 from tests.study.presets import small_preset
 
 
@@ -64,25 +66,38 @@ def test_a_run_gives_json_and_everything_after_it_works(
     assert done.returncode in (0, 3), done.stderr
     found = json.loads(done.stdout)
     answer = found["recommendation"]
-    assert (done.returncode == 0) == answer["resolved"]
+    assert (done.returncode == 0) == (answer["resolved"] and answer["feasible"])
     assert 0.0 <= answer["lambda_low"] <= answer["lambda"] <= answer["lambda_high"] <= 1.0
     assert answer["stage"] in (1, 2, 3)
     assert set(answer["tokens_saved"]) == {"value", "low", "high"}
     assert {"MI-0", "MI-0.6", "MI-1"} <= {row["label"] for row in found["table"]}
 
     (path,) = studies.iterdir()
-    listed = json.loads(mi_tui("studies", "--json").stdout)
+    listed = json.loads(command("studies", "--json").stdout)
     assert [(entry["name"], entry["state"]) for entry in listed] == [(path.name, "done")]
-    watched = mi_tui("watch", path.name, "--plain")
+    watched = command("watch", path.name, "--plain")
     assert "MI-0.6" in watched.stdout
     assert "─" not in watched.stdout  # sentences, not a table
-    other = mi_tui("recommend", path.name, "--budget", "tokens<=20", "--json")
+    other = command("recommend", path.name, "--budget", "tokens<=20", "--json")
     assert json.loads(other.stdout)["recommendation"]["tokens"]["value"] < 40
+    hopeless = command("recommend", path.name, "--budget", "tokens<=1", "--json")
+    assert hopeless.returncode == 3
+    assert not json.loads(hopeless.stdout)["recommendation"]["feasible"]
+    _stop_short(path)
+    assert command("recommend", path.name, "--budget", "tokens<=1").stderr == ""
+    again = command("watch", path.name, "--plain")
+    assert again.returncode == 0
     out = tmp_path / "out"
-    exported = mi_tui("export", path.name, "--to", str(out), "--format", "all")
+    exported = command("export", path.name, "--to", str(out), "--format", "all")
     assert exported.returncode == 0, exported.stderr
     assert [Path(line).exists() for line in exported.stdout.split()] == [True] * 7
-    assert mi_tui("merge", "--verify", str(out / "checkpoint")).returncode == 0
+    assert command("merge", "--verify", str(out / "checkpoint")).returncode == 0
+
+
+def _stop_short(path: Path) -> None:
+    """Make it a study that failed after its rollouts: they can be asked all the same."""
+    with Store(path / "study.db") as store:
+        store.put(state="failed", message="out of memory")
 
 
 @pytest.mark.parametrize(
@@ -104,11 +119,16 @@ def test_a_run_gives_json_and_everything_after_it_works(
         ((*BUNDLED, "--lambda", "0.5", "--shard-gib", "0", "out"), "above 0"),
         ((*BUNDLED, "--method", "ties", "--scale", "1", "--density", "0.2", "out"), "base"),
         (("watch",), "no studies yet"),
+        (("run", "~nobody-of-this-name/x.toml"), "cannot read preset"),
+        (("check", "~nobody-of-this-name/x", "b"), "no checkpoint"),
+        (("check", "a" * 300, "b"), "no checkpoint"),
+        (("recommend", ""), "empty"),
+        (("demo",), "needs a terminal"),
         (("presets", "--example"), "needs a preset"),
     ],
 )
 def test_a_mistake_is_one_line_on_standard_error(arguments: tuple[str, ...], says: str) -> None:
-    done = mi_tui(*arguments)
+    done = command(*arguments)
     assert done.returncode not in (0, 70)
     assert done.stdout == ""
     assert done.stderr.startswith("mi-tui: ")
@@ -123,7 +143,7 @@ def test_pairs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         preset = small_preset()
         pair = preset.pair.model_copy(update={"thinking": reference})
         write_preset(preset.model_copy(update={"pair": pair}), tmp_path / "bad.toml")
-        done = mi_tui("run", str(tmp_path / "bad.toml"))
+        done = command("run", str(tmp_path / "bad.toml"))
         assert done.returncode == 2
         assert reference in done.stderr
         assert "Traceback" not in done.stderr
@@ -142,7 +162,7 @@ def test_a_pair_of_different_shapes_is_refused_before_anything_starts(
     preset = small_preset()
     pair = preset.pair.model_copy(update={"thinking": str(other)})
     write_preset(preset.model_copy(update={"pair": pair}), tmp_path / "bad.toml")
-    done = mi_tui("run", str(tmp_path / "bad.toml"))
+    done = command("run", str(tmp_path / "bad.toml"))
     assert done.returncode == 2
     assert "cannot be mixed" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -151,7 +171,7 @@ def test_a_pair_of_different_shapes_is_refused_before_anything_starts(
 
 def test_an_unwritable_study_directory_is_refused(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = mi_tui("run", str(small), "--study", str(tmp_path / "file" / "study"))
+    done = command("run", str(small), "--study", str(tmp_path / "file" / "study"))
     assert done.returncode == 2
     assert "cannot write the study directory" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -161,7 +181,7 @@ def test_a_second_worker_is_refused_and_the_first_goes_on(small: Path, tmp_path:
     path = create_study(small_preset(), tmp_path / "study")
     lock = acquire(path / "worker.lock")
     try:
-        done = mi_tui("run", str(small), "--study", str(path))
+        done = command("run", str(small), "--study", str(path))
     finally:
         os.close(lock)
     assert done.returncode == 4
@@ -169,16 +189,18 @@ def test_a_second_worker_is_refused_and_the_first_goes_on(small: Path, tmp_path:
 
 
 def test_lists_have_json() -> None:
-    assert "demo" in [entry["name"] for entry in json.loads(mi_tui("presets", "--json").stdout)]
-    assert len(json.loads(mi_tui("themes", "--json").stdout)["themes"]) >= 2
-    assert "cores" in json.loads(mi_tui("doctor", "--json").stdout)
+    (demo,) = json.loads(command("presets", "demo", "--json").stdout)
+    assert (demo["name"], demo["title"], demo["problem"]) == ("demo", "Demo", None)
+    assert "demo" in [entry["name"] for entry in json.loads(command("presets", "--json").stdout)]
+    assert len(json.loads(command("themes", "--json").stdout)["themes"]) >= 2
+    assert "cores" in json.loads(command("doctor", "--json").stdout)
 
 
 def test_an_example_of_each_probe_is_shown_before_anything_runs(studies: Path) -> None:
-    done = mi_tui("presets", "demo", "--example")
+    done = command("presets", "demo", "--example")
     assert done.returncode == 0, done.stderr
     assert "held out to confirm" in done.stdout
-    (example,) = json.loads(mi_tui("presets", "demo", "--example", "--json").stdout)
+    (example,) = json.loads(command("presets", "demo", "--example", "--json").stdout)
     assert example["prompt"] in done.stdout
     assert f"Right answer: {example['answer']}" in done.stdout
     assert not studies.exists()
@@ -194,7 +216,7 @@ def test_a_hostile_problem_is_shown_harmless(tmp_path: Path) -> None:
         FileProbe(kind="file", name="no", path="nowhere.csv"),
     )
     write_preset(preset.model_copy(update={"probes": probes}), tmp_path / "mine.toml")
-    done = mi_tui("presets", str(tmp_path / "mine.toml"), "--example")
+    done = command("presets", str(tmp_path / "mine.toml"), "--example")
     assert "[bold]2+2?" in done.stdout
     assert not {"\x1b", "\x07", "\x9b"} & set(done.stdout)
     assert done.returncode == 2
@@ -206,7 +228,7 @@ def test_a_broken_preset_in_the_users_folder_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "config" / "mi-tui" / "presets"
     folder.mkdir(parents=True)
     (folder / "mine.toml").write_text("title = 3\n")
-    done = mi_tui("presets")
+    done = command("presets")
     assert done.returncode == 2
     assert "mine" in done.stdout
     assert "mine.toml: title = 3" in done.stdout

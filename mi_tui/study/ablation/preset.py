@@ -64,6 +64,9 @@ def from_study(
             )
         lambda_ = view.recommendation.lambda_
     info = inspect(locate(view.preset.pair.thinking, weights=False))
+    last = max((part.last for group in layers for part in group), default=0)
+    if last >= info.layers:
+        raise StudyError(f"there is no layer {last}: the pair has layers 0-{info.layers - 1}")
     present = {role_of(name).kind for name in info.tensors}
     found = ablation_of(
         view.preset,

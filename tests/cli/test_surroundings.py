@@ -1,0 +1,124 @@
+"""Odd surroundings: other locales, no terminal, broken themes, hostile words, stopped studies."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mi_tui.cli import follow, main
+from mi_tui.cli.console import let_streams_write_anything, need_terminal
+from mi_tui.errors import MiTuiError
+from mi_tui.study.view import StudyState, StudyView
+from tests.cli.command import command
+from tests.tui import views
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+def test_a_locale_without_lambda_is_no_error(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mi_tui", "presets", "demo"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=True,
+    )
+    assert done.stdout.decode(encoding).startswith("demo: valid")
+
+
+def test_what_cannot_be_encoded_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    let_streams_write_anything()
+    print("λ = 0.6", flush=True)
+    assert raw.getvalue() == b"? = 0.6\n"
+
+
+@pytest.mark.parametrize(("terminal", "term"), [(False, "xterm"), (True, "dumb")])
+def test_the_app_wants_a_terminal_it_can_draw_on(
+    terminal: bool, term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    for name in ("stdin", "stderr"):
+        stream = io.StringIO()
+        stream.isatty = lambda: terminal  # type: ignore[method-assign]
+        monkeypatch.setattr(sys, name, stream)
+    with pytest.raises(MiTuiError, match=r"mi-tui run PRESET and mi-tui watch --plain"):
+        need_terminal()
+
+
+def test_a_broken_theme_is_named_and_json_stays_json(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "mi-tui" / "themes"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text("name = 3\n")
+    done = command("themes")
+    assert "skipped: theme" in done.stderr
+    assert "mine.toml" in done.stderr
+    assert "skipped" not in done.stdout
+    (problem,) = json.loads(command("themes", "--json").stdout)["problems"]
+    assert problem["path"].endswith("mine.toml")
+
+
+def test_an_error_that_others_wrote_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise MiTuiError("the server said \x1b]0;owned\x07no\x9b2J")
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit):
+        main.run()
+    assert capsys.readouterr().err == "mi-tui: the server said no\n"
+
+
+class _Running:
+    """A study that goes on until it is asked to stop."""
+
+    def __init__(self) -> None:
+        self.state = StudyState.RUNNING
+
+    def view(self) -> StudyView:
+        return views.view(self.state)
+
+    def changed(self) -> bool:
+        return True
+
+
+class _InterruptedWhileDrawing:
+    """A display in which the first Ctrl-C arrives."""
+
+    def __init__(self) -> None:
+        self.shown = 0
+
+    def __enter__(self) -> "_InterruptedWhileDrawing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, view: StudyView) -> None:
+        self.shown += 1
+        if self.shown == 1:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_while_the_table_is_drawn_stops_the_study_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow, "_POLL_SECONDS", 0.0)
+    study = _Running()
+
+    def stop() -> None:
+        study.state = StudyState.STOPPED
+
+    seen = follow.follow(study, _InterruptedWhileDrawing(), stop)  # type: ignore[arg-type]
+    assert seen.state is StudyState.STOPPED
+
+
+def test_a_stopped_study_says_the_command_that_goes_on() -> None:
+    with pytest.raises(MiTuiError, match=r"mi-tui run '?/.*preset\.toml'? --study") as error:
+        follow.require_ended(views.view(StudyState.STOPPED))
+    assert "PRESET" not in str(error.value)
