@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,33 +44,53 @@ def confirm(
 ) -> None:
     """Ask a server that runs the exported checkpoint the held-out problems; compare with the
     prediction. Exit status 0 when it holds, 3 when it does not."""
-    from mi_tui.cli.console import one_line, out, print_json
+    from mi_tui.cli.console import out, print_json
     from mi_tui.engines.endpoint import Endpoint
     from mi_tui.plan.budget import parse_budget
+    from mi_tui.probes.text import shown_line
     from mi_tui.study.served import ServedPlan, confirm_served
 
     if key_from != KEY_VARIABLE and key_from not in os.environ:
         raise MiTuiError(f"--key-from: the environment has no variable {key_from}")
-    found = confirm_served(
-        study,
-        Endpoint(endpoint, os.environ.get(key_from, ""), timeout),
-        ServedPlan(model=model, samples=samples, concurrency=concurrency),
-        budget=parse_budget(budget) if budget else None,
-        progress=_show,
-    )
+    with _progress() as show:
+        found = confirm_served(
+            study,
+            Endpoint(endpoint, os.environ.get(key_from, ""), timeout),
+            ServedPlan(model=model, samples=samples, concurrency=concurrency),
+            budget=parse_budget(budget) if budget else None,
+            progress=show,
+        )
     if json_:
         print_json({**found.model_dump(mode="json", by_alias=True), "holds": found.holds})
     else:
         for line in confirmation_lines(found):
-            out().print(one_line(line), markup=False)
+            out().print(shown_line(line), markup=False)
     if not found.holds:
         raise typer.Exit(DIFFERS)
 
 
-def _show(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\r{done}/{total} answers", end=end, file=sys.stderr, flush=True)
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A function to call with answers done and in all; the line is left when the block is.
+
+    Raises:
+        Abort: the user stopped the command.
+    """
+    drawn = False
+
+    def show(done: int, total: int) -> None:
+        nonlocal drawn
+        if sys.stderr.isatty():
+            drawn = True
+            print(f"\r{done}/{total} answers", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    except KeyboardInterrupt as stop:  # Typer would say nothing
+        raise typer.Abort from stop
+    finally:
+        if drawn:
+            print(file=sys.stderr)
 
 
 def confirmation_lines(found: "ServedConfirmation") -> list[str]:

@@ -6,15 +6,22 @@ https://platform.openai.com/docs/api-reference/chat. Knows nothing of torch.
 """
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx2
 
+from mi_tui.engines.endpoint_events import (
+    Heard,
+    UnreadableError,
+    model_names,
+    reason,
+    seconds_to_wait,
+)
 from mi_tui.engines.protocol import EngineError, FinishReason
 from mi_tui.plan.recipe import Decoding
 
@@ -23,7 +30,10 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _UNKNOWN_FIELD = frozenset({400, 422})
 _PAUSES = (0.5, 2.0, 8.0)
+_LONGEST_PAUSE = 120.0
 _CONNECT_SECONDS = 10.0
+_Said = TypeVar("_Said")
+_sleep = asyncio.sleep
 
 
 class EndpointError(EngineError):
@@ -94,9 +104,9 @@ class Answer:
 class EndpointClient:
     """A connection to a server; an asynchronous context manager.
 
-    A request that fails because the connection was lost or the server is busy is repeated after
-    0.5, 2 and 8 seconds and timed anew. Leaving the context or cancelling a task closes its
-    connection, which stops the server's generation.
+    A request whose connection was lost, or for which the server is too busy, is repeated after
+    0.5, 2 and 8 seconds or as long as the server asks, and timed anew. Leaving the context or
+    cancelling a task closes its connection, which stops the server's generation.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -128,39 +138,30 @@ class EndpointClient:
         Raises:
             EndpointError: the server cannot be reached, or lists none.
         """
-        try:
-            response = await self._client.get(f"{self._base}/models")
-        except httpx2.TransportError as error:
-            raise self._unreachable(error) from error
-        return self._names(response)
+        names = await self._repeated(self._models_once, _BusyError)
+        if not names:
+            raise EndpointError(f"{self._base}/models lists no model: is this an OpenAI API?")
+        return names
 
     async def ask(self, model: str, question: Question) -> Answer:
         """One answer, streamed.
 
         Raises:
-            EndpointError: the server cannot be reached, refuses the request, or its answer has
-                no token count.
+            EndpointError: the server cannot be reached, refuses the request, or its answer cannot
+                be read or has no token count.
         """
-        pauses = iter(_PAUSES)
-        while True:
-            extended = self._extensions
-            try:
-                return await self._ask_once(model, question)
-            except _RefusedError as refused:
-                if extended and refused.status in _UNKNOWN_FIELD:
-                    self._extensions = False  # OpenAI's own API knows no top_k
-                    continue
-                failure = EndpointError(f"{self._base} answered {refused}")
-                if refused.status not in _BUSY:
-                    raise failure from refused
-            except httpx2.TransportError as error:
-                failure = self._unreachable(error)
-                if isinstance(error, httpx2.ReadTimeout):
-                    raise failure from error
-            pause = next(pauses, None)
-            if pause is None:
-                raise failure
-            await asyncio.sleep(pause)
+
+        async def once() -> Answer:
+            return await self._ask_once(model, question)
+
+        extended = self._extensions
+        try:
+            return await self._repeated(once, _LostError)
+        except _RefusedError as refused:
+            if not extended or refused.status not in _UNKNOWN_FIELD:
+                raise
+        self._extensions = False  # OpenAI's own API knows no top_k
+        return await self._repeated(once, _LostError)
 
     @property
     def remark(self) -> str:
@@ -169,31 +170,65 @@ class EndpointClient:
             return ""
         return "the server does not accept top_k: the one it is configured with applies"
 
+    async def _repeated(
+        self, once: Callable[[], Awaitable[_Said]], temporary: type["_LostError"]
+    ) -> _Said:
+        """Ask, and ask again after pauses while failures are of a temporary kind."""
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                with self._failures():
+                    return await once()
+            except temporary as failure:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+                await _sleep(max(pause, failure.after))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """What can go wrong on the way, as one line."""
+        try:
+            yield
+        except httpx2.ReadTimeout as error:
+            raise EndpointError(
+                f"{self._base} was silent for {self._timeout:g} s: raise --timeout or ask fewer "
+                "at once"
+            ) from error
+        except httpx2.TransportError as error:
+            what = str(error) or type(error).__name__
+            raise _LostError(
+                f"{self._base} cannot be reached ({what}): is the server running?"
+            ) from error
+        except httpx2.RequestError as error:
+            raise EndpointError(f"{self._base} sends what cannot be read ({error})") from error
+        except UnreadableError as error:
+            raise EndpointError(f"{self._base} {error}: is this an OpenAI API?") from error
+
+    async def _models_once(self) -> list[str]:
+        response = await self._client.get(f"{self._base}/models")
+        await self._require_success(response)
+        return model_names(response.text)
+
     async def _ask_once(self, model: str, question: Question) -> Answer:
         started = time.perf_counter()
         first: float | None = None
-        thinking, content, finish, tokens = [], [], "stop", None
-        async for event in self._events(self._body(model, question)):
-            if event.get("usage"):
-                tokens = event["usage"].get("completion_tokens")
-            for choice in event.get("choices") or ():
-                finish = choice.get("finish_reason") or finish
-                delta = choice.get("delta") or {}
-                thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
-                said = delta.get("content") or ""
-                thinking.append(thought)
-                content.append(said)
-                if first is None and (thought or said):
-                    first = time.perf_counter()
+        heard = Heard()
+        async for data in self._events(self._body(model, question)):
+            heard.take(data)
+            if first is None and heard.has_begun:
+                first = time.perf_counter()
         ended = time.perf_counter()
-        if not isinstance(tokens, int):
+        if not heard.is_whole:
+            raise _LostError(f"{self._base} broke off before its answer's end")
+        if heard.tokens is None:
             raise EndpointError(
                 f"{self._base} sends no usage.completion_tokens: lengths cannot be compared"
             )
         return Answer(
-            text=_joined("".join(thinking), "".join(content)),
-            tokens=tokens,
-            finish_reason="length" if finish == "length" else "stop",
+            text=heard.text,
+            tokens=heard.tokens,
+            finish_reason=heard.finish_reason,
             first_token=(first or ended) - started,
             seconds=ended - started,
         )
@@ -215,70 +250,48 @@ class EndpointClient:
             body["top_k"] = decoding.top_k or -1
         return body
 
-    async def _events(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """The stream's events as JSON objects (server-sent events)."""
+    async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        """The data of the stream's events (server-sent events)."""
         address = f"{self._base}/chat/completions"
         async with self._client.stream("POST", address, json=body) as response:
-            if response.status_code != 200:
-                raise _RefusedError(response.status_code, (await response.aread()).decode())
+            await self._require_success(response)
+            if "json" in response.headers.get("Content-Type", ""):
+                raise UnreadableError("answers without streaming")
             async for line in response.aiter_lines():
-                data = line.removeprefix("data:").strip()
-                if not line.startswith("data:") or data == "[DONE]":
-                    continue
-                event = _json_object(data)
-                if event.get("error"):
-                    raise EndpointError(f"{self._base} broke off: {_message(event)}")
-                yield event
+                if line.startswith("data:"):
+                    yield line.removeprefix("data:").strip()
 
-    def _names(self, response: httpx2.Response) -> list[str]:
-        if response.status_code != 200:
-            refused = _RefusedError(response.status_code, response.text)
-            raise EndpointError(f"{self._base} answered {refused}")
-        served = _json_object(response.text).get("data")
-        names = [str(one.get("id")) for one in served or () if isinstance(one, dict)]
-        if not names:
-            raise EndpointError(f"{self._base}/models lists no model: is this an OpenAI API?")
-        return names
-
-    def _unreachable(self, error: httpx2.TransportError) -> EndpointError:
-        if isinstance(error, httpx2.ReadTimeout):
-            return EndpointError(
-                f"{self._base} was silent for {self._timeout:g} s: raise --timeout or ask fewer "
-                "at once"
-            )
-        reason = str(error) or type(error).__name__
-        return EndpointError(f"{self._base} cannot be reached ({reason}): is the server running?")
+    async def _require_success(self, response: httpx2.Response) -> None:
+        if response.status_code == 200:
+            return
+        said = (await response.aread()).decode(errors="replace")
+        text = f"{self._base} answered {response.status_code}: {reason(said)}"
+        if response.status_code not in _BUSY:
+            raise _RefusedError(text, response.status_code)
+        wait = seconds_to_wait(response.headers.get("Retry-After"), time.time())
+        if wait > _LONGEST_PAUSE:
+            raise EndpointError(f"{text}; it asks to wait {wait:.0f} s: confirm again then")
+        raise _BusyError(text, wait)
 
 
-class _RefusedError(Exception):
-    """A status other than 200."""
+class _RefusedError(EndpointError):
+    """A status that asking again does not change."""
 
-    def __init__(self, status: int, body: str) -> None:
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
         self.status = status
-        super().__init__(f"{status}: {_message(_json_object(body)) or body[:300] or 'no reason'}")
 
 
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+class _LostError(EndpointError):
+    """The connection was lost. Asked again, ``after`` so many seconds at the earliest."""
+
+    def __init__(self, message: str, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
 
 
-def _message(body: dict[str, Any]) -> str:
-    """The reason in an error's body, wherever the server puts it."""
-    error = body.get("error", body)
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("detail") or ""
-    return str(error)[:300]
-
-
-def _joined(thinking: str, content: str) -> str:
-    """One text, as the model wrote it before the server took the thinking out."""
-    if not thinking:
-        return content
-    return f"<think>{thinking}</think>{content}" if content else f"<think>{thinking}"
+class _BusyError(_LostError):
+    """The server is there, and cannot answer now."""
 
 
 def only_model(names: Sequence[str]) -> str:

@@ -1,7 +1,10 @@
 """An exported checkpoint on a server is judged by the study's own problems and scorers."""
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mi_tui.cli.confirm_command import confirmation_lines
-from mi_tui.cli.main import app
+from mi_tui.cli.main import app, run
+from mi_tui.engines import endpoint
 from mi_tui.engines.open import open_engine
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
@@ -22,6 +26,7 @@ from mi_tui.study.store import Store
 from mi_tui.study.view import StudyState
 from mi_tui.study.worker import work
 from tests.engines.openai_server import Served, serve
+from tests.engines.scripted_server import SILENCE, Reply, piece, scripted, streamed, whole
 from tests.study.presets import small_preset
 
 
@@ -116,6 +121,71 @@ def test_a_key_that_is_not_there(study: Path) -> None:
     missing = CliRunner().invoke(app, ["confirm", str(study), *options])
     assert isinstance(missing.exception, MiTuiError)
     assert "NOT_THERE" in str(missing.exception)
+
+
+def stored(study: Path) -> tuple[tuple[object, ...], ...]:
+    """Everything that the study holds."""
+    with sqlite3.connect(study / "study.db") as database:
+        tables = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        return tuple(row for name in tables for row in database.execute(f"SELECT * FROM {name}"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([whole(), Reply(503, b'{"error": "full"}')], "answered 503: full"),
+        ([whole(), Reply(429, b"", {"Retry-After": "900"})], "asks to wait 900 s"),
+        ([whole(), streamed(piece("half"))], "broke off"),
+        ([whole(), streamed(piece("half"), promised=99)], "cannot be reached"),
+        ([whole(), SILENCE], "was silent for 1 s"),
+        ([whole(), streamed("{broken")], "no event of a chat completion"),
+        ([whole(), streamed({"choices": 5})], "no event of a chat completion"),
+        ([whole(), streamed(piece("one", "stop"), "[DONE]")], "completion_tokens"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_a_server_that_fails_is_one_line_and_changes_nothing(
+    study: Path,
+    answers: list[Reply],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(endpoint, "_PAUSES", (0.0, 0.0))
+    before = stored(study)
+    with scripted(answers) as server:
+        options = ["--endpoint", server.url, "--timeout", "1"]
+        monkeypatch.setattr("sys.argv", ["mi-tui", "confirm", str(study), *options])
+        with pytest.raises(SystemExit) as ended:
+            run()
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("mi-tui: ")
+    assert printed.err.count("\n") == 1
+    assert said in printed.err
+    assert stored(study) == before
+
+
+def test_stopping_while_the_server_answers(study: Path) -> None:
+    before = stored(study)
+    with scripted([whole(), streamed(piece("half"), silent=True)]) as server:
+        command = [sys.executable, "-m", "mi_tui", "confirm", str(study)]
+        process = subprocess.Popen(
+            [*command, "--endpoint", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert server.in_silence.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert server.hung_up.wait(60)
+    assert (process.returncode, out, err) == (130, "", "mi-tui: stopped\n")
+    assert stored(study) == before
 
 
 def test_inside_takes_both_errors_into_account() -> None:
