@@ -1,11 +1,16 @@
-"""The wheel is the whole product: presets, themes and the demo pair come with it."""
+"""The wheel is the whole product: presets, themes, the demo pair, and the compiled kernel."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import pytest
+
+from hatch_build import LIBRARY, SOURCE, KernelHook, compile_kernel
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -14,13 +19,22 @@ REPOSITORY = Path(__file__).parents[1]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package installed from its wheel, away from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    build(REPOSITORY, "wheel", folder)
     (wheel,) = folder.glob("*.whl")
     target = folder / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", str(target), str(wheel)], check=True)
     return target
+
+
+def build(project: Path, target: str, folder: Path, **environment: str) -> str:
+    """What hatchling says while it builds."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    env = {name: value for name, value in os.environ.items() if name != "MI_TUI_PURE"}
+    done = subprocess.run(
+        command, cwd=project, env=env | environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
 
 
 def run_installed(installed: Path, *arguments: str) -> str:
@@ -58,3 +72,62 @@ def test_help_and_templates_come_with_the_wheel(installed: Path) -> None:
     assert (package / "tui" / "guide.tcss").is_file()
     assert len(list((package / "tui" / "help").glob("*.md"))) >= 6
     assert (package / "py.typed").is_file()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The least of the project that can be built."""
+    folder = tmp_path / "project"
+    (folder / SOURCE.parent).mkdir(parents=True)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(REPOSITORY / name, folder)
+    for name in ("mi_tui/__init__.py", str(SOURCE)):
+        shutil.copy(REPOSITORY / name, folder / name)
+    for name in ("presets", "themes"):
+        (folder / name).mkdir()
+    return folder
+
+
+def test_the_kernel_is_compiled_or_the_wheel_is_pure(project: Path) -> None:
+    library = project / LIBRARY
+    said = build(project, "wheel", project / "pure", MI_TUI_PURE="1")
+    assert "without its compiled kernel: MI_TUI_PURE is set" in said
+    assert [wheel.name[-12:] for wheel in (project / "pure").iterdir()] == ["none-any.whl"]
+    said = build(project, "wheel", project / "compiled")
+    (wheel,) = (project / "compiled").iterdir()
+    if "there is no C compiler" in said:
+        pytest.skip("there is no C compiler")
+    assert "-py3-none-" in wheel.name
+    assert "none-any" not in wheel.name
+    with ZipFile(wheel) as content:
+        assert str(LIBRARY) in content.namelist()
+    assert not library.exists()
+
+
+def test_an_editable_installation_has_the_kernel_in_the_checkout(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = project / LIBRARY
+    unused: Any = None
+    hook = KernelHook(str(project), {}, unused, unused, str(project), "wheel")
+    monkeypatch.delenv("MI_TUI_PURE", raising=False)
+    hook.initialize("editable", {})
+    hook.finalize("editable", {}, "")
+    if not library.is_file():
+        assert compile_kernel(project / SOURCE, library) == "there is no C compiler"
+        pytest.skip("there is no C compiler")
+    monkeypatch.setenv("MI_TUI_PURE", "1")
+    hook.initialize("editable", {})
+    assert not library.exists()
+
+
+def test_the_sdist_can_compile_the_kernel(project: Path, tmp_path: Path) -> None:
+    build(project, "sdist", tmp_path)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    shutil.unpack_archive(archive, tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    (unpacked / "presets").mkdir(exist_ok=True)
+    (unpacked / "themes").mkdir(exist_ok=True)
+    said = build(unpacked, "wheel", tmp_path / "dist")
+    wheels = [wheel.name for wheel in (tmp_path / "dist").iterdir()]
+    assert ("none-any" in wheels[0]) == ("there is no C compiler" in said)

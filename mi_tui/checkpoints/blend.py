@@ -2,16 +2,12 @@
 
 ``anchor + Σ weightₖ · (sourceₖ − anchor)`` covers every method: interpolation and weighted sums
 anchor on the first checkpoint, task arithmetic on the base. NumPy has no bfloat16, so its bits
-are handled as integers; that is as fast as torch here and spares its import.
-
-Two ways lead from bytes to float32 and back. ``widen`` and ``narrow`` serve every dtype and keep
-the elements' order. ``unpack`` and ``pack`` serve chunks that are bfloat16 throughout: they take
-two elements as one 32-bit word, which needs no conversion between integer widths, and put the
-elements at even places before those at odd ones, which does not matter to ``blend``.
+are handled as integers; that spares the import of torch. What ``blend_kernel.c`` compiles to
+takes this module's place where there is a C compiler (``compiled.py``), and gives the same bytes.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +16,14 @@ CHUNK = 1 << 17
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-Words = np.ndarray[Any, np.dtype[np.uint32]]
+
+
+class Raw(NamedTuple):
+    """Elements of a tensor as they are in a file: little-endian bytes of a dtype."""
+
+    dtype: str
+    data: Bytes
+
 
 WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes per element of the dtypes that can be mixed."""
@@ -32,7 +35,6 @@ _NUMPY: dict[str, type[np.generic]] = {
     "BF16": np.uint16,
 }
 _EXPONENT = {"F16": 0x7C00, "BF16": 0x7F80}
-_UPPER = 0xFFFF0000
 
 
 def widen(raw: Bytes, dtype: str, out: Floats) -> None:
@@ -67,13 +69,6 @@ def _widen_half(raw: Bytes, out: Floats) -> None:
     np.multiply(out, np.float32(2.0**112), out=out)
 
 
-def unpack(raw: Bytes, out: Floats) -> None:
-    """Turn an even number of bfloat16 into float32: those at even places first, then the odd."""
-    words, bits = raw.view(np.uint32), out.view(np.uint32)
-    np.left_shift(words, 16, out=bits[: len(words)])
-    np.bitwise_and(words, _UPPER, out=bits[len(words) :])
-
-
 def blend(anchor: Floats, sources: Sequence[tuple[float, Floats]], out: Floats) -> None:
     """``out = anchor + Σ weight · (source − anchor)``; the sources are overwritten.
 
@@ -91,7 +86,10 @@ def blend(anchor: Floats, sources: Sequence[tuple[float, Floats]], out: Floats) 
 
 
 def narrow(values: Floats, dtype: str, out: Bytes, spare: Floats) -> None:
-    """Round float32 to the nearest of ``dtype``, ties to even. NaN stays NaN.
+    """Round float32 to the nearest of ``dtype``, ties to even.
+
+    NaN becomes the one without sign and payload: which of them would survive the arithmetic
+    depends on the processor.
 
     Args:
         values: used up.
@@ -99,39 +97,20 @@ def narrow(values: Floats, dtype: str, out: Bytes, spare: Floats) -> None:
         out: receives the bytes.
         spare: as many elements as ``values``; used up.
     """
+    if np.isnan(values.max(initial=0)):
+        values[np.isnan(values)] = np.nan
     target = out.view(_NUMPY[dtype])
     if dtype == "BF16":
-        if np.isnan(values.max(initial=0)):
-            values[np.isnan(values)] = np.nan  # Other NaN patterns would carry over into a zero.
-        bits = values.view(np.uint32)
-        _prepare_to_cut(bits, spare.view(np.uint32))
+        bits, last = values.view(np.uint32), spare.view(np.uint32)
+        np.right_shift(bits, 16, out=last)
+        np.bitwise_and(last, 1, out=last)
+        np.add(last, 0x7FFF, out=last)
+        np.add(bits, last, out=bits)
         np.right_shift(bits, 16, out=bits)
         np.copyto(target, bits, casting="unsafe")
     else:
         with np.errstate(over="ignore"):  # An overflow to Inf is found by has_nonfinite.
             np.copyto(target, values, casting="unsafe")
-
-
-def pack(values: Floats, out: Bytes, spare: Floats) -> None:
-    """Round to bfloat16 as ``narrow`` does, from the order that ``unpack`` made.
-
-    NaN stays NaN where it comes from bfloat16 sources: its lower bits are then zero.
-    """
-    bits = values.view(np.uint32)
-    _prepare_to_cut(bits, spare.view(np.uint32))
-    half = len(bits) // 2
-    even, odd = bits[:half], bits[half:]
-    np.right_shift(even, 16, out=even)
-    np.bitwise_and(odd, _UPPER, out=odd)
-    np.bitwise_or(even, odd, out=out.view(np.uint32))
-
-
-def _prepare_to_cut(bits: Words, spare: Words) -> None:
-    """Make cutting off the lower 16 bits a rounding to the nearest, ties to even."""
-    np.right_shift(bits, 16, out=spare)
-    np.bitwise_and(spare, 1, out=spare)
-    np.add(spare, 0x7FFF, out=spare)
-    np.add(bits, spare, out=bits)
 
 
 def has_nonfinite(raw: Bytes, dtype: str) -> bool:
@@ -145,3 +124,31 @@ def has_nonfinite(raw: Bytes, dtype: str) -> bool:
         return bool(positive >= exponent or negative >= 0x8000 | exponent)
     values = raw.view(_NUMPY[dtype])
     return not (np.isfinite(values.max()) and np.isfinite(values.min()))
+
+
+class NumpyKernel:
+    """Mixes chunks of up to ``CHUNK`` elements; one for each thread, because it owns buffers."""
+
+    def __init__(self) -> None:
+        self._buffers: list[Floats] = []
+
+    def mix(self, anchor: Raw, terms: Sequence[tuple[float, Raw]], dtype: str, out: Bytes) -> bool:
+        """As :meth:`mi_tui.checkpoints.compiled.Kernel.mix`."""
+        base = self._widened(anchor, 0)
+        sources = [
+            (weight, self._widened(raw, number)) for number, (weight, raw) in enumerate(terms, 1)
+        ]
+        result = sources[0][1] if sources else self._buffer(1, len(base))
+        blend(base, sources, result)
+        narrow(result, dtype, out, base)
+        return has_nonfinite(out, dtype)
+
+    def _widened(self, raw: Raw, number: int) -> Floats:
+        values = self._buffer(number, len(raw.data) // WIDTH[raw.dtype])
+        widen(raw.data, raw.dtype, values)
+        return values
+
+    def _buffer(self, number: int, count: int) -> Floats:
+        while len(self._buffers) <= number:
+            self._buffers.append(np.empty(CHUNK, np.float32))
+        return self._buffers[number][:count]

@@ -78,6 +78,8 @@ def make_manifest(
     """The manifest of a merge that has been carried out."""
     import numpy as np
 
+    from mi_tui.checkpoints.compiled import kernel_name
+
     return Manifest(
         title=plan.title,
         recipe=None if plan.recipe is None else plan.recipe.model_dump(mode="json", by_alias=True),
@@ -101,6 +103,7 @@ def make_manifest(
             "mi-tui": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
+            "kernel": kernel_name(),
         },
     )
 

@@ -75,11 +75,6 @@ class TensorPlan:
         tail = () if self.tail is None else (self.tail,)
         return (self.anchor, *(term.source for term in self.terms), *tail)
 
-    @property
-    def is_bfloat16(self) -> bool:
-        """Whether the result and all that is read for it is bfloat16."""
-        return self.dtype == "BF16" and all(info.dtype == "BF16" for info in self.sources)
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

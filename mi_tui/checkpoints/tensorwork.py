@@ -12,13 +12,12 @@ from mi_tui.checkpoints.blend import (
     WIDTH,
     Bytes,
     Floats,
-    blend,
+    Raw,
     has_nonfinite,
     narrow,
-    pack,
-    unpack,
     widen,
 )
+from mi_tui.checkpoints.compiled import make_kernel
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, TensorInfo
 from mi_tui.checkpoints.mergeplan import TensorPlan
@@ -63,10 +62,10 @@ class TensorWorker:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._raw: Bytes = np.empty(CHUNK * 8, np.uint8)
+        self._kernel = make_kernel()
+        self._raws: list[Bytes] = []
         self._buffers: list[Floats] = []
         self._trims: list[Trim] = []
-        self._packs = False
         self.nonfinite: set[str] = set()
 
     def compute(
@@ -86,42 +85,36 @@ class TensorWorker:
         if plan.density is not None and start == 0:
             self._trims = self._find_trims(plan, plan.density)
         width = BITS[plan.dtype] // 8
-        common, self._packs = plan.common, plan.is_bfloat16
+        common = plan.common
         for first, last in _chunks(start, common, stop):
             raw = out[(first - start) * width : (last - start) * width]
             if plan.tail is not None and first >= common:
-                self._take(plan, plan.tail, first, raw)
+                nonfinite = self._take(plan, plan.tail, first, last - first, raw)
             else:
-                self._compute_chunk(plan, first, last - first, raw)
-            if plan.name not in self.nonfinite and has_nonfinite(raw, plan.dtype):
+                nonfinite = self._compute_chunk(plan, first, last - first, raw)
+            if nonfinite:
                 self.nonfinite.add(plan.name)
             yield first, raw
 
-    def _compute_chunk(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
+    def _compute_chunk(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        """Returns whether NaN or Inf is in the result."""
         if plan.dtype not in WIDTH:
-            self._compare(plan, first, count, out)
-        elif not plan.terms:
-            self._take(plan, plan.anchor, first, out)
-        elif plan.density is None:
-            self._blend(plan, first, count, out)
-        else:
-            self._merge_disjoint(plan, first, count, out)
+            return self._compare(plan, first, count, out)
+        if not plan.terms:
+            return self._take(plan, plan.anchor, first, count, out)
+        if plan.density is None:
+            return self._blend(plan, first, count, out)
+        return self._merge_disjoint(plan, first, count, out)
 
-    def _blend(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
-        packed = self._packs and count % 2 == 0
-        anchor = self._floats(plan.anchor, first, count, 0, packed)
-        sources = [
-            (term.weight, self._floats(term.source, first, count, number, packed))
+    def _blend(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        anchor = self._read(plan.anchor, first, count, 0)
+        terms = [
+            (term.weight, self._read(term.source, first, count, number))
             for number, term in enumerate(plan.terms, 1)
         ]
-        result = sources[0][1]
-        blend(anchor, sources, result)
-        if packed:
-            pack(result, out, anchor)
-        else:
-            narrow(result, plan.dtype, out, anchor)
+        return self._kernel.mix(anchor, terms, plan.dtype, out)
 
-    def _merge_disjoint(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
+    def _merge_disjoint(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
         anchor = self._floats(plan.anchor, first, count, 0)
         deltas = []
         for number, (term, trim) in enumerate(zip(plan.terms, self._trims, strict=True), 1):
@@ -134,37 +127,38 @@ class TensorWorker:
         np.multiply(result, np.float32(plan.scale), out=result)
         np.add(result, anchor, out=result)
         narrow(result, plan.dtype, out, anchor)
+        return has_nonfinite(out, plan.dtype)
 
-    def _take(self, plan: TensorPlan, source: TensorInfo, first: int, out: Bytes) -> None:
+    def _take(
+        self, plan: TensorPlan, source: TensorInfo, first: int, count: int, out: Bytes
+    ) -> bool:
         """One source's elements as they are, or rounded to another dtype."""
-        count = len(out) * 8 // BITS[plan.dtype]
-        if source.dtype == plan.dtype:
-            self._sources.read(source, first, count, out)
-        else:
-            values = self._floats(source, first, count, 0)
-            narrow(values, plan.dtype, out, self._buffer(1, count))
+        if source.dtype != plan.dtype:
+            return self._kernel.mix(self._read(source, first, count, 0), (), plan.dtype, out)
+        self._sources.read(source, first, count, out)
+        return has_nonfinite(out, plan.dtype)
 
-    def _compare(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> None:
+    def _compare(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
         self._sources.read(plan.anchor, first, count, out)
         for term in plan.terms:
-            same_type = term.source.dtype == plan.anchor.dtype
-            other = self._sources.read(term.source, first, count, self._raw)
-            if not same_type or not np.array_equal(out, other):
+            other = self._read(term.source, first, count, 0)
+            if other.dtype != plan.anchor.dtype or not np.array_equal(out, other.data):
                 raise CheckpointError(
                     f"tensor {plan.name} holds {plan.dtype} values that differ between the "
                     "checkpoints: such tensors are compared, not mixed"
                 )
+        return False
 
-    def _floats(
-        self, source: TensorInfo, first: int, count: int, number: int, packed: bool = False
-    ) -> Floats:
-        """A chunk as float32 in the buffer of this number, in the order of ``unpack`` if asked."""
+    def _read(self, source: TensorInfo, first: int, count: int, number: int) -> Raw:
+        """A chunk's bytes in the buffer of this number."""
+        while len(self._raws) <= number:
+            self._raws.append(np.empty(CHUNK * 8, np.uint8))
+        return Raw(source.dtype, self._sources.read(source, first, count, self._raws[number]))
+
+    def _floats(self, source: TensorInfo, first: int, count: int, number: int) -> Floats:
+        """A chunk as float32 in the buffer of this number."""
         out = self._buffer(number, count)
-        raw = self._sources.read(source, first, count, self._raw)
-        if packed:
-            unpack(raw, out)
-        else:
-            widen(raw, source.dtype, out)
+        widen(self._read(source, first, count, 0).data, source.dtype, out)
         return out
 
     def _buffer(self, number: int, count: int) -> Floats:

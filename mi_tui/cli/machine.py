@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mi_tui import __version__
+from mi_tui.checkpoints.compiled import kernel_name
 from mi_tui.checkpoints.machine import this_machine
 from mi_tui.checkpoints.space import free_bytes
 from mi_tui.plan.library import user_presets_folder
@@ -16,7 +17,7 @@ _PACKAGES = ("torch", "transformers", "accelerate", "textual")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions, processors, memory in GiB, GPUs, engines, colours and folders."""
+    """Versions, processors, memory in GiB, GPUs, engines, kernel, colours and folders."""
     machine = this_machine()
     return {
         "mi_tui": __version__,
@@ -32,6 +33,7 @@ def describe_machine() -> dict[str, Any]:
             for gpu in machine.gpus
         ],
         "engines": [name for name in ("transformers", "vllm") if find_spec(name)],
+        "merge_kernel": kernel_name(),
         "terminal": os.environ.get("TERM", ""),
         "colours": _colours(),
         "over_ssh": any(name.startswith("SSH_") for name in os.environ),

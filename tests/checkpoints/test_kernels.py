@@ -13,8 +13,6 @@ from mi_tui.checkpoints.blend import (
     blend,
     has_nonfinite,
     narrow,
-    pack,
-    unpack,
     widen,
 )
 from mi_tui.checkpoints.mix import mix, mix_into
@@ -56,31 +54,6 @@ def test_every_16_bit_number_is_widened_exactly(dtype: str, finite: bool) -> Non
     ours, expected = widened(values, dtype), values.float().numpy()
     assert np.array_equal(ours, expected, equal_nan=True)
     assert np.array_equal(np.signbit(ours), np.signbit(expected))
-
-
-def packed(values: Floats) -> Bytes:
-    """As ``narrowed`` to bfloat16, by the order of ``unpack``."""
-    out = np.empty(2 * len(values), np.uint8)
-    pack(np.concatenate([values[::2], values[1::2]]), out, np.empty_like(values))
-    return out
-
-
-def test_unpack_and_pack_treat_every_bf16_as_widen_and_narrow_do() -> None:
-    values = all_halves(torch.bfloat16)
-    out = np.empty(len(values), np.float32)
-    unpack(as_bytes(values), out)
-    expected = widened(values, "BF16")
-    order = np.concatenate([expected[::2], expected[1::2]])
-    assert np.array_equal(out.view(np.uint32), order.view(np.uint32))
-    back = torch.from_numpy(packed(expected)).view(torch.bfloat16)
-    assert torch.equal(back.view(torch.int16), values.view(torch.int16))
-
-
-@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=100))
-def test_pack_rounds_as_narrow_does(bits: list[int]) -> None:
-    values = np.array(bits * 2, np.uint32).view(np.float32)
-    values = values[~np.isnan(values)]
-    assert np.array_equal(packed(values), narrowed(values.copy(), "BF16"))
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F16"])
@@ -131,16 +104,21 @@ def test_memory_and_files_agree_bit_for_bit(
 
 @given(seed=st.integers(0, 99), lambda_=LAMBDAS)
 def test_bf16_is_the_exact_mixture_rounded_once_but_for_a_few(seed: int, lambda_: float) -> None:
-    """Off by half a step of bf16 and float32's own error, which fewer than one in 100 notices."""
+    """One rounding of a number as near to the exact mixture as float32 gets.
+
+    With u = 2⁻²⁴, the relative error of one float32 operation, and d = b − a: the difference is
+    d(1 + δ₁), the product λd(1 + δ₁)(1 + δ₂), and the sum adds at most u of itself, so that
+    before the last rounding the error is at most u(|a + λd| + 2λ|d|), to first order in u.
+    Rounding is monotone: what lies between two numbers is rounded to between their roundings.
+    """
     one, two = pair(seed, torch.bfloat16)
     ours = mix(one, two, lambda_)
-    weight = float(np.float32(lambda_))
-    exact = one.double() + weight * (two.double() - one.double())
-    exponent = torch.maximum(exact.frexp().exponent, ours.double().frexp().exponent)
-    half_a_step = torch.ldexp(torch.ones_like(exact), exponent - 9)
-    inside = 2.0**-22 * (one.double().abs() + two.double().abs())
-    assert ((ours.double() - exact).abs() <= half_a_step + inside).all()
-    assert (ours != exact.to(torch.bfloat16)).float().mean() < 0.01
+    a, b, weight = one.double(), two.double(), float(np.float32(lambda_))
+    exact = a + weight * (b - a)
+    error = 2.0**-24 * (exact.abs() + 2 * weight * (b - a).abs()) * (1 + 2.0**-20)
+    assert (ours >= (exact - error).to(torch.bfloat16)).all()
+    assert (ours <= (exact + error).to(torch.bfloat16)).all()
+    assert (ours != exact.to(torch.bfloat16)).sum() <= 20  # Of 4,096; ten are the most seen.
 
 
 def test_in_place_on_either_side_and_strided() -> None:

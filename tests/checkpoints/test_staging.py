@@ -55,7 +55,7 @@ merge(interpolation(0.5), Pair(instruct=sys.argv[1], thinking=sys.argv[2]), Path
 """
 
 MOMENTS = {
-    "while computing": ("tensorwork", "tensorwork.blend"),
+    "while computing": ("tensorwork", "tensorwork.TensorWorker._blend"),
     "before the sync": ("shardfile", "shardfile.ShardFile.close"),
     "before the companions": ("write", "write.copy_companions"),
     "before the rename": ("staging", "staging._replace"),
@@ -121,7 +121,7 @@ def test_a_failing_thread_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(tensorwork, "blend", fail)
+    monkeypatch.setattr(tensorwork.TensorWorker, "_blend", fail)
     with pytest.raises(CheckpointError, match="input/output error"):
         merge(HALF, pair, out, threads=3)
     assert not out.exists()
@@ -202,7 +202,7 @@ def test_an_overwrite_that_fails_keeps_the_old(
 ) -> None:
     merge(HALF, pair, out)
     before = (out / "model.safetensors").read_bytes()
-    monkeypatch.setattr(tensorwork, "blend", lambda *_: 1 / 0)
+    monkeypatch.setattr(tensorwork.TensorWorker, "_blend", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         merge(interpolation(0.2), pair, out, overwrite=True)
     assert (out / "model.safetensors").read_bytes() == before
