@@ -25,13 +25,6 @@ def _is_unicode(stream: TextIO) -> bool:
     return "utf" in (stream.encoding or "").lower()
 
 
-def one_line(text: str) -> str:
-    """Text of others in one line that a terminal shows and never obeys."""
-    from mi_tui.probes.text import safe_text
-
-    return " ".join(safe_text(text).split())
-
-
 def need_terminal() -> None:
     """Make sure that the app can be drawn and can read keys.
 

@@ -9,7 +9,7 @@ import typer.exceptions
 
 from mi_tui import __version__
 from mi_tui.cli import ablation_commands, checkpoint_commands, preset_commands, study_commands
-from mi_tui.cli.console import let_streams_write_anything, one_line
+from mi_tui.cli.console import let_streams_write_anything
 from mi_tui.cli.options import Color, Debug, NoMouse, Theme
 from mi_tui.errors import MiTuiError
 
@@ -92,5 +92,7 @@ def _debug_traceback() -> None:
 
 def _fail(message: str, status: int) -> None:
     # What a server or a file says may stand in it.
-    print(f"mi-tui: {' '.join(one_line(message).split())}", file=sys.stderr)
+    from mi_tui.probes.text import shown_line
+
+    print(f"mi-tui: {shown_line(message)}", file=sys.stderr)
     sys.exit(status)

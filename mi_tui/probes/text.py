@@ -77,6 +77,11 @@ def safe_text(text: str, limit: int | None = None) -> str:
     return text
 
 
+def shown_line(text: object, limit: int | None = None) -> str:
+    """As :func:`safe_text`, in one line: for words of others inside our own."""
+    return " ".join(safe_text(str(text), limit).split())
+
+
 _BOX_TOKENS = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
+from mi_tui.probes.text import shown_line
 from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder, find_study, new_study_path
 from mi_tui.study.folder import studies_folder as studies_folder
@@ -214,10 +215,10 @@ def _entry(folder: StudyFolder) -> StudyEntry:
     return StudyEntry(
         path=folder.path,
         name=folder.name,
-        title=str(facts.get("title", folder.name)),
+        title=shown_line(facts.get("title", folder.name)),
         state=state_of(folder, facts.get("state", StudyState.NEW)),
         rollouts=rollouts,
         planned=max(int(facts.get("progress", {}).get("planned", 0)), rollouts),
         modified=modified,
-        best=f"λ {answer['lambda']:g}" if answer else str(facts.get("message", "")),
+        best=f"λ {answer['lambda']:g}" if answer else shown_line(facts.get("message", "")),
     )

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import explain
+from mi_tui.probes.text import shown_line
 from mi_tui.study.control import state_of
 from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder, find_study
@@ -78,7 +79,7 @@ class StudyReader:
             progress=self._progress(facts, observations),
             rows=self._summaries.of(observations, self._latency(facts)),
             recommendation=Recommendation.model_validate(answer) if answer else None,
-            engine_note=str(facts.get("engine_note", "")),
+            engine_note=shown_line(facts.get("engine_note", "")),
             change=self._change,
         )
 
@@ -170,12 +171,13 @@ class StudyReader:
     def _message(facts: dict[str, Any], state: StudyState) -> str:
         if state is StudyState.INTERRUPTED:
             return "the worker is gone; start the study again and it goes on where it was"
-        return str(facts.get("message", ""))
+        return shown_line(facts.get("message", ""))
 
     @staticmethod
     def _progress(facts: dict[str, Any], observations: Observations) -> Progress:
         kept = {name: getattr(_IDLE, name) for name in Progress.__slots__}
         kept.update(facts.get("progress", {}))
+        kept["phase"] = shown_line(kept["phase"])
         kept["rollouts"] = max(kept["rollouts"], len(observations))
         kept["planned"] = max(kept["planned"], kept["rollouts"])
         return Progress(**kept)

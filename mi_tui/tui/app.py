@@ -258,8 +258,9 @@ class MiTuiApp(App[None]):
             self._complain(error)
 
     def action_help(self) -> None:
-        """The page of help of this screen."""
-        self._open_help(getattr(self.screen, "HELP_PAGE", None))
+        """The page of help of this screen; in a dialog, if it has none, of the one below."""
+        pages = (getattr(screen, "HELP_PAGE", None) for screen in reversed(self.screen_stack))
+        self._open_help(next((page for page in pages if page), None))
 
     def action_jump(self) -> None:
         """Show a letter at every field; the letter goes there."""

@@ -166,6 +166,17 @@ def test_a_study_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> Non
         assert reader.view().preset.title == "Small"
 
 
+def test_words_of_others_are_harmless_before_any_screen_sees_them(study: Path) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2Jthe hub\r\nsaid \x9b31mno"
+    with Store(study / "study.db") as store:
+        store.put(message=hostile, engine_note=hostile, title=hostile, progress={"phase": hostile})
+    with StudyReader(study) as reader:
+        view = reader.view()
+    (entry,) = list_studies(study.parent)
+    seen = [view.message, view.engine_note, view.progress.phase, entry.title, entry.best]
+    assert seen == ["the hub said no"] * 5
+
+
 def test_a_stored_preset_that_is_not_understood_is_one_line(study: Path) -> None:
     with Store(study / "study.db") as store:
         store.put(preset={**store.get("preset"), "new_setting": 1})

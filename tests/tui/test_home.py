@@ -6,6 +6,7 @@ from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.help import HelpScreen
 from mi_tui.tui.screens.probe import ProbeScreen
+from mi_tui.tui.widgets.menu import MenuList
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -76,3 +77,13 @@ async def test_help_teaches_on_every_screen_and_closes_again() -> None:
         assert "Where to begin" not in shown(app)
         await pilot.press("q")
         await until(pilot, lambda: not isinstance(app.screen, HelpScreen))
+
+
+async def test_in_a_narrow_terminal_every_study_keeps_to_its_line() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(size=(60, 18)) as pilot:
+        await until(pilot, lambda: "box · 2 cores" in shown(app))
+        lines = app.screen.query_one(MenuList)
+        assert lines.virtual_size.height == lines.option_count
+        await pilot.resize_terminal(100, 18)
+        await until(pilot, lambda: "choose an Instruct and a Thinking checkpoint" in shown(app))

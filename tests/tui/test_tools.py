@@ -226,7 +226,7 @@ def test_ids_are_unique_and_every_key_is_explained() -> None:
 
 
 def test_every_page_of_help_is_there_and_fits_a_narrow_terminal() -> None:
-    pages = {place.HELP_PAGE for _, place in places() if hasattr(place, "HELP_PAGE")}
+    pages = {page for _, place in places() if (page := getattr(place, "HELP_PAGE", None))}
     pages.add("budget")
     assert {"home", "presets", "models", "scope", "probe", "recommend"} <= pages
     for page in pages:

@@ -48,10 +48,12 @@ class Comparison(Plan):
     def note(self) -> str:
         """What the intervals mean, in a line."""
         count = sum(row.difference is not None for row in self.rows)
-        text = (
-            f"Differences from {self.reference_label}, paired over the same problems. All {count}"
-            f" intervals hold together with {self.level:.0%} (each at {self.each_level:.1%})."
-        )
+        text = f"Differences from {self.reference_label}, paired over the same problems."
+        if count > 1:
+            text += (
+                f" All {count} intervals hold together with {self.level:.0%}"
+                f" (each at {self.each_level:.1%})."
+            )
         if self._reference_is_the_best_of_several:
             text += " It scores best of all λ here, so its lead is in part luck."
         return text

@@ -8,13 +8,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.widgets.form import Answer, text_field
 
 
-class AskScreen(ModalScreen[str | None]):
+class AskScreen(Dialog[str | None]):
     """Asks for a line of text; ``check`` says what is wrong with it, or nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,7 +33,9 @@ class AskScreen(ModalScreen[str | None]):
             yield Static(self._question, markup=False)
             yield text_field("ask-field", self._value, kind=Answer)
             yield Static("", id="ask-problem", markup=False)
-            yield Static("Enter takes it · Escape cancels", classes="form-hint", markup=False)
+            yield Static(
+                "Enter takes it · Escape cancels · F1 help", classes="form-hint", markup=False
+            )
 
     @on(Input.Changed)
     def edited(self, event: Input.Changed) -> None:
@@ -50,7 +52,7 @@ class AskScreen(ModalScreen[str | None]):
             self.dismiss(event.value)
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Dialog[bool]):
     """Asks for a yes before something that cannot be taken back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,4 +68,4 @@ class ConfirmScreen(ModalScreen[bool]):
         """The question and the two keys."""
         with Vertical(id="ask"):
             yield Static(self._question, markup=False)
-            yield Static("y yes · n no", classes="form-hint", markup=False)
+            yield Static("y yes · n no · ? help", classes="form-hint", markup=False)

@@ -150,6 +150,8 @@ class HomeScreen(Screen[None]):
 
     def _show(self) -> None:
         lines = self._lines()
+        for _, text in lines:
+            text.truncate(self._room(4), overflow="ellipsis")  # a list wraps what is longer
         known = [(id or "", text.plain) for id, text in lines]
         if known == self._shown:
             return

@@ -6,14 +6,15 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Label
+
+from mi_tui.tui.screens.dialog import Dialog
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 
 
-class JumpScreen(ModalScreen[Widget | None]):
+class JumpScreen(Dialog[Widget | None]):
     """Letters over the fields of the screen below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,7 +35,7 @@ class JumpScreen(ModalScreen[Widget | None]):
             yield label
 
     def on_key(self, event: events.Key) -> None:
-        """Go to the field of the letter; any other key stays."""
-        if event.key != "escape":
+        """Go to the field of the letter; any other key stays, but for those of the dialog."""
+        if event.key not in self.active_bindings:
             event.stop()
             self.dismiss(self._targets.get(event.character or ""))

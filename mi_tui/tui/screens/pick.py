@@ -9,11 +9,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.widgets.menu import MenuList
 
 
@@ -26,7 +26,7 @@ class Pick:
     words: str
 
 
-class PickScreen(ModalScreen[str | None]):
+class PickScreen(Dialog[str | None]):
     """The things by name with a few words each; gives back the id of the one picked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,16 +7,16 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.screens.dialog import Dialog
 from mi_tui.tui.theme_watch import EVERY, ThemeWatch
 from mi_tui.tui.widgets.menu import MenuList
 
 
-class ThemesScreen(ModalScreen[str | None]):
+class ThemesScreen(Dialog[str | None]):
     """The themes by name; Enter keeps the one shown, Escape the one before."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
