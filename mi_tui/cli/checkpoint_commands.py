@@ -1,35 +1,11 @@
 """The commands on checkpoints alone: check and merge."""
 
-import math
-import os
-import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from mi_tui.cli.merge_command import merge
 from mi_tui.cli.options import Json
-from mi_tui.errors import MiTuiError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from mi_tui.checkpoints.compare import Finding
-    from mi_tui.checkpoints.mergeplan import MergePlan
-    from mi_tui.plan.recipe import Recipe
-
-GIB = 2**30
-T = TypeVar("T")
-
-
-class OutputDtype(StrEnum):
-    """What ``--dtype`` takes."""
-
-    AUTO = "auto"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-    FLOAT32 = "float32"
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +32,7 @@ def check(
     from mi_tui.checkpoints.locate import locate
     from mi_tui.checkpoints.machine import fit, this_machine
     from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.findings import print_findings
 
     infos = [
         inspect(locate(reference, weights=sigma))
@@ -80,201 +57,10 @@ def check(
             }
         )
     else:
-        _print_findings(findings)
+        print_findings(findings)
         if gap:
             from mi_tui.cli.heatmap import heat_map
 
             out().print(heat_map(gap))
     if not report.fits:
         raise typer.Exit(1)
-
-
-def _print_findings(findings: "Iterable[Finding]") -> None:
-    from mi_tui.cli.console import out
-
-    signs = {"ok": "✓", "warning": "!", "error": "✗"}
-    for finding in findings:
-        out().print(f"{signs[finding.level]} {finding.subject}: {finding.message}", markup=False)
-
-
-def merge(
-    out: Annotated[Path | None, typer.Argument(help="Directory of the merged checkpoint.")] = None,
-    instruct: Annotated[str | None, typer.Option("--instruct", help="The Instruct side.")] = None,
-    thinking: Annotated[str | None, typer.Option("--thinking", help="The Thinking side.")] = None,
-    lambda_: Annotated[
-        float | None, typer.Option("--lambda", help="0 is Instruct, 1 is Thinking.")
-    ] = None,
-    layers: Annotated[str, typer.Option("--layers", help="all, 12-35 or 0-11,24-35.")] = "all",
-    modules: Annotated[
-        str,
-        typer.Option("--modules", help="all, or of attention,ffn,router,norms,embeddings,head."),
-    ] = "all",
-    outside: Annotated[
-        str, typer.Option("--outside", help="Whose weights the rest keeps: instruct or thinking.")
-    ] = "instruct",
-    method: Annotated[
-        str, typer.Option("--method", help="interpolation, task-arithmetic or ties.")
-    ] = "interpolation",
-    base: Annotated[str | None, typer.Option("--base", help="Base model of the baselines.")] = None,
-    scale: Annotated[float | None, typer.Option("--scale", help="Of the baselines.")] = None,
-    density: Annotated[float | None, typer.Option("--density", help="Of TIES.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="PATH=WEIGHT, several times: a weighted sum of any number."),
-    ] = None,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rule",
-            help='A λ of its own for a part, several times: "lambda=0.2 layers=0-11 modules=ffn".',
-        ),
-    ] = None,
-    donor: Annotated[
-        str | None,
-        typer.Option(
-            "--donor",
-            help="Whose config, tokenizer and chat template are taken: instruct or thinking "
-            "(the default); of a weighted sum the number of the checkpoint (the last).",
-        ),
-    ] = None,
-    dtype: Annotated[
-        OutputDtype, typer.Option("--dtype", help="Of the result; auto is that of the sources.")
-    ] = OutputDtype.AUTO,
-    shard_gib: Annotated[float, typer.Option("--shard-gib", help="Size of a shard in GiB.")] = 4.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    allow_nonfinite: Annotated[
-        bool, typer.Option("--allow-nonfinite", help="Write NaN and Inf values too.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
-    verify: Annotated[
-        Path | None, typer.Option("--verify", help="Check a merged checkpoint by its manifest.")
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Write one merged checkpoint, without a study."""
-    # A merge multiplies no matrices, and starting the threads for that takes longer than planning.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from mi_tui.checkpoints.mergeplan import plan_merge, plan_weighted_sum
-    from mi_tui.cli import merge_arguments
-
-    if verify is not None:
-        _verify(verify, json_)
-        return
-    if out is None:
-        raise MiTuiError("merge needs a directory to write to: mi-tui merge … OUT")
-    if not 0 < shard_gib < math.inf:
-        raise MiTuiError(f"--shard-gib {shard_gib:g}: write a size above 0")
-    shard_bytes = max(1, int(shard_gib * GIB))
-    if model:
-        of_a_pair = (instruct, thinking, base, lambda_, rule, scale, density)
-        scoped = (layers, modules, outside, method) != ("all", "all", "instruct", "interpolation")
-        if scoped or any(value not in (None, []) for value in of_a_pair):
-            raise MiTuiError("--model is a weighted sum: it takes none of a pair's options")
-        weighted = merge_arguments.weighted(model)
-        plan = plan_weighted_sum(
-            weighted,
-            out,
-            donor=merge_arguments.position(donor, len(weighted)),
-            dtype=dtype.value,
-            shard_bytes=shard_bytes,
-        )
-    else:
-        from mi_tui.plan.preset import Pair
-
-        if not instruct or not thinking:
-            raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
-        scope = {"layers": layers, "modules": merge_arguments.modules(modules), "outside": outside}
-        recipe = _recipe(lambda_, scope, rule or [], method, scale, density)
-        side = donor or "thinking"
-        pair = _checked(Pair, instruct=instruct, thinking=thinking, base=base, donor=side)
-        plan = plan_merge(recipe, pair, out, dtype=dtype.value, shard_bytes=shard_bytes)
-    _carry_out(
-        plan, overwrite=overwrite, allow_nonfinite=allow_nonfinite, dry_run=dry_run, json_=json_
-    )
-
-
-def _recipe(
-    lambda_: float | None,
-    scope: "Mapping[str, object]",
-    rules: list[str],
-    method: str,
-    scale: float | None,
-    density: float | None,
-) -> "Recipe":
-    from mi_tui.cli import merge_arguments
-    from mi_tui.plan.recipe import Recipe
-
-    return _checked(
-        Recipe,
-        method=method,
-        lambda_=lambda_,
-        scope=scope,
-        rules=tuple(merge_arguments.rule(text) for text in rules),
-        scale=scale,
-        density=density,
-    )
-
-
-def _checked(kind: type[T], **fields: object) -> T:
-    from pydantic import ValidationError
-
-    try:
-        return kind(**fields)
-    except ValidationError as error:
-        from mi_tui.plan.toml import explain
-
-        # What concerns the whole recipe is said of a preset there.
-        said = explain(error.errors()).removeprefix("preset: ")
-        raise MiTuiError(f"merge: {said}") from error
-
-
-def _verify(directory: Path, json_: bool) -> None:
-    from dataclasses import asdict
-
-    from mi_tui.checkpoints.manifest import verify
-    from mi_tui.cli.console import print_json
-    from mi_tui.cli.progress import byte_progress
-
-    with byte_progress("verifying") as progress:
-        findings = verify(directory, progress=progress)
-    if json_:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        _print_findings(findings)
-    if any(finding.level == "error" for finding in findings):
-        raise MiTuiError(f"{directory} is not as it was written: merge it again")
-
-
-def _carry_out(
-    plan: "MergePlan", *, overwrite: bool, allow_nonfinite: bool, dry_run: bool, json_: bool
-) -> None:
-    import json
-
-    from mi_tui.checkpoints.write import carry_out
-    from mi_tui.cli.progress import byte_progress
-
-    for line in _in_words(plan):
-        print(line, file=sys.stderr)
-    if dry_run:
-        return
-    with byte_progress("merging") as progress:
-        manifest = carry_out(
-            plan, progress=progress, overwrite=overwrite, allow_nonfinite=allow_nonfinite
-        )
-    if json_:
-        print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
-    else:
-        print(plan.out)
-
-
-def _in_words(plan: "MergePlan") -> list[str]:
-    from mi_tui.checkpoints.words import in_bytes
-
-    sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
-    files = ", ".join(file.name for file in plan.companions)
-    return [
-        f"{plan.title} from {sources}",
-        f"{in_bytes(plan.output_bytes)} of weights to {plan.out} ({in_bytes(plan.disk_free)} free)",
-        f"from the {plan.donor.role} side: {files}",
-        *(f"{f.level}: {f.subject}: {f.message}" for f in plan.report.findings if f.level != "ok"),
-    ]

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,48 @@ def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
     (thinking / "tokenizer.json").symlink_to("/dev/zero")
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is no file"):
         inspect(locate(str(thinking)))
+
+
+WAITING = """
+import sys, time
+from mi_tui.checkpoints import write
+from mi_tui.cli.main import run
+
+original = write.{moment}
+
+def wait(*arguments, **more):
+    if {after}:
+        original(*arguments, **more)
+    print("waiting", flush=True)
+    time.sleep(60)
+
+write.{moment} = wait
+sys.argv = ["mi-tui", "merge", *sys.argv[1:]]
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "after", "said"),
+    [
+        ("copy_companions", False, "stopped: nothing was written to {out}"),
+        ("carry_out", True, "stopped, but {out} was complete already"),
+    ],
+)
+def test_ctrl_c_says_what_was_written(
+    moment: str, after: bool, said: str, sides: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "place" / "out"
+    code = WAITING.format(moment=moment, after=after)
+    command = [sys.executable, "-c", code, *sides, "--lambda", "0.5", str(out)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "mi-tui: " + said.format(out=out)
+    assert "Traceback" not in errors
+    assert sorted(out.parent.glob("*")) + sorted(out.parent.glob(".*")) == [out] * after
