@@ -1,5 +1,6 @@
 """The commands that make, follow and ask studies: demo, run, watch, studies, recommend, export."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -50,7 +51,10 @@ def open_app(
     color_environment(color)
     from mi_tui.tui.app import MiTuiApp
 
-    MiTuiApp(start=start, study=study, preset=preset, theme=theme).run(mouse=mouse)
+    last_word = MiTuiApp(start=start, study=study, preset=preset, theme=theme).run(mouse=mouse)
+    if last_word:
+        # Not folded to the terminal's width: there is a command in it to copy.
+        print(last_word, file=sys.stderr)
 
 
 def demo(theme: Theme = None, color: Color = None, no_mouse: NoMouse = False) -> None:
@@ -108,10 +112,12 @@ def watch(
 def _watch_plain(path: Path) -> None:
     from mi_tui.cli.console import err, out
     from mi_tui.cli.follow import display_for, follow, print_result
+    from mi_tui.study.folder import StudyFolder
     from mi_tui.study.reader import StudyReader
 
     def leave() -> None:
-        err().print(f"the study goes on; look again: mi-tui watch {path.name}", markup=False)
+        again = StudyFolder(path).reference
+        err().print(f"the study goes on; look again: mi-tui watch {again}", markup=False)
         raise typer.Exit(130)
 
     with StudyReader(path) as reader:

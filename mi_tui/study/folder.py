@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,12 @@ class StudyFolder:
     def name(self) -> str:
         """The study's name: that of its directory."""
         return self.path.name
+
+    @property
+    def reference(self) -> str:
+        """What a command finds it by: its name in the studies folder, elsewhere its path."""
+        here = self.path.parent == studies_folder().absolute()
+        return shlex.quote(self.name if here else str(self.path))
 
 
 def studies_folder() -> Path:

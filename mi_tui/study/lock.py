@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from mi_tui.study.errors import StudyBusyError, StudyError
+from mi_tui.study.folder import StudyFolder
 
 PATIENCE_SECONDS = 0.5
 
@@ -37,7 +38,7 @@ def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
                 os.close(descriptor)
                 raise StudyBusyError(
                     f"a worker is running in {path.parent} already: look on with "
-                    f"mi-tui watch {path.parent.name}"
+                    f"mi-tui watch {StudyFolder(path.parent).reference}"
                 ) from None
             time.sleep(0.02)
 

@@ -6,19 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.timer import Timer
-from textual.widget import Widget
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
-from mi_tui.study.view import StudyState, StudyView
-from mi_tui.tui.background import Background
-from mi_tui.tui.config import AppConfig, config_path, read_config
+from mi_tui.study.folder import StudyFolder
+from mi_tui.study.view import StudyState
 from mi_tui.tui.draft import draft_of
 from mi_tui.tui.messages import (
     Ablate,
@@ -35,24 +31,22 @@ from mi_tui.tui.messages import (
     StartStudy,
     StudyRequest,
 )
+from mi_tui.tui.preferences import read_preferences, take_themes
 from mi_tui.tui.screens.budget import BudgetScreen
 from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.scope import ScopeScreen
 from mi_tui.tui.services import Services
-from mi_tui.tui.session import ShowsStudy, StudySession
 from mi_tui.tui.signals import leave_on_signals
 from mi_tui.tui.state import remember, remembered
+from mi_tui.tui.steering import Steering
 from mi_tui.tui.theme_watch import EVERY, ThemeWatch
-from mi_tui.tui.themes import DEFAULT_THEME, FALLBACK_CURVES, load_themes
-from mi_tui.tui.workers import start
-
-_LOOK_EVERY = 1.0
-"""Seconds between two looks at the watched study: the most often that anything is drawn anew."""
+from mi_tui.tui.themes import FALLBACK_CURVES
+from mi_tui.tui.watching import StudyWatch
 
 
-class MiTuiApp(App[None]):
-    """The guided tuning session.
+class MiTuiApp(App[str]):
+    """The guided tuning session; ends with a word to say on the terminal, or none.
 
     Args:
         start: the first screen: ``home``; ``demo``, the guide with ``preset`` filled in; or
@@ -114,11 +108,11 @@ class MiTuiApp(App[None]):
         self._study = study
         self._preset = preset
         self._services = services or Services()
-        self._session: StudySession | None = None
-        self._timer: Timer | None = None
-        self._problems: list[str] = []
-        config = self._read_config()
-        self._own_themes = self._take_themes(theme or config.theme or remembered("theme"), theme)
+        self._steering = Steering(self, self._services)
+        self._watch = StudyWatch(self, self._services)
+        config, problems = read_preferences()
+        self._own_themes, skipped = take_themes(self, config.theme or remembered("theme"), theme)
+        self._problems = problems + skipped
         self._theme_watch = ThemeWatch(self)
         self.set_keymap(config.keys)
         if any(name.startswith("SSH_") for name in os.environ):
@@ -181,12 +175,7 @@ class MiTuiApp(App[None]):
     @on(StartStudy)
     def start_study(self, message: StartStudy) -> None:
         """Create the study, start its worker, and watch it."""
-        try:
-            path = self._services.create_and_start(message.preset)
-        except MiTuiError as error:
-            self._complain(error)
-            return
-        self.open_study(OpenStudy(path))
+        self._steering.begin(message.preset, lambda path: self.open_study(OpenStudy(path)))
 
     @on(OpenStudy)
     def open_study(self, message: OpenStudy) -> None:
@@ -194,16 +183,11 @@ class MiTuiApp(App[None]):
         from mi_tui.tui.screens.probe import ProbeScreen
 
         if message.go_on:
-            try:
-                self._services.go_on(message.path, StudyState.INTERRUPTED)
-            except MiTuiError as error:
-                self._complain(error)
-        self._close_session()
-        self._session = StudySession(self._services, message.path)
+            self._steering.go_on(message.path, StudyState.INTERRUPTED)
+        session = self._watch.open(message.path)
         self._leave_guide()
-        self.push_screen(ProbeScreen(self._session))
-        self._look()
-        self._timer = self.set_interval(_LOOK_EVERY, self._look)
+        self.push_screen(ProbeScreen(session))
+        self._watch.look()
 
     @on(ShowRecommendation)
     def show_recommendation(self) -> None:
@@ -211,69 +195,65 @@ class MiTuiApp(App[None]):
         from mi_tui.tui.exporting import Export
         from mi_tui.tui.screens.recommend import RecommendScreen
 
-        if self._session is not None:
-            export = Export(self._services, self._session.path)
-            self.push_screen(RecommendScreen(self._session, export))
+        if (session := self._watch.session) is not None:
+            export = Export(self._services, session.path)
+            self.push_screen(RecommendScreen(session, export))
 
     @on(ShowResponses)
     def show_responses(self, message: ShowResponses) -> None:
         """Read what one recipe answered."""
         from mi_tui.tui.screens.responses import ResponsesScreen
 
-        if self._session is not None:
-            self.push_screen(ResponsesScreen(self._session, message.row))
+        if (session := self._watch.session) is not None:
+            self.push_screen(ResponsesScreen(session, message.row))
 
     @on(ShowCase)
     def show_case(self, message: ShowCase) -> None:
         """Compare one problem under every λ."""
         from mi_tui.tui.screens.case import CaseScreen
 
-        if self._session is not None:
-            self.push_screen(CaseScreen(self._session, message.problem))
+        if (session := self._watch.session) is not None:
+            self.push_screen(CaseScreen(session, message.problem))
 
     @on(Ablate)
     def open_ablation(self, message: Ablate) -> None:
         """Make the preset of an ablation, which reads a checkpoint, and show its scope."""
-        if self._session is not None:
-            ablate = partial(self._ablate, self._session.path, message)
-            start(self, ablate, group="ablation")
+        session = self._watch.session
+
+        def show(preset: Preset) -> None:
+            if session is self._watch.session:  # the user may have left the study meanwhile
+                self.push_screen(ScopeScreen(draft_of(preset), self._services))
+
+        if session is not None:
+            self._steering.ablate(session.path, message, show)
 
     @on(LeaveStudy)
     def leave_study(self) -> None:
         """Go home; the study goes on."""
-        self._close_session()
+        self._watch.close()
         self._leave_guide()
 
     @on(StudyRequest)
     def ask_study(self, message: StudyRequest) -> None:
         """Leave the request, or start the worker again."""
-        if self._session is None or self._session.view is None:
+        session = self._watch.session
+        if session is None or session.view is None:
             return
-        try:
-            if message.kind == "resume":
-                self._services.go_on(self._session.path, self._session.view.state)
-            else:
-                self._services.request(self._session.path, message.kind, **message.data)
-        except MiTuiError as error:
-            self._complain(error)
+        if message.kind == "resume":
+            self._steering.go_on(session.path, session.view.state)
+        else:
+            self._steering.request(session.path, message)
 
     def action_help(self) -> None:
         """The page of help of this screen; in a dialog, if it has none, of the one below."""
         pages = (getattr(screen, "HELP_PAGE", None) for screen in reversed(self.screen_stack))
-        self._open_help(next((page for page in pages if page), None))
+        self._help(next((page for page in pages if page), None))
 
     def action_jump(self) -> None:
         """Show a letter at every field; the letter goes there."""
-        from mi_tui.tui.screens.jump import JumpScreen
+        from mi_tui.tui.screens.jump import jump_on
 
-        targets = [widget for widget in self.screen.focus_chain if widget.region.height]
-
-        def go(target: Widget | None) -> None:
-            if target is not None:
-                target.focus()
-
-        if len(targets) > 1:
-            self.push_screen(JumpScreen(targets), go)
+        jump_on(self.screen)
 
     def action_change_theme(self) -> None:
         """Choose a theme, seeing it."""
@@ -297,50 +277,24 @@ class MiTuiApp(App[None]):
 
     def action_keys(self) -> None:
         """The keys of this screen."""
-        self._open_help(None)
+        self._help(None)
+
+    def _help(self, page: str | None) -> None:
+        from mi_tui.tui.screens.help import HelpScreen, keys_shown_by
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(page, keys_shown_by(self.screen)))
 
     async def action_quit(self) -> None:
         """Leave at once, and say how to come back to a study that goes on."""
-        session = self._session
+        session = self._watch.session
         view = session.view if session else None
-        self._close_session()
+        self._watch.close()
         if view is not None and view.state.is_active:
-            self.exit(
-                message=Text(f"The study goes on. Look at it again with: mi-tui watch {view.name}")
-            )
+            again = StudyFolder(view.path).reference
+            self.exit(f"The study goes on. Look at it again with: mi-tui watch {again}")
         else:
             self.exit()
-
-    async def _ablate(self, study: Path, message: Ablate) -> None:
-        thread = Background("ablation")
-        call = partial(self._services.ablation, study, message.kind, message.lambda_)
-        try:
-            preset = await thread.run(call)
-        except MiTuiError as error:
-            self._complain(error)
-            return
-        finally:
-            thread.close()
-        self.push_screen(ScopeScreen(draft_of(preset), self._services))
-
-    def _look(self) -> None:
-        if self._session is not None:
-            start(self, partial(self._refresh, self._session), group="look", exclusive=False)
-
-    async def _refresh(self, session: StudySession) -> None:
-        try:
-            news = await session.refresh()
-        except MiTuiError as error:
-            self._complain(error)
-            return
-        if news and session is self._session and session.view is not None:
-            self._show(session.view)
-
-    def _show(self, view: StudyView) -> None:
-        # A covered screen is told when it is uncovered: what it changed now would make Textual
-        # repaint the one above.
-        if isinstance(self.screen, ShowsStudy) and self.screen.is_mounted:
-            self.screen.show_view(view)
 
     def _look_at_theme(self) -> None:
         if self._theme_watch.is_needed:
@@ -351,54 +305,5 @@ class MiTuiApp(App[None]):
         while len(self.screen_stack) > 2:
             self.pop_screen()
 
-    def _close_session(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    def _open_help(self, page: str | None) -> None:
-        from mi_tui.tui.screens.help import HelpScreen
-
-        if isinstance(self.screen, HelpScreen):
-            return
-        keys = [
-            (self.get_key_display(active.binding), active.binding.description, active.tooltip)
-            for active in self.screen.active_bindings.values()
-            if active.tooltip and active.enabled
-        ]
-        self.push_screen(HelpScreen(page, keys))
-
     def _complain(self, error: MiTuiError) -> None:
         self.notify(str(error), severity="error", markup=False, timeout=12)
-
-    def _read_config(self) -> AppConfig:
-        try:
-            config = read_config()
-        except MiTuiError as error:
-            self._problems.append(str(error))
-            return AppConfig()
-        if config.keys:
-            from mi_tui.tui.keys import all_ids
-
-            for unknown in sorted(set(config.keys) - all_ids()):
-                self._problems.append(f"{config_path()}: no key has the id {unknown}")
-        return config
-
-    def _take_themes(self, wanted: str | None, asked: str | None) -> frozenset[str]:
-        """Register the themes and take the wanted one; the names of ours and the user's."""
-        themes, problems = load_themes()
-        self._problems += [f"{problem.message}; skipped" for problem in problems]
-        for theme in themes:
-            self.register_theme(theme)
-        names = [theme.name for theme in themes]
-        if wanted is not None and wanted not in self.available_themes:
-            message = f"there is no theme {wanted!r}: choose one of {', '.join(names)}"
-            if wanted == asked:
-                raise MiTuiError(message)
-            self._problems.append(message)
-            wanted = None
-        self.theme = wanted or (DEFAULT_THEME if DEFAULT_THEME in names else "textual-dark")
-        return frozenset(names)

@@ -1,5 +1,7 @@
 """The example of each probe, shown on the Scope screen before anything runs."""
 
+from typing import Any
+
 import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
@@ -22,7 +24,7 @@ def demo(services: Services) -> MiTuiApp:
     return MiTuiApp(start="demo", preset=views.preset(), services=services)
 
 
-async def to_scope(pilot: Pilot[None]) -> None:
+async def to_scope(pilot: Pilot[Any]) -> None:
     app = pilot.app
     for screen in (ModelsScreen, BudgetScreen):
         await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]

@@ -1,5 +1,7 @@
 """Tokens and seconds, one in terms of the other, on the Budget step."""
 
+from typing import Any
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -59,7 +61,7 @@ def test_without_figures_nothing_is_invented() -> None:
     assert exchange(Budget(), None, KNOWN) == ()
 
 
-async def to_budget(pilot: Pilot[None], services: SteeredServices) -> BudgetScreen:
+async def to_budget(pilot: Pilot[Any], services: SteeredServices) -> BudgetScreen:
     screen = BudgetScreen(draft_of(views.preset()), services)
     pilot.app.push_screen(screen)
     await until(pilot, lambda: "Find the λ" in shown(pilot.app))

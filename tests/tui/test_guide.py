@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import Preset
 from mi_tui.study.errors import StudyError
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.screens.budget import BudgetScreen
+from mi_tui.tui.screens.help import HelpScreen
 from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.models import ModelsScreen, by_weight
 from mi_tui.tui.screens.probe import ProbeScreen
@@ -186,6 +189,43 @@ async def test_a_study_that_cannot_start_is_one_line_and_the_form_stays() -> Non
         await pilot.press("enter")
         await until(pilot, lambda: "read-only" in shown(app))
         assert isinstance(app.screen, ScopeScreen)
+
+
+async def test_two_quick_enters_start_one_study_and_a_slow_disk_freezes_nothing() -> None:
+    services = SteeredServices()
+    may_start = Event()
+    slow = services.create_and_start
+
+    def create_and_start(preset: Preset) -> Path:
+        may_start.wait(30)
+        return slow(preset)
+
+    services.create_and_start = create_and_start  # type: ignore[method-assign]
+    app = demo(services)
+    async with app.run_test() as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        await enter(pilot, app, BudgetScreen)
+        await enter(pilot, app, ScopeScreen)
+        await pilot.press("enter", "enter")
+        await pilot.press("f1")
+        await until(pilot, on(app, HelpScreen))
+        await pilot.press("escape")
+        may_start.set()
+        await until(pilot, on(app, ProbeScreen))
+        await pilot.pause()
+        assert [what for what, _ in services.asked].count("start") == 1
+
+
+async def test_odd_paths_are_typed_without_harm(tmp_path: Path) -> None:
+    services = SteeredServices(views.view(StudyState.DONE, answer=views.recommendation()))
+    app = demo(services)
+    async with app.run_test() as pilot:
+        await until(pilot, on(app, ModelsScreen))
+        for text in ("~nobody-of-this-name/a", "/" + "a" * 300 + "-Instruct"):
+            for field in ("#instruct", "#thinking", "#base"):
+                app.screen.query_one(field, Input).value = text
+            await pilot.pause()
+        assert isinstance(app.screen, ModelsScreen)
 
 
 async def test_a_new_budget_is_asked_of_the_same_data() -> None:

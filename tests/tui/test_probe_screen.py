@@ -35,7 +35,7 @@ async def opened(pilot: Pilot[Any]) -> ProbeScreen:
 async def look(pilot: Pilot[Any]) -> None:
     """Let the app look at the study now instead of at its next second."""
     assert isinstance(pilot.app, MiTuiApp)
-    pilot.app._look()
+    pilot.app._watch.look()
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
@@ -149,6 +149,9 @@ async def test_a_study_that_cannot_be_read_is_one_line() -> None:
     services.read_error = StudyError("no study at /nowhere: mi-tui studies lists them")
     async with watching(services).run_test(notifications=True) as pilot:
         await until(pilot, lambda: "no study at /nowhere" in shown(pilot.app))
+        for _ in range(3):
+            await look(pilot)
+        assert len(pilot.app._notifications) == 1
 
 
 async def test_escape_leaves_the_study_going() -> None:
@@ -161,24 +164,29 @@ async def test_escape_leaves_the_study_going() -> None:
     assert not {"stop", "pause"} & {kind for kind, _ in services.asked}
 
 
-async def test_quitting_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("studies", "found_by"),
+    [("/studies", "demo-20261122-120000"), ("/elsewhere", "/studies/demo-20261122-120000")],
+)
+async def test_quitting_says_how_to_come_back(
+    studies: str, found_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MI_TUI_STUDIES", studies)
     services = SteeredServices()
     app = watching(services)
     async with app.run_test() as pilot:
         await opened(pilot)
         await pilot.press("q")
-    assert f"mi-tui watch {services.view.name}" in capsys.readouterr().err
+    assert str(app.return_value).endswith(f"mi-tui watch {found_by}")
 
 
-async def test_quitting_a_finished_study_says_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+async def test_quitting_a_finished_study_says_nothing() -> None:
     services = SteeredServices(views.view(StudyState.DONE, answer=views.recommendation()))
     app = watching(services)
     async with app.run_test() as pilot:
         await opened(pilot)
         await pilot.press("q")
-    assert capsys.readouterr().err == ""
+    assert app.return_value is None
 
 
 async def test_the_cursor_moves_with_arrows_and_with_vims_keys() -> None:

@@ -1,6 +1,7 @@
 """Scope: the map of the network, the catalogue of probes, baselines, the outlook."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -24,7 +25,7 @@ from tests.tui.driving import said, shown, until
 from tests.tui.services import SteeredServices
 
 
-async def to_scope(pilot: Pilot[None]) -> ScopeScreen:
+async def to_scope(pilot: Pilot[Any]) -> ScopeScreen:
     """Open Scope on the demo preset, as the steps before it would."""
     app = pilot.app
     assert isinstance(app, MiTuiApp)

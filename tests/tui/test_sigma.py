@@ -1,5 +1,7 @@
 """σ on request: measured behind the screen, cancelled by leaving, kept for the Scope step."""
 
+from typing import Any
+
 import pytest
 from textual.pilot import Pilot
 
@@ -13,7 +15,7 @@ from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
 
 
-async def open_sigma(pilot: Pilot[None]) -> None:
+async def open_sigma(pilot: Pilot[Any]) -> None:
     app = pilot.app
     await until(pilot, lambda: "✓ architecture" in shown(app))
     await pilot.press("f4")

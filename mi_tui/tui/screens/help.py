@@ -1,13 +1,13 @@
 """Help: the idea behind a screen, then its keys."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Markdown, Static
 
 from mi_tui.tui.colours import rich_colour
@@ -61,6 +61,15 @@ class HelpScreen(ModalScreen[None]):
             text.append(f"{name:<14}", style="not bold")
             text.append(f"{tooltip}\n", style=f"not bold {rich_colour(self.app, 'secondary')}")
         return text
+
+
+def keys_shown_by(screen: Screen[Any]) -> list[KeyRow]:
+    """The keys that do something on a screen now."""
+    return [
+        (screen.app.get_key_display(active.binding), active.binding.description, active.tooltip)
+        for active in screen.active_bindings.values()
+        if active.tooltip and active.enabled
+    ]
 
 
 def page_text(page: str) -> str:

@@ -1,17 +1,30 @@
 """Jump to any field with two keys: every field shows a letter, the letter goes there."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Label
 
 from mi_tui.tui.screens.dialog import Dialog
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
+
+
+def jump_on(screen: Screen[Any]) -> None:
+    """Show the letters over a screen that has fields to jump between, and go where one says."""
+    targets = [widget for widget in screen.focus_chain if widget.region.height]
+
+    def go(target: Widget | None) -> None:
+        if target is not None:
+            target.focus()
+
+    if len(targets) > 1:
+        screen.app.push_screen(JumpScreen(targets), go)
 
 
 class JumpScreen(Dialog[Widget | None]):
