@@ -97,7 +97,7 @@ def test_a_seed_decides_a_response_whatever_else_is_in_the_batch(demo: Engine) -
 
 
 def test_a_seed_decides_a_response_whose_prompt_is_read_in_parts(demo: Engine) -> None:
-    recipe = Recipe(lambda_=0.7, decoding=Decoding(temperature=2.0, top_p=0.99))
+    recipe = Recipe(lambda_=0.7, decoding=Decoding(temperature=1.5, top_p=1.0))
     long = [prompt * (800 // len(prompt)) for prompt in prompts(demo)]  # a step reads 2,048 tokens
     asked = [Request(at, recipe, prompt, at, 20) for at, prompt in enumerate(long)]
     alone = [run(demo, [request])[request.id].tokens for request in asked]
@@ -129,6 +129,30 @@ def test_cached_prompts_are_shared_within_a_recipe_and_never_across(demo: Engine
     assert made[:2] == made[2:]
     for tokens, recipe in zip(made, recipes, strict=True):
         assert tokens == generated(merged_model(PAIR, recipe), long, 24)
+
+
+def test_the_samples_of_one_recipe_read_their_prompt_once(demo: Engine) -> None:
+    instance: Instance = vars(demo)["_instance"]
+    long = prompts(demo)[1] * 40
+    whole_blocks = (len(long) - 1) // instance.client.cache.block * instance.client.cache.block
+    assert whole_blocks > 0
+    sampled = Recipe(lambda_=0.45, decoding=Decoding(temperature=0.8, top_p=1.0))
+    other = Recipe(lambda_=0.85, scope=Scope(modules=(ModuleKind.FFN,)), decoding=GREEDY)
+    samples = 5
+    asked = [
+        Request(samples * kind + at, recipe, long, at, 16)
+        for kind, recipe in enumerate((sampled, other))
+        for at in range(samples)
+    ]
+    instance.add(asked)
+    done: dict[int, Response] = {}
+    while instance.pending:
+        done.update((response.id, response) for _, response in instance.step(1.0))
+    for kind in range(2):
+        cached = [done[samples * kind + at].cached for at in range(samples)]
+        assert sorted(cached) == [0, *[whole_blocks] * (samples - 1)]
+    expected = generated(merged_model(PAIR, other), long, 16)
+    assert [list(done[samples + at].tokens) for at in range(samples)] == [expected] * samples
 
 
 def test_requests_come_and_go_while_others_run(demo: Engine) -> None:

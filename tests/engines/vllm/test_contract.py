@@ -1,0 +1,141 @@
+"""What we take the place of or call in vLLM is still what it was when we wrote it."""
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mi_tui.engines.protocol import Request
+from mi_tui.engines.vllm.arguments import engine_arguments
+from mi_tui.engines.vllm.sampling import sampling_arguments
+from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.vllm_options import VllmOptions
+from tests.engines.vllm.test_arguments import SPEC
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
+
+_FIRST = "vllm.v1.worker.gpu_model_runner:GPUModelRunner"
+_SECOND = "vllm.v1.worker.gpu.model_runner:GPUModelRunner"
+_LINEAR = "vllm.model_executor.layers.linear:UnquantizedLinearMethod"
+_VOCABULARY = "vllm.model_executor.layers.vocab_parallel_embedding:UnquantizedEmbeddingMethod"
+_LOADER = "vllm.model_executor.model_loader.default_loader:DefaultModelLoader"
+_NORMS = "vllm.model_executor.layers.layernorm"
+
+REPLACED = {
+    # follow.py, rewind.py
+    f"{_FIRST}._prepare_inputs": "scheduler_output num_scheduled_tokens",
+    f"{_SECOND}.prepare_inputs": "scheduler_output batch_req_state batch_desc num_active_loras",
+    f"{_SECOND}.add_requests": "scheduler_output",
+    f"{_SECOND}._remove_request": "req_id",
+    # mixed_layers.py
+    f"{_LINEAR}.apply": "layer x bias",
+    f"{_LINEAR}.process_weights_after_loading": "layer",
+    f"{_VOCABULARY}.apply": "layer x bias",
+    f"{_VOCABULARY}.embedding": "layer input_",
+    f"{_VOCABULARY}.tie_weights": "layer embed_tokens",
+    f"{_NORMS}:RMSNorm.forward_native": "x residual",
+    f"{_NORMS}:GemmaRMSNorm.forward_native": "x residual",
+    # loader.py
+    f"{_LOADER}.__init__": "load_config",
+    f"{_LOADER}.load_model": "vllm_config model_config prefix",
+    f"{_LOADER}.load_weights": "model model_config",
+    f"{_LOADER}.get_all_weights": "model_config model",
+}
+"""Methods that ours stand in for, with their parameters: a new one must not be lost."""
+
+CALLED = {
+    f"{_FIRST}.reload_weights": {"weights_iterator"},
+    f"{_SECOND}.reload_weights": {"weights_iterator"},
+    f"{_FIRST}.get_model": set[str](),
+    f"{_SECOND}.get_model": set[str](),
+    "vllm.v1.engine.async_llm:AsyncLLM.generate": {
+        "prompt",
+        "sampling_params",
+        "request_id",
+        "data_parallel_rank",
+    },
+    "vllm.v1.engine.async_llm:AsyncLLM.abort": {"request_id"},
+    "vllm.v1.engine.async_llm:AsyncLLM.collective_rpc": {"method", "args"},
+    "vllm.v1.engine.async_llm:AsyncLLM.reset_prefix_cache": set[str](),
+    "vllm.v1.engine.async_llm:AsyncLLM.shutdown": {"timeout"},
+}
+"""Methods that we call, with the parameters that we give."""
+
+ATTRIBUTES = {
+    f"{_FIRST}.__init__": "self.input_batch self.requests self.discard_request_mask self.device",
+    f"{_SECOND}.__init__": "self.req_states self.device",
+}
+"""What the runners are told apart by, and read for."""
+
+
+def found(where: str) -> Callable[..., Any]:
+    module, _, path = where.partition(":")
+    one: Any = import_module(module)
+    for name in path.split("."):
+        one = getattr(one, name)
+    function: Callable[..., Any] = one
+    return function
+
+
+def parameters(where: str) -> list[str]:
+    return [name for name in inspect.signature(found(where)).parameters if name != "self"]
+
+
+@pytest.mark.parametrize("where", REPLACED)
+def test_what_we_stand_in_for(where: str) -> None:
+    assert parameters(where) == REPLACED[where].split()
+
+
+@pytest.mark.parametrize("where", CALLED)
+def test_what_we_call(where: str) -> None:
+    assert set(parameters(where)) >= CALLED[where]
+
+
+@pytest.mark.parametrize("where", ATTRIBUTES)
+def test_what_we_read_of_the_runners(where: str) -> None:
+    source = inspect.getsource(found(where))
+    for attribute in ATTRIBUTES[where].split():
+        assert f"{attribute} = " in source or f"{attribute}: " in source, attribute
+
+
+def test_the_runners_call_their_methods_by_name() -> None:
+    for runner, names in (
+        (_FIRST, ["_prepare_inputs"]),
+        (_SECOND, ["prepare_inputs", "add_requests", "_remove_request"]),
+    ):
+        source = inspect.getsource(found(runner))
+        for name in names:
+            assert f"self.{name}(" in source
+
+
+def test_the_second_runners_batch_names_its_requests() -> None:
+    batch = found("vllm.v1.worker.gpu.input_batch:InputBatch").__annotations__
+    arrival = found("vllm.v1.core.sched.output:NewRequestData").__annotations__
+    assert {"req_ids", "num_scheduled_tokens"} <= set(batch)
+    assert {"req_id", "sampling_params"} <= set(arrival)
+
+
+def test_every_option_and_every_word_of_a_request_is_vllms() -> None:
+    from vllm import AsyncEngineArgs, SamplingParams
+
+    options = VllmOptions(
+        tensor_parallel_size=2,
+        pipeline_parallel_size=2,
+        data_parallel_size=2,
+        executor="ray",
+        gpu_memory_utilization=0.8,
+        max_model_len=4096,
+        enforce_eager=True,
+    )
+    plan = EnginePlan(kind="vllm", batch=8, vllm=options)
+    bounded = EnginePlan(kind="vllm")
+    for each, on_cpu in ((plan, False), (bounded, True)):
+        made = engine_arguments(each, Path("a"), SPEC, on_cpu=on_cpu, trust_remote_code=False)
+        assert set(made) <= set(inspect.signature(AsyncEngineArgs).parameters)
+    request = Request(1, Recipe(lambda_=0.5), (1,), 0, 4)
+    words = sampling_arguments(request, request.recipe, {2}, logprobs=3)
+    SamplingParams(**words)
