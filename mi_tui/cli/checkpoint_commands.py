@@ -21,7 +21,13 @@ def check(
     sigma: Annotated[
         bool, typer.Option("--sigma", help="Also read the weights: where do the two differ?")
     ] = False,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Accept code that comes with a checkpoint; it is not run here.",
+        ),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Check that a pair fits together, from headers and JSON files; exit status 1 if not."""

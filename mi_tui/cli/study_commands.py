@@ -1,4 +1,4 @@
-"""The commands that make, follow and ask studies: demo, run, watch, studies, recommend, export."""
+"""The commands that make, follow and ask studies: demo, run, watch, recommend and others."""
 
 import sys
 from pathlib import Path
@@ -18,6 +18,7 @@ from mi_tui.cli.options import (
     Theme,
 )
 from mi_tui.errors import MiTuiError
+from mi_tui.paths import is_file
 
 if TYPE_CHECKING:
     from mi_tui.plan.preset import Preset
@@ -31,7 +32,7 @@ UNDECIDED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (demo, run, watch, studies, recommend, export, confirm):
+    for command in (demo, run, watch, studies, log, recommend, export, confirm):
         app.command()(command)
 
 
@@ -141,6 +142,28 @@ def studies(json_: Json = False) -> None:
         out().print(studies_table(entries))
     else:
         err().print(f"no studies in {studies_folder()} yet: mi-tui demo makes one", markup=False)
+
+
+def log(study: StudyArgument, json_: Json = False) -> None:
+    """Show what a study's worker noted: requests, checks, what failed; oldest first."""
+    import time
+
+    from mi_tui.cli.console import err, out, print_json
+    from mi_tui.probes.text import shown_line
+    from mi_tui.study.folder import find_study
+    from mi_tui.study.store import Store
+
+    folder = find_study(study)
+    with Store(folder.database) as store:
+        lines = store.log_lines()
+    if json_:
+        print_json([{"time": at, "level": level, "message": said} for at, level, said in lines])
+        return
+    for at, level, said in lines:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+        out().print(f"{when} {level:<7} {shown_line(said)}", markup=False)
+    if is_file(folder.log) and folder.log.stat().st_size:
+        err().print(f"what its libraries printed: {folder.log}", markup=False)
 
 
 def recommend(study: StudyArgument, budget: BudgetOption = None, json_: Json = False) -> None:

@@ -37,9 +37,6 @@ class Decoding(Plan):
         return f"T {self.temperature:g}, top-p {self.top_p:g}{top_k}"
 
 
-PAPER_INSTRUCT_DECODING = Decoding(temperature=0.7, top_p=0.8)
-
-
 class Method(StrEnum):
     """How the weights are mixed; the last two are the paper's baselines (section 4.2)."""
 

@@ -12,7 +12,7 @@ from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe, ArithmeticProbe, WordProblemsProbe
 from mi_tui.plan.recipe import Recipe
-from mi_tui.plan.scope import ALL_MODULES, ModuleKind, Modules, format_layers
+from mi_tui.plan.scope import ALL_MODULES, Modules, format_layers
 
 Side = Literal["instruct", "thinking"]
 
@@ -170,11 +170,3 @@ def probe_row(plan: AnyProbe, asked: bool = True) -> ProbeDraft:
         problems=_optional_text(plan.problems),
         cap=str(plan.max_new_tokens),
     )
-
-
-def module_names(modules: Modules) -> list[tuple[ModuleKind, str, bool]]:
-    """Every module kind with its name on screen and whether it is in ``modules``."""
-    return [
-        (kind, "FFN" if kind is ModuleKind.FFN else str(kind), kind in modules)
-        for kind in ModuleKind
-    ]

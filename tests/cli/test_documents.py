@@ -45,3 +45,14 @@ def test_make_targets_named_in_documents_exist(document: Path) -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     for target in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    silent = [
+        f"{name} {parameter.opts[0]}"
+        for name, command in commands.items()
+        for parameter in command.params
+        if not getattr(parameter, "help", None)
+    ]
+    assert silent == []

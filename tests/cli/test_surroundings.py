@@ -13,8 +13,11 @@ import pytest
 from mi_tui.cli import follow, main
 from mi_tui.cli.console import let_streams_write_anything, need_terminal
 from mi_tui.errors import MiTuiError
+from mi_tui.study.control import create_study
+from mi_tui.study.store import Store
 from mi_tui.study.view import StudyState, StudyView
 from tests.cli.command import command
+from tests.study.presets import small_preset
 from tests.tui import views
 
 
@@ -122,3 +125,18 @@ def test_a_stopped_study_says_the_command_that_goes_on() -> None:
     with pytest.raises(MiTuiError, match=r"mi-tui run '?/.*preset\.toml'? --study") as error:
         follow.require_ended(views.view(StudyState.STOPPED))
     assert "PRESET" not in str(error.value)
+
+
+def test_what_a_worker_noted_can_be_read(tmp_path: Path) -> None:
+    path = create_study(small_preset(), tmp_path / "study")
+    with Store(path / "study.db") as store:
+        store.log("self-check passed")
+        store.log("out of \x1b[31mmemory", "error")
+    (path / "worker.log").write_text("a warning of a library\n")
+    done = command("log", str(path))
+    first, second = done.stdout.splitlines()
+    assert first.endswith("info    self-check passed")
+    assert second.endswith("error   out of memory")
+    assert str(path / "worker.log") in done.stderr
+    found = json.loads(command("log", str(path), "--json").stdout)
+    assert [line["level"] for line in found] == ["info", "error"]
