@@ -11,6 +11,9 @@ from mi_tui.errors import MiTuiError
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WIDEST = 400
+"""Columns of a table in a file or a pipe."""
+
 # rich is imported at the first use: --help must be quick.
 
 
@@ -43,14 +46,21 @@ def err() -> "Console":
     """A console on standard error, for progress and remarks; honours ``NO_COLOR``."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, **_room(sys.stderr))
 
 
 def out() -> "Console":
     """A console on standard output, for tables a person reads."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, **_room(sys.stdout))
+
+
+def _room(stream: TextIO) -> dict[str, Any]:
+    """Lines as long as they are, and tables as wide, where no terminal ends them."""
+    if stream.isatty():
+        return {}
+    return {"soft_wrap": True} | ({} if "COLUMNS" in os.environ else {"width": _WIDEST})
 
 
 def print_json(data: Any) -> None:

@@ -166,8 +166,9 @@ def recommendation_lines(view: StudyView) -> list[str]:
 def studies_table(entries: tuple[StudyEntry, ...]) -> Table:
     """One row per study, the latest first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("study", "preset", "state", "rollouts", "best so far"):
-        table.add_column(name)
+    table.add_column("study", overflow="fold")  # the name is there to be copied
+    for name in ("preset", "state", "rollouts", "best so far"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
     for entry in entries:
         rollouts = f"{entry.rollouts}/{entry.planned}"
         cells = (entry.name, entry.title, str(entry.state), rollouts, entry.best)

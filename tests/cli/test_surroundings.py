@@ -140,3 +140,16 @@ def test_what_a_worker_noted_can_be_read(tmp_path: Path) -> None:
     assert str(path / "worker.log") in done.stderr
     found = json.loads(command("log", str(path), "--json").stdout)
     assert [line["level"] for line in found] == ["info", "error"]
+
+
+def test_in_a_pipe_no_name_is_cut_and_no_failure_fills_the_page(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    name = "a-long-name-" * 8
+    path = create_study(small_preset(), studies / name)
+    with Store(path / "study.db") as store:
+        store.put(state="failed", message="word " * 100)
+    lines = command("studies").stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith(name)
