@@ -1,7 +1,7 @@
 """Replay the search on measured surfaces: regret, violations and coverage against baselines.
 
     python -m benchmarks.replay --surface FILE.csv [--probe P] [--budget-tokens N] [--seeds 200]
-        [--processes 2] [--optuna-seeds 40] [--json]
+        [--first-seed 0] [--processes 2] [--optuna-seeds 40] [--json]
 
 Each study sees rollouts simulated from the surface, never the surface itself. Regret is in
 score points below the best λ that keeps the budget (for token objectives: in percent of the
@@ -228,7 +228,8 @@ def _run(options: argparse.Namespace, surfaces: list[Surface]) -> Iterator[Resul
                         problems=problems,
                     )
                     slow = method.startswith("optuna") and options.optuna_seeds
-                    seeds = range(min(options.seeds, slow) if slow else options.seeds)
+                    number = min(options.seeds, slow) if slow else options.seeds
+                    seeds = range(options.first_seed, options.first_seed + number)
                     run = pool.map if options.processes > 1 else map
                     yield summarise(surface.name, budget.spec, method, list(run(trial, seeds)))
 
@@ -241,6 +242,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--budget", action="append", default=[], help="tokens<=N or score>=X; may be repeated")
     add("--budget-tokens", type=float, help="tokens of a study, or inf (default: the even grid's)")
     add("--seeds", type=int, default=200, help="simulated studies per line")
+    add("--first-seed", type=int, default=0, help="of the studies of a line (default: 0)")
     add("--method", action="append", choices=list(METHODS), help="only this; may be repeated")
     add("--problems", type=int, help=f"problems of the probe ({PROBLEMS})")
     add("--confidence", type=float, default=0.9, help="probability of keeping the budget")

@@ -32,9 +32,11 @@ class Forecast:
     """The size of a study and what it can tell.
 
     ``recipes`` counts the grid and the further rows; ``problems`` and ``held_out`` are of all
-    probes together. ``rollouts`` is what grid and rows ask, held-out problems left out, and
-    ``most_tokens`` their tokens if every response were cut at its cap; both respect the limits.
-    ``share`` is how much of the samples wanted a limit of rollouts allows, 1 without one.
+    probes together. ``rollouts`` is what grid, rows and layer groups ask, the confirmation of
+    the answer left out, and ``most_tokens`` their tokens if every response were cut at its cap;
+    both respect the limits. ``group_rollouts`` is the layer groups' part of them, at most, their
+    held-out problems included. ``share`` is how much of the samples wanted of grid and rows a
+    limit of rollouts allows, 1 without one.
     ``score`` and ``length`` are half-widths of 95 % intervals of what differs
     between two λ: of Mean@k from 0 to 1, and of tokens as a share of the length.
     """
@@ -47,6 +49,7 @@ class Forecast:
     most_tokens: int
     score: float
     length: float
+    group_rollouts: int = 0
 
 
 def problem_count(plan: AnyProbe) -> int | None:
@@ -75,8 +78,13 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
     if preset.search.max_rollouts is not None:
         rollouts = min(wanted, int(_SEARCH_SHARE * preset.search.max_rollouts))
     share = rollouts / max(wanted, 1)
+    group_rollouts, group_tokens = _of_layer_groups(preset, search, held_out)
+    if preset.search.max_rollouts is not None:
+        left = preset.search.max_rollouts - rollouts
+        group_tokens = group_tokens * min(left, group_rollouts) // max(group_rollouts, 1)
+        group_rollouts = min(left, group_rollouts)
     caps = [n * k * p.max_new_tokens for n, k, p in zip(search, samples, plans, strict=True)]
-    most_tokens = int(recipes * share * sum(caps))
+    most_tokens = int(recipes * share * sum(caps)) + group_tokens
     if preset.search.max_tokens is not None:
         most_tokens = min(most_tokens, preset.search.max_tokens)
     weights = [plan.weight / sum(p.weight for p in plans) for plan in plans]
@@ -87,11 +95,36 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
         problems=sum(sizes),
         held_out=sum(held_out),
         share=share,
-        rollouts=rollouts,
+        rollouts=rollouts + group_rollouts,
         most_tokens=most_tokens,
         score=score,
         length=length,
+        group_rollouts=group_rollouts,
     )
+
+
+def _of_layer_groups(
+    preset: Preset, search: Sequence[int], held_out: Sequence[int]
+) -> tuple[int, int]:
+    """The most rollouts a λ per layer group takes, and their tokens at the cap.
+
+    ``search`` and ``held_out`` count the problems of each probe.
+    """
+    groups = len(preset.search.layer_groups)
+    if not groups:
+        return 0, 0
+    # Here, since it brings NumPy along.
+    from mi_tui.study.ablation.layer_groups import HELD_OUT_FACTOR, MIXTURES
+
+    recipes = 1 + 2 * groups + MIXTURES
+    rollouts, tokens = 0, 0
+    for plan, inside, outside in zip(preset.probes, search, held_out, strict=True):
+        samples = plan.samples or preset.search.samples
+        of_held_out = HELD_OUT_FACTOR * preset.search.samples if not plan.samples else samples
+        asked = recipes * inside * samples + 2 * outside * of_held_out
+        rollouts += asked
+        tokens += asked * plan.max_new_tokens
+    return rollouts, tokens
 
 
 def resolution(problems: float, samples: float, score: float = 0.5) -> tuple[float, float]:

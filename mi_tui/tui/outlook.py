@@ -83,7 +83,9 @@ def _uncounted(outlook: Outlook) -> str:
 def _size(outlook: Outlook, told: "Forecast") -> str:
     search = told.problems - told.held_out
     text = f"{told.recipes} recipes × {search} problems × {_samples(outlook.preset)} samples"
-    return text if told.share == 1 else f"{formats.percent(told.share)} of {text} (limit)"
+    if told.share != 1:
+        text = f"{formats.percent(told.share)} of {text} (limit)"
+    return text + (f", {told.group_rollouts:,} for the layer groups" if told.group_rollouts else "")
 
 
 def _samples(preset: Preset) -> str:

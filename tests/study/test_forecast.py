@@ -13,6 +13,7 @@ from mi_tui.study.forecast import forecast, problem_count, resolution
 from mi_tui.study.search.policy import Batch, Spent, next_batch
 from mi_tui.study.statistics.metrics import paired_difference
 from tests.study import synthetic
+from tests.study import test_layer_groups as layer_groups
 
 
 def preset(*probes: AnyProbe, **search: object) -> Preset:
@@ -72,6 +73,22 @@ def test_limits_hold_and_widen_what_can_be_told() -> None:
     assert held.share == pytest.approx(held.rollouts / free.rollouts)
     assert held.score > free.score
     assert held.length > free.length
+
+
+def test_layer_groups_are_counted_at_their_most() -> None:
+    world = layer_groups.GroupWorld(problems=40, held_out=10, score_of=layer_groups.uneven_score)
+    wanted = layer_groups.plan()
+    batches, _ = layer_groups.run(world, wanted)
+    asked = sum(len(batch.asks) for batch in batches if "layer group" in batch.phase)
+    told = forecast(wanted.model_copy(update={"probes": (ARITHMETIC,)}), [40])
+    plain = wanted.search.model_copy(update={"layer_groups": ()})
+    without = forecast(wanted.model_copy(update={"probes": (ARITHMETIC,), "search": plain}), [40])
+    assert asked <= told.group_rollouts <= 1.1 * asked
+    assert told.rollouts - without.rollouts == told.group_rollouts
+    assert told.most_tokens - without.most_tokens == 100 * told.group_rollouts
+    held = wanted.search.model_copy(update={"max_rollouts": without.rollouts})
+    limited = forecast(wanted.model_copy(update={"probes": (ARITHMETIC,), "search": held}), [40])
+    assert limited.rollouts <= without.rollouts
 
 
 def test_of_two_probes_the_heavier_one_decides() -> None:

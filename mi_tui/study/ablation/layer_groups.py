@@ -32,7 +32,7 @@ STEP = 0.2
 MIXTURES = 3
 """How many of the most promising mixtures are asked."""
 
-_HELD_OUT_FACTOR = 4
+HELD_OUT_FACTOR = 4
 """Samples of a held-out problem for each sample of a search problem: they decide."""
 
 _MOST_MIXTURES = 5**6
@@ -102,7 +102,7 @@ def next_group_batch(
         best = _best(observations, found, mixtures)
         if best is not None:
             pair = [best, _rival(observations, found, best)]
-            places = book.places(_HELD_OUT_FACTOR * samples, held_out=True)
+            places = book.places(HELD_OUT_FACTOR * samples, held_out=True)
             stages.append((pair, places, "λ per layer group on held-out problems"))
     for recipes, places, phase in stages:
         missing = book.first(book.wanted(recipes), places, len(places) * len(recipes))
