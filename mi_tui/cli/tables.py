@@ -9,6 +9,9 @@ from mi_tui.study.ablation.comparison import ComparedRow, Comparison
 from mi_tui.study.results import Estimate, RecipeSummary
 from mi_tui.study.view import StudyEntry, StudyView
 
+_TITLE, _BEST = 16, 16
+"""Columns of a study's title, and of its best λ or what became of it, in the list of studies."""
+
 STAGE_SIGN = {1: "1 ·", 2: "2 ▲", 3: "3 ■", None: "–"}
 
 
@@ -166,11 +169,15 @@ def recommendation_lines(view: StudyView) -> list[str]:
 def studies_table(entries: tuple[StudyEntry, ...]) -> Table:
     """One row per study, the latest first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("study", overflow="fold")  # the name is there to be copied
+    # The name is there to be copied: folded where it must be, never cut.
+    table.add_column("study", overflow="fold", min_width=20)
     for name in ("preset", "state", "rollouts", "best so far"):
         table.add_column(name, overflow="ellipsis", no_wrap=True)
     for entry in entries:
         rollouts = f"{entry.rollouts}/{entry.planned}"
-        cells = (entry.name, entry.title, str(entry.state), rollouts, entry.best)
-        table.add_row(*(Text(cell) for cell in cells))
+        cells = [Text(cell) for cell in (entry.name, entry.title, str(entry.state), rollouts)]
+        best = Text(entry.best)
+        cells[1].truncate(_TITLE, overflow="ellipsis")
+        best.truncate(_BEST, overflow="ellipsis")
+        table.add_row(*cells, best)
     return table
