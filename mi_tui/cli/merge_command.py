@@ -1,5 +1,6 @@
 """The merge command: one merged checkpoint without a study, or the check of one."""
 
+import gc
 import math
 import os
 import sys
@@ -93,8 +94,6 @@ def merge(
     json_: Json = False,
 ) -> None:
     """Write one merged checkpoint, without a study."""
-    # A merge multiplies no matrices, and starting the threads for that takes longer than planning.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if verify is not None:
         _verify(verify, json_)
         return
@@ -104,7 +103,7 @@ def merge(
         raise MiTuiError(f"--shard-gib {shard_gib:g}: write a size above 0")
     shard_bytes = max(1, int(shard_gib * GIB))
     scope = {"layers": layers, "modules": modules, "outside": outside}
-    with _telling_of_a_stop(out):
+    with _light_start(), _telling_of_a_stop(out):
         if model:
             of_a_pair = (instruct, thinking, base, lambda_, rule, scale, density)
             scoped = (*scope.values(), method) != ("all", "all", "instruct", "interpolation")
@@ -120,6 +119,24 @@ def merge(
         _carry_out(
             plan, overwrite=overwrite, allow_nonfinite=allow_nonfinite, dry_run=dry_run, json_=json_
         )
+
+
+@contextmanager
+def _light_start() -> "Iterator[None]":
+    """Leave out what takes time before the first byte is written and is of no use to a merge.
+
+    It multiplies no matrices (NumPy would start threads for that), has no plugins for pydantic
+    (which looks through all installed packages for them), and makes no cyclic garbage.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextmanager
