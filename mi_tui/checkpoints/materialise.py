@@ -8,7 +8,7 @@ import torch
 
 from mi_tui.checkpoints.mergeplan import MergeDtype, MergePlan, TensorPlan, plan_merge
 from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 
 _TORCH = {

@@ -15,7 +15,7 @@ from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.space import free_bytes
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe
 
 MergeDtype = Literal["auto", "float32", "bfloat16", "float16"]

@@ -29,7 +29,7 @@ from mi_tui.checkpoints.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.space import free_bytes
 from mi_tui.checkpoints.staging import staged, sync
 from mi_tui.checkpoints.words import in_bytes
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 
 

@@ -179,7 +179,7 @@ def _plan_pair(
     shard_bytes: int,
 ) -> "MergePlan":
     from mi_tui.checkpoints.mergeplan import plan_merge
-    from mi_tui.plan.preset import Pair
+    from mi_tui.plan.pair import Pair
 
     pair = _checked(Pair, **{name: side for name, side in sides.items() if side})
     return plan_merge(recipe, pair, out, dtype=dtype.value, shard_bytes=shard_bytes)

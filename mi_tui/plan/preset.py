@@ -7,30 +7,11 @@ from pydantic import Field, field_validator, model_validator
 
 from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import Budget
+from mi_tui.plan.pair import Pair as Pair
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Lambda, Recipe
 from mi_tui.plan.scope import Layers, Scope
 from mi_tui.plan.vllm_options import VllmOptions
-
-
-class Pair(Plan):
-    """The checkpoints to mix: a local directory, a hub id, or ``bundled:NAME``.
-
-    A hub id may carry a revision (``owner/name@revision``). ``base`` serves the baselines.
-    ``donor`` names the side that gives a merged checkpoint its config, tokenizer, chat template
-    and generation config.
-    """
-
-    instruct: str = Field(min_length=1)
-    thinking: str = Field(min_length=1)
-    base: str | None = None
-    donor: Literal["instruct", "thinking"] = "thinking"
-    trust_remote_code: bool = False
-
-    def of(self, recipe: Recipe) -> "Pair":
-        """The pair that a recipe mixes: this one, but for the checkpoints it names itself."""
-        changed = {"instruct": recipe.backbone or self.instruct, "base": recipe.base or self.base}
-        return self.model_copy(update=changed)
 
 
 class Search(Plan):
