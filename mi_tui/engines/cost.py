@@ -28,23 +28,32 @@ _LENGTHS = _relative_lengths()
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be generated: rows by recipe, and the mean tokens of a prompt and a response."""
+    """What is to be generated: rows by recipe, and the mean tokens of a prompt and a response.
+
+    ``longest`` is the longest response seen so far, in tokens: recipes differ in their lengths,
+    and every row of a batch is attended to as far as its longest one reaches.
+    """
 
     rows: Mapping[int, int]
     prompt_tokens: float
     response_tokens: float
+    longest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Measured speed by number of rows; between the measured numbers it is interpolated."""
+    """Measured speed by number of rows; between the measured numbers it is interpolated.
+
+    ``attention`` is what each token of context adds to a step, in seconds per row.
+    """
 
     points: Mapping[int, Speed]
     prompt_tokens: int
+    attention: float = 0.0
 
-    def step(self, rows: float) -> float:
-        """Seconds of one step of this many rows."""
-        return self._at(rows, lambda speed: speed.step)
+    def step(self, rows: float, context: float = 0.0) -> float:
+        """Seconds of one step of this many rows, the longest of which has so many tokens."""
+        return self._at(rows, lambda speed: speed.step) + self.attention * rows * context
 
     def read(self, rows: float, prompt_tokens: float) -> float:
         """Seconds to read this many prompts in one pass."""
@@ -75,6 +84,22 @@ class CostModel:
         counts = work.rows.values()
         return sum(self.switch + batch_seconds(self.single, n, capacity, work) for n in counts)
 
+    def parking(
+        self, recipes: int, rows: int, context_tokens: float, response_tokens: float
+    ) -> float:
+        """Seconds won when the last rows of each recipe finish together, in one pass.
+
+        Args:
+            recipes: how many recipes there are.
+            rows: how many rows of each are left to the end.
+            context_tokens: of each of those rows, to be read once more.
+            response_tokens: the mean of all; about as many are left to those that last.
+        """
+        together = recipes * rows
+        apart = recipes * self.single.step(rows, context_tokens) * response_tokens
+        read = self.mixed.read(together, context_tokens)
+        return apart - self.mixed.step(together, context_tokens) * response_tokens - read
+
 
 def batch_seconds(curve: Curve, rows: int, capacity: int, work: Work) -> float:
     """Seconds to generate ``rows`` responses, ``capacity`` at once.
@@ -86,10 +111,12 @@ def batch_seconds(curve: Curve, rows: int, capacity: int, work: Work) -> float:
     together = min(rows, capacity)
     read = curve.read(together, work.prompt_tokens) * rows / together
     full_steps = (rows - together) / together * work.response_tokens
-    seconds = read + full_steps * curve.step(together)
+    longest = work.prompt_tokens + max(work.longest, _LENGTHS[-1] * work.response_tokens)
+    seconds = read + full_steps * curve.step(together, longest)
     before = 0.0
     for at, length in enumerate(_LENGTHS):
         alive = together * (1 - at / _QUANTILES)
-        seconds += (length - before) * work.response_tokens * curve.step(max(1.0, alive))
+        context = work.prompt_tokens + length * work.response_tokens
+        seconds += (length - before) * work.response_tokens * curve.step(max(1.0, alive), context)
         before = length
     return seconds

@@ -58,6 +58,12 @@ class SlotDecoder:
         return self._cache.bytes_per_token
 
     @property
+    def lengths(self) -> list[int]:
+        """The length of each live row in tokens, prompt included."""
+        lengths: list[int] = self._state.lengths[: len(self.rows)].tolist()
+        return lengths
+
+    @property
     def longest(self) -> int:
         """The length of the longest live row in tokens, prompt included."""
         return int(self._state.lengths[: len(self.rows)].max(initial=0))

@@ -44,6 +44,7 @@ class Scheduler:
         self._reconsider = True
         self._steps_since_shrunk = 0
         self._lengths = (0.0, 0.0)
+        self._longest = 0
 
     @property
     def pending(self) -> int:
@@ -92,6 +93,7 @@ class Scheduler:
         fade = 0.5 if count > _REMEMBERED else 1.0
         made += sum(len(done.tokens) for done in finished)
         self._lengths = fade * made, fade * (count + len(finished))
+        self._longest = max(self._longest, *(len(done.tokens) for done in finished))
 
     def _choose_way(self) -> None:
         """Settle how the work at hand is done; the rows that can go on in the new way do."""
@@ -119,6 +121,7 @@ class Scheduler:
             rows=Counter(row.recipe for row in rows),
             prompt_tokens=prompt,
             response_tokens=made / count if count else min(256.0, caps),
+            longest=self._longest,
         )
 
     def _fits(self) -> Callable[[Row], bool]:
@@ -153,16 +156,21 @@ class Scheduler:
             self._work_in("in-place")
 
     def _park_stragglers(self) -> None:
-        """In place, let the last few rows of a recipe give way to the next recipe."""
+        """In place, let the last few rows of a recipe give way to the next recipe if that pays."""
         if self._way == "one-pass" or self._ways.one_pass is None or not self._waiting.has_fresh:
             return
         few = len(self._decoder.rows) * _FEW < self._decoder.capacity
-        if few and not self._waiting.count(self._fits()):
+        if few and not self._waiting.count(self._fits()) and self._parking_pays():
             parked = self._decoder.release(lambda row: not row.parked)
             for row in parked:
                 row.parked = True
             self._waiting.add(parked)
             self._reconsider = True
+
+    def _parking_pays(self) -> bool:
+        work = self._work()
+        lengths, capacity = self._decoder.lengths, self._decoder.capacity
+        return self._ways.parking_pays(lengths, work, capacity)
 
     def _go_on_alone(self) -> None:
         """Once the rows left in one pass are all of one recipe, finish them as a single model."""

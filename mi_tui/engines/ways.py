@@ -24,6 +24,8 @@ Mode = Literal["auto", "one-pass", "in-place"]
 
 _GRID = tuple(at / 8 for at in range(9))
 _MEASURED = (1, 4, 16, 64, 256)
+_CONTEXT = 512
+"""Tokens of context at which a step is timed to tell what attention costs."""
 
 
 class Ways:
@@ -70,6 +72,20 @@ class Ways:
             in_place *= 0.9
         return "one-pass" if one_pass < in_place else "in-place"
 
+    def parking_pays(self, lengths: Sequence[int], work: Work, capacity: int) -> bool:
+        """Whether a recipe's last rows had better wait and finish with those of other recipes.
+
+        Args:
+            lengths: tokens of each of these rows.
+            work: all that is left to do.
+            capacity: how many rows there is room for.
+        """
+        if self.one_pass is None or not lengths:
+            return False
+        context = sum(lengths) / len(lengths)
+        model = self.cost_model(capacity)
+        return model.parking(len(work.rows), len(lengths), context, work.response_tokens) > 0
+
     def cost_model(self, capacity: int) -> CostModel:
         """The measured model, at the first call measured (seconds)."""
         if self._cost is None:
@@ -80,12 +96,20 @@ class Ways:
             if self.one_pass is not None:
                 for rows in sizes:
                     mixed[rows] = self.time(self.one_pass, [numbers[n % 9] for n in range(rows)])
+            attention = self._time_attention(numbers[4:5] * sizes[-1], single[sizes[-1]])
             self._cost = CostModel(
-                Curve(single, PROMPT_TOKENS),
-                Curve(mixed or single, PROMPT_TOKENS),
+                Curve(single, PROMPT_TOKENS, attention),
+                Curve(mixed or single, PROMPT_TOKENS, attention),
                 self.in_place.time_switch(),
             )
         return self._cost
+
+    def _time_attention(self, rows: Sequence[int], short: Speed) -> float:
+        """What a token of context adds to a step, in seconds per row; the same in both ways."""
+        positions = self._sources.config.get_text_config().max_position_embeddings
+        context = min(_CONTEXT, positions // 2)
+        longer = self.time(self.in_place, rows, context=context)
+        return max(0.0, longer.step - short.step) / (len(rows) * context)
 
     def settle_threads(self, capacity: int) -> None:
         """Keep torch's threads only when they make a step faster than a single one does.
@@ -103,7 +127,13 @@ class Ways:
         if self.time(self.in_place, rows, wall_clock).step > 0.9 * alone.step:
             torch.set_num_threads(1)
 
-    def time(self, weights: Weights, numbers: Sequence[int], clock: Clock = own_clock) -> Speed:
+    def time(
+        self,
+        weights: Weights,
+        numbers: Sequence[int],
+        clock: Clock = own_clock,
+        context: int = 0,
+    ) -> Speed:
         """A short measurement: the best of two runs, because others only ever slow it down."""
         return measure(
             weights,
@@ -114,6 +144,7 @@ class Ways:
             repeats=2,
             of=min,
             clock=clock,
+            context=context,
         )
 
     def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:

@@ -1,10 +1,11 @@
 """The cost model prefers what its measurements make cheaper."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mi_tui.engines.cost import CostModel, Curve, Work, batch_seconds
+from mi_tui.engines.cost import _LENGTHS, CostModel, Curve, Work, batch_seconds
 from mi_tui.engines.recipes import RecipeNumbers
 from mi_tui.engines.sources import Sources
 from mi_tui.engines.speed import Speed
@@ -39,6 +40,18 @@ def test_switches_count_more_for_short_responses() -> None:
     assert with_switch - without == pytest.approx(20)
 
 
+def test_the_last_rows_wait_for_each_other_where_small_batches_are_dear() -> None:
+    bound_by_memory = CostModel(curve(1.0, 0.001), curve(2.0, 0.002), 0.0)
+    assert bound_by_memory.parking(9, 4, context_tokens=200, response_tokens=100) > 0
+    bound_by_rows = CostModel(curve(0.01, 0.1), curve(0.02, 0.2), 0.0)
+    assert bound_by_rows.parking(9, 4, context_tokens=200, response_tokens=100) < 0
+
+
+def test_reading_long_contexts_once_more_counts() -> None:
+    model = CostModel(curve(1.0, 0.001), curve(2.0, 0.002), 0.0)
+    assert model.parking(9, 4, context_tokens=20_000, response_tokens=100) < 0
+
+
 def test_batches_beyond_what_was_measured_cost_in_proportion() -> None:
     assert curve(0.0, 1.0).step(256) == pytest.approx(256)
     assert curve(0.0, 1.0).step(10) == pytest.approx(10)
@@ -48,6 +61,19 @@ def test_a_queue_costs_its_rounds() -> None:
     flat = Curve({1: Speed(0.0, 1.0), 64: Speed(0.0, 1.0)}, 32)
     one_round = batch_seconds(flat, 64, 64, work(1, 64))
     assert batch_seconds(flat, 192, 64, work(1, 192)) == pytest.approx(one_round + 200)
+
+
+def test_long_contexts_make_full_batches_dear() -> None:
+    attentive = Curve(MODEL.single.points, 32, attention=0.01)
+    assert attentive.step(16, 100) == pytest.approx(MODEL.single.step(16) + 16)
+    many = work(1, 640)
+    longer = replace(many, longest=1000)
+    plain = batch_seconds(attentive, 640, 64, many)
+    # Nine full batches of 100 tokens, 64 rows attended to as far as the longest reaches.
+    spread = 1000 - 100 * _LENGTHS[-1]
+    assert batch_seconds(attentive, 640, 64, longer) == pytest.approx(
+        plain + 9 * 100 * 0.01 * 64 * spread
+    )
 
 
 def test_the_choice_is_measured_and_kept_unless_clearly_worse(

@@ -226,6 +226,7 @@ def test_stragglers_give_way_and_finish_later(
     monkeypatch.setattr(
         Ways, "choose", lambda _, work, *__: way if max(work.rows.values()) > 2 else "one-pass"
     )
+    monkeypatch.setattr(Ways, "parking_pays", lambda *_: True)
     parked: list[int] = []
     real = Scheduler._park_stragglers
 
