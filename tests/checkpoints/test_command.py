@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 import torch
 
@@ -112,6 +114,40 @@ def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
     (thinking / "tokenizer.json").symlink_to("/dev/zero")
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is no file"):
         inspect(locate(str(thinking)))
+
+
+def test_sigma_is_drawn_as_a_heat_map_and_given_as_json(
+    paths: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row for each of the four layers, with σ of each kind of module."""
+    command = ["check", str(paths[0]), str(paths[1]), "--sigma"]
+    app(command, standalone_mode=False)
+    drawn = capsys.readouterr().out
+    app([*command, "--json"], standalone_mode=False)
+    sigma = json.loads(capsys.readouterr().out)["sigma"]
+    assert f"σ = {sigma['sigma']:.4f}" in drawn
+    cells = {(cell["layer"], cell["module"]): cell["sigma"] for cell in sigma["cells"]}
+    for layer in range(4):
+        (row,) = re.findall(rf"^ *{layer} .*$", drawn, re.MULTILINE)
+        assert f"{cells[layer, 'attention']:.4f}" in row
+        assert f"{cells[layer, 'ffn']:.4f}" in row
+
+
+PROGRESS = """
+import time
+from mi_tui.cli.progress import byte_progress
+with byte_progress("merging") as report:
+    for done in range(1, 8):
+        report(done * 100_000_000, 1_000_000_000)
+        time.sleep(0.1)
+"""
+
+
+def test_on_a_terminal_progress_has_rate_and_time_left() -> None:
+    drawn = str(pexpect.run(f"{sys.executable} -c '{PROGRESS}'"))
+    assert "merging" in drawn
+    assert re.search(r"\d MB/s", drawn)
+    assert re.search(r"\d:\d\d:\d\d", drawn)
 
 
 WAITING = """

@@ -1,6 +1,7 @@
 """Computing, writing and digesting in parts: the same bytes however the work is divided."""
 
 import hashlib
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,26 @@ def test_tensors_around_the_size_of_a_chunk(
     one, two = load(paths[0]), load(paths[1])
     for name, tensor in load(tmp_path / "out").items():
         assert same_bits(tensor, mix(one[name], two[name], 0.55, out_dtype=wanted)), name
+
+
+def test_memory_does_not_grow_with_the_model(tmp_path: Path) -> None:
+    """A tensor of 4 MiB and one of 24 need the same: the parts under way, and nothing else."""
+    peaks = []
+    for mebibytes in (4, 24):
+        folder = tmp_path / str(mebibytes)
+        paths = tiny_pair("qwen3", folder, dtype=torch.bfloat16)
+        for path in paths:
+            more = torch.zeros(mebibytes << 19, dtype=torch.bfloat16)
+            store(path, load(path) | {"model.more": more})
+        pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]))
+        tracemalloc.start()
+        try:
+            merge(HALF, pair, folder / "out", threads=2)
+            peaks.append(tracemalloc.get_traced_memory()[1] / 2**20)
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2
+    assert peaks[1] < 40
 
 
 def test_a_buffer_is_waited_for_and_then_done_without() -> None:
