@@ -25,7 +25,7 @@ Mode = Literal["auto", "one-pass", "in-place"]
 _GRID = tuple(at / 8 for at in range(9))
 _MEASURED = (1, 4, 16, 64, 256)
 _CONTEXT = 512
-"""Tokens of context at which a step is timed to tell what attention costs."""
+"""Tokens of context at which a step is timed to tell what attention costs, at most."""
 
 
 class Ways:
@@ -106,8 +106,8 @@ class Ways:
 
     def _time_attention(self, rows: Sequence[int], short: Speed) -> float:
         """What a token of context adds to a step, in seconds per row; the same in both ways."""
-        positions = self._sources.config.get_text_config().max_position_embeddings
-        context = min(_CONTEXT, positions // 2)
+        config = self._sources.config.get_text_config()
+        context = min(_CONTEXT, getattr(config, "max_position_embeddings", _CONTEXT) // 2)
         longer = self.time(self.in_place, rows, context=context)
         return max(0.0, longer.step - short.step) / (len(rows) * context)
 
