@@ -227,6 +227,11 @@ def main() -> None:
         mean, vote = row["score"]["value"], (row["vote_at_k"] or row["score"])["value"]
         cells = f"{mean:.3f} | {vote:.3f} | {score:.3f} | {merging:.1f} | {evaluating:.1f}"
         print(f"| {lambda_} | {cells} |")
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"{given.threads} torch thread(s) for both ways, {cores} cores usable; mi-tui scores in a "
+        "process beside the one that generates"
+    )
     made = sum(row["rollouts"] for row in table.values())
     whole = sum(merging + evaluating for _, merging, evaluating in peers.values())
     print(

@@ -106,6 +106,26 @@ def test_rows_that_give_way_go_on_where_they_were(
     }
 
 
+def test_a_halved_batch_grows_back(pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    from mi_tui.engines import scheduler
+    from mi_tui.engines.decoder import SlotDecoder
+
+    monkeypatch.setattr(scheduler, "_GROW_BACK_AFTER", 6)
+    real, capacities = SlotDecoder.step, []
+
+    def once_full(self: SlotDecoder) -> None:
+        capacities.append(self.capacity)
+        if len(capacities) == 3:
+            raise MemoryError
+        real(self)
+
+    monkeypatch.setattr(SlotDecoder, "step", once_full)
+    run(engine_for(pair, batch=8), requests(16, most=30))
+    assert capacities[:4] == [8, 8, 8, 4]
+    assert capacities[-1] == 8
+    assert capacities == [8] * 3 + [4] * capacities.count(4) + [8] * (capacities.count(8) - 3)
+
+
 def test_out_of_memory_with_one_row_is_an_error_with_advice(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
