@@ -1,18 +1,22 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mi_tui.plan.budget import Objective, parse_budget
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
-from mi_tui.study.recommendation.decision import DecisionError, decide
+from mi_tui.study.recommendation.decision import DecisionError, _promised, decide
 from mi_tui.study.recommendation.design import Design
 from mi_tui.study.recommendation.front import pareto_front
 from mi_tui.study.recommendation.information import next_lambdas
 from mi_tui.study.recommendation.recommend import _shortest, recommend
 from mi_tui.study.results import Recommendation
+from mi_tui.study.statistics.cells import Floats
 from mi_tui.study.statistics.curve import Curves
 from tests.study.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
 
@@ -305,6 +309,64 @@ def two_curves(sure: float, unsure: float) -> Curves:
     )
 
 
+def curves_with(
+    scores: Sequence[float], margins: Sequence[float], spread: float | Floats
+) -> Curves:
+    """Known scores, and log margins below 100 tokens that are known with such an error each."""
+    points = len(scores)
+    errors = np.random.default_rng(5).standard_normal((2000, points))
+    tokens = 100 * np.exp(-np.array(margins) - spread * errors)
+    score, ones = np.broadcast_to(np.array(scores), tokens.shape), np.ones(points)
+    return Curves(
+        np.linspace(0, 1, points),
+        score,
+        tokens,
+        tokens,
+        0 * tokens,
+        1e-4 * np.eye(points),
+        spread**2 * np.eye(points),
+        ones,
+        ones,
+    )
+
+
+@pytest.mark.parametrize(("last", "expected"), [(0.505, 1), (0.55, 2)])
+def test_the_last_step_before_the_limit_is_taken_for_a_gain_alone(
+    last: float, expected: int
+) -> None:
+    """Both higher λ keep the limit with the confidence, the last one just so."""
+    found = decide(
+        curves_with([0.2, 0.5, last], [0.9, 0.5, 0.14], spread=0.1), parse_budget("tokens<=100")
+    )
+    assert (found.probability >= 0.9).all()
+    assert found.chosen == expected
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-0.3, 0.5)), min_size=2, max_size=6))
+def test_what_a_lambda_promises_lies_between_its_score_and_half_the_way_to_the_surest(
+    points: list[tuple[float, float]],
+) -> None:
+    scores, margins = map(list, zip(*points, strict=True))
+    curves = curves_with(scores, margins, spread=0.1)
+    margin = np.log(100 / curves.tokens)
+    promised = _promised(curves.score, margin, parse_budget("tokens<=100"))
+    surest = scores[int(np.quantile(margin, 0.1, axis=0, method="lower").argmax())]
+    assert (promised <= np.array(scores) + 1e-9).all()
+    assert (promised >= np.minimum(scores, (np.array(scores) + surest) / 2) - 1e-9).all()
+    kept = (margin >= 0).all(axis=0)
+    assert promised[kept] == pytest.approx(np.array(scores)[kept])
+
+
+def test_where_none_is_sure_the_best_of_the_about_equally_likely_is_chosen() -> None:
+    """Three λ keep the limit with probabilities of about 62, 58 and 31 %."""
+    found = decide(
+        curves_with([0.3, 0.6, 0.9], [0.03, 0.02, -0.05], spread=0.1), parse_budget("tokens<=100")
+    )
+    assert not found.feasible
+    assert found.probability.argmax() == 0
+    assert found.chosen == 1
+
+
 @pytest.mark.parametrize(("unsure", "expected"), [(-0.05, 1), (-2.0, 0)])
 def test_while_some_lambda_may_keep_the_limit_the_likeliest_is_chosen(
     unsure: float, expected: int
@@ -322,3 +384,14 @@ def test_without_a_feasible_choice_the_search_looks_where_one_may_be() -> None:
     asked = Design(np.array([0.0, 0.48]), np.array([100.0, 4.0]), np.array([100.0, 4.0]), 100, 100)
     found = next_lambdas(curves, decision, budget, asked, size=8, horizon=1600.0, room=400)
     assert max(found, key=lambda part: part[1])[0] == 0.48
+
+
+def test_a_slight_chance_is_not_pursued_with_all_that_is_left() -> None:
+    """The known λ would need a rare stroke of luck, of the other hardly anything is known."""
+    budget = parse_budget("tokens<=100")
+    curves = curves_with([0.5, 0.4], [-0.06, -0.45], spread=np.array([0.05, 0.3]))
+    decision = decide(curves, budget)
+    assert not decision.feasible
+    asked = Design(np.array([0.0, 1.0]), np.array([100.0, 4.0]), np.array([100.0, 4.0]), 900, 900)
+    found = next_lambdas(curves, decision, budget, asked, size=8, horizon=9e4, room=900)
+    assert found[0][0] == 1.0  # the first part of the batch

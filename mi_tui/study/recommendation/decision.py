@@ -12,6 +12,9 @@ from mi_tui.study.latency import Latency
 from mi_tui.study.statistics.cells import Floats
 from mi_tui.study.statistics.curve import Curves
 
+_WAY_BACK = 0.5
+"""How much of what a λ gains over the surest one is lost where it turns out to break the limit."""
+
 
 class DecisionError(MiTuiError, ValueError):
     """A budget that cannot be judged with what is known."""
@@ -39,8 +42,8 @@ class Decision:
     ``utility`` (draws, points) is what is to be highest: the score, minus the logarithm of the
     tokens, or for the knee the score minus the price of the tokens. ``margin`` (draws, points)
     is how far inside the limit a λ lies, on a scale where 0 is the limit. ``chosen`` is the
-    index of the λ that has the highest expected utility among those that keep the limit with
-    the wanted confidence or, when there is none, of the λ that comes nearest to it.
+    index of the λ that promises the highest utility among those that keep the limit with the
+    wanted confidence or, when there is none, among those that come nearest to it.
     """
 
     lambdas: Floats
@@ -111,11 +114,9 @@ def decide(
     probability = (margin >= 0).mean(axis=0)
     allowed = probability >= budget.confidence
     feasible = bool(allowed.any())
-    expected = utility.mean(axis=0)
-    if feasible:
-        chosen = int(np.where(allowed, expected, -np.inf).argmax())
-    else:
-        chosen = _nearest(margin, probability, budget.confidence)
+    if not feasible:
+        allowed = _nearest(margin, probability, budget.confidence)
+    chosen = int(np.where(allowed, _promised(utility, margin, budget), -np.inf).argmax())
     return Decision(
         curves.lambdas,
         utility,
@@ -128,15 +129,28 @@ def decide(
     )
 
 
-def _nearest(margin: Floats, probability: Floats, confidence: float) -> int:
-    """The choice where no λ is sure to keep the limit.
+def _promised(utility: Floats, margin: Floats, budget: Budget) -> Floats:
+    """The expected utility of each λ, with a broken limit counted as what it leads to, (points,).
 
-    The likeliest to keep it, as long as one may well do; else the one that keeps the nearest limit
-    which any does with the confidence.
+    Who finds the limit broken may have to go back to the surest λ, or may live with it: half the
+    way back is counted. So the last step before the limit is not taken where it gains little.
     """
-    if probability.max() > 1 - confidence:
-        return int(probability.argmax())
-    return int(surely_reached(margin, confidence).argmax())
+    surest = int(surely_reached(margin, budget.confidence).argmax())
+    back = np.minimum(utility, (1 - _WAY_BACK) * utility + _WAY_BACK * utility[:, surest, None])
+    return np.asarray(np.where(margin >= 0, utility, back).mean(axis=0), dtype=np.float64)
+
+
+def _nearest(margin: Floats, probability: Floats, confidence: float) -> NDArray[np.bool_]:
+    """The choices where no λ is sure to keep the limit, shape (points,).
+
+    Those about as likely to keep it as the likeliest, as long as one may well do; else the one
+    that keeps the nearest limit which any does with the confidence.
+    """
+    likeliest = probability.max()
+    if likeliest > 1 - confidence:
+        return np.asarray(probability >= likeliest - (1 - confidence))
+    reached = surely_reached(margin, confidence)
+    return np.asarray(reached == reached.max())
 
 
 def surely_reached(values: Floats, confidence: float) -> Floats:

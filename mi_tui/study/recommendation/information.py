@@ -23,6 +23,9 @@ _PROBLEM_SHARE = 0.35
 _PARTS = 3
 _OVERHEAD = 0.25
 _FANTASY_COUNT = 64
+_NOTHING = 1e-9
+_LITTLE_CHANCE = 0.1
+"""The chance of a λ with the confidence below which it is sought where least is known."""
 _OPTIMISM = 2.0
 """Standard errors by which a margin may be better than it seems, where to look for one."""
 
@@ -112,7 +115,7 @@ def next_lambdas(
     left = size
     while left > 0:
         gains = _gains(curves, beliefs, budget, design, batch, points)
-        if gains.max() <= 1e-9:
+        if gains.max() <= _least_gain(beliefs, decision):
             point = points[int(_hopes(beliefs, decision)[points].argmax())]
         else:
             point = points[int(gains.argmax())]
@@ -122,6 +125,16 @@ def next_lambdas(
         _learn(curves, beliefs, design, int(point), batch * asked / size)
         left -= asked
     return list(counts.items())
+
+
+def _least_gain(beliefs: _Beliefs, decision: Decision) -> float:
+    """The gain up to which a batch is not worth asking for its own sake.
+
+    While no λ has the confidence, a gain is the chance of finding one times what it is worth.
+    """
+    if decision.feasible:
+        return _NOTHING
+    return _NOTHING + _LITTLE_CHANCE * float(np.ptp(beliefs.utility))
 
 
 def _hopes(beliefs: _Beliefs, decision: Decision) -> Floats:
