@@ -1,16 +1,18 @@
 """What we take the place of or call in vLLM is still what it was when we wrote it."""
 
 import inspect
+import shlex
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.arguments import engine_arguments
 from mi_tui.engines.vllm.sampling import sampling_arguments
+from mi_tui.export.serve import serve_command
 from mi_tui.plan.preset import EnginePlan
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.vllm_options import VllmOptions
@@ -139,3 +141,20 @@ def test_every_option_and_every_word_of_a_request_is_vllms() -> None:
     request = Request(1, Recipe(lambda_=0.5), (1,), 0, 4)
     words = sampling_arguments(request, request.recipe, {2}, logprobs=3)
     SamplingParams(**words)
+
+
+def test_the_executors_are_vllms() -> None:
+    parallel = import_module("vllm.config.parallel")
+    assert {"mp", "ray"} <= set(get_args(parallel.DistributedExecutorBackend))
+    assert "ray" in get_args(parallel.DataParallelBackend)
+
+
+def test_the_command_that_serves_an_export_is_vllms() -> None:
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    program, action, *arguments = shlex.split(serve_command(Path("out of here/checkpoint")))
+    assert (program, action) == ("vllm", "serve")
+    read = make_arg_parser(FlexibleArgumentParser()).parse_args(arguments)
+    assert read.model_tag == "out of here/checkpoint"
+    assert read.served_model_name == ["out of here"]
