@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mi_tui.plan.probe import FileProbe
-from mi_tui.plan.toml import write_preset
+from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.resources import demo_pair_folder
 from mi_tui.study.control import create_study
 from mi_tui.study.lock import acquire
@@ -40,7 +40,8 @@ BUNDLED = ("merge", "--instruct", "bundled:instruct", "--thinking", "bundled:thi
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
-    write_preset(small_preset(), path)
+    # Here the speed of the merged model is measured for real.
+    write_preset(small_preset().model_copy(update={"server": None}), path)
     return path
 
 
@@ -178,7 +179,7 @@ def test_an_unwritable_study_directory_is_refused(small: Path, tmp_path: Path) -
 
 
 def test_a_second_worker_is_refused_and_the_first_goes_on(small: Path, tmp_path: Path) -> None:
-    path = create_study(small_preset(), tmp_path / "study")
+    path = create_study(read_preset(small), tmp_path / "study")
     lock = acquire(path / "worker.lock")
     try:
         done = command("run", str(small), "--study", str(path))

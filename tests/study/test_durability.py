@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.study.control import create_study, request, start_worker
+from mi_tui.plan.toml import write_preset
+from mi_tui.study.control import create_study, request, start_worker, state_of
 from mi_tui.study.errors import StudyBusyError
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.lock import is_held
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.store import Store
 from mi_tui.study.view import StudyState
+from mi_tui.study.worker import work
 from tests.study.presets import small_preset
 from tests.terminal import MI_TUI, Terminal
 
@@ -33,7 +35,7 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def stored(path: Path) -> int:
@@ -42,8 +44,8 @@ def stored(path: Path) -> int:
 
 
 def state(path: Path) -> StudyState:
-    with StudyReader(path) as reader:
-        return reader.view().state
+    with Store(path / "study.db") as store:
+        return state_of(StudyFolder(path), store.get("state"))
 
 
 def finish(path: Path) -> None:
@@ -84,10 +86,9 @@ def table(path: Path) -> list[object]:
 
 
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    preset = small_preset(problems=48, samples=4)  # long enough to be killed twice
+    preset = small_preset(problems=24, samples=4)  # long enough to be killed twice
     undisturbed = create_study(preset, tmp_path / "undisturbed")
-    start_worker(undisturbed)
-    finish(undisturbed)
+    assert work(StudyFolder(undisturbed)) is StudyState.DONE
 
     killed = create_study(preset, tmp_path / "killed")
     for _ in range(2):
@@ -106,10 +107,11 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path) -> No
     assert table(killed) == table(undisturbed)
 
 
-def test_a_closed_terminal_does_not_end_the_study(tmp_path: Path, studies: Path) -> None:
-    from mi_tui.plan.toml import write_preset
-
-    write_preset(small_preset(), tmp_path / "small.toml")
+def test_a_closed_terminal_does_not_end_the_study_and_once_done_it_takes_another_lambda(
+    tmp_path: Path, studies: Path
+) -> None:
+    # Long enough to be going on still when the terminal is closed.
+    write_preset(small_preset(problems=24, samples=4), tmp_path / "small.toml")
     with Terminal((*MI_TUI, "run", str(tmp_path / "small.toml"))) as terminal:
         terminal.wait_for(r"rollouts", PATIENCE_SECONDS)
         (path,) = studies.iterdir()
@@ -117,7 +119,16 @@ def test_a_closed_terminal_does_not_end_the_study(tmp_path: Path, studies: Path)
         terminal.hang_up()
     assert state(path).is_active
     finish(path)
-    assert stored(path) > at_hang_up
+    before = stored(path)
+    assert before > at_hang_up
+
+    recipe = small_preset().recipe(0.3)
+    request(path, "add", recipe=recipe.model_dump(mode="json", by_alias=True))
+    start_worker(path)
+    finish(path)
+    assert stored(path) > before
+    with StudyReader(path) as reader:
+        assert "MI-0.3" in [row.recipe.label for row in reader.view().rows]
 
 
 def test_pause_resume_and_stop_are_requests(tmp_path: Path) -> None:
@@ -133,21 +144,6 @@ def test_pause_resume_and_stop_are_requests(tmp_path: Path) -> None:
     request(path, "stop")
     wait_until(lambda: state(path) is StudyState.STOPPED, "the stop")
     wait_until(lambda: not is_held(StudyFolder(path).lock), "the worker's end")
-
-
-def test_a_done_study_takes_another_lambda(tmp_path: Path) -> None:
-    preset = small_preset()
-    path = create_study(preset, tmp_path / "study")
-    start_worker(path)
-    finish(path)
-    before = stored(path)
-    recipe = preset.recipe(0.3)
-    request(path, "add", recipe=recipe.model_dump(mode="json", by_alias=True))
-    start_worker(path)
-    finish(path)
-    assert stored(path) > before
-    with StudyReader(path) as reader:
-        assert "MI-0.3" in [row.recipe.label for row in reader.view().rows]
 
 
 def test_a_missing_checkpoint_ends_in_one_line(tmp_path: Path) -> None:
