@@ -7,26 +7,13 @@ takes this module's place where there is a C compiler (``compiled.py``), and giv
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-CHUNK = 1 << 17
-"""Elements handled at once: the buffers of one chunk stay in the processor's own cache."""
+from mi_tui.checkpoints.raw import CHUNK, WIDTH, Bytes, Raw
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-
-
-class Raw(NamedTuple):
-    """Elements of a tensor as they are in a file: little-endian bytes of a dtype."""
-
-    dtype: str
-    data: Bytes
-
-
-WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-"""Bytes per element of the dtypes that can be mixed."""
 
 _NUMPY: dict[str, type[np.generic]] = {
     "F64": np.float64,
@@ -45,7 +32,7 @@ def widen(raw: Bytes, dtype: str, out: Floats) -> None:
         dtype: F64, F32, F16 or BF16.
         out: receives as many elements as ``raw`` holds.
     """
-    values = raw.view(_NUMPY[dtype])
+    values = np.frombuffer(raw, _NUMPY[dtype])
     if dtype == "BF16":
         bits = out.view(np.uint32)
         np.copyto(bits, values)
@@ -63,7 +50,7 @@ def _widen_half(raw: Bytes, out: Floats) -> None:
     the multiplication that mends this is exact, subnormal numbers included.
     """
     bits = out.view(np.int32)
-    np.copyto(bits, raw.view(np.int16))  # Fills the upper half with the sign.
+    np.copyto(bits, np.frombuffer(raw, np.int16))  # Fills the upper half with the sign.
     np.left_shift(bits, 13, out=bits)
     np.bitwise_and(bits.view(np.uint32), 0x8FFFE000, out=bits.view(np.uint32))
     np.multiply(out, np.float32(2.0**112), out=out)
@@ -99,7 +86,7 @@ def narrow(values: Floats, dtype: str, out: Bytes, spare: Floats) -> None:
     """
     if np.isnan(values.max(initial=0)):
         values[np.isnan(values)] = np.nan
-    target = out.view(_NUMPY[dtype])
+    target = np.frombuffer(out, _NUMPY[dtype])
     if dtype == "BF16":
         bits, last = values.view(np.uint32), spare.view(np.uint32)
         np.right_shift(bits, 16, out=last)
@@ -120,9 +107,10 @@ def has_nonfinite(raw: Bytes, dtype: str) -> bool:
     exponent = _EXPONENT.get(dtype)
     if exponent is not None:
         # As signed numbers the positive ones lie on top, as unsigned ones the negative.
-        positive, negative = raw.view(np.int16).max(), raw.view(np.uint16).max()
+        values = np.frombuffer(raw, np.int16)
+        positive, negative = values.max(), values.view(np.uint16).max()
         return bool(positive >= exponent or negative >= 0x8000 | exponent)
-    values = raw.view(_NUMPY[dtype])
+    values = np.frombuffer(raw, _NUMPY[dtype])
     return not (np.isfinite(values.max()) and np.isfinite(values.min()))
 
 
@@ -142,6 +130,10 @@ class NumpyKernel:
         blend(base, sources, result)
         narrow(result, dtype, out, base)
         return has_nonfinite(out, dtype)
+
+    def has_nonfinite(self, raw: Raw) -> bool:
+        """As :meth:`mi_tui.checkpoints.compiled.Kernel.has_nonfinite`."""
+        return has_nonfinite(raw.data, raw.dtype)
 
     def _widened(self, raw: Raw, number: int) -> Floats:
         values = self._buffer(number, len(raw.data) // WIDTH[raw.dtype])

@@ -91,39 +91,62 @@ INLINE void widen(const void *raw, int dtype, size_t start, size_t count, Block 
     }
 }
 
-/* Uses up the block; returns 1 where NaN or Inf is in the result. */
-INLINE int narrow(Block *in, int dtype, size_t start, size_t count, void *raw)
+/* Uses up the block. */
+INLINE void narrow(Block *in, int dtype, size_t start, size_t count, void *raw)
 {
     double *doubles = raw;
     uint32_t *words = raw;
     uint16_t *halves = raw;
-    int32_t largest = 0;
     switch (dtype) {
     case F64:
         EACH(in->bits[i] = settled(in->bits[i]));
         EACH(doubles[start + i] = in->numbers[i]);
         break;
-    case F32: EACH(words[start + i] = in->bits[i] = settled(in->bits[i])); break;
+    case F32: EACH(words[start + i] = settled(in->bits[i])); break;
     case F16: EACH(in->bits[i] = to_float16(settled(in->bits[i]))); break;
     case BF16: EACH(in->bits[i] = to_bfloat16(settled(in->bits[i]))); break;
     }
-    int32_t mask = dtype == F16 || dtype == BF16 ? 0x7FFF : 0x7FFFFFFF;
-    for (size_t i = 0; i < count; i++) {
-        int32_t size = in->bits[i] & mask;
-        largest = size > largest ? size : largest;
-    }
-    if (mask == 0x7FFF)
+    if (dtype == F16 || dtype == BF16)
         EACH(halves[start + i] = in->bits[i]);
-    return largest >= (dtype == F16 ? 0x7C00 : dtype == BF16 ? 0x7F80 : 0x7F800000);
 }
 
-/* Blend `count` elements of the anchor and the sources, each of its own dtype, into `out`. */
+/* Whether the largest of the bits without the sign is that of infinity, or above, as of NaN. */
+#define REACHES(infinity, type, elements, mask)             \
+    do {                                                    \
+        type largest = 0;                                   \
+        for (size_t i = 0; i < count; i++) {                \
+            type size = elements[start + i] & mask;         \
+            largest = size > largest ? size : largest;      \
+        }                                                   \
+        return largest >= infinity;                         \
+    } while (0)
+
+INLINE int nonfinite(const void *raw, int dtype, size_t start, size_t count)
+{
+    const int64_t *longs = raw;
+    const int32_t *words = raw;
+    const int16_t *halves = raw;
+    switch (dtype) {
+    case F64: REACHES(0x7FF0000000000000, int64_t, longs, INT64_MAX);
+    case F32: REACHES(0x7F800000, int32_t, words, INT32_MAX);
+    case F16: REACHES(0x7C00, int16_t, halves, INT16_MAX);
+    default: REACHES(0x7F80, int16_t, halves, INT16_MAX);
+    }
+}
+
+FOR_EACH_PROCESSOR
+int mi_tui_has_nonfinite(const void *raw, int dtype, size_t count)
+{
+    return nonfinite(raw, dtype, 0, count);
+}
+
+/* Blend `total` elements, each tensor of its own dtype; returns whether NaN or Inf came out. */
 FOR_EACH_PROCESSOR
 int mi_tui_blend(const void *anchor, int anchor_dtype, int terms, const void *const *sources,
                  const int *dtypes, const float *weights, void *out, int out_dtype, size_t total)
 {
     Block base, source, result;
-    int nonfinite = 0;
+    int found = 0;
     for (size_t start = 0; start < total; start += BLOCK) {
         size_t count = total - start < BLOCK ? total - start : BLOCK;
         widen(anchor, anchor_dtype, start, count, &base);
@@ -133,7 +156,8 @@ int mi_tui_blend(const void *anchor, int anchor_dtype, int terms, const void *co
             widen(sources[k], dtypes[k], start, count, &source);
             EACH(result.numbers[i] = before[i] + weight * (source.numbers[i] - base.numbers[i]));
         }
-        nonfinite |= narrow(terms ? &result : &base, out_dtype, start, count, out);
+        narrow(terms ? &result : &base, out_dtype, start, count, out);
+        found |= nonfinite(out, out_dtype, start, count);
     }
-    return nonfinite;
+    return found;
 }

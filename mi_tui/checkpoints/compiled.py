@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from mi_tui.checkpoints.blend import WIDTH, Bytes, NumpyKernel, Raw
+from mi_tui.checkpoints.raw import WIDTH, Bytes, Raw
 
 SOURCE = Path(__file__).with_name("blend_kernel.c")
 LIBRARY = Path(__file__).with_name("blend_kernel.so")
@@ -38,42 +38,66 @@ class Kernel(Protocol):
         """
         ...
 
+    def has_nonfinite(self, raw: Raw) -> bool:
+        """Whether NaN or Inf is among these elements."""
+        ...
+
 
 class CompiledKernel:
     """The compiled kernel; it needs no buffers and works without Python's lock."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._blend = library.mi_tui_blend
+        self._has_nonfinite = library.mi_tui_has_nonfinite
 
     def mix(self, anchor: Raw, terms: Sequence[tuple[float, Raw]], dtype: str, out: Bytes) -> bool:
         """As :meth:`Kernel.mix`."""
+        if not out:
+            return False
         number = len(terms)
-        sources = (ctypes.c_void_p * number)(*(raw.data.ctypes.data for _, raw in terms))
+        sources = (ctypes.c_void_p * number)(*(_address(raw.data) for _, raw in terms))
         dtypes = (ctypes.c_int * number)(*(DTYPES[raw.dtype] for _, raw in terms))
         weights = (ctypes.c_float * number)(*(weight for weight, _ in terms))
         nonfinite: int = self._blend(
-            ctypes.c_void_p(anchor.data.ctypes.data),
+            _address(anchor.data),
             DTYPES[anchor.dtype],
             number,
             sources,
             dtypes,
             weights,
-            ctypes.c_void_p(out.ctypes.data),
+            _address(out),
             DTYPES[dtype],
             ctypes.c_size_t(len(out) // WIDTH[dtype]),
         )
         return bool(nonfinite)
 
+    def has_nonfinite(self, raw: Raw) -> bool:
+        """As :meth:`Kernel.has_nonfinite`."""
+        count = ctypes.c_size_t(len(raw.data) // WIDTH[raw.dtype])
+        return bool(self._has_nonfinite(_address(raw.data), DTYPES[raw.dtype], count))
+
+
+def _address(memory: Bytes) -> ctypes.c_void_p:
+    return ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+
 
 def make_kernel() -> Kernel:
     """The fastest kernel there is, with buffers of its own."""
     library = compiled_library()
-    return NumpyKernel() if library is None else CompiledKernel(library)
+    if library is not None:
+        return CompiledKernel(library)
+    from mi_tui.checkpoints.blend import NumpyKernel
+
+    return NumpyKernel()
 
 
 def kernel_name() -> str:
-    """Which kernel is used: compiled or NumPy."""
-    return "NumPy" if compiled_library() is None else "compiled"
+    """Which kernel is used: the compiled one, or that of a version of NumPy."""
+    if compiled_library() is not None:
+        return "compiled"
+    import numpy as np
+
+    return f"NumPy {np.__version__}"
 
 
 @cache

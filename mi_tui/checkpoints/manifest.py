@@ -76,8 +76,6 @@ def make_manifest(
     nonfinite: tuple[str, ...],
 ) -> Manifest:
     """The manifest of a merge that has been carried out."""
-    import numpy as np
-
     from mi_tui.checkpoints.compiled import kernel_name
 
     return Manifest(
@@ -102,7 +100,6 @@ def make_manifest(
         versions={
             "mi-tui": __version__,
             "python": platform.python_version(),
-            "numpy": np.__version__,
             "kernel": kernel_name(),
         },
     )

@@ -46,7 +46,7 @@ def tensors_of(plan: MergePlan) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _computed(worker: TensorWorker, tensor: TensorPlan) -> torch.Tensor:
     data = np.empty(tensor.nbytes, np.uint8)
-    for _ in worker.compute(tensor, 0, tensor.count, data):
+    for _ in worker.compute(tensor, 0, tensor.count, data.data):
         pass
     if not len(data):
         return torch.empty(tensor.shape, dtype=_TORCH[tensor.dtype])

@@ -2,7 +2,7 @@
 
 Each thread takes the next stretch of a tensor, computes it chunk by chunk into a buffer, writes
 every chunk while it is in the cache, and hands the buffer to the file, which digests it in the
-file's order. NumPy, the digest and the file system all work without Python's lock.
+file's order. The kernel, the digest and the file system all work without Python's lock.
 """
 
 import os
@@ -13,12 +13,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from mi_tui.checkpoints.blend import Bytes
 from mi_tui.checkpoints.headers import BITS
 from mi_tui.checkpoints.manifest import FileRecord, Progress
 from mi_tui.checkpoints.mergeplan import TensorPlan
+from mi_tui.checkpoints.raw import Bytes, memory
 from mi_tui.checkpoints.shardfile import ShardFile
 from mi_tui.checkpoints.shards import Shard
 from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
@@ -75,7 +73,7 @@ class _Buffers:
     """Memory for parts between their computation and their digest, reused."""
 
     def __init__(self, count: int) -> None:
-        self._free: list[Bytes] = [np.empty(PART_BYTES, np.uint8) for _ in range(count)]
+        self._free: list[Bytes] = [memory(PART_BYTES) for _ in range(count)]
         self._changed = threading.Condition()
 
     def take(self, patience: float) -> Bytes | None:
@@ -143,7 +141,7 @@ def _part_elements(tensor: TensorPlan) -> int:
 
 def _work(worker: TensorWorker, shared: _Shared) -> None:
     """What each thread does: take stretches until none is left."""
-    own: Bytes = np.empty(PART_BYTES, np.uint8)
+    own = memory(PART_BYTES)
     while (stretch := shared.next_stretch()) is not None:
         # Stretches of whole tensors finish out of order for long: waiting could be for ever.
         patience = _PATIENCE if stretch.tensor.density is None else 0.0

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from mi_tui.checkpoints.blend import Bytes
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.manifest import FileRecord
+from mi_tui.checkpoints.raw import Bytes
 from mi_tui.checkpoints.shards import Shard
 
 _BLOCK = 1 << 18
@@ -42,7 +42,7 @@ class ShardFile:
 
     def write(self, position: int, raw: Bytes) -> None:
         """Write bytes at a position of the file."""
-        view = memoryview(raw.data)
+        view = raw
         while view:
             written = os.pwrite(self._descriptor, view, position)
             view, position = view[written:], position + written
@@ -80,7 +80,7 @@ class ShardFile:
             if content is None:
                 self._digest_file(stop)
             else:
-                self._digest.update(content[: stop - self._digested].data)
+                self._digest.update(content[: stop - self._digested])
                 self._release(content)
             self._digested = stop
             if stop - self._sent >= _SENT_AT_ONCE:

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from mi_tui.checkpoints.blend import CHUNK, Bytes, widen
+from mi_tui.checkpoints.blend import widen
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.checkpoints.manifest import Progress
+from mi_tui.checkpoints.raw import CHUNK, memory
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tensorwork import Sources
 from mi_tui.plan.scope import ModuleKind
@@ -122,7 +123,7 @@ def _all_sums(
 def _tensor_sums(a: TensorInfo, b: TensorInfo, sources: Sources) -> Sums:
     count = min(a.count, b.count)
     length = min(CHUNK, count)
-    raw: Bytes = np.empty(length * 8, np.uint8)
+    raw = memory(length * 8)
     left, right = np.empty(length, np.float32), np.empty(length, np.float32)
     difference, size = 0.0, 0.0
     for first in range(0, count, CHUNK):

@@ -4,24 +4,16 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mi_tui.checkpoints.blend import (
-    CHUNK,
-    WIDTH,
-    Bytes,
-    Floats,
-    Raw,
-    has_nonfinite,
-    narrow,
-    widen,
-)
 from mi_tui.checkpoints.compiled import make_kernel
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, TensorInfo
 from mi_tui.checkpoints.mergeplan import TensorPlan
-from mi_tui.checkpoints.ties import Trim, find_trim, merge_disjoint
+from mi_tui.checkpoints.raw import CHUNK, WIDTH, Bytes, Raw, memory
+
+if TYPE_CHECKING:
+    from mi_tui.checkpoints.tieswork import TiesWorker
 
 
 class Sources:
@@ -45,7 +37,7 @@ class Sources:
         """The bytes of ``count`` elements from element ``start``, in ``buffer``."""
         width = BITS[tensor.dtype] // 8
         raw = buffer[: count * width]
-        view, position = memoryview(raw.data), tensor.start + start * width
+        view, position = raw, tensor.start + start * width
         while view:
             got = os.preadv(self._descriptors[tensor.file], [view], position)
             if not got:
@@ -64,8 +56,7 @@ class TensorWorker:
         self._sources = sources
         self._kernel = make_kernel()
         self._raws: list[Bytes] = []
-        self._buffers: list[Floats] = []
-        self._trims: list[Trim] = []
+        self._ties: TiesWorker | None = None
         self.nonfinite: set[str] = set()
 
     def compute(
@@ -82,8 +73,6 @@ class TensorWorker:
         Raises:
             CheckpointError: integer tensors differ, or a file became shorter.
         """
-        if plan.density is not None and start == 0:
-            self._trims = self._find_trims(plan, plan.density)
         width = BITS[plan.dtype] // 8
         common = plan.common
         for first, last in _chunks(start, common, stop):
@@ -115,19 +104,12 @@ class TensorWorker:
         return self._kernel.mix(anchor, terms, plan.dtype, out)
 
     def _merge_disjoint(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
-        anchor = self._floats(plan.anchor, first, count, 0)
-        deltas = []
-        for number, (term, trim) in enumerate(zip(plan.terms, self._trims, strict=True), 1):
-            delta = self._floats(term.source, first, count, number)
-            np.subtract(delta, anchor, out=delta)
-            trim.apply(delta)
-            deltas.append((term.weight, delta))
-        result = self._buffer(len(deltas) + 1, count)
-        merge_disjoint(deltas, result)
-        np.multiply(result, np.float32(plan.scale), out=result)
-        np.add(result, anchor, out=result)
-        narrow(result, plan.dtype, out, anchor)
-        return has_nonfinite(out, plan.dtype)
+        if self._ties is None:
+            from mi_tui.checkpoints.tieswork import TiesWorker  # It needs NumPy, merging does not.
+
+            self._ties = TiesWorker(partial(self._read, number=0))
+        self._ties.merge(plan, first, count, out)
+        return self._kernel.has_nonfinite(Raw(plan.dtype, out))
 
     def _take(
         self, plan: TensorPlan, source: TensorInfo, first: int, count: int, out: Bytes
@@ -136,13 +118,13 @@ class TensorWorker:
         if source.dtype != plan.dtype:
             return self._kernel.mix(self._read(source, first, count, 0), (), plan.dtype, out)
         self._sources.read(source, first, count, out)
-        return has_nonfinite(out, plan.dtype)
+        return self._kernel.has_nonfinite(Raw(plan.dtype, out))
 
     def _compare(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
         self._sources.read(plan.anchor, first, count, out)
         for term in plan.terms:
             other = self._read(term.source, first, count, 0)
-            if other.dtype != plan.anchor.dtype or not np.array_equal(out, other.data):
+            if other.dtype != plan.anchor.dtype or bytes(other.data) != bytes(out):
                 raise CheckpointError(
                     f"tensor {plan.name} holds {plan.dtype} values that differ between the "
                     "checkpoints: such tensors are compared, not mixed"
@@ -152,32 +134,8 @@ class TensorWorker:
     def _read(self, source: TensorInfo, first: int, count: int, number: int) -> Raw:
         """A chunk's bytes in the buffer of this number."""
         while len(self._raws) <= number:
-            self._raws.append(np.empty(CHUNK * 8, np.uint8))
+            self._raws.append(memory(CHUNK * 8))
         return Raw(source.dtype, self._sources.read(source, first, count, self._raws[number]))
-
-    def _floats(self, source: TensorInfo, first: int, count: int, number: int) -> Floats:
-        """A chunk as float32 in the buffer of this number."""
-        out = self._buffer(number, count)
-        widen(self._read(source, first, count, 0).data, source.dtype, out)
-        return out
-
-    def _buffer(self, number: int, count: int) -> Floats:
-        while len(self._buffers) <= number:
-            self._buffers.append(np.empty(CHUNK, np.float32))
-        return self._buffers[number][:count]
-
-    def _find_trims(self, plan: TensorPlan, density: float) -> list[Trim]:
-        return [
-            find_trim(partial(self._deltas, plan, term.source), plan.common, density)
-            for term in plan.terms
-        ]
-
-    def _deltas(self, plan: TensorPlan, source: TensorInfo) -> Iterator[Floats]:
-        for first in range(0, plan.common, CHUNK):
-            count = min(CHUNK, plan.common - first)
-            anchor = self._floats(plan.anchor, first, count, 0)
-            delta = self._floats(source, first, count, 1)
-            yield np.subtract(delta, anchor, out=delta)
 
 
 def _chunks(start: int, border: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -156,3 +156,9 @@ def test_checking_and_merging_import_no_torch() -> None:
     code = "import sys\n" + "".join(f"import mi_tui.checkpoints.{name}\n" for name in modules)
     code += "assert not {'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_merging_needs_numpy_only_where_there_is_no_compiled_kernel() -> None:
+    """Its import takes a good part of the time before the first byte."""
+    code = "import sys, mi_tui.checkpoints.write\nassert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mi_tui.checkpoints import pipeline
-from mi_tui.checkpoints.blend import CHUNK
 from mi_tui.checkpoints.mergeplan import MergeDtype
 from mi_tui.checkpoints.mix import mix
+from mi_tui.checkpoints.raw import CHUNK
 from mi_tui.checkpoints.write import merge
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
