@@ -50,18 +50,35 @@ def number(text: str, *, above: float | None = None, most: float | None = None) 
     return value
 
 
-def whole(text: str, *, least: int) -> int:
-    """A whole number from ``least``.
+def lambdas(text: str) -> tuple[float, ...]:
+    """Values of λ, parted by commas or spaces.
+
+    Raises:
+        ValueError: there is none, or one lies outside [0, 1]; the message is what is wanted.
+    """
+    wanted = "values from 0 to 1, for example 0.55, 0.65"
+    try:
+        values = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not values or any(not 0.0 <= value <= 1.0 for value in values):
+        raise ValueError(wanted)
+    return values
+
+
+def whole(text: str, *, least: int, most: int | None = None) -> int:
+    """A whole number from ``least``, up to ``most`` where given.
 
     Raises:
         ValueError: the text says something else; the message is what is wanted.
     """
+    wanted = f"a whole number from {least}" + (f" to {most}" if most is not None else "")
     try:
-        value = int(text)
+        value = int(text)  # a number of thousands of digits is a ValueError, too
     except ValueError:
-        raise ValueError(f"a whole number from {least}") from None
-    if value < least:
-        raise ValueError(f"a whole number from {least}")
+        raise ValueError(wanted) from None
+    if value < least or (most is not None and value > most):
+        raise ValueError(wanted)
     return value
 
 

@@ -13,7 +13,7 @@ from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.probes.freeze import freeze
 from mi_tui.tui.checking import check, pair_title
 from mi_tui.tui.draft import draft_of, new_draft
-from mi_tui.tui.numbers import parse_grid
+from mi_tui.tui.numbers import lambdas, parse_grid, whole
 from tests.tui import views
 
 budgets = st.one_of(
@@ -205,3 +205,14 @@ def test_a_grid_may_be_written_as_a_span() -> None:
     for slip in ("0-1 by 0", "0-1e999 by 0.1", "0-1e12 by 0.01", "1-0 by 0.1", "0-1 by nan"):
         with pytest.raises(ValueError, match="values of λ"):
             parse_grid(slip)
+
+
+def test_lambdas_and_samples_are_read_or_refused_in_words() -> None:
+    assert lambdas("0.55, 0.65 1") == (0.55, 0.65, 1.0)
+    assert whole("1000", least=1, most=1000) == 1000
+    for slip in ("", "1.1", "nan", "a"):
+        with pytest.raises(ValueError, match="values from 0 to 1"):
+            lambdas(slip)
+    for slip in ("", "0", "1001", "9" * 5000, "1.5"):
+        with pytest.raises(ValueError, match="a whole number from 1 to 1000"):
+            whole(slip, least=1, most=1000)

@@ -12,6 +12,7 @@ from textual.widgets import Footer, Static
 
 from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
+from mi_tui.tui.numbers import lambdas, whole
 from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.session import StudySession
@@ -24,6 +25,8 @@ from mi_tui.tui.workers import start
 
 _PLOT_EVERY = 3.0
 """Seconds between two drawings of the plot: it is the costliest thing to send over SSH."""
+
+_MOST_SAMPLES = 1000
 
 _READ_EVERY = 2.0
 """Seconds between two readings of the newest responses."""
@@ -230,7 +233,7 @@ class ProbeScreen(GuideScreen):
 
         def add(text: str | None) -> None:
             if text is not None and self._view is not None:
-                for value in read_lambdas(text):
+                for value in lambdas(text):
                     recipe = self._view.preset.recipe(value)
                     content = recipe.model_dump(mode="json", by_alias=True)
                     self.post_message(StudyRequest("add", {"recipe": content}))
@@ -314,25 +317,17 @@ class ProbeScreen(GuideScreen):
             start(self, partial(panel.read, self._session, self._read_of), group="newest")
 
 
-def read_lambdas(text: str) -> tuple[float, ...]:
-    """Values of λ, parted by commas or spaces.
-
-    Raises:
-        ValueError: there is none, or one lies outside [0, 1].
-    """
-    values = tuple(float(part) for part in text.replace(",", " ").split())
-    if not values or any(not 0.0 <= value <= 1.0 for value in values):
-        raise ValueError(text)
-    return values
-
-
 def _lambdas_problem(text: str) -> str:
     try:
-        read_lambdas(text)
-    except ValueError:
-        return "values from 0 to 1, for example 0.55, 0.65"
+        lambdas(text)
+    except ValueError as error:
+        return str(error)
     return ""
 
 
 def _samples_problem(text: str) -> str:
-    return "" if text.isdecimal() and 0 < int(text) <= 1000 else "a whole number from 1 to 1000"
+    try:
+        whole(text, least=1, most=_MOST_SAMPLES)
+    except ValueError as error:
+        return str(error)
+    return ""

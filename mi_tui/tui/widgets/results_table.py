@@ -3,9 +3,9 @@
 Textual's DataTable repaints whole on every cell (8 kB over SSH); this one sends what differs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -15,90 +15,15 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from mi_tui.study.results import Estimate, RecipeSummary
-from mi_tui.tui import formats
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its title, its width, what a cell says, and what sorting looks at."""
-
-    key: str
-    title: str
-    width: int
-    cell: Callable[[RecipeSummary], str]
-    order: Callable[[RecipeSummary], float]
-    align: Literal["left", "right"] = "right"
-
-
-def _optional(value: float | None) -> float:
-    return -1.0 if value is None else value
-
-
-def _share_column(
-    key: str, title: str, share: Callable[[RecipeSummary], Estimate | None]
-) -> Column:
-    """A column of shares that only several samples of a problem define."""
-
-    def value(row: RecipeSummary) -> float | None:
-        estimate = share(row)
-        return None if estimate is None else estimate.value
-
-    return Column(key, title, 7, lambda r: formats.percent(value(r)), lambda r: _optional(value(r)))
-
-
-COLUMNS = (
-    Column(
-        "lambda",
-        "Recipe",
-        13,
-        lambda r: r.recipe.label,
-        lambda r: _optional(r.recipe.lambda_),
-        "left",
-    ),
-    Column(
-        "stage", "Stage", 5, lambda r: formats.stage_sign(r.stage), lambda r: _optional(r.stage)
-    ),
-    Column("rollouts", "n", 5, lambda r: formats.count(r.rollouts), lambda r: r.rollouts),
-    Column(
-        "score",
-        "Mean@k %",
-        11,
-        lambda r: formats.percent_interval(r.score),
-        lambda r: r.score.value,
-    ),
-    Column(
-        "think",
-        "Think #R",
-        8,
-        lambda r: formats.percent(r.think_ratio.value),
-        lambda r: r.think_ratio.value,
-    ),
-    Column(
-        "tokens",
-        "Token #N",
-        12,
-        lambda r: formats.tokens(r.tokens, r.tokens_censored),
-        lambda r: r.tokens.value,
-    ),
-    Column("truncated", "Trunc.", 6, lambda r: formats.percent(r.truncated), lambda r: r.truncated),
-    Column(
-        "seconds",
-        "Latency",
-        8,
-        lambda r: formats.seconds(r.seconds.value if r.seconds else None),
-        lambda r: _optional(r.seconds.value if r.seconds else None),
-    ),
+from mi_tui.study.results import RecipeSummary
+from mi_tui.tui.widgets.results_columns import (
+    COLUMNS,
+    MORE_COLUMNS,
+    Column,
+    aligned,
+    order_of,
+    with_decoding,
 )
-
-MORE_COLUMNS = (
-    Column("p95", "p95 #N", 7, lambda r: formats.count(r.tokens_p95), lambda r: r.tokens_p95),
-    _share_column("pass", "Pass@k", lambda r: r.pass_at_k),
-    _share_column("vote", "Vote@k", lambda r: r.vote_at_k),
-    _share_column("ties", "Ties", lambda r: r.vote_ties),
-    _share_column("no-answer", "No vote", lambda r: r.vote_no_answer),
-)
-"""Shown where there is room."""
 
 _ROOMY = 92
 """Columns from which on two spaces part the cells."""
@@ -252,7 +177,7 @@ class ResultsTable(ScrollView, can_focus=True):
         column = next(c for c in COLUMNS + MORE_COLUMNS if c.key == self._sort)
         by_lambda = sorted(
             rows,
-            key=lambda r: (not r.recipe.is_uniform, _optional(r.recipe.lambda_), r.recipe.label),
+            key=lambda r: (not r.recipe.is_uniform, order_of(r.recipe.lambda_), r.recipe.label),
         )
         if self._sort == "lambda":
             return tuple(by_lambda)
@@ -291,7 +216,7 @@ class ResultsTable(ScrollView, can_focus=True):
         for column in self._fitted():
             title = column.title
             style = self._style("sorted") if column.key == self._sort else ""
-            line.append(_aligned(title, column) + self._gap, style=style)
+            line.append(aligned(title, column) + self._gap, style=style)
         return line
 
     def _line(self, row: RecipeSummary) -> Text:
@@ -301,7 +226,7 @@ class ResultsTable(ScrollView, can_focus=True):
         line.stylize(self._style("best"))
         for column in self._fitted():
             line.append(
-                _aligned(column.cell(row), column) + self._gap, self._cell_style(row, column)
+                aligned(column.cell(row), column) + self._gap, self._cell_style(row, column)
             )
         if style:
             line.pad_right(max(0, self.size.width - line.cell_len))
@@ -321,7 +246,7 @@ class ResultsTable(ScrollView, can_focus=True):
         used = sum(column.width + len(self._gap) for column in rest) + len(self._gap) + 1
         width = min(max(self.size.width - used, 9), 28)
         if self._several_decodings:
-            first = replace(first, title="Recipe T/top-p", cell=_with_decoding)
+            first = replace(first, title="Recipe T/top-p", cell=with_decoding)
         return (replace(first, width=width), *rest)
 
     def _style(self, part: str) -> str:
@@ -338,13 +263,3 @@ class ResultsTable(ScrollView, can_focus=True):
     def on_blur(self) -> None:
         """Hide the cursor."""
         self._redraw()
-
-
-def _with_decoding(row: RecipeSummary) -> str:
-    """The label with temperature and top-p: ``MI-0.62 .6/.95``."""
-    return f"{row.recipe.label} {formats.decoding(row.recipe.decoding)}"
-
-
-def _aligned(text: str, column: Column) -> str:
-    shown = formats.cut(text, column.width)
-    return shown.ljust(column.width) if column.align == "left" else shown.rjust(column.width)
