@@ -29,3 +29,22 @@ def test_responses_are_those_of_the_merged_models(options: VllmOptions) -> None:
         assert_merged(engine, LAMBDAS + SCOPES)
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [VllmOptions(data_parallel_size=2), VllmOptions(enforce_eager=False)],
+    ids=["two copies", "another vLLM with the plain model"],
+)
+def test_the_speed_of_the_plain_model_is_timed_and_the_pair_mixed_again(
+    options: VllmOptions,
+) -> None:
+    engine = open_engine(EnginePlan(kind="vllm", threads=1, batch=32, vllm=options), DEMO)
+    try:
+        (point,) = engine.calibrate((2,))
+        assert point.time_to_first_token > 0
+        assert point.time_per_output_token > 0
+        assert engine.capabilities.mixes_recipes
+        assert_merged(engine, LAMBDAS[:2], most=8)
+    finally:
+        engine.close()
