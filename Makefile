@@ -63,5 +63,5 @@ format: $(READY) ## Let ruff sort imports and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove .venv, .venv-vllm and caches
-	rm -rf $(VENV) $(VLLM_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove .venv, .venv-vllm, the compiled kernel and caches
+	rm -rf $(VENV) $(VLLM_VENV) mi_tui/checkpoints/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

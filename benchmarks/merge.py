@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.merge_pair import write_pair
+from mi_tui.checkpoints.compiled import kernel_name
 
 LAMBDA = 0.55
 HEADING = "## Merging on disk"
@@ -165,7 +166,8 @@ def report(work: Path, rounds: int, large: bool) -> list[str]:
     ours = done["mi-tui merge"]
     lines = [
         f"{time.strftime('%Y-%m-%d')}, {_cores()} cores ({platform.machine()}), "
-        f"Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}; 0.6 B bf16 pair in "
+        f"Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}, kernel: "
+        f"{kernel_name()}; 0.6 B bf16 pair in "
         f"three shards, memory file system, whole processes, medians of {rounds} interleaved "
         "rounds. Processor time hardly depends on what else the machine does; wall time does.",
         "",
