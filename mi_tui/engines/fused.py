@@ -21,6 +21,7 @@ from mi_tui.engines.attention import slot_attention
 from mi_tui.engines.cache import SlotCache
 from mi_tui.engines.forward import Forward, PlainForward
 from mi_tui.engines.mixed_modules import MixedLinear, MixedNorm
+from mi_tui.engines.products import product
 
 _LLAMA_LIKE = frozenset(
     {
@@ -218,7 +219,7 @@ class _PlainStack:
                 _make_views([part.bias for part in parts], self._bias)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return linear(x, self._weight, self._bias)
+        return product(x, self._weight, self._bias)
 
 
 class _MixedStack:
@@ -249,7 +250,7 @@ class _MixedStack:
         both = (x.unsqueeze(2) * row.scale).flatten(2)
         if both.dtype is not x.dtype:
             both = both.to(x.dtype)
-        y = linear(both, self._both, self._bias)
+        y = product(both, self._both, self._bias)
         if self._bias_delta is not None:
             y += (row.column[:, None] * self._bias_delta).to(y.dtype)
         return y
