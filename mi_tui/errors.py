@@ -12,3 +12,9 @@ class MiTuiError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class StoppedError(MiTuiError):
+    """The user interrupted a command."""
+
+    exit_code = 130

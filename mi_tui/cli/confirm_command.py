@@ -71,11 +71,7 @@ def confirm(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A function to call with answers done and in all; the line is left when the block is.
-
-    Raises:
-        Abort: the user stopped the command.
-    """
+    """A function to call with answers done and in all; the line is left when the block is."""
     drawn = False
 
     def show(done: int, total: int) -> None:
@@ -86,8 +82,6 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
     try:
         yield show
-    except KeyboardInterrupt as stop:  # Typer would say nothing
-        raise typer.Abort from stop
     finally:
         if drawn:
             print(file=sys.stderr)

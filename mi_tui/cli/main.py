@@ -2,19 +2,32 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 import typer.exceptions
 
 from mi_tui import __version__
 from mi_tui.cli import ablation_commands, checkpoint_commands, preset_commands, study_commands
 from mi_tui.cli.console import let_streams_write_anything
 from mi_tui.cli.options import Color, Debug, NoMouse, Theme
-from mi_tui.errors import MiTuiError
+from mi_tui.errors import MiTuiError, StoppedError
+
+
+class _Commands(typer.core.TyperGroup):
+    """Lets a command that is interrupted say so: Typer ends it without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise StoppedError("stopped") from None
+
 
 app = typer.Typer(
     name="mi-tui",
+    cls=_Commands,
     help=(
         "Guided tuning of model interpolation: find the λ between an Instruct and a Thinking "
         "checkpoint that fits your budget. Without a command, the app opens."

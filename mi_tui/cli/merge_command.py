@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from mi_tui.cli.options import Json
-from mi_tui.errors import MiTuiError
+from mi_tui.errors import MiTuiError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 T = TypeVar("T")
-
-
-class StoppedError(MiTuiError):
-    """The user interrupted a merge."""
-
-    exit_code = 130
 
 
 class OutputDtype(StrEnum):

@@ -121,6 +121,20 @@ def test_ctrl_c_while_the_table_is_drawn_stops_the_study_like_any_other(
     assert seen.state is StudyState.STOPPED
 
 
+def test_any_command_that_is_interrupted_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("mi_tui.study.control.list_studies", interrupt)
+    monkeypatch.setattr("sys.argv", ["mi-tui", "list"])
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "mi-tui: stopped\n"
+
+
 def test_a_stopped_study_says_the_command_that_goes_on() -> None:
     with pytest.raises(MiTuiError, match=r"mi-tui run '?/.*preset\.toml'? --study") as error:
         follow.require_ended(views.view(StudyState.STOPPED))
