@@ -128,7 +128,7 @@ def test_any_command_that_is_interrupted_says_so(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("mi_tui.study.control.list_studies", interrupt)
-    monkeypatch.setattr("sys.argv", ["mi-tui", "list"])
+    monkeypatch.setattr("sys.argv", ["mi-tui", "studies"])
     with pytest.raises(SystemExit) as ended:
         main.run()
     assert ended.value.code == 130
