@@ -9,6 +9,8 @@ from mi_tui.engines.speed import Speed
 
 _LONGEST = {"cuda": 8192}
 _LONGEST_ELSEWHERE = 2048
+_MOST_AT_ONCE = {"cuda": 256}
+_MOST_AT_ONCE_ELSEWHERE = 16
 _SHARE = 0.25
 """Of the free memory: what the caches of the timed rows may take."""
 
@@ -43,6 +45,17 @@ def _point(rows: int, longest: int, timed: Timed, block: int) -> LatencyPoint:
     if len(contexts) > 1:
         slope = max(0.0, float(np.polyfit(contexts, steps, 1)[0]))
     return LatencyPoint(rows, short.first_token, short.step, slope)
+
+
+def concurrencies_within(device_type: str, rows: int) -> tuple[int, ...]:
+    """1, 4, 16 and so on: up to 256 on a GPU, and 16 on a CPU, which would take long for more.
+
+    Args:
+        device_type: ``cpu`` or ``cuda``.
+        rows: as many as memory allows in a batch.
+    """
+    most = min(rows, _MOST_AT_ONCE.get(device_type, _MOST_AT_ONCE_ELSEWHERE))
+    return tuple(4**power for power in range(5) if 4**power <= most)
 
 
 def longest_context(

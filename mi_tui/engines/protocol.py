@@ -140,8 +140,11 @@ class Engine(Protocol):
     def self_check(self) -> SelfCheck:
         """Compare a few greedy tokens with a materialised merge."""
 
-    def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
-        """Measure the speed of the single merged model at each concurrency."""
+    def calibrate(self, concurrencies: Sequence[int] | None = None) -> tuple[LatencyPoint, ...]:
+        """Measure the speed of the single merged model at each concurrency.
+
+        By default at 1, 4, 16 and so on, as far as memory allows.
+        """
 
     def close(self) -> None:
         """Free the memory; the engine is not used again."""

@@ -187,9 +187,9 @@ class SeveralEngines:
         found: list[SelfCheck] = self._all("self_check")
         return next((check for check in found if not check.passed), found[0])
 
-    def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
+    def calibrate(self, concurrencies: Sequence[int] | None = None) -> tuple[LatencyPoint, ...]:
         """One process measures the merged model's speed while the others wait."""
-        self._members[0].send("calibrate", tuple(concurrencies))
+        self._members[0].send("calibrate", concurrencies)
         points: tuple[LatencyPoint, ...] = self._members[0].result()
         return points
 

@@ -8,7 +8,7 @@ import torch
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines import memory
-from mi_tui.engines.calibration import calibrate, longest_context
+from mi_tui.engines.calibration import calibrate, concurrencies_within, longest_context
 from mi_tui.engines.chat import Chat
 from mi_tui.engines.cost import CostModel
 from mi_tui.engines.devices import (
@@ -145,7 +145,7 @@ class TransformersEngine:
         top = self._sources.vocabulary
         return self._ways.self_check(self._chat.check_prompts((top // 2, top // 3)))
 
-    def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
+    def calibrate(self, concurrencies: Sequence[int] | None = None) -> tuple[LatencyPoint, ...]:
         """Measure the merged model's speed, in whatever way rows are mixed otherwise."""
         number = self._recipes.number(interpolation(0.5))
         sources = self._sources
@@ -171,7 +171,8 @@ class TransformersEngine:
                 context=context,
             )
 
-        return calibrate(concurrencies, longest, timed)
+        wanted = concurrencies or concurrencies_within(sources.device.type, self._scheduler.rows)
+        return calibrate(wanted, longest, timed)
 
     def cost_model(self) -> CostModel:
         """The measurements from which one pass or in place is chosen (made when first asked)."""

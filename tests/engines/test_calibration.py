@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.engines.calibration import calibrate, longest_context
+from mi_tui.engines.calibration import calibrate, concurrencies_within, longest_context
 from mi_tui.engines.decoder import SlotDecoder
 from mi_tui.engines.speed import Speed
 from tests.checkpoints.families import tiny_pair
@@ -33,6 +33,21 @@ def test_without_room_only_the_short_context_is_timed() -> None:
 def test_a_context_never_makes_a_token_quicker() -> None:
     (point,) = calibrate((1,), lambda _: 900, lambda _, context: Speed(1.0, 1.0 - 1e-6 * context))
     assert point.time_per_context_token == 0.0
+
+
+@pytest.mark.parametrize(
+    ("device", "rows", "concurrencies"),
+    [
+        ("cuda", 256, (1, 4, 16, 64, 256)),
+        ("cuda", 255, (1, 4, 16, 64)),
+        ("cpu", 128, (1, 4, 16)),
+        ("cpu", 5, (1, 4)),
+    ],
+)
+def test_as_many_rows_are_timed_at_once_as_memory_allows(
+    device: str, rows: int, concurrencies: tuple[int, ...]
+) -> None:
+    assert concurrencies_within(device, rows) == concurrencies
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from vllm.platforms import current_platform
 
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
+from mi_tui.engines.calibration import concurrencies_within
 from mi_tui.engines.chat import Chat
 from mi_tui.engines.devices import dtype_name, dtype_of_files
 from mi_tui.engines.protocol import (
@@ -113,12 +114,14 @@ class VllmEngine:
         outcome, self._instance = check_in_place(self._instance, self._start, prompts)
         return outcome
 
-    def calibrate(self, concurrencies: Sequence[int] = (1, 4, 16)) -> tuple[LatencyPoint, ...]:
+    def calibrate(self, concurrencies: Sequence[int] | None = None) -> tuple[LatencyPoint, ...]:
         """Measure the single merged model, without Δ.
 
         Compiled code and CUDA graphs always compute Δ. Where they are used, a vLLM with the plain
         model takes the place of this one for the measurement.
         """
+        device_type = "cpu" if current_platform.is_cpu() else "cuda"
+        rows = self._instance.description.rows
         plain = self._instance.one_pass and not self._arguments(None)["enforce_eager"]
         if plain:
             self._instance.close()
@@ -128,8 +131,8 @@ class VllmEngine:
             vocabulary = self._config.get_text_config().vocab_size
             return measure(
                 client,
-                concurrencies,
-                device_type="cpu" if current_platform.is_cpu() else "cuda",
+                concurrencies or concurrencies_within(device_type, rows),
+                device_type=device_type,
                 vocabulary=vocabulary,
                 recipe=recipe,
             )
