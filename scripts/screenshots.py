@@ -24,7 +24,7 @@ async def walk() -> None:
 
     app = MiTuiApp(start="home")
 
-    async def save(pilot: Pilot[None], name: str) -> None:
+    async def save(pilot: Pilot[str], name: str) -> None:
         await pilot.pause(1.5)
         picture = app.export_screenshot().replace(os.environ["MI_TUI_STUDIES"], STUDIES)
         (FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
