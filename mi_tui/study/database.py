@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from mi_tui.study.schema import SCHEMA_VERSION, migrate, schema_version
 
 _PATIENCE_SECONDS = 30.0
 """How long a write waits for another process's."""
+
+_PAUSE_SECONDS = 0.02
 
 
 class Database:
@@ -106,7 +109,7 @@ def _open_for_writing(path: Path) -> sqlite3.Connection | None:
     """The database, brought to this program's schema; ``None`` where it may only be read."""
     connection = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         if schema_version(connection) < SCHEMA_VERSION:
@@ -117,6 +120,23 @@ def _open_for_writing(path: Path) -> sqlite3.Connection | None:
         if path.is_file() and _is_about_writing(error):
             return None
         raise
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Readers and a writer shall not wait for each other: https://sqlite.org/wal.html.
+
+    The change to it needs the file alone, and SQLite does not wait for that by itself.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +33,10 @@ _SCORING_SECONDS = 10.0
 
 
 class Interruption:
-    """Notes that the process was asked to end; the session ends at the next good moment."""
+    """Notes that the process was asked to end; the session ends at the next good moment.
+
+    Takes over the process's signals; a lost terminal does not end it.
+    """
 
     def __init__(self) -> None:
         self._asked = False
@@ -48,9 +52,13 @@ class Interruption:
         return self._asked
 
 
-def work(folder: StudyFolder) -> StudyState:
-    """Run the study in a folder until it ends; failures are kept in the store as its message."""
-    interrupted = Interruption()
+def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -> StudyState:
+    """Run the study in a folder until it ends; failures are kept in the store as its message.
+
+    Args:
+        folder: of the study.
+        interrupted: asked now and then whether to stop.
+    """
     with Store(folder.database) as store:
         store.put(worker={"pid": os.getpid(), "host": platform.node(), "started": time.time()})
         try:
@@ -66,7 +74,7 @@ def work(folder: StudyFolder) -> StudyState:
     return StudyState.FAILED
 
 
-def _run(store: Store, interrupted: Interruption) -> StudyState:
+def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
     preset = preset_in_force(store)
     require_fit(preset)
     _freeze_probes(store, preset)
@@ -147,7 +155,7 @@ def main() -> int:
     """The entry point of the process."""
     folder = StudyFolder(Path(sys.argv[1]))
     os.set_inheritable(int(sys.argv[2]), False)  # held until this process ends
-    return 0 if work(folder) in (StudyState.DONE, StudyState.STOPPED) else 1
+    return 0 if work(folder, Interruption()) in (StudyState.DONE, StudyState.STOPPED) else 1
 
 
 if __name__ == "__main__":
