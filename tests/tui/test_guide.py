@@ -125,10 +125,11 @@ async def test_a_pair_that_does_not_fit_is_not_taken() -> None:
     app = demo(services)
     async with app.run_test() as pilot:
         await until(pilot, lambda: "✗ layers" in shown(app))
+        assert "36 against 48" in said(app, "status")
+        assert "Enter goes" not in shown(app)
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, ModelsScreen)
-        assert "36 against 48" in said(app, "status")
 
 
 def test_what_forbids_comes_first_and_then_what_decides_whether_it_runs() -> None:

@@ -158,7 +158,7 @@ class ModelsScreen(FormScreen):
         pair = self._pair()
         if pair is None:
             self.notify("Name both checkpoints first.", severity="warning")
-        elif any(line.level == "error" for line in self._lines):
+        elif self._misfit() is not None:
             self.notify("These two do not fit together: see below.", severity="warning")
         else:
             self.app.push_screen(SigmaScreen(pair, self._services))
@@ -184,12 +184,20 @@ class ModelsScreen(FormScreen):
 
     def go_on(self) -> None:
         """Go on unless the preflight found that the two do not fit."""
-        error = next((line for line in self._lines if line.level == "error"), None)
-        if error is not None:
+        if self._misfit() is not None:
             self.app.bell()
-            self.show_status(Text(f"✗ {error.subject}: {error.message}", self.colour("error")))
             return
         super().go_on()
+
+    def ready_words(self) -> str | Text:
+        """What the preflight found against the pair, or that Enter goes on."""
+        misfit = self._misfit()
+        if misfit is None:
+            return super().ready_words()
+        return Text(f"✗ {misfit.subject}: {misfit.message}", self.colour("error"))
+
+    def _misfit(self) -> PreflightLine | None:
+        return next((line for line in self._lines if line.level == "error"), None)
 
     def _pair(self) -> Pair | None:
         draft = self.draft
@@ -225,6 +233,7 @@ class ModelsScreen(FormScreen):
         if is_open(self) and pair == self._looked_at:
             self._lines = lines
             self._show_lines()
+            super().show_checked()
 
     def _show_lines(self) -> None:
         lines = self._lines
