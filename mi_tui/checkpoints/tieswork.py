@@ -41,9 +41,9 @@ class TiesWorker:
         narrow(result, plan.dtype, out, anchor)
 
     def _find_trims(self, plan: TensorPlan) -> list[Trim]:
-        density = 1.0 if plan.density is None else plan.density
+        assert plan.density is not None
         return [
-            find_trim(partial(self._deltas, plan, term.source), plan.common, density)
+            find_trim(partial(self._deltas, plan, term.source), plan.common, plan.density)
             for term in plan.terms
         ]
 

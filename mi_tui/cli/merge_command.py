@@ -239,6 +239,7 @@ def _carry_out(
     import json
 
     from mi_tui.checkpoints.write import carry_out
+    from mi_tui.cli.console import print_json
     from mi_tui.cli.progress import byte_progress
 
     for line in _in_words(plan):
@@ -250,7 +251,7 @@ def _carry_out(
             plan, progress=progress, overwrite=overwrite, allow_nonfinite=allow_nonfinite
         )
     if json_:
-        print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
+        print_json(json.loads(manifest.to_json()))
     else:
         print(plan.out)
 

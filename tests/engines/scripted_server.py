@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.engines.http_server import listening
 
 
 @dataclass(frozen=True)
@@ -115,21 +117,8 @@ def scripted(answers: Iterable[Reply], models: Reply | None = None) -> Iterator[
             self.wfile.write(reply.body)
             self.wfile.flush()
 
-    server = _Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with listening(Handler) as found.url:
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients hang up, and nothing need be said of it."""
 
 
 def _wait_for_the_end(connection: socket.socket) -> None:

@@ -55,7 +55,9 @@ class PickScreen(Dialog[str | None]):
                 id="theme-list",
                 compact=True,
             )
-            yield Static("Enter takes it · Escape goes back", classes="form-hint", markup=False)
+            yield Static(
+                "Enter takes it · Escape goes back · ? help", classes="form-hint", markup=False
+            )
 
     @on(OptionList.OptionSelected)
     def chosen(self, event: OptionList.OptionSelected) -> None:

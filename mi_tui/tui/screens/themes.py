@@ -34,7 +34,9 @@ class ThemesScreen(Dialog[str | None]):
         with Vertical(id="ask"):
             yield Static("Theme", classes="heading", markup=False)
             yield MenuList(*self._lines(), id="theme-list", compact=True)
-            yield Static("Enter keeps it · Escape goes back", classes="form-hint", markup=False)
+            yield Static(
+                "Enter keeps it · Escape goes back · ? help", classes="form-hint", markup=False
+            )
 
     def on_mount(self) -> None:
         """Begin at the theme in use; a theme file that is saved meanwhile is taken over."""
