@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,10 +152,10 @@ def overall(results: Sequence[Result]) -> list[Result]:
             return None if None in values else float(np.mean(values))
 
         names = [name for name in asdict(mine[0]) if name not in ("surface", "budget", "method")]
-        values = {name: mean(name) for name in names}
+        values: dict[str, Any] = {name: mean(name) for name in names}
         error = math.sqrt(sum(result.regret_error**2 for result in mine)) / len(mine)
         values["regret_error"] = error
-        found.append(Result("all", "all", method, **values))  # type: ignore[arg-type]
+        found.append(Result("all", "all", method, **values))
     return found
 
 

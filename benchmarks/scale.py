@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice, product
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def measure_reader(path: Path, rounds: int) -> None:
         add_some(path, int(time.time() * 1000) % 10**9 + number)
         times.append(timed(reader.view))
     _say("reader: refresh, 50 new rollouts", times)
-    times = [timed(lambda b=b: reader.recommend(parse_budget(b))) for b in BUDGETS]  # type: ignore[misc]
+    times = [timed(partial(reader.recommend, parse_budget(b))) for b in BUDGETS]
     _say("reader: a new budget", times)
     _say("reader: newest responses", [timed(lambda: reader.responses(limit=50)) for _ in range(5)])
     key = view.rows[3].recipe.key

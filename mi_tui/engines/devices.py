@@ -27,6 +27,7 @@ def device_of(plan: EnginePlan) -> torch.device:
     try:
         device = torch.device(plan.device)
         torch.empty(0, device=device)
+    # A torch without CUDA says so by an AssertionError.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EngineError(
             f"device {plan.device!r} cannot be used here: write auto, cpu, cuda or cuda:N"

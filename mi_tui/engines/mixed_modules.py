@@ -129,6 +129,7 @@ class MixedRouter(nn.Module):
     def __init__(self, plain: nn.Module, source: Source, row: RowLambda) -> None:
         super().__init__()
         del plain._parameters["weight"]
+        # No tensor, but all that the router's own code does with it is to call linear.
         plain.weight = _RowWeight(source, row)  # type: ignore[assignment]
         self._plain = plain
 

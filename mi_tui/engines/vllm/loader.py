@@ -44,7 +44,7 @@ def merged_tensors(
 
 
 @register_model_loader(LOAD_FORMAT)
-class PairLoader(DefaultModelLoader):  # type: ignore[misc]
+class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
     """vLLM's safetensors loader, twice over; what it needs to know is in ``additional_config``."""
 
     def __init__(self, load_config: Any) -> None:

@@ -103,7 +103,7 @@ def _is_plain(method: Any, plain: type) -> bool:
     return type(method) is plain
 
 
-class _Mixed(LinearMethodBase):  # type: ignore[misc]
+class _Mixed(LinearMethodBase):  # type: ignore[misc]  # vLLM is not typed
     """A layer's way to apply its weights, with Δ beside it; all else is the plain way's."""
 
     def __init__(
