@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -49,14 +50,15 @@ def seconds_each(act: Callable[[], object], device: torch.device, times: int = _
 def step_of(
     weights: Weights, recipes: Sequence[int], context: int, device: torch.device
 ) -> Callable[[], Tensor]:
-    """A pass for one token of each row, at positions from ``context``/2 to ``context``."""
+    """A pass for one token of each row, at positions from ``context`` down to its half."""
     rows = len(recipes)
     cache = SlotCache(rows)
     ids = torch.ones((rows, 1), dtype=torch.long, device=device)
-    positions = torch.linspace(context // 2, context - 1, rows, device=device).long()
+    lengths = np.linspace(context, context // 2 + 1, rows, dtype=np.int64)
+    positions = torch.from_numpy(lengths - 1).to(device)
     numbers = torch.arange(rows, device=device)
     weights.prepare(recipes)
-    cache.begin_decode(numbers, positions, context)
+    cache.begin_decode(numbers, positions, lengths)
 
     def step() -> Tensor:
         # As begin_decode leaves it, without its work on the host, which a graph cannot hold.

@@ -4,6 +4,7 @@ transformers leaves the mask to an attention function it does not know, so causa
 windows and rows of different lengths are settled here, in one place for every architecture.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,22 +58,32 @@ def slot_attention(
     else:
         # One token per row: the query heads that share keys take the place of tokens.
         query = query.reshape(rows, key.shape[1], groups, dim)
-    if softcap is not None:
-        bias = slots.bias(window, query, length)
-        output = _softcapped(query, key, value, bias, scaling or dim**-0.5, softcap)
-    elif slots.is_prefill and window is None:
+    if slots.is_prefill and window is None and softcap is None:
         output = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     else:
         bias = slots.bias(window, query, length)
-        output = scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scaling)
+        masked = partial(_masked, scaling=scaling, softcap=softcap)
+        parts = () if slots.is_prefill else slots.segments
+        if len(parts) < 2:
+            output = masked(query, key, value, bias)
+        else:
+            output = torch.cat([masked(*part.of(query, key, value, bias)) for part in parts])
     output = output.reshape(rows, heads, tokens, value.shape[-1])
     return output.transpose(1, 2), None
 
 
-def _softcapped(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scaling: float, softcap: float
+def _masked(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor,
+    scaling: float | None,
+    softcap: float | None,
 ) -> Tensor:
-    scores = torch.tanh(query @ key.transpose(2, 3) * (scaling / softcap)) * softcap + bias
+    if softcap is None:
+        return scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scaling)
+    scores = query @ key.transpose(2, 3) * ((scaling or query.shape[-1] ** -0.5) / softcap)
+    scores = torch.tanh(scores) * softcap + bias
     return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
 
 

@@ -5,14 +5,19 @@ positions 0, 1, …; each later token at the row's own position. What lies beyon
 is never attended to, so nothing has to be cleared when a row leaves.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
 from mi_tui.engines.memory import free_bytes
+from mi_tui.engines.segments import Lengths, Segment, segments
 
 _CHUNK = 64
 _WORTH_ASKING = 64 << 20
+_CALL_BYTES = {"cpu": 128 << 10, "cuda": 64 << 20}
+"""Bytes that are read, roughly, in the time that one more call of the attention takes."""
 
 
 class SlotCache(Cache):
@@ -32,6 +37,7 @@ class SlotCache(Cache):
         self._rows = torch.empty(0, dtype=torch.long)
         self._positions = torch.empty(0, dtype=torch.long)
         self._view = 0
+        self._segments: tuple[Segment, ...] = ()
         self._prefill = True
         self._biases: dict[tuple[int | None, torch.dtype, torch.device], Tensor] = {}
 
@@ -47,19 +53,27 @@ class SlotCache(Cache):
         self._biases.clear()
         self._reserve(length)
 
-    def begin_decode(self, rows: Tensor, positions: Tensor, longest: int) -> None:
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The rows of a decode pass in parts, each attended to up to a length of its own."""
+        return self._segments
+
+    def begin_decode(self, rows: Tensor, positions: Tensor, lengths: Lengths) -> None:
         """The next pass writes one token per row.
 
         Args:
             rows: 0, 1, …, n − 1 (int64, shape [n]): the rows alive are always the first ones.
             positions: where each row's token goes (int64, shape [n]).
-            longest: the largest position plus one, known to the caller without asking the device.
+            lengths: the same plus one (int64, shape [n], known to the host).
         """
         self._prefill = False
         self._rows, self._positions = rows, positions
         self._biases.clear()
+        longest = int(lengths.max())
         self._reserve(longest)
-        self._view = min(self._length, -(-longest // 8) * 8)
+        self._view = self._padded(longest)
+        parts = segments(lengths, self._tokens_per_call())
+        self._segments = tuple(replace(part, length=self._padded(part.length)) for part in parts)
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
@@ -108,7 +122,9 @@ class SlotCache(Cache):
     def move(self, sources: list[int], targets: list[int], length: int) -> None:
         """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens."""
         for stored in (*self._keys.values(), *self._values.values()):
-            stored[targets, :, :length] = stored[sources, :, :length]
+            into, out_of = (torch.tensor(at, device=stored.device) for at in (targets, sources))
+            rows = stored[:, :, :length]
+            rows.index_copy_(0, into, rows.index_select(0, out_of))
 
     def resize(self, rows: int) -> None:
         """Keep the first ``rows`` rows, or make room for as many."""
@@ -132,6 +148,17 @@ class SlotCache(Cache):
         """The storage that one more token of one row takes, in bytes; 0 before the first use."""
         stored = (*self._keys.values(), *self._values.values())
         return sum(t.shape[1] * t.shape[3] * t.element_size() for t in stored)
+
+    def _padded(self, length: int) -> int:
+        return min(self._length, -(-length // 8) * 8)
+
+    def _tokens_per_call(self) -> int:
+        """Tokens of one row and layer that are read in the time of one more call."""
+        keys = next(iter(self._keys.values()), None)
+        if keys is None:
+            return 0
+        per_token = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
+        return _CALL_BYTES.get(keys.device.type, _CALL_BYTES["cuda"]) // per_token
 
     def _reserve(self, length: int) -> None:
         if length <= self._length:

@@ -24,20 +24,17 @@ def _relative_lengths() -> list[float]:
 
 
 _LENGTHS = _relative_lengths()
+_AGE = sum(length**2 for length in _LENGTHS) / (2 * sum(_LENGTHS))
+"""The mean tokens, relative to a response, of the rows of a batch that is kept full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be generated: rows by recipe, and the mean tokens of a prompt and a response.
-
-    ``longest`` is the longest response seen so far, in tokens: recipes differ in their lengths,
-    and every row of a batch is attended to as far as its longest one reaches.
-    """
+    """What is to be generated: rows by recipe, and the mean tokens of a prompt and a response."""
 
     rows: Mapping[int, int]
     prompt_tokens: float
     response_tokens: float
-    longest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Curve:
     attention: float = 0.0
 
     def step(self, rows: float, context: float = 0.0) -> float:
-        """Seconds of one step of this many rows, the longest of which has so many tokens."""
+        """Seconds of one step of this many rows of so many tokens each."""
         return self._at(rows, lambda speed: speed.step) + self.attention * rows * context
 
     def read(self, rows: float, prompt_tokens: float) -> float:
@@ -111,8 +108,9 @@ def batch_seconds(curve: Curve, rows: int, capacity: int, work: Work) -> float:
     together = min(rows, capacity)
     read = curve.read(together, work.prompt_tokens) * rows / together
     full_steps = (rows - together) / together * work.response_tokens
-    longest = work.prompt_tokens + max(work.longest, _LENGTHS[-1] * work.response_tokens)
-    seconds = read + full_steps * curve.step(together, longest)
+    seconds = read + full_steps * curve.step(
+        together, work.prompt_tokens + _AGE * work.response_tokens
+    )
     before = 0.0
     for at, length in enumerate(_LENGTHS):
         alive = together * (1 - at / _QUANTILES)

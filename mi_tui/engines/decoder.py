@@ -9,8 +9,12 @@ from torch import Tensor
 from mi_tui.engines.cache import SlotCache
 from mi_tui.engines.row import Finished, Row
 from mi_tui.engines.sampling import draw_tokens
+from mi_tui.engines.segments import arrange
 from mi_tui.engines.state import RowState
 from mi_tui.engines.weights import Weights
+
+_SORT_EVERY = 32
+"""Steps between two sortings: each copies what attention then need not read at every step."""
 
 
 class SlotDecoder:
@@ -31,6 +35,7 @@ class SlotDecoder:
         self._state = RowState(capacity, device)
         self._numbers = torch.arange(capacity, device=device)
         self._prepared = False
+        self._steps = 0
 
     @property
     def weights(self) -> Weights:
@@ -63,11 +68,6 @@ class SlotDecoder:
         lengths: list[int] = self._state.lengths[: len(self.rows)].tolist()
         return lengths
 
-    @property
-    def longest(self) -> int:
-        """The length of the longest live row in tokens, prompt included."""
-        return int(self._state.lengths[: len(self.rows)].max(initial=0))
-
     @torch.inference_mode()
     def admit(self, rows: Sequence[Row]) -> None:
         """Read the prompts of newcomers together and draw the first token of each.
@@ -96,11 +96,15 @@ class SlotDecoder:
     def step(self) -> None:
         """Draw one more token for every live row."""
         count = len(self.rows)
+        self._steps += 1
+        if self._steps % _SORT_EVERY == 0:
+            self._sort()
         if not self._prepared:
             self._weights.prepare([row.recipe for row in self.rows])
             self._prepared = True
         positions = self._state.positions(count)
-        self._cache.begin_decode(self._numbers[:count], positions, self.longest + 1)
+        lengths = self._state.lengths[:count] + 1
+        self._cache.begin_decode(self._numbers[:count], positions, lengths)
         logits = self._logits(self._state.last_tokens(count)[:, None], positions[:, None], None)
         self._state.append(0, draw_tokens(logits, self._state.draw(0, count)))
         self._state.advance(count)
@@ -153,14 +157,24 @@ class SlotDecoder:
         if not gone:
             return
         left = len(self.rows) - len(gone)
-        holes = [at for at in gone if at < left]
         leaving = set(gone)
+        holes = [at for at in gone if at < left]
         movers = [at for at in range(left, len(self.rows)) if at not in leaving]
-        if movers:
-            longest = int(self._state.lengths[movers].max())
-            self._state.move(movers, holes)
-            self._cache.move(movers, holes, longest)
-            for source, target in zip(movers, holes, strict=True):
-                self.rows[target] = self.rows[source]
+        self._move(movers, holes)
         del self.rows[left:]
+        self._prepared = False
+
+    def _sort(self) -> None:
+        """Bring rows of about the same length together: see :mod:`mi_tui.engines.segments`."""
+        self._move(*arrange(self._state.lengths[: len(self.rows)]))
+
+    def _move(self, sources: list[int], targets: list[int]) -> None:
+        if not sources:
+            return
+        longest = int(self._state.lengths[sources].max())
+        self._state.move(sources, targets)
+        self._cache.move(sources, targets, longest)
+        moved = [self.rows[at] for at in sources]
+        for target, row in zip(targets, moved, strict=True):
+            self.rows[target] = row
         self._prepared = False

@@ -1,5 +1,9 @@
 """Start the engine that a preset asks for."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mi_tui.engines.protocol import Engine
 from mi_tui.plan.preset import EnginePlan, Pair
 
@@ -11,6 +15,28 @@ def open_engine(plan: EnginePlan, pair: Pair) -> Engine:
         CheckpointError: a checkpoint of the pair cannot be found.
         EngineError: the engine cannot start with this pair on this machine.
     """
+    with _uncollected():
+        return _open(plan, pair)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from what stays for good.
+
+    It would take a quarter of the time that torch and transformers need to be imported, and look
+    through all of it again and again later.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+def _open(plan: EnginePlan, pair: Pair) -> Engine:
     if plan.kind == "vllm":
         from mi_tui.engines.vllm.launch import open_vllm
 

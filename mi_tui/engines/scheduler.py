@@ -44,7 +44,6 @@ class Scheduler:
         self._reconsider = True
         self._steps_since_shrunk = 0
         self._lengths = (0.0, 0.0)
-        self._longest = 0
 
     @property
     def pending(self) -> int:
@@ -93,7 +92,6 @@ class Scheduler:
         fade = 0.5 if count > _REMEMBERED else 1.0
         made += sum(len(done.tokens) for done in finished)
         self._lengths = fade * made, fade * (count + len(finished))
-        self._longest = max(self._longest, *(len(done.tokens) for done in finished))
 
     def _choose_way(self) -> None:
         """Settle how the work at hand is done; the rows that can go on in the new way do."""
@@ -121,7 +119,6 @@ class Scheduler:
             rows=Counter(row.recipe for row in rows),
             prompt_tokens=prompt,
             response_tokens=made / count if count else min(256.0, caps),
-            longest=self._longest,
         )
 
     def _fits(self) -> Callable[[Row], bool]:

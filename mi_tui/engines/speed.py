@@ -16,6 +16,8 @@ from mi_tui.plan.recipe import Recipe
 PROMPT_TOKENS = 32
 """The length of the prompts that are timed."""
 
+_ENDLESS = float("inf")
+
 _RECIPE = Recipe(lambda_=0.5)
 
 
@@ -55,6 +57,8 @@ def measure(
     of: Callable[[Sequence[float]], float] = statistics.median,
     clock: Clock = wall_clock,
     context: int = 0,
+    prompt_tokens: int = PROMPT_TOKENS,
+    enough: float = _ENDLESS,
 ) -> Speed:
     """Time prompts of random tokens and the steps after, once to warm up and then ``repeats`` ×.
 
@@ -68,25 +72,31 @@ def measure(
         of: what is taken of them.
         clock: what time is read from.
         context: tokens that the rows are taken to have read beside the prompt.
+        prompt_tokens: the length of the prompts.
+        enough: seconds after which no run is repeated: long ones need no second look.
     """
-    runs = [
-        _run(weights, recipes, device, vocabulary, steps, clock, context)
-        for _ in range(repeats + 1)
-    ][1:]
+
+    def run() -> Speed:
+        rows = _rows(recipes, vocabulary, prompt_tokens, steps)
+        decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
+        return _time(decoder, rows, steps, clock, device, context)
+
+    run()
+    runs: list[Speed] = []
+    until = time.perf_counter() + enough
+    while not runs or (len(runs) < repeats and time.perf_counter() < until):
+        runs.append(run())
     return Speed(of([run.first_token for run in runs]), of([run.step for run in runs]))
 
 
-def _run(
-    weights: Weights,
-    recipes: Sequence[int],
-    device: torch.device,
-    vocabulary: int,
+def _time(
+    decoder: SlotDecoder,
+    rows: Sequence[Row],
     steps: int,
     clock: Clock,
+    device: torch.device,
     context: int,
 ) -> Speed:
-    rows = _rows(recipes, vocabulary, steps)
-    decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
     started = clock(device)
     decoder.admit(rows)
     read = clock(device)
@@ -102,9 +112,9 @@ def _run(
     return Speed(first, (clock(device) - read) / left)
 
 
-def _rows(recipes: Sequence[int], vocabulary: int, steps: int) -> list[Row]:
+def _rows(recipes: Sequence[int], vocabulary: int, prompt_tokens: int, steps: int) -> list[Row]:
     generator = torch.Generator().manual_seed(0)
-    prompts = torch.randint(vocabulary, (len(recipes), PROMPT_TOKENS), generator=generator)
+    prompts = torch.randint(vocabulary, (len(recipes), prompt_tokens), generator=generator)
     return [
         Row(Request(at, _RECIPE, tuple(prompt), seed=at, max_new_tokens=steps), recipe)
         for at, (recipe, prompt) in enumerate(zip(recipes, prompts.tolist(), strict=True))

@@ -24,6 +24,12 @@ Mode = Literal["auto", "one-pass", "in-place"]
 
 _GRID = tuple(at / 8 for at in range(9))
 _MEASURED = (1, 4, 16, 64, 256)
+_READ = 2048
+"""Prompt tokens that are read together to time it: more only take longer, in proportion."""
+
+_ENOUGH = 0.05
+"""Seconds of runs after which the time of a batch is known well enough to choose."""
+
 _CONTEXT = 512
 """Tokens of context at which a step is timed to tell what attention costs, at most."""
 
@@ -135,7 +141,8 @@ class Ways:
         context: int = 0,
     ) -> Speed:
         """A short measurement: the best of two runs, because others only ever slow it down."""
-        return measure(
+        prompt = max(1, min(PROMPT_TOKENS, _READ // len(numbers)))
+        speed = measure(
             weights,
             numbers,
             device=self._sources.device,
@@ -145,7 +152,10 @@ class Ways:
             of=min,
             clock=clock,
             context=context,
+            prompt_tokens=prompt,
+            enough=_ENOUGH,
         )
+        return Speed(speed.first_token * PROMPT_TOKENS / prompt, speed.step)
 
     def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:
         """Compare both ways with transformers; one pass that fails is given up, in place stays.

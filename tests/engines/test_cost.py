@@ -1,6 +1,5 @@
 """The cost model prefers what its measurements make cheaper."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,14 +65,14 @@ def test_a_queue_costs_its_rounds() -> None:
 def test_long_contexts_make_full_batches_dear() -> None:
     attentive = Curve(MODEL.single.points, 32, attention=0.01)
     assert attentive.step(16, 100) == pytest.approx(MODEL.single.step(16) + 16)
-    many = work(1, 640)
-    longer = replace(many, longest=1000)
-    plain = batch_seconds(attentive, 640, 64, many)
-    # Nine full batches of 100 tokens, 64 rows attended to as far as the longest reaches.
-    spread = 1000 - 100 * _LENGTHS[-1]
-    assert batch_seconds(attentive, 640, 64, longer) == pytest.approx(
-        plain + 9 * 100 * 0.01 * 64 * spread
-    )
+    last = batch_seconds(attentive, 64, 64, work(1, 64))
+    queued = batch_seconds(attentive, 640, 64, work(1, 640))
+    reading = 9 * attentive.read(64, 32)
+    # Nine full batches of 100 tokens, whose rows are on average at three quarters of the mean.
+    age = 100 * sum(x * x for x in _LENGTHS) / sum(_LENGTHS) / 2
+    assert 65 < age < 75
+    step = MODEL.single.step(64) + 0.01 * 64 * (32 + age)
+    assert queued == pytest.approx(last + reading + 9 * 100 * step)
 
 
 def test_the_choice_is_measured_and_kept_unless_clearly_worse(

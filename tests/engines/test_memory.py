@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import Qwen3Config
@@ -50,7 +51,7 @@ def test_a_cache_that_would_exceed_memory_raises_before_it_allocates(
     monkeypatch.setattr(cache, "free_bytes", lambda _: 1000)
     monkeypatch.setattr(cache, "_WORTH_ASKING", 0)
     with pytest.raises(MemoryError):
-        slots.begin_decode(torch.arange(4), torch.full((4,), 900), 901)
+        slots.begin_decode(torch.arange(4), torch.full((4,), 900), np.full(4, 901))
 
 
 def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
@@ -59,7 +60,7 @@ def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
     keys = torch.randn(3, 2, 5, 4)
     slots.update(keys, -keys, 0)
     slots.move([2], [0], 5)
-    slots.begin_decode(torch.arange(2), torch.tensor([5, 200]), 201)
+    slots.begin_decode(torch.arange(2), torch.tensor([5, 200]), np.array([6, 201]))
     new = torch.randn(2, 2, 1, 4)
     got, values = slots.update(new, -new, 0)
     assert torch.equal(got[0, :, :5], keys[2])

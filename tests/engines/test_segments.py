@@ -1,0 +1,139 @@
+"""Rows in blocks of like length: nothing is lost, less is read, and the result is the same."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import nn
+
+from mi_tui.engines import cache, decoder
+from mi_tui.engines.attention import slot_attention
+from mi_tui.engines.cache import SlotCache
+from mi_tui.engines.protocol import Request
+from mi_tui.engines.segments import BLOCK, arrange, segments
+from mi_tui.plan.recipe import Recipe
+from tests.checkpoints.families import tiny_pair
+from tests.engines.support import (
+    GREEDY,
+    engine_for,
+    generated,
+    merged_model,
+    prompts,
+    run,
+    with_end,
+)
+
+LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=100).map(
+    lambda lengths: np.array(lengths, dtype=np.int64)
+)
+
+
+@given(LENGTHS, st.integers(0, 5000))
+def test_segments_cover_every_row_as_far_as_it_goes(lengths: NDArray[np.int64], worth: int) -> None:
+    parts = segments(lengths, worth)
+    rows = [row for part in parts for row in range(part.start, part.stop)]
+    assert rows == list(range(len(lengths)))
+    for part in parts:
+        assert part.length == lengths[part.start : part.stop].max()
+
+
+def test_a_call_is_made_only_where_it_saves_enough() -> None:
+    lengths = np.repeat([900, 300, 290], BLOCK)
+    assert len(segments(lengths, 0)) == 3
+    assert [part.length for part in segments(lengths, 11 * BLOCK)] == [900, 300]
+    assert len(segments(lengths, 700 * BLOCK * 2)) == 1
+
+
+@given(LENGTHS)
+def test_arranging_only_changes_places_and_lessens_what_is_read(
+    lengths: NDArray[np.int64],
+) -> None:
+    sources, targets = arrange(lengths)
+    assert sorted(sources) == targets
+    after = lengths.copy()
+    after[targets] = lengths[sources]
+
+    def read(lengths: NDArray[np.int64]) -> int:
+        return sum((part.stop - part.start) * part.length for part in segments(lengths, 0))
+
+    # Rows that differ by less than 32 tokens stay where they are.
+    assert read(after) <= read(lengths) + 32 * len(lengths)
+    assert arrange(after) == ([], [])
+
+
+def test_arranged_rows_fall_in_length_from_block_to_block() -> None:
+    lengths = np.random.default_rng(0).integers(1, 4000, 7 * BLOCK + 3)
+    sources, targets = arrange(lengths)
+    lengths[targets] = lengths[sources]
+    blocks = [lengths[at : at + BLOCK] for at in range(0, len(lengths), BLOCK)]
+    for longer, shorter in itertools.pairwise(blocks):
+        assert longer.min() // 32 >= shorter.max() // 32
+
+
+@pytest.mark.parametrize("window", [None, 20])
+@pytest.mark.parametrize("softcap", [None, 30.0])
+def test_attention_in_segments_is_that_of_all_rows_at_once(
+    window: int | None, softcap: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 3 * BLOCK - 5
+    lengths = np.sort(np.random.default_rng(1).integers(2, 200, rows))[::-1].copy()
+    states = torch.randn(rows, 2, 200, 8)
+    query = torch.randn(rows, 4, 1, 8)
+
+    def attended(call_bytes: int) -> tuple[int, torch.Tensor]:
+        monkeypatch.setitem(cache._CALL_BYTES, "cpu", call_bytes)
+        slots = SlotCache(rows)
+        slots.begin_prefill(torch.arange(rows), 200)
+        slots.update(states, -states, 0)
+        slots.begin_decode(torch.arange(rows), torch.from_numpy(lengths - 1), lengths)
+        keys, values = slots.update(query[:, :2], query[:, 2:], 0)
+        output, _ = slot_attention(
+            nn.Identity(),
+            query,
+            keys,
+            values,
+            None,
+            slots=slots,
+            sliding_window=window,
+            softcap=softcap,
+        )
+        return len(slots.segments), output
+
+    one, expected = attended(1 << 40)
+    several, found = attended(0)
+    assert (one, several) == (1, 3)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma2"])
+def test_many_rows_that_change_places_equal_the_merged_model(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cache._CALL_BYTES, "cpu", 0)
+    monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
+    moves: list[int] = []
+    move = SlotCache.move
+
+    def counted(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
+        moves.append(len(sources))
+        move(self, sources, targets, length)
+
+    monkeypatch.setattr(SlotCache, "move", counted)
+    pair = tiny_pair(family, tmp_path)
+    questions = prompts(3 * BLOCK, longest=60)
+    recipes = [Recipe(lambda_=lambda_, decoding=GREEDY) for lambda_ in (0.2, 0.7)]
+    requests = [
+        Request(number, recipes[number % 2], prompt, 0, 4 + number % 13)
+        for number, prompt in enumerate(questions)
+    ]
+    done = run(engine_for(pair, "one-pass", batch=3 * BLOCK - 4), requests)
+    models = [merged_model(pair, recipe) for recipe in recipes]
+    for request in requests:
+        expected = generated(models[request.id % 2], request.prompt, request.max_new_tokens)
+        assert with_end(done[request.id]) == expected
+    assert sum(moves) > BLOCK
