@@ -21,7 +21,7 @@ from mi_tui.study.preflight import require_fit
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.view import StudyState, StudyView
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.25
 
 
 class Display(Protocol):
