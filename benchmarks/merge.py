@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import select
 import shutil
 import statistics
 import subprocess
@@ -29,7 +30,8 @@ from mi_tui.checkpoints.compiled import kernel_name
 
 LAMBDA = 0.55
 HEADING = "## Merging on disk"
-_POLL = 0.005
+_SAMPLE = 0.025
+"""Seconds between two looks at a process's memory: more of them would take its time away."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Run:
 
 
 def measure(command: Sequence[str]) -> Run:
-    """Run a command to its end; anonymous memory is sampled every few milliseconds.
+    """Run a command to its end; its anonymous memory is sampled while it runs.
 
     Raises:
         RuntimeError: the command failed.
@@ -51,13 +53,12 @@ def measure(command: Sequence[str]) -> Run:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=log, stderr=log)
         peak = 0
-        while True:
+        ended = os.pidfd_open(process.pid)
+        while not select.select([ended], [], [], _SAMPLE)[0]:
             peak = max(peak, _anonymous(process.pid))
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            time.sleep(_POLL)
         seconds = time.perf_counter() - start
+        os.close(ended)
+        _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             log.seek(0)
@@ -95,7 +96,7 @@ def ways(instruct: Path, thinking: Path, out: Path) -> dict[str, list[str]]:
         ],
         "the released way": [sys.executable, *reference],
         "the same without transformers": [sys.executable, *reference, "--lean"],
-        "mergekit-yaml linear": [str(mergekit), str(config), str(out), "--no-copy-tokenizer"],
+        "mergekit-yaml linear": [str(mergekit), str(config), str(out)],
         "copying one checkpoint": ["cp", "-r", str(instruct), str(out)],
     }
 

@@ -21,7 +21,7 @@ from mi_tui.checkpoints.shardfile import ShardFile
 from mi_tui.checkpoints.shards import Shard
 from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
 
-PART_BYTES = 1 << 21
+PART_BYTES = 1 << 20
 """What is written and digested at once: small beside a tensor, large beside Python's overhead."""
 
 _WAKE = 0.1
