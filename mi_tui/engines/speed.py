@@ -16,6 +16,7 @@ from mi_tui.plan.recipe import Recipe
 PROMPT_TOKENS = 32
 """The length of the prompts that are timed."""
 
+_WARM_UP_STEPS = 3
 _ENDLESS = float("inf")
 
 _RECIPE = Recipe(lambda_=0.5)
@@ -76,12 +77,12 @@ def measure(
         enough: seconds after which no run is repeated: long ones need no second look.
     """
 
-    def run() -> Speed:
+    def run(steps: int = steps) -> Speed:
         rows = _rows(recipes, vocabulary, prompt_tokens, steps)
         decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
         return _time(decoder, rows, steps, clock, device, context)
 
-    run()
+    run(_WARM_UP_STEPS)
     runs: list[Speed] = []
     until = time.perf_counter() + enough
     while not runs or (len(runs) < repeats and time.perf_counter() < until):
