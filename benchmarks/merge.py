@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.installed import compile_package
 from benchmarks.merge_pair import write_pair
 from mi_tui.checkpoints.compiled import kernel_name
 
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    compile_package()
     work = Path(tempfile.mkdtemp(prefix="merge-benchmark-", dir=arguments.folder))
     try:
         lines = report(work, arguments.rounds, arguments.large)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.installed import compile_package
 from mi_tui.checkpoints.locate import locate
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.probes.freeze import freeze
@@ -200,6 +201,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    compile_package()
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(given.threads),
