@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mi_tui.cli.options import BudgetOption, Json, StudyArgument
-from mi_tui.errors import MiTuiError
+from mi_tui.errors import MiTuiError, StoppedError
 
 if TYPE_CHECKING:
     from mi_tui.study.results import Estimate
@@ -43,16 +43,18 @@ def confirm(
     json_: Json = False,
 ) -> None:
     """Ask a server that runs the exported checkpoint the held-out problems; compare with the
-    prediction. Exit status 0 when it holds, 3 when it does not."""
+    prediction. What was stopped goes on where it was. Exit status 0 when it holds, 3 when it
+    does not."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.engines.endpoint import Endpoint
     from mi_tui.plan.budget import parse_budget
     from mi_tui.probes.text import shown_line
-    from mi_tui.study.served import ServedPlan, confirm_served
+    from mi_tui.study.asking import ServedPlan
+    from mi_tui.study.served import confirm_served
 
     if key_from != KEY_VARIABLE and key_from not in os.environ:
         raise MiTuiError(f"--key-from: the environment has no variable {key_from}")
-    with _progress() as show:
+    with _telling_what_is_kept(), _progress() as show:
         found = confirm_served(
             study,
             Endpoint(endpoint, os.environ.get(key_from, ""), timeout),
@@ -67,6 +69,15 @@ def confirm(
             out().print(shown_line(line), markup=False)
     if not found.holds:
         raise typer.Exit(DIFFERS)
+
+
+@contextmanager
+def _telling_what_is_kept() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "the answers so far are kept, and the same command goes on"
+        raise StoppedError(f"stopped: {kept}") from None
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 ``rollouts`` is narrow, and ``packed`` holds long stretches of it as compressed columns, so that a
 study of 250,000 rollouts loads in a moment; the texts lie compressed in a table of their own.
 ``asks`` holds every rollout ever planned, by round: what is planned and not yet stored is what a
-resumed worker does first.
+resumed worker does first. ``answers`` holds what servers have answered until their confirmation is
+complete.
 """
 
 import sqlite3
@@ -85,6 +86,15 @@ MIGRATIONS: tuple[str, ...] = (
         tokens INTEGER NOT NULL,
         body BLOB NOT NULL
     );
+    """,
+    """
+    CREATE TABLE answers (
+        asked TEXT NOT NULL,
+        problem INTEGER NOT NULL REFERENCES problems (id),
+        sample INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (asked, problem, sample)
+    ) WITHOUT ROWID;
     """,
 )
 """One script per schema version; applied in order, each in a transaction of its own."""

@@ -2,19 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field
 
-from mi_tui.engines.endpoint import Answer, Endpoint, EndpointClient, Question, only_model
+from mi_tui.engines.endpoint import Answer, Endpoint
 from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.pool import ScoringPool
-from mi_tui.probes.problem import Probe, Problem, Score
-from mi_tui.study.generation import rollout_seed
+from mi_tui.probes.problem import Score
+from mi_tui.study.asking import Asked, Asking, Progress, ServedPlan, questions
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations, ProblemRow
 from mi_tui.study.reader import StudyReader
@@ -27,7 +25,6 @@ STORED_UNDER = "endpoint_confirmations"
 """The key of the study's facts under which confirmations are kept, oldest first."""
 
 _SCORING_SECONDS = 10.0
-Progress = Callable[[int, int], None]
 
 
 class Comparison(Plan):
@@ -72,22 +69,6 @@ class ServedConfirmation(Plan):
         return all(one.inside is not False for one in self.comparisons)
 
 
-class ServedPlan(Plan):
-    """How a server is asked. ``samples`` per problem; ``concurrency`` requests at once."""
-
-    model: str | None = None
-    samples: int = Field(default=4, ge=1)
-    concurrency: int = Field(default=8, ge=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    probe: Probe
-    problem: Problem
-    row: int
-    sample: int
-
-
 def confirm_served(
     study: str,
     endpoint: Endpoint,
@@ -97,6 +78,8 @@ def confirm_served(
     progress: Progress | None = None,
 ) -> ServedConfirmation:
     """Ask the server the study's held-out problems, score, compare, and keep it in the study.
+
+    Answers are kept as they come: what was stopped or failed goes on where it was.
 
     Args:
         study: the study's name or directory.
@@ -115,16 +98,15 @@ def confirm_served(
         latency = reader.latency()
         folder = reader.folder
     with Store(folder.database) as store:
-        asked, rows = _questions(store, plan.samples)
-        model, answers, remark = asyncio.run(
-            _ask_all(endpoint, plan, predicted.recipe, asked, seed, progress)
-        )
+        asked, rows = questions(store, plan.samples)
+        asking = Asking(store, endpoint, plan, predicted.recipe, seed)
+        model, answers, remark = asyncio.run(asking.ask_all(asked, progress))
         scores = _scores(asked, answers)
         found = _confirmation(predicted, plan, asked, rows, answers, scores, latency).model_copy(
             update={"url": endpoint.base, "model": model, "remark": remark}
         )
-        kept = [*store.get(STORED_UNDER, []), found.model_dump(mode="json", by_alias=True)]
-        store.put(**{STORED_UNDER: kept})
+        store.append(STORED_UNDER, found.model_dump(mode="json", by_alias=True))
+        asking.forget(model)
     return found
 
 
@@ -135,49 +117,7 @@ def stored_confirmations(study: str) -> tuple[ServedConfirmation, ...]:
     return tuple(ServedConfirmation.model_validate(one, strict=False) for one in kept)
 
 
-def _questions(store: Store, samples: int) -> tuple[list[_Asked], tuple[ProblemRow, ...]]:
-    """The held-out problems (all, where none is), each ``samples`` times."""
-    problems = [(probe, problem) for probe in store.probes() for problem in probe.problems]
-    rows = store.problem_rows()
-    chosen = [at for at, row in enumerate(rows) if row.held_out] or list(range(len(rows)))
-    return [_Asked(*problems[at], at, sample) for at in chosen for sample in range(samples)], rows
-
-
-async def _ask_all(
-    endpoint: Endpoint,
-    plan: ServedPlan,
-    recipe: Recipe,
-    asked: Sequence[_Asked],
-    seed: int,
-    progress: Progress | None,
-) -> tuple[str, list[Answer], str]:
-    answers: dict[int, Answer] = {}
-    gate = asyncio.Semaphore(plan.concurrency)
-    async with EndpointClient(endpoint) as client:
-        model = plan.model or only_model(await client.models())
-
-        async def one(at: int, wanted: _Asked) -> None:
-            question = Question(
-                wanted.problem.messages,
-                recipe.decoding,
-                rollout_seed(seed, wanted.probe.sha256, wanted.problem.id, wanted.sample),
-                wanted.probe.max_new_tokens,
-            )
-            async with gate:
-                answers[at] = await client.ask(model, question)
-            if progress:
-                progress(len(answers), len(asked))
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for at, wanted in enumerate(asked):
-                    group.create_task(one(at, wanted))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return model, [answers[at] for at in range(len(asked))], client.remark
-
-
-def _scores(asked: Sequence[_Asked], answers: Sequence[Answer]) -> list[Score]:
+def _scores(asked: Sequence[Asked], answers: Sequence[Answer]) -> list[Score]:
     scores: dict[int, Score] = {}
     with ScoringPool(processes=1, time_limit=_SCORING_SECONDS) as pool:
         for at, (wanted, answer) in enumerate(zip(asked, answers, strict=True)):
@@ -191,7 +131,7 @@ def _scores(asked: Sequence[_Asked], answers: Sequence[Answer]) -> list[Score]:
 def _confirmation(
     predicted: Recommendation,
     plan: ServedPlan,
-    asked: Sequence[_Asked],
+    asked: Sequence[Asked],
     rows: Sequence[ProblemRow],
     answers: Sequence[Answer],
     scores: Sequence[Score],
@@ -238,7 +178,7 @@ def _confirmation(
 
 def _summary(
     recipe: Recipe,
-    asked: Sequence[_Asked],
+    asked: Sequence[Asked],
     rows: Sequence[ProblemRow],
     answers: Sequence[Answer],
     scores: Sequence[Score],

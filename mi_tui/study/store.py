@@ -61,6 +61,12 @@ class Store:
         with self._db.transaction():
             self._db.run_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
+    def append(self, key: str, value: Any) -> None:
+        """Add a JSON value to the list kept under a key; others may do so at the same time."""
+        with self._db.transaction():
+            values = json.dumps([*self.get(key, []), value])
+            self._db.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, values))
+
     def log(self, message: str, level: str = "info") -> None:
         """Add a line to the study's log."""
         self._db.run(
@@ -253,6 +259,28 @@ class Store:
         for row in found:
             row["text"] = zlib.decompress(row.pop("body")).decode()
         return found
+
+    # -- answers of servers ---------------------------------------------------------------
+
+    def add_answer(self, asked: str, problem: int, sample: int, answer: dict[str, Any]) -> None:
+        """Keep what a server answered to a problem (its id), until the confirmation is complete.
+
+        ``asked`` names the server and what was asked of it.
+        """
+        self._db.run(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+            (asked, problem, sample, zlib.compress(json.dumps(answer).encode())),
+        )
+
+    def answers(self, asked: str) -> dict[tuple[int, int], dict[str, Any]]:
+        """The answers kept, by problem and sample."""
+        query = "SELECT problem, sample, body FROM answers WHERE asked = ?"
+        rows = self._db.rows(query, (asked,))
+        return {(p, s): json.loads(zlib.decompress(body)) for p, s, body in rows}
+
+    def drop_answers(self, asked: str) -> None:
+        """Forget the answers: their confirmation is complete."""
+        self._db.run("DELETE FROM answers WHERE asked = ?", (asked,))
 
     # -- requests -------------------------------------------------------------------------
 

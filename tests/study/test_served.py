@@ -124,11 +124,12 @@ def test_a_key_that_is_not_there(study: Path) -> None:
 
 
 def stored(study: Path) -> tuple[tuple[object, ...], ...]:
-    """Everything that the study holds."""
+    """Everything that the study holds, but for answers that await their confirmation."""
     with sqlite3.connect(study / "study.db") as database:
         tables = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if name != "answers"
         ]
         return tuple(row for name in tables for row in database.execute(f"SELECT * FROM {name}"))
 
@@ -184,8 +185,33 @@ def test_stopping_while_the_server_answers(study: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert server.hung_up.wait(60)
-    assert (process.returncode, out, err) == (130, "", "mi-tui: stopped\n")
+    kept = "the answers so far are kept, and the same command goes on"
+    assert (process.returncode, out, err) == (130, "", f"mi-tui: stopped: {kept}\n")
     assert stored(study) == before
+
+
+def test_what_was_answered_before_a_failure_is_not_asked_again(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "_PAUSES", ())
+    with scripted([*5 * [whole()], Reply(503, b'{"error": "full"}'), whole()]) as server:
+        options = ["--endpoint", server.url, "--concurrency", "1"]
+        failed = CliRunner().invoke(app, ["confirm", str(study), *options])
+        assert "5 of 16 answers are kept" in str(failed.exception)
+        assert len(server.asked) == 6
+        other = CliRunner().invoke(app, ["confirm", str(study), *options[:2], "--samples", "1"])
+        assert other.exception is None or other.exit_code == 3
+        assert len(server.asked) == 6 + 4  # At another concurrency times are others: asked anew.
+        confirm(study, *options)
+        assert len(server.asked) == 6 + 4 + 11
+        seeds = [body["seed"] for body in server.asked]
+        assert len(set(seeds)) == 16
+        confirm(study, *options)
+        assert len(server.asked) == 6 + 4 + 11 + 16  # A new confirmation asks for new answers.
+    with sqlite3.connect(study / "study.db") as database:
+        about = f"%{server.url}%"
+        query = "SELECT COUNT(*) FROM answers WHERE asked LIKE ?"
+        assert database.execute(query, (about,)).fetchone() == (0,)
 
 
 def test_inside_takes_both_errors_into_account() -> None:
