@@ -16,8 +16,11 @@ from mi_tui.engines.segments import Lengths, Segment, segments
 
 _CHUNK = 64
 _WORTH_ASKING = 64 << 20
-_CALL_BYTES = {"cpu": 128 << 10, "cuda": 64 << 20}
+_CALL_BYTES = {"cpu": 256 << 10, "cuda": 64 << 20}
 """Bytes that are read, roughly, in the time that one more call of the attention takes."""
+
+_MOVED_AT_ONCE = 64 << 20
+"""Bytes that may be taken for rows on their way."""
 
 
 class SlotCache(Cache):
@@ -120,11 +123,16 @@ class SlotCache(Cache):
         self._biases.clear()
 
     def move(self, sources: list[int], targets: list[int], length: int) -> None:
-        """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens."""
+        """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens.
+
+        Where it raises (out of memory), the rows are torn.
+        """
         for stored in (*self._keys.values(), *self._values.values()):
             into, out_of = (torch.tensor(at, device=stored.device) for at in (targets, sources))
-            rows = stored[:, :, :length]
-            rows.index_copy_(0, into, rows.index_select(0, out_of))
+            per_token = len(sources) * stored[0, :, 0].numel() * stored.element_size()
+            at_once = max(1, _MOVED_AT_ONCE // per_token)
+            for part in torch.split(stored[:, :, :length], at_once, 2):
+                part.index_copy_(0, into, part.index_select(0, out_of))
 
     def resize(self, rows: int) -> None:
         """Keep the first ``rows`` rows, or make room for as many."""

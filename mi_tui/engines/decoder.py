@@ -35,6 +35,7 @@ class SlotDecoder:
         self._state = RowState(capacity, device)
         self._numbers = torch.arange(capacity, device=device)
         self._prepared = False
+        self._torn = False
         self._steps = 0
 
     @property
@@ -137,8 +138,12 @@ class SlotDecoder:
 
     @torch.inference_mode()
     def resize(self, capacity: int) -> list[Row]:
-        """Change the capacity; rows there is no room for come back, with their tokens so far."""
-        surplus = {id(row) for row in self.rows[capacity:]}
+        """Change the capacity; rows there is no room for come back, with their tokens so far.
+
+        All rows do when the last change of places has failed: their cache is torn.
+        """
+        surplus = {id(row) for row in self.rows[0 if self._torn else capacity :]}
+        self._torn = False
         released = self.release(lambda row: id(row) in surplus)
         self._state.resize(capacity)
         self._numbers = torch.arange(capacity, device=self._device)
@@ -157,8 +162,8 @@ class SlotDecoder:
         if not gone:
             return
         left = len(self.rows) - len(gone)
-        leaving = set(gone)
         holes = [at for at in gone if at < left]
+        leaving = set(gone)
         movers = [at for at in range(left, len(self.rows)) if at not in leaving]
         self._move(movers, holes)
         del self.rows[left:]
@@ -172,8 +177,10 @@ class SlotDecoder:
         if not sources:
             return
         longest = int(self._state.lengths[sources].max())
-        self._state.move(sources, targets)
+        self._torn = True
         self._cache.move(sources, targets, longest)
+        self._torn = False
+        self._state.move(sources, targets)
         moved = [self.rows[at] for at in sources]
         for target, row in zip(targets, moved, strict=True):
             self.rows[target] = row

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-BLOCK = 8
+BLOCK = 16
 """Rows of a block: fewer would be more calls, more would hide more short rows behind a long one."""
 
 _ALIKE = 32

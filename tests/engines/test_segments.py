@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mi_tui.engines import cache, decoder
+from mi_tui.engines import segments as segments_module
 from mi_tui.engines.attention import slot_attention
 from mi_tui.engines.cache import SlotCache
 from mi_tui.engines.protocol import Request
@@ -108,6 +109,47 @@ def test_attention_in_segments_is_that_of_all_rows_at_once(
     several, found = attended(0)
     assert (one, several) == (1, 3)
     torch.testing.assert_close(found, expected)
+
+
+def test_memory_that_runs_out_while_rows_change_places_costs_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
+    monkeypatch.setattr(segments_module, "_ALIKE", 1)
+    move = SlotCache.move
+    torn: list[int] = []
+
+    def failing(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
+        if len(sources) > 2 and not torn:
+            torn.append(len(sources))
+            self._keys[0][targets] = self._keys[0][sources]
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        move(self, sources, targets, length)
+
+    monkeypatch.setattr(SlotCache, "move", failing)
+    pair = tiny_pair("qwen3", tmp_path)
+    recipe = Recipe(lambda_=0.4, decoding=GREEDY)
+    questions = prompts(3 * BLOCK, longest=60)
+    requests = [Request(n, recipe, prompt, 0, 12) for n, prompt in enumerate(questions)]
+    done = run(engine_for(pair, batch=3 * BLOCK), requests)
+    assert torn
+    model = merged_model(pair, recipe)
+    for request in requests:
+        assert with_end(done[request.id]) == generated(model, request.prompt, 12)
+
+
+def test_rows_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = SlotCache(5)
+    slots.begin_prefill(torch.arange(5), 50)
+    keys = torch.randn(5, 2, 50, 4)
+    slots.update(keys, -keys, 0)
+    monkeypatch.setattr(cache, "_MOVED_AT_ONCE", 1000)
+    slots.move([4, 0, 1], [0, 1, 4], 50)
+    lengths = np.full(5, 51)
+    slots.begin_decode(torch.arange(5), torch.full((5,), 50), lengths)
+    got, values = slots.update(torch.zeros(5, 2, 1, 4), torch.zeros(5, 2, 1, 4), 0)
+    assert torch.equal(got[:, :, :50], keys[[4, 0, 2, 3, 1]])
+    assert torch.equal(values[:, :, :50], -got[:, :, :50])
 
 
 @pytest.mark.parametrize("family", ["qwen3", "gemma2"])
