@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+from benchmarks.installed import compile_package
 from mi_tui.plan.library import find_preset
 from mi_tui.study.control import create_study, start_worker
 from mi_tui.study.reader import StudyReader
@@ -51,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the start.")
     parser.add_argument("--runs", type=int, default=9)
     runs = parser.parse_args().runs
+    compile_package()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as studies:
         os.environ["MI_TUI_STUDIES"] = studies
