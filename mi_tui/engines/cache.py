@@ -17,7 +17,10 @@ from mi_tui.engines.segments import Lengths, Segment, segments
 _CHUNK = 64
 _WORTH_ASKING = 64 << 20
 _CALL_BYTES = {"cpu": 256 << 10, "cuda": 64 << 20}
-"""Bytes that are read, roughly, in the time that one more call of the attention takes."""
+"""Bytes that are read, roughly, in the time that one more call of the attention takes.
+
+Measured for the CPU; for CUDA reckoned from 20 µs of launches at 3 TB/s.
+"""
 
 _MOVED_AT_ONCE = 64 << 20
 """Bytes that may be taken for rows on their way."""

@@ -68,7 +68,7 @@ def test_long_contexts_make_full_batches_dear() -> None:
     last = batch_seconds(attentive, 64, 64, work(1, 64))
     queued = batch_seconds(attentive, 640, 64, work(1, 640))
     reading = 9 * attentive.read(64, 32)
-    # Nine full batches of 100 tokens, whose rows are on average at three quarters of the mean.
+    # Nine full batches of 100 tokens, whose rows are on average at seven tenths of the mean.
     age = 100 * sum(x * x for x in _LENGTHS) / sum(_LENGTHS) / 2
     assert 65 < age < 75
     step = MODEL.single.step(64) + 0.01 * 64 * (32 + age)

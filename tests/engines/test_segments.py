@@ -158,11 +158,12 @@ def test_many_rows_that_change_places_equal_the_merged_model(
 ) -> None:
     monkeypatch.setitem(cache._CALL_BYTES, "cpu", 0)
     monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
-    moves: list[int] = []
+    sorted_rows: list[int] = []
     move = SlotCache.move
 
     def counted(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
-        moves.append(len(sources))
+        if sorted(sources) == sorted(targets):  # Others fill the places of those that left.
+            sorted_rows.append(len(sources))
         move(self, sources, targets, length)
 
     monkeypatch.setattr(SlotCache, "move", counted)
@@ -178,4 +179,4 @@ def test_many_rows_that_change_places_equal_the_merged_model(
     for request in requests:
         expected = generated(models[request.id % 2], request.prompt, request.max_new_tokens)
         assert with_end(done[request.id]) == expected
-    assert sum(moves) > BLOCK
+    assert sum(sorted_rows) > BLOCK

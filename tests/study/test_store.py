@@ -33,26 +33,6 @@ def a_probe(name: str = "sums", problems: int = 4) -> Probe:
     )
 
 
-def test_lists_that_two_processes_lengthen_lose_nothing(tmp_path: Path) -> None:
-    with Store(tmp_path / "study.db", create=True):
-        pass
-
-    def lengthen(name: str) -> None:
-        with Store(tmp_path / "study.db") as store:
-            for number in range(20):
-                store.append("seen", [name, number])
-
-    threads = [threading.Thread(target=lengthen, args=(name,)) for name in ("one", "other")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with Store(tmp_path / "study.db") as store:
-        seen = store.get("seen")
-    assert [number for name, number in seen if name == "one"] == list(range(20))
-    assert [number for name, number in seen if name == "other"] == list(range(20))
-
-
 def a_rollout(ask: PlannedAsk, text: str = "so \\boxed{4}", answer: str | None = "4") -> Rollout:
     return Rollout(
         ask=ask,
@@ -74,6 +54,26 @@ def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "study.db", create=True)
     store.add_probes([a_probe()])
     return store
+
+
+def test_lists_that_two_connections_lengthen_lose_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path / "study.db", create=True):
+        pass
+
+    def lengthen(name: str) -> None:
+        with Store(tmp_path / "study.db") as store:
+            for number in range(20):
+                store.append("seen", [name, number])
+
+    threads = [threading.Thread(target=lengthen, args=(name,)) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Store(tmp_path / "study.db") as store:
+        seen = store.get("seen")
+    assert [number for name, number in seen if name == "one"] == list(range(20))
+    assert [number for name, number in seen if name == "other"] == list(range(20))
 
 
 def test_probes_come_back_with_their_hash(store: Store) -> None:
