@@ -88,13 +88,10 @@ def ways(instruct: Path, thinking: Path, out: Path) -> dict[str, list[str]]:
     # JSON is valid YAML.
     config.write_text(json.dumps({"merge_method": "linear", "models": models, "dtype": "bfloat16"}))
     sides = ["--instruct", str(instruct), "--thinking", str(thinking)]
-    mergekit = Path(sys.executable).with_name("mergekit-yaml")
+    mi_tui, mergekit = (Path(sys.executable).with_name(n) for n in ("mi-tui", "mergekit-yaml"))
     reference = [str(script), str(instruct), str(thinking), str(out), str(LAMBDA)]
     return {
-        "mi-tui merge": [
-            *(sys.executable, "-m", "mi_tui", "merge", *sides, "--lambda", str(LAMBDA)),
-            str(out),
-        ],
+        "mi-tui merge": [str(mi_tui), "merge", *sides, "--lambda", str(LAMBDA), str(out)],
         "the released way": [sys.executable, *reference],
         "the same without transformers": [sys.executable, *reference, "--lean"],
         "mergekit-yaml linear": [str(mergekit), str(config), str(out)],

@@ -1,10 +1,8 @@
 """Paths as a user writes them, and the user's own folders (XDG)."""
 
 import os.path
-from collections.abc import Callable
 from pathlib import Path
-
-import platformdirs
+from typing import Literal
 
 from mi_tui.errors import MiTuiError
 
@@ -31,7 +29,7 @@ def config_folder() -> Path:
     Raises:
         MiTuiError: nothing says where the user's home is.
     """
-    return _folder(platformdirs.user_config_dir)
+    return _folder("config")
 
 
 def data_folder() -> Path:
@@ -40,7 +38,7 @@ def data_folder() -> Path:
     Raises:
         MiTuiError: as :func:`config_folder`.
     """
-    return _folder(platformdirs.user_data_dir)
+    return _folder("data")
 
 
 def state_folder() -> Path:
@@ -49,10 +47,19 @@ def state_folder() -> Path:
     Raises:
         MiTuiError: as :func:`config_folder`.
     """
-    return _folder(platformdirs.user_state_dir)
+    return _folder("state")
 
 
-def _folder(place: Callable[..., str]) -> Path:
+def _folder(kind: Literal["config", "data", "state"]) -> Path:
+    # Late: most commands need none of these folders, and every start would wait for the import.
+    import platformdirs
+
+    places = {
+        "config": platformdirs.user_config_dir,
+        "data": platformdirs.user_data_dir,
+        "state": platformdirs.user_state_dir,
+    }
+    place = places[kind]
     try:
         found = Path(place("mi-tui", appauthor=False))
     except RuntimeError as error:
