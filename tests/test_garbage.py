@@ -1,0 +1,57 @@
+"""The garbage collector is kept from what is imported, and from nothing else."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from mi_tui.garbage import imports_uncollected
+
+
+@pytest.fixture(autouse=True)
+def _collector_as_before() -> Iterator[None]:
+    was_on = gc.isenabled()
+    yield
+    gc.unfreeze()
+    (gc.enable if was_on else gc.disable)()
+
+
+def test_what_is_made_inside_is_never_looked_at_again() -> None:
+    gc.enable()
+    with imports_uncollected():
+        assert not gc.isenabled()
+        inside: list[list[object]] = [[]]
+    outside: list[list[object]] = [[]]
+    seen = {id(thing) for thing in gc.get_objects()}
+    assert id(inside) not in seen
+    assert id(outside) in seen
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    with imports_uncollected():
+        pass
+    assert not gc.isenabled()
+
+
+def test_a_failing_import_leaves_the_collector_on() -> None:
+    gc.enable()
+    with pytest.raises(ImportError), imports_uncollected():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_what_was_garbage_before_is_collected_and_not_kept() -> None:
+    class Node:
+        other: "Node"
+
+    gc.enable()
+    gone: list[bool] = []
+    first, second = Node(), Node()
+    first.other, second.other = second, first
+    weakref.finalize(first, gone.append, True)
+    del first, second
+    with imports_uncollected():
+        assert gone
