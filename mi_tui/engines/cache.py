@@ -125,8 +125,17 @@ class SlotCache(Cache):
         """Compute masks anew in the next pass, as after :meth:`begin_decode`."""
         self._biases.clear()
 
-    def move(self, sources: list[int], targets: list[int], length: int) -> None:
+    def replace(self, sources: list[int], targets: list[int], length: int) -> None:
         """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens.
+
+        No row may be both; then the copies take no memory.
+        """
+        for stored in (*self._keys.values(), *self._values.values()):
+            for source, target in zip(sources, targets, strict=True):
+                stored[target, :, :length].copy_(stored[source, :, :length])
+
+    def permute(self, sources: list[int], targets: list[int], length: int) -> None:
+        """As :meth:`replace`, where a row may be both.
 
         Where it raises (out of memory), the rows are torn.
         """

@@ -165,23 +165,29 @@ class SlotDecoder:
         holes = [at for at in gone if at < left]
         leaving = set(gone)
         movers = [at for at in range(left, len(self.rows)) if at not in leaving]
-        self._move(movers, holes)
+        if movers:
+            self._cache.replace(movers, holes, self._longest(movers))
+            self._follow(movers, holes)
         del self.rows[left:]
         self._prepared = False
 
     def _sort(self) -> None:
         """Bring rows of about the same length together: see :mod:`mi_tui.engines.segments`."""
-        self._move(*arrange(self._state.lengths[: len(self.rows)]))
-
-    def _move(self, sources: list[int], targets: list[int]) -> None:
+        sources, targets = arrange(self._state.lengths[: len(self.rows)])
         if not sources:
             return
-        longest = int(self._state.lengths[sources].max())
         self._torn = True
-        self._cache.move(sources, targets, longest)
+        self._cache.permute(sources, targets, self._longest(sources))
         self._torn = False
+        self._follow(sources, targets)
+        self._prepared = False
+
+    def _longest(self, rows: list[int]) -> int:
+        return int(self._state.lengths[rows].max())
+
+    def _follow(self, sources: list[int], targets: list[int]) -> None:
+        """Let all else that belongs to the rows follow their keys and values."""
         self._state.move(sources, targets)
         moved = [self.rows[at] for at in sources]
         for target, row in zip(targets, moved, strict=True):
             self.rows[target] = row
-        self._prepared = False

@@ -59,7 +59,7 @@ def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
     slots.begin_prefill(torch.arange(3), 5)
     keys = torch.randn(3, 2, 5, 4)
     slots.update(keys, -keys, 0)
-    slots.move([2], [0], 5)
+    slots.replace([2], [0], 5)
     slots.begin_decode(torch.arange(2), torch.tensor([5, 200]), np.array([6, 201]))
     new = torch.randn(2, 2, 1, 4)
     got, values = slots.update(new, -new, 0)
@@ -70,3 +70,17 @@ def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
     assert torch.equal(values, -got)
     assert slots.bias(None, got, got.shape[2]).isfinite().sum(-1).flatten().tolist() == [6, 201]
     assert slots.bias(4, got, got.shape[2]).isfinite().sum(-1).flatten().tolist() == [4, 4]
+
+
+def test_rows_take_the_places_of_those_that_leave_without_more_memory() -> None:
+    slots = SlotCache(4)
+    slots.begin_prefill(torch.arange(4), 64)
+    keys = torch.randn(4, 2, 64, 4)
+    slots.update(keys, -keys, 0)
+    with torch.profiler.profile(profile_memory=True) as seen:
+        slots.replace([3, 2], [0, 1], 64)
+    assert not [event.name for event in seen.events() if event.self_cpu_memory_usage > 0]
+    slots.begin_decode(torch.arange(4), torch.full((4,), 64), np.full(4, 65))
+    got, values = slots.update(torch.zeros(4, 2, 1, 4), torch.zeros(4, 2, 1, 4), 0)
+    assert torch.equal(got[:, :, :64], keys[[3, 2, 2, 3]])
+    assert torch.equal(values[:, :, :64], -got[:, :, :64])

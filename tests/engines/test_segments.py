@@ -116,7 +116,7 @@ def test_memory_that_runs_out_while_rows_change_places_costs_no_token(
 ) -> None:
     monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
     monkeypatch.setattr(segments_module, "_ALIKE", 1)
-    move = SlotCache.move
+    permute = SlotCache.permute
     torn: list[int] = []
 
     def failing(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
@@ -124,9 +124,9 @@ def test_memory_that_runs_out_while_rows_change_places_costs_no_token(
             torn.append(len(sources))
             self._keys[0][targets] = self._keys[0][sources]
             raise torch.OutOfMemoryError("CUDA out of memory")
-        move(self, sources, targets, length)
+        permute(self, sources, targets, length)
 
-    monkeypatch.setattr(SlotCache, "move", failing)
+    monkeypatch.setattr(SlotCache, "permute", failing)
     pair = tiny_pair("qwen3", tmp_path)
     recipe = Recipe(lambda_=0.4, decoding=GREEDY)
     questions = prompts(3 * BLOCK, longest=60)
@@ -144,7 +144,7 @@ def test_rows_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch
     keys = torch.randn(5, 2, 50, 4)
     slots.update(keys, -keys, 0)
     monkeypatch.setattr(cache, "_MOVED_AT_ONCE", 1000)
-    slots.move([4, 0, 1], [0, 1, 4], 50)
+    slots.permute([4, 0, 1], [0, 1, 4], 50)
     lengths = np.full(5, 51)
     slots.begin_decode(torch.arange(5), torch.full((5,), 50), lengths)
     got, values = slots.update(torch.zeros(5, 2, 1, 4), torch.zeros(5, 2, 1, 4), 0)
@@ -159,14 +159,13 @@ def test_many_rows_that_change_places_equal_the_merged_model(
     monkeypatch.setitem(cache._CALL_BYTES, "cpu", 0)
     monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
     sorted_rows: list[int] = []
-    move = SlotCache.move
+    permute = SlotCache.permute
 
     def counted(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
-        if sorted(sources) == sorted(targets):  # Others fill the places of those that left.
-            sorted_rows.append(len(sources))
-        move(self, sources, targets, length)
+        sorted_rows.append(len(sources))
+        permute(self, sources, targets, length)
 
-    monkeypatch.setattr(SlotCache, "move", counted)
+    monkeypatch.setattr(SlotCache, "permute", counted)
     pair = tiny_pair(family, tmp_path)
     questions = prompts(3 * BLOCK, longest=60)
     recipes = [Recipe(lambda_=lambda_, decoding=GREEDY) for lambda_ in (0.2, 0.7)]
