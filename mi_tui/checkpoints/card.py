@@ -49,7 +49,7 @@ def model_card(plan: MergePlan, study: StudyFacts | None = None) -> str:
         f"---\n{data.to_yaml()}\n---",
         f"# {plan.out.name}",
         _what(plan),
-        _table(("role", "checkpoint", "weight"), [_row(source) for source in plan.sources]),
+        _sources(plan.sources),
         _how(plan),
         *(_study(study) if study is not None else ()),
         f"Made with mi-tui {__version__}. `mi_tui_manifest.json` holds the recipe, the sources "
@@ -59,15 +59,21 @@ def model_card(plan: MergePlan, study: StudyFacts | None = None) -> str:
 
 
 def _what(plan: MergePlan) -> str:
-    if plan.recipe is None:
+    recipe = plan.recipe
+    if recipe is None:
         return f"A weighted sum of {len(plan.sources)} checkpoints, parameter by parameter."
-    if plan.recipe.lambda_ is None:
-        return f"A merge by {plan.recipe.method} ({plan.recipe.label})."
-    return (
-        f"**{plan.recipe.label}**: the interpolation W(λ) = λ · Thinking + (1 − λ) · Instruct "
-        f"([arXiv 2510.10977](https://arxiv.org/abs/2510.10977)), λ = {plan.recipe.lambda_:g}, "
-        f"{plan.recipe.scope}."
+    if recipe.lambda_ is None:
+        density = "" if recipe.density is None else f", density {recipe.density:g}"
+        return f"A merge by {recipe.method} ({recipe.label}): scale {recipe.scale:g}{density}."
+    text = (
+        f"**{recipe.label}**: the interpolation W(λ) = λ · Thinking + (1 − λ) · Instruct "
+        f"([arXiv 2510.10977](https://arxiv.org/abs/2510.10977)), λ = {recipe.lambda_:g}, "
+        f"{recipe.scope}."
     )
+    if recipe.rules:
+        rules = "\n".join(f"- {rule}" for rule in recipe.rules)
+        text += f"\n\nParts with a λ of their own; the last that names a tensor wins:\n\n{rules}"
+    return text
 
 
 def _how(plan: MergePlan) -> str:
@@ -78,9 +84,13 @@ def _how(plan: MergePlan) -> str:
     )
 
 
-def _row(source: Source) -> tuple[str, str, str]:
-    weight = "" if source.weight is None else f"{source.weight:g}"
-    return source.role, f"`{_name(source)}`", weight
+def _sources(sources: Sequence[Source]) -> str:
+    rows = [(source.role, f"`{_name(source)}`") for source in sources]
+    weights = [f"{source.weight:g}" for source in sources if source.weight is not None]
+    if not weights:
+        return _table(("role", "checkpoint"), rows)
+    weighted = [(*row, weight) for row, weight in zip(rows, weights, strict=True)]
+    return _table(("role", "checkpoint", "weight"), weighted)
 
 
 def _name(source: Source) -> str:

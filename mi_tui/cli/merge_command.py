@@ -191,15 +191,15 @@ def _recipe(
     from mi_tui.plan.recipe import Recipe
 
     modules = merge_arguments.modules(scope["modules"])
-    return _checked(
-        Recipe,
-        method=method,
-        lambda_=lambda_,
-        scope={**scope, "modules": modules},
-        rules=tuple(merge_arguments.rule(text) for text in rules),
-        scale=scale,
-        density=density,
-    )
+    fields = {
+        "method": method,
+        "lambda": lambda_,
+        "scope": {**scope, "modules": modules},
+        "rules": tuple(merge_arguments.rule(text) for text in rules),
+        "scale": scale,
+        "density": density,
+    }
+    return _checked(Recipe, **fields)
 
 
 def _checked(kind: type[T], **fields: object) -> T:
@@ -263,6 +263,7 @@ def _in_words(plan: "MergePlan") -> list[str]:
     files = ", ".join(file.name for file in plan.companions)
     return [
         f"{plan.title} from {sources}",
+        *(str(rule) for rule in (plan.recipe.rules if plan.recipe else ())),
         f"{in_bytes(plan.output_bytes)} of weights to {plan.out} ({in_bytes(plan.disk_free)} free)",
         f"from the {plan.donor.role} side: {files}",
         *(f"{f.level}: {f.subject}: {f.message}" for f in plan.report.findings if f.level != "ok"),

@@ -54,7 +54,14 @@ class LambdaRule(Plan):
 
     def covers(self, layer: int | None, kind: ModuleKind) -> bool:
         """Whether the rule speaks of a tensor of this kind in this layer."""
-        return Scope(layers=self.layers, modules=self.modules).covers(layer, kind)
+        return self._scope.covers(layer, kind)
+
+    def __str__(self) -> str:
+        return f"λ = {self.lambda_:g}: {self._scope}"
+
+    @property
+    def _scope(self) -> Scope:
+        return Scope(layers=self.layers, modules=self.modules)
 
 
 class Recipe(Plan):

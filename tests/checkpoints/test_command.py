@@ -40,10 +40,15 @@ def mi_tui(*arguments: str) -> None:
 
 
 def test_rules_give_parts_a_lambda_of_their_own(
-    paths: tuple[Path, ...], sides: list[str], tmp_path: Path
+    paths: tuple[Path, ...],
+    sides: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     rules = ["--rule", "lambda=0.2 layers=0-1 modules=ffn", "--rule", "lambda=1 modules=norms"]
     mi_tui(*sides, "--lambda", "0.5", *rules, str(tmp_path / "out"))
+    said = capsys.readouterr().err
+    assert "\nλ = 0.2: layers 0–1 · FFN only\nλ = 1: norms only\n" in said
     one, two = load(paths[0]), load(paths[1])
     for name, tensor in load(tmp_path / "out").items():
         role = role_of(name)
@@ -60,6 +65,7 @@ def test_rules_give_parts_a_lambda_of_their_own(
         (["--rule", "layers=0-1"], "lambda is missing"),
         (["--rule", "lambda=0.2 layers=0-9"], "layers 0-9"),
         (["--rule", "lambda=0.2 modules=mlp"], "attention"),
+        (["--lambda", "1.5"], "^merge: lambda = 1.5: "),
         (["--shard-gib", "nan"], "above 0"),
         (["--shard-gib", "inf"], "above 0"),
         (["--donor", "nobody"], "donor"),

@@ -145,13 +145,26 @@ def test_the_card_of_local_checkpoints_names_no_directories(
     text = (merged / "README.md").read_text()
     assert "base_model" not in hub_metadata(text)
     assert str(paths[0].parent) not in text
-    assert "`thinking`" in text
+    assert "| thinking | `thinking` |\n" in text
+
+
+def test_a_card_names_the_parts_with_a_lambda_of_their_own(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    rules = [
+        {"lambda": 0.2, "layers": "0-1", "modules": ["ffn"]},
+        {"lambda": 1, "modules": ["norms"]},
+    ]
+    recipe = Recipe.model_validate({"lambda": 0.55, "rules": rules})
+    pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]))
+    text = model_card(plan_merge(recipe, pair, tmp_path / "out"))
+    assert "\n- λ = 0.2: layers 0–1 · FFN only\n- λ = 1: norms only\n" in text
 
 
 def test_cards_of_baselines_and_sums(paths: tuple[Path, ...], tmp_path: Path) -> None:
     pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]), base=str(paths[2]))
     ties = plan_merge(Recipe(method=Method.TIES, scale=0.5, density=0.2), pair, tmp_path / "a")
-    assert "A merge by ties (TIES)" in model_card(ties)
+    assert "A merge by ties (TIES): scale 0.5, density 0.2." in model_card(ties)
     weighted = [(str(path), weight) for path, weight in zip(paths, (0.5, 0.3, 0.2), strict=True)]
     text = model_card(plan_weighted_sum(weighted, tmp_path / "b"))
     assert "weighted sum of 3" in text
