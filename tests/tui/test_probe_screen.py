@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets._footer import FooterKey
 
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.study.errors import StudyError
@@ -105,6 +106,20 @@ async def test_the_table_grows_with_the_search() -> None:
         await look(pilot)
         await until(pilot, lambda: "MI-0.8" in shown(pilot.app))
         assert pilot.app.screen.query_one(ResultsTable).selected == views.rows()[0]
+
+
+async def test_the_keys_for_recipes_wait_for_the_first() -> None:
+    def offered() -> set[str]:
+        keys = pilot.app.screen.query(FooterKey)
+        return {key.description for key in keys if not key.has_class("-disabled")}
+
+    services = SteeredServices(views.view(table=()))
+    async with watching(services).run_test() as pilot:
+        await until(pilot, lambda: "No rollouts yet" in shown(pilot.app))
+        assert not offered() & {"Recommend", "Read"}
+        services.view = views.newer(services.view, rows=views.rows())
+        await look(pilot)
+        await until(pilot, lambda: {"Recommend", "Read"} <= offered())
 
 
 async def test_the_keys_follow_the_state() -> None:

@@ -177,7 +177,7 @@ class ProbeScreen(GuideScreen):
             if view.state.is_active:
                 self._reading_waits = True
                 self.set_timer(_READ_EVERY, self._reading_due)
-        if before is None or before.state is not view.state:
+        if before is None or _allows(before) != _allows(view):
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -315,6 +315,11 @@ class ProbeScreen(GuideScreen):
         if self._is_wide and self._view is not None:
             panel = self.query_one(NewestResponses)
             start(self, partial(panel.read, self._session, self._read_of), group="newest")
+
+
+def _allows(view: StudyView) -> tuple[StudyState, bool]:
+    """What the keys depend on."""
+    return view.state, bool(view.rows)
 
 
 def _lambdas_problem(text: str) -> str:
