@@ -146,7 +146,7 @@ def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
     with StudyReader(study) as reader:
         observations, view, latency = reader.observations(), reader.view(), reader.latency()
     found = compare(observations, find_reference(observations, view.preset, against))
-    maps = grids(view.rows, found.reference.recipe)
+    maps = grids(view.measured, found.reference.recipe)
     groups = None
     if view.preset.search.layer_groups:
         groups = group_result(observations, view.preset, latency)

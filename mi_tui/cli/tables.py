@@ -21,6 +21,10 @@ def percent(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} ±{100 * half:.1f}"
 
 
+def _score(row: RecipeSummary) -> str:
+    return f"{100 * row.score.value:.0f} ±?" if row.preliminary else percent(row.score)
+
+
 def results_table(view: StudyView) -> Table:
     """One row per recipe, the recommended one in bold; 80 columns are enough."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -92,14 +96,15 @@ def _ordered(rows: tuple[RecipeSummary, ...]) -> list[RecipeSummary]:
 
 def _cells(row: RecipeSummary, label: str) -> list[Text]:
     seconds = row.seconds
-    bound = "≥" if row.tokens_censored else ""
+    bound = "≥" if row.tokens_censored or row.preliminary else ""
+    half = "?" if row.preliminary else f"{(row.tokens.high - row.tokens.low) / 2:.0f}"
     cells = [
         label,
         STAGE_SIGN[row.stage],
-        str(row.rollouts),
-        percent(row.score),
+        f"{row.rollouts}{'…' * row.preliminary}",
+        _score(row),
         f"{100 * row.think_ratio.value:.0f} %",
-        f"{bound}{row.tokens.value:.0f} ±{(row.tokens.high - row.tokens.low) / 2:.0f}",
+        f"{bound}{row.tokens.value:.0f} ±{half}",
         f"{100 * row.truncated:.1f}",
         f"{seconds.value:.2f}" if seconds else "–",
     ]
@@ -113,13 +118,13 @@ def plain_rows(view: StudyView) -> list[str]:
 
 
 def _sentence(row: RecipeSummary, chosen: bool) -> str:
-    bound = "at least " if row.tokens_censored else ""
+    bound = "at least " if row.tokens_censored or row.preliminary else ""
     parts = [
-        f"{row.recipe.label}{' (recommended)' if chosen else ''}: score {percent(row.score)} %",
+        f"{row.recipe.label}{' (recommended)' if chosen else ''}: score {_score(row)} %",
         f"{100 * row.think_ratio.value:.0f} % think",
         f"{bound}{row.tokens.value:.0f} tokens",
         f"{100 * row.truncated:.1f} % cut",
-        f"{row.rollouts} rollouts",
+        f"{row.rollouts} rollouts{' so far' * row.preliminary}",
     ]
     if row.stage is not None:
         parts.insert(1, f"stage {row.stage}")

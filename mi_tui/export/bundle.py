@@ -144,7 +144,7 @@ def _write_config(wanted: ExportFormat, subject: _Subject) -> Path:
     if wanted is ExportFormat.JSON:
         return _write(out / "recommendation.json", study_json(view, answer))
     if wanted is ExportFormat.CSV:
-        return _write(out / "table.csv", table_csv(view.rows))
+        return _write(out / "table.csv", table_csv(view.measured))
     if wanted is ExportFormat.MERGEKIT:
         return _write(out / "mergekit.yaml", mergekit_yaml(answer.recipe, view.preset.pair))
     if wanted is ExportFormat.REPORT:
@@ -174,7 +174,7 @@ def study_data(view: StudyView, answer: Recommendation | None) -> dict[str, Any]
         "message": view.message,
         "pair": view.preset.pair.model_dump(mode="json"),
         "recommendation": answer and answer.model_dump(mode="json", by_alias=True),
-        "table": table_data(view.rows),
+        "table": table_data(view.measured),
     }
 
 

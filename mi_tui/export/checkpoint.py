@@ -87,7 +87,7 @@ def _job(view: StudyView, answer: Recommendation, out: Path) -> dict[str, Any]:
                 "tokens": row.tokens.value,
                 "think_ratio": row.think_ratio.value,
             }
-            for row in view.rows
+            for row in view.measured
         ],
         "probes": [probe.name or probe.kind for probe in view.preset.probes],
     }

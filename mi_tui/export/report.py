@@ -25,7 +25,7 @@ def report_html(view: StudyView, answer: Recommendation, examples: dict[str, str
         lstrip_blocks=True,
     )
     environment.filters.update(share=_share, count=_count, time=_time)
-    rows = sorted(view.rows, key=lambda row: (row.recipe.lambda_ or 0.0, row.recipe.label))
+    rows = sorted(view.measured, key=lambda row: (row.recipe.lambda_ or 0.0, row.recipe.label))
     return environment.get_template("report.html").render(
         version=__version__,
         view=view,

@@ -98,6 +98,15 @@ class Database:
             raise
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All queries inside see the file as it is at the first of them."""
+        self.run("BEGIN")
+        try:
+            yield
+        finally:
+            self.run("COMMIT")
+
+    @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield

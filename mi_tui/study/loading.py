@@ -50,6 +50,23 @@ class ObservationLoader:
             return found
         return found.where(self._column("round") <= up_to_round)
 
+    def load_complete(self) -> tuple[Observations, Observations]:
+        """The rollouts of each recipe's complete rounds, and the others.
+
+        In a round that is not complete the short responses come first, so that every length looks
+        shorter than it is, and the score is that of what is said briefly.
+        """
+        with self._store.snapshot():
+            found = self._all()
+            cells = self._store.incomplete_rounds()
+        if not cells:
+            return found, found.where(slice(0))
+        rounds = self._column("round")
+        span = int(max(rounds.max(initial=0), *(number for _, number in cells))) + 1
+        numbers = [(recipe - 1) * span + number for recipe, number in cells]
+        begun = np.isin(found.recipe * span + rounds, numbers)
+        return found.where(~begun), found.where(begun)
+
     def load_after(self, a_round: int) -> Observations:
         """The stored rollouts of the rounds after one."""
         found = self._all()

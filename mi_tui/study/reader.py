@@ -68,7 +68,7 @@ class StudyReader:
         if (version, state) != (self._seen, self._state):
             self._seen, self._state, self._change = version, state, self._change + 1
         facts = self._store.get_many()
-        observations = self._loader.load()
+        complete, begun = self._loader.load_complete()
         answer = facts.get("recommendation")
         return StudyView(
             path=self.folder.path,
@@ -76,28 +76,29 @@ class StudyReader:
             preset=self._preset(facts),
             state=state,
             message=self._message(facts, state),
-            progress=self._progress(facts, observations),
-            rows=self._summaries.of(observations, self._latency(facts)),
+            progress=self._progress(facts, len(complete) + len(begun)),
+            rows=self._summaries.of(complete, begun, self._latency(facts)),
             recommendation=Recommendation.model_validate(answer) if answer else None,
             engine_note=shown_line(facts.get("engine_note", "")),
             change=self._change,
         )
 
     def observations(self) -> Observations:
-        """The stored rollouts as columns."""
-        return self._loader.load()
+        """The rollouts of complete rounds as columns."""
+        return self._loader.load_complete()[0]
 
     def recommend(self, budget: Budget | None = None) -> Recommendation:
-        """The answer to a budget (default: the study's) from what is stored; nothing is generated.
+        """The answer to a budget (default: the study's) from complete rounds; nothing is generated.
 
         Raises:
             MiTuiError: too little is stored to say anything, or the budget cannot be answered.
         """
         facts = self._store.get_many()
         preset = self._preset(facts)
-        observations = self._loader.load()
+        observations, begun = self._loader.load_complete()
         if not len(observations):
-            raise StudyError(f"{self.folder.name} has no rollouts yet: run it first")
+            lacks = "complete round of rollouts" if len(begun) else "rollouts"
+            raise StudyError(f"{self.folder.name} has no {lacks} yet: run it first")
         return recommend(
             observations,
             budget or preset.budget,
@@ -174,10 +175,10 @@ class StudyReader:
         return shown_line(facts.get("message", ""))
 
     @staticmethod
-    def _progress(facts: dict[str, Any], observations: Observations) -> Progress:
+    def _progress(facts: dict[str, Any], stored: int) -> Progress:
         kept = {name: getattr(_IDLE, name) for name in Progress.__slots__}
         kept.update(facts.get("progress", {}))
         kept["phase"] = shown_line(kept["phase"])
-        kept["rollouts"] = max(kept["rollouts"], len(observations))
+        kept["rollouts"] = max(kept["rollouts"], stored)
         kept["planned"] = max(kept["planned"], kept["rollouts"])
         return Progress(**kept)

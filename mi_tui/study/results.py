@@ -31,7 +31,8 @@ class RecipeSummary(Plan):
     won the vote, ``vote_no_answer`` that of problems where no response had one. ``tokens``
     counts truncated responses at the cap; ``tokens_censored`` warns that so many were cut that
     the length is a lower bound. ``tokens_p50``, ``tokens_p95`` and ``truncated`` are the values
-    of the estimates named after them.
+    of the estimates named after them. ``preliminary`` is a row of which no round is complete:
+    the short responses come first, so that its intervals hold nothing.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class RecipeSummary(Plan):
     seconds: Estimate | None = None
     seconds_p95: Estimate | None = None
     stage: Stage | None = None
+    preliminary: bool = False
 
 
 class PairedDifference(Plan):

@@ -72,8 +72,8 @@ class RoundPlanner:
         self._open = {self._key(ask): ask for ask in self._store.open_asks()}
 
     def observations(self) -> Observations:
-        """Everything stored."""
-        return self._loader.load()
+        """What complete rounds have measured."""
+        return self._loader.load_complete()[0]
 
     def pack(self) -> None:
         """Pack what was loaded, for those who open the study later."""

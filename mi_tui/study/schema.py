@@ -96,6 +96,9 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (asked, problem, sample)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX asks_by_round ON asks (round);
+    """,
 )
 """One script per schema version; applied in order, each in a transaction of its own."""
 

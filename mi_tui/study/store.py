@@ -8,6 +8,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -158,16 +159,8 @@ class Store:
         return tuple(Recipe.from_json(body) for (body,) in rows)
 
     def drop_recipe(self, recipe: Recipe) -> None:
-        """Ask nothing more of a recipe; what it answered stays, what is only planned goes."""
-        number = self.recipe_id(recipe)
-        with self._db.transaction():
-            self._db.run("UPDATE recipes SET dropped = 1 WHERE id = ?", (number,))
-            self._db.run(
-                """DELETE FROM asks WHERE recipe = ? AND NOT EXISTS (
-                       SELECT 1 FROM rollouts r WHERE r.recipe = asks.recipe
-                       AND r.problem = asks.problem AND r.sample = asks.sample)""",
-                (number,),
-            )
+        """Ask nothing more of a recipe; what it answered stays, what is planned is not open."""
+        self._db.run("UPDATE recipes SET dropped = 1 WHERE id = ?", (self.recipe_id(recipe),))
 
     # -- what is planned, what is done ----------------------------------------------------
 
@@ -188,9 +181,26 @@ class Store:
     def open_asks(self) -> list[PlannedAsk]:
         """What is planned and not yet stored, oldest round first."""
         query = """SELECT a.recipe, a.problem, a.sample, a.round FROM asks a
+                   JOIN recipes ON recipes.id = a.recipe AND NOT recipes.dropped
                    LEFT JOIN rollouts r USING (recipe, problem, sample)
                    WHERE r.id IS NULL ORDER BY a.round, a.problem, a.sample, a.recipe"""
         return [PlannedAsk(*row) for row in self._db.rows(query)]
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read inside belongs to one moment."""
+        return self._db.snapshot()
+
+    def incomplete_rounds(self) -> list[tuple[int, int]]:
+        """The (recipe id, round) of which something is planned and not stored.
+
+        Only the last two rounds are looked at, since a round is planned when all but one are
+        complete; and all rounds of dropped recipes, which stay as they were left.
+        """
+        query = """SELECT DISTINCT a.recipe, a.round FROM asks a
+                   LEFT JOIN rollouts r USING (recipe, problem, sample)
+                   WHERE r.id IS NULL AND (a.round >= (SELECT MAX(round) - 1 FROM asks)
+                       OR a.recipe IN (SELECT id FROM recipes WHERE dropped))"""
+        return [(recipe, number) for recipe, number in self._db.rows(query)]
 
     def add_rollouts(self, rollouts: Sequence[Rollout]) -> None:
         """Keep scored rollouts; one that is there already is left as it is."""

@@ -1,6 +1,7 @@
 """The rows of the results table, computed anew only for recipes that have new rollouts."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mi_tui.study.latency import Latency
 from mi_tui.study.observations import Observations
@@ -9,26 +10,47 @@ from mi_tui.study.statistics.metrics import summarise
 
 
 class Summaries:
-    """Keeps the rows of one study, whose rollouts only ever grow."""
+    """Keeps the rows of one study, whose complete rounds only ever grow."""
 
     def __init__(self) -> None:
         self._rows: dict[str, RecipeSummary] = {}
-        self._counted = 0
+        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._latency: Latency | None = None
 
-    def of(self, observations: Observations, latency: Latency | None) -> tuple[RecipeSummary, ...]:
-        """One row per recipe with rollouts, as :func:`summarise` gives them."""
-        if latency != self._latency:
-            self._counted, self._latency = 0, latency
-        if self._counted < len(observations):
-            self._update(observations)
-        keys = [recipe.key for recipe in observations.recipes]
-        return tuple(self._rows[key] for key in keys if key in self._rows)
+    def of(
+        self, complete: Observations, begun: Observations, latency: Latency | None
+    ) -> tuple[RecipeSummary, ...]:
+        """One row per recipe with rollouts, as :func:`summarise` gives them.
 
-    def _update(self, observations: Observations) -> None:
-        changed = np.zeros(len(observations.recipes), dtype=bool)
-        changed[observations.recipe[self._counted :]] = True
-        mine = observations.where(changed[observations.recipe])
-        for row in summarise(mine, latency=self._latency):
-            self._rows[row.recipe.key] = row
-        self._counted = len(observations)
+        Args:
+            complete: the rollouts of complete rounds.
+            begun: the others; they make the preliminary row of a recipe that has no more.
+            latency: the speed of the merged model.
+        """
+        if latency != self._latency:
+            self._rows, self._latency = {}, latency
+            self._counts = np.zeros(0, np.int64)
+        self._update(complete)
+        rows = self._rows | self._preliminary(begun)
+        keys = [recipe.key for recipe in complete.recipes]
+        return tuple(rows[key] for key in keys if key in rows)
+
+    def _update(self, complete: Observations) -> None:
+        counts = np.bincount(complete.recipe, minlength=len(complete.recipes))
+        known = np.zeros_like(counts)
+        known[: len(self._counts)] = self._counts
+        if (changed := counts != known).any():
+            mine = complete.where(changed[complete.recipe])
+            for row in summarise(mine, latency=self._latency):
+                self._rows[row.recipe.key] = row
+        self._counts = counts
+
+    def _preliminary(self, begun: Observations) -> dict[str, RecipeSummary]:
+        fresh = np.array([recipe.key not in self._rows for recipe in begun.recipes], dtype=bool)
+        if not len(begun) or not fresh.any():
+            return {}
+        mine = begun.where(fresh[begun.recipe])
+        return {
+            row.recipe.key: row.model_copy(update={"preliminary": True, "stage": None})
+            for row in summarise(mine, latency=self._latency)
+        }

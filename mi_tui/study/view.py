@@ -68,6 +68,11 @@ class StudyView:
     engine_note: str
     change: int
 
+    @property
+    def measured(self) -> tuple[RecipeSummary, ...]:
+        """The rows whose estimates and intervals hold."""
+        return tuple(row for row in self.rows if not row.preliminary)
+
 
 @dataclass(frozen=True, slots=True)
 class StudyEntry:

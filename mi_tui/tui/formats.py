@@ -3,7 +3,7 @@
 import time
 
 from mi_tui.plan.recipe import Decoding
-from mi_tui.study.results import Estimate, Stage
+from mi_tui.study.results import Estimate, RecipeSummary, Stage
 from mi_tui.study.view import StudyState
 
 MISSING = "–"
@@ -36,6 +36,20 @@ def percent_interval(estimate: Estimate, digits: int = 1) -> str:
     if half >= 0.1:  # the digits behind the point would say nothing, and need room
         digits = 0
     return f"{100 * estimate.value:.{digits}f} ± {100 * half:.{digits}f}"
+
+
+def share(row: RecipeSummary) -> str:
+    """A row's score in per cent with half its interval's width, where that is known."""
+    if row.preliminary:
+        return f"{100 * row.score.value:.0f} ± ?"
+    return percent_interval(row.score)
+
+
+def length(row: RecipeSummary) -> str:
+    """A row's tokens per response; of a preliminary one a lower bound."""
+    if row.preliminary:
+        return f"≥{count(row.tokens.value)} ± ?"
+    return tokens(row.tokens, row.tokens_censored)
 
 
 def count(number: float) -> str:

@@ -13,6 +13,7 @@ from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study import loading
 from mi_tui.study.control import create_study
+from mi_tui.study.errors import StudyError
 from mi_tui.study.folder import StudyFolder
 from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.observations import Observations
@@ -41,7 +42,10 @@ def study(tmp_path: Path) -> Path:
     path = create_study(small_preset(), tmp_path / "study")
     with Store(StudyFolder(path).database) as store:
         store.add_probes([a_probe()])
-        for recipe in (store.recipe_id(interpolation(0.0)), store.recipe_id(interpolation(1.0))):
+        recipes = [store.recipe_id(interpolation(lambda_)) for lambda_ in (0.0, 1.0)]
+        for sample in range(10):
+            store.plan_round([(r, problem, sample) for r in recipes for problem in (1, 2, 3)])
+        for recipe in recipes:
             for sample in range(10):
                 store.add_rollouts(answered(recipe, sample, "4" if sample % 3 else None))
     return path
@@ -151,7 +155,7 @@ def test_rows_kept_are_rows_computed_at_once(steps: list[int], seed: int) -> Non
     for step in steps:
         end += step
         part = whole.where(slice(end))
-        assert summaries.of(part, None) == summarise(part)
+        assert summaries.of(part, part.where(slice(0)), None) == summarise(part)
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=6)), min_size=1, max_size=30))
@@ -190,3 +194,50 @@ def test_budgets_share_the_curves_until_there_are_new_rollouts(
         store.add_rollouts(answered(1, 10))
         reader.recommend(parse_budget("knee"))
     assert fits == [60, 63]
+
+
+def test_a_round_under_way_moves_no_answer(study: Path) -> None:
+    budget = parse_budget("tokens<=15")
+    with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
+        before, rows = reader.recommend(budget), reader.view().rows
+        store.plan_round([(2, problem, 20) for problem in (1, 2, 3)])
+        first, *others = store.open_asks()
+        store.add_rollouts([replace(a_rollout(first), tokens=1)])
+        assert reader.recommend(budget) == before
+        assert reader.view().rows == rows
+        assert reader.view().progress.rollouts == 61
+        store.add_rollouts([a_rollout(ask) for ask in others])
+        assert reader.recommend(budget) != before
+        assert [row.rollouts for row in reader.view().rows] == [30, 33]
+
+
+def test_a_recipe_in_its_first_round_has_a_preliminary_row(study: Path) -> None:
+    with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
+        rows = reader.view().rows
+        recipe = store.recipe_id(interpolation(0.5))
+        store.plan_round([(recipe, problem, 0) for problem in (1, 2, 3)])
+        first, *others = store.open_asks()
+        store.add_rollouts([a_rollout(first)])
+        view = reader.view()
+        assert view.measured == rows
+        (begun,) = set(view.rows) - set(rows)
+        assert (begun.recipe, begun.rollouts, begun.stage) == (interpolation(0.5), 1, None)
+        assert begun.preliminary
+        store.add_rollouts([a_rollout(ask) for ask in others])
+        view = reader.view()
+        assert view.measured == view.rows
+        assert [row.rollouts for row in view.rows] == [30, 30, 3]
+
+
+def test_before_the_first_round_is_complete_there_is_no_answer(tmp_path: Path) -> None:
+    path = create_study(small_preset(), tmp_path / "study")
+    with StudyReader(path) as reader, Store(StudyFolder(path).database) as store:
+        store.add_probes([a_probe()])
+        with pytest.raises(StudyError, match="no rollouts yet"):
+            reader.recommend()
+        recipe = store.recipe_id(interpolation(0.5))
+        store.plan_round([(recipe, 1, 0), (recipe, 2, 0)])
+        store.add_rollouts([a_rollout(store.open_asks()[0])])
+        with pytest.raises(StudyError, match="no complete round of rollouts yet"):
+            reader.recommend()
+        assert [row.preliminary for row in reader.view().rows] == [True]

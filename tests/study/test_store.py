@@ -117,6 +117,39 @@ def test_dropping_a_recipe_takes_back_what_is_only_planned(store: Store) -> None
     assert store.dropped_recipes() == (interpolation(0.7),)
 
 
+def test_a_round_counts_once_it_is_complete(store: Store) -> None:
+    first, second = store.recipe_id(interpolation(0.5)), store.recipe_id(interpolation(0.7))
+    store.plan_round([(r, p, 0) for r in (first, second) for p in (1, 2)])
+    loader = ObservationLoader(store)
+
+    def answer(recipe: int, problem: int) -> tuple[list[int], list[int]]:
+        asked = [a for a in store.open_asks() if (a.recipe, a.problem) == (recipe, problem)]
+        store.add_rollouts([a_rollout(asked[0])])
+        complete, begun = loader.load_complete()
+        return sorted(complete.recipe + 1), sorted(begun.recipe + 1)
+
+    assert answer(first, 1) == ([], [first])
+    assert answer(second, 1) == ([], [first, second])
+    assert answer(first, 2) == ([first, first], [second])
+    store.plan_round([(first, 3, 0), (first, 4, 0)])
+    assert answer(first, 3) == ([first, first], [first, second])
+    assert answer(second, 2) == ([first, first, second, second], [first])
+    assert answer(first, 4) == ([first] * 4 + [second] * 2, [])
+
+
+def test_what_a_dropped_recipe_left_incomplete_stays_incomplete(store: Store) -> None:
+    keep, drop = store.recipe_id(interpolation(0.5)), store.recipe_id(interpolation(0.7))
+    store.plan_round([(drop, 1, 0), (drop, 2, 0)])
+    store.add_rollouts([a_rollout(store.open_asks()[0])])
+    store.drop_recipe(interpolation(0.7))
+    for problem in (1, 2, 3):
+        store.plan_round([(keep, problem, 0)])
+        store.add_rollouts([a_rollout(ask) for ask in store.open_asks()])
+    complete, begun = ObservationLoader(store).load_complete()
+    assert (complete.recipe + 1).tolist() == [keep] * 3
+    assert (begun.recipe + 1).tolist() == [drop]
+
+
 def test_columns_are_loaded_once_and_then_only_what_is_new(store: Store, tmp_path: Path) -> None:
     recipe = store.recipe_id(interpolation(0.5))
     store.plan_round([(recipe, p, 0) for p in (1, 2, 3)])

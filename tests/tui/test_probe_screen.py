@@ -1,5 +1,6 @@
 """The Probe screen: shows what is new, asks for what the state allows, sends little."""
 
+import re
 from typing import Any
 
 import pytest
@@ -106,6 +107,19 @@ async def test_the_table_grows_with_the_search() -> None:
         await look(pilot)
         await until(pilot, lambda: "MI-0.8" in shown(pilot.app))
         assert pilot.app.screen.query_one(ResultsTable).selected == views.rows()[0]
+
+
+async def test_a_recipe_without_a_complete_round_shows_no_interval() -> None:
+    changes = {"preliminary": True, "stage": None, "rollouts": 22}
+    table = [
+        row.model_copy(update=changes) if row.recipe.label == "MI-0.5" else row
+        for row in views.rows()
+    ]
+    async with watching(SteeredServices(views.view(table=table))).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        line = next(line for line in shown(pilot.app).splitlines() if "MI-0.5" in line)
+        assert re.search(r"22… +\d+ ± \? .* ≥\d+ ± \? ", line)
+        await until(pilot, lambda: {"◇", "△"} <= set(shown(pilot.app)))
 
 
 async def test_the_keys_for_recipes_wait_for_the_first() -> None:

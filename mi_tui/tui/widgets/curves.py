@@ -19,6 +19,9 @@ from mi_tui.tui.widgets.shades import Shades
 MARKERS = {"score": "●", "tokens": "◆", "think": "▲"}
 """One marker per curve, so that colour is never needed to tell them apart."""
 
+BEGUN_MARKERS = {"score": "○", "tokens": "◇", "think": "△"}
+"""The same for a recipe of which no round is complete."""
+
 Measure = Callable[[RecipeSummary], Estimate]
 
 MEASURES: dict[str, Measure] = {
@@ -188,8 +191,11 @@ class CurvesPlot(QuietPlot):
             self.plot(curve.lambdas, heights, line_style=colour, hires_mode=HiResMode.BRAILLE)
         elif len(at) > 1:
             self.plot(at, values, line_style=colour, hires_mode=HiResMode.BRAILLE)
-        if at:
-            self.scatter(at, values, marker=MARKERS[name], marker_style=f"bold {colour}")
+        for preliminary, markers in ((False, MARKERS), (True, BEGUN_MARKERS)):
+            chosen = [i for i, row in enumerate(rows) if row.preliminary is preliminary]
+            points = [at[i] for i in chosen], [values[i] for i in chosen]
+            if chosen:
+                self.scatter(*points, marker=markers[name], marker_style=f"bold {colour}")
 
     def legend(self) -> Text:
         """Names, markers, what 100 % of the tokens are, and what the lines mean."""

@@ -20,7 +20,7 @@ class ParetoPlot(QuietPlot):
 
     def show(self, rows: Sequence[RecipeSummary], answer: Recommendation) -> None:
         """Draw the recipes, the joint model's curve, the limit and the answer."""
-        drawn = [row for row in rows if row.rollouts]
+        drawn = [row for row in rows if not row.preliminary]
         tokens = [row.tokens.value for row in drawn]
         scores = [100 * row.score.value for row in drawn]
         curve = answer.curve
