@@ -196,10 +196,12 @@ class Store:
         Only the last two rounds are looked at, since a round is planned when all but one are
         complete; and all rounds of dropped recipes, which stay as they were left.
         """
-        query = """SELECT DISTINCT a.recipe, a.round FROM asks a
-                   LEFT JOIN rollouts r USING (recipe, problem, sample)
-                   WHERE r.id IS NULL AND (a.round >= (SELECT MAX(round) - 1 FROM asks)
-                       OR a.recipe IN (SELECT id FROM recipes WHERE dropped))"""
+        looked_at = """SELECT recipe, problem, sample, round FROM asks
+                       WHERE round >= (SELECT MAX(round) - 1 FROM asks)
+                       UNION ALL SELECT recipe, problem, sample, round FROM asks
+                       WHERE recipe IN (SELECT id FROM recipes WHERE dropped)"""
+        query = f"""SELECT DISTINCT a.recipe, a.round FROM ({looked_at}) a
+                    LEFT JOIN rollouts r USING (recipe, problem, sample) WHERE r.id IS NULL"""
         return [(recipe, number) for recipe, number in self._db.rows(query)]
 
     def add_rollouts(self, rollouts: Sequence[Rollout]) -> None:
