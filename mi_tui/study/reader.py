@@ -97,8 +97,10 @@ class StudyReader:
         preset = self._preset(facts)
         observations, begun = self._loader.load_complete()
         if not len(observations):
-            lacks = "complete round of rollouts" if len(begun) else "rollouts"
-            raise StudyError(f"{self.folder.name} has no {lacks} yet: run it first")
+            lacks = (
+                "complete round yet: let it go on" if len(begun) else "rollouts yet: run it first"
+            )
+            raise StudyError(f"{self.folder.name} has no {lacks}")
         return recommend(
             observations,
             budget or preset.budget,
