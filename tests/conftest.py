@@ -7,8 +7,12 @@ import pytest
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _ctrl_c_interrupts() -> Iterator[None]:
-    """A shell's background job, and all that it starts, would ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _interrupted_and_hung_up_as_usual() -> Iterator[None]:
+    """What a shell's background job or nohup starts would ignore SIGINT or SIGHUP."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
