@@ -3,7 +3,8 @@
     python -m benchmarks.merge [--folder /dev/shm] [--rounds 5] [--large] [--write]
 
 Writes a random bf16 pair with the shapes of Qwen3-0.6B in three shards, then runs every way in
-turn as a whole process, warm cache, round after round. Reports medians of the wall time and of
+turn as a whole process, warm cache, round after round, each after one checkpoint was copied and
+deleted. Reports medians of the wall time and of
 the peak anonymous memory (what the process itself allocated; pages of files do not count).
 ``--large`` also measures our memory on a pair four times as large, in the temporary directory.
 ``--write`` puts the table into RESULTS.md.
@@ -27,9 +28,13 @@ from pathlib import Path
 
 from benchmarks.installed import compile_package
 from benchmarks.merge_pair import write_pair
+from benchmarks.merge_parts import IMPORTS, Parts, in_words, measure_parts
 from mi_tui.checkpoints.compiled import kernel_name
 
 LAMBDA = 0.55
+OURS = "mi-tui merge"
+WANTED = {"the released way": 5, "mergekit-yaml linear": 10}
+"""How many times as long as ours a way is wanted to take."""
 HEADING = "## Merging on disk"
 _SAMPLE = 0.025
 """Seconds between two looks at a process's memory: more of them would take its time away."""
@@ -91,7 +96,7 @@ def ways(instruct: Path, thinking: Path, out: Path) -> dict[str, list[str]]:
     mi_tui, mergekit = (Path(sys.executable).with_name(n) for n in ("mi-tui", "mergekit-yaml"))
     reference = [str(script), str(instruct), str(thinking), str(out), str(LAMBDA)]
     return {
-        "mi-tui merge": [str(mi_tui), "merge", *sides, "--lambda", str(LAMBDA), str(out)],
+        OURS: [str(mi_tui), "merge", *sides, "--lambda", str(LAMBDA), str(out)],
         "the released way": [sys.executable, *reference],
         "the same without transformers": [sys.executable, *reference, "--lean"],
         "mergekit-yaml linear": [str(mergekit), str(config), str(out)],
@@ -102,7 +107,7 @@ def ways(instruct: Path, thinking: Path, out: Path) -> dict[str, list[str]]:
 def imports() -> dict[str, list[str]]:
     """What each contender costs before it does anything."""
     return {
-        "mi-tui merge": [sys.executable, "-c", "import mi_tui.cli.main, mi_tui.checkpoints.write"],
+        OURS: [sys.executable, "-c", IMPORTS],
         "the released way": [
             sys.executable,
             "-c",
@@ -113,25 +118,27 @@ def imports() -> dict[str, list[str]]:
     }
 
 
-def medians(
-    commands: dict[str, list[str]], rounds: int, clean: Callable[[], None]
-) -> dict[str, Run]:
-    """Run all commands in turn, ``rounds`` times; the median of each."""
-    runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for number in range(rounds):
-        for name, command in commands.items():
-            clean()
-            runs[name].append(measure(command))
-            print(f"round {number + 1}: {name}: {runs[name][-1]}", file=sys.stderr, flush=True)
-    clean()
-    return {
-        name: Run(
-            statistics.median(run.seconds for run in done),
-            statistics.median(run.processor for run in done),
-            statistics.median(run.mebibytes for run in done),
-        )
-        for name, done in runs.items()
-    }
+def one_round(commands: dict[str, list[str]], clean: Callable[[], None]) -> dict[str, Run]:
+    """Run all commands in turn."""
+    runs = {}
+    for name, command in commands.items():
+        clean()
+        runs[name] = measure(command)
+        print(f"{name}: {runs[name]}", file=sys.stderr, flush=True)
+    return runs
+
+
+def medians(rounds: Sequence[dict[str, Run]]) -> dict[str, Run]:
+    """The median of each command's rounds."""
+    return {name: _median([found[name] for found in rounds]) for name in rounds[0]}
+
+
+def _median(runs: Sequence[Run]) -> Run:
+    return Run(
+        statistics.median(run.seconds for run in runs),
+        statistics.median(run.processor for run in runs),
+        statistics.median(run.mebibytes for run in runs),
+    )
 
 
 def main() -> None:
@@ -160,10 +167,21 @@ def report(work: Path, rounds: int, large: bool) -> list[str]:
 
     def clean() -> None:
         shutil.rmtree(out, ignore_errors=True)
+        # A virtual machine gives free memory back to its host, and has to ask for it again, page
+        # by page: all begin with as much that has just become free.
+        shutil.copytree(instruct, out)
+        shutil.rmtree(out)
 
-    bare = medians(imports(), rounds, clean)
-    done = medians(ways(instruct, thinking, out), rounds, clean)
-    ours = done["mi-tui merge"]
+    bare_rounds: list[dict[str, Run]] = []
+    done_rounds: list[dict[str, Run]] = []
+    parts: list[Parts] = []
+    for _ in range(rounds):
+        bare_rounds.append(one_round(imports(), clean))
+        done_rounds.append(one_round(ways(instruct, thinking, out), clean))
+        clean()
+        parts.append(measure_parts(instruct, thinking, out))
+    bare, done = medians(bare_rounds), medians(done_rounds)
+    ours = done[OURS]
     lines = [
         f"{time.strftime('%Y-%m-%d')}, {_cores()} cores ({platform.machine()}), "
         f"Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}, kernel: "
@@ -183,9 +201,21 @@ def report(work: Path, rounds: int, large: bool) -> list[str]:
         )
     seconds = ", ".join(f"{name} {run.processor:.2f} s" for name, run in bare.items())
     lines += ["", f"Of the processor time, imports alone: {seconds}."]
+    lines += ["", " ".join(_against(name, wanted, done_rounds) for name, wanted in WANTED.items())]
+    lines += ["", in_words(parts, bare[OURS].seconds, _cores())]
     if large:
-        lines += ["", _large(rounds, bare["mi-tui merge"])]
+        lines += ["", _large(rounds, bare[OURS])]
     return lines
+
+
+def _against(name: str, wanted: int, rounds: Sequence[dict[str, Run]]) -> str:
+    """How many times longer a way takes: of the medians, and from round to round."""
+    done = medians(rounds)
+    ratios = sorted(found[name].seconds / found[OURS].seconds for found in rounds)
+    return (
+        f"{name}: {done[name].seconds / done[OURS].seconds:.1f} × our wall time ({wanted} wanted), "
+        f"{ratios[0]:.1f} to {ratios[-1]:.1f} × in single rounds."
+    )
 
 
 def _large(rounds: int, bare: Run) -> str:
@@ -193,9 +223,9 @@ def _large(rounds: int, bare: Run) -> str:
     with tempfile.TemporaryDirectory(prefix="merge-benchmark-") as name:
         work = Path(name)
         instruct, thinking = write_pair(work / "pair", times=4)
-        command = ways(instruct, thinking, work / "out")["mi-tui merge"]
+        command = {OURS: ways(instruct, thinking, work / "out")[OURS]}
         clean = partial(shutil.rmtree, work / "out", ignore_errors=True)
-        run = medians({"large": command}, min(rounds, 3), clean)["large"]
+        run = medians([one_round(command, clean) for _ in range(min(rounds, 3))])[OURS]
     return (
         f"A pair four times as large, on disk and synced: {run.seconds:.2f} s, "
         f"{run.processor:.2f} s of processor time, {run.mebibytes:.0f} MiB "

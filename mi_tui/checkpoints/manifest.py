@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,7 @@ from mi_tui.checkpoints.compare import Finding
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.jsonfile import read_json
 from mi_tui.checkpoints.mergeplan import MergePlan
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all, from the caller's own thread."""
+from mi_tui.checkpoints.threads import Progress, Tally, thread_count, watch
 
 FORMAT = 1
 
@@ -140,7 +139,7 @@ def record_file(file: Path, progress: Callable[[int], None] | None = None) -> Fi
 
 
 def verify(folder: Path, *, progress: Progress | None = None) -> tuple[Finding, ...]:
-    """Compare a merged checkpoint with its manifest, file by file.
+    """Compare a merged checkpoint with its manifest, several files at once.
 
     Returns:
         One finding per file: ``ok``, or ``error`` where a file is missing or changed, and
@@ -151,16 +150,11 @@ def verify(folder: Path, *, progress: Progress | None = None) -> tuple[Finding, 
     """
     manifest = read_manifest(folder)
     records = (*manifest.shards, *manifest.companions)
-    total = sum(record.nbytes for record in records)
-    done = 0
-
-    def count(read: int) -> None:
-        nonlocal done
-        done += read
-        if progress is not None:
-            progress(min(done, total), total)
-
-    findings = [_verified(folder, record, count) for record in records]
+    tally = Tally(sum(record.nbytes for record in records))
+    with ThreadPoolExecutor(thread_count()) as pool:
+        running = [pool.submit(_verified, folder, record, tally.add) for record in records]
+        watch(running, tally, progress)
+    findings = [future.result() for future in running]
     known = {record.name for record in records} | {MANIFEST}
     others = sorted(p.name for p in folder.iterdir() if p.name not in known)
     findings += [Finding("warning", name, "not in the manifest") for name in others]

@@ -2,29 +2,32 @@
 
 Each thread takes the next stretch of a tensor, computes it chunk by chunk into a buffer, writes
 every chunk while it is in the cache, and hands the buffer to the file, which digests it in the
-file's order. The kernel, the digest and the file system all work without Python's lock.
+file's order. The kernel, the digest and the file system all work without Python's lock. A digest
+is made by one thread at a time, about as fast as two others compute; so where there are more,
+they work at several files.
 """
 
-import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from mi_tui.checkpoints.headers import BITS
-from mi_tui.checkpoints.manifest import FileRecord, Progress
+from mi_tui.checkpoints.manifest import FileRecord
 from mi_tui.checkpoints.mergeplan import TensorPlan
 from mi_tui.checkpoints.raw import Bytes, memory
 from mi_tui.checkpoints.shardfile import ShardFile
 from mi_tui.checkpoints.shards import Shard
 from mi_tui.checkpoints.tensorwork import Sources, TensorWorker
+from mi_tui.checkpoints.threads import Progress, Tally, thread_count, watch
 
 PART_BYTES = 1 << 20
 """What is written and digested at once: small beside a tensor, large beside Python's overhead."""
 
-_WAKE = 0.1
 _PATIENCE = 0.05
 
 
@@ -47,7 +50,7 @@ def write_shards(
         CheckpointError: integer tensors differ, or a file became shorter.
         OSError: a file cannot be read or written.
     """
-    threads = threads or min(8, os.cpu_count() or 1)
+    threads = threads or thread_count()
     with ExitStack() as stack:
         sources = Sources()
         stack.callback(sources.close)
@@ -59,12 +62,13 @@ def write_shards(
             for tensor, _ in shard.places:
                 for info in tensor.sources:
                     sources.open(info.file)
-        shared = _Shared(_stretches(files, shards), buffers)
-        workers = [TensorWorker(sources) for _ in range(threads)]
+        stretches = _stretches(files, shards, abreast=(threads + 1) // 2)
         total = sum(tensor.nbytes for shard in shards for tensor, _ in shard.places)
+        shared = _Shared(stretches, buffers, Tally(total))
+        workers = [TensorWorker(sources) for _ in range(threads)]
         with ThreadPoolExecutor(threads) as pool:
             running = [pool.submit(_work, worker, shared) for worker in workers]
-            _watch(running, shared, total, progress)
+            watch(running, shared.tally, progress)
             records = tuple(pool.map(ShardFile.close, files))
     return records, tuple(sorted(set().union(*(worker.nonfinite for worker in workers))))
 
@@ -108,31 +112,40 @@ class _Stretch:
 
 @dataclass
 class _Shared:
-    """What the threads share: the stretches left, the bytes done, and whether to stop."""
+    """What the threads share: the stretches left, free buffers, and the bytes done."""
 
     stretches: Iterator[_Stretch]
     buffers: _Buffers
-    done: int = 0
-    stopped: bool = False
+    tally: Tally
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next_stretch(self) -> _Stretch | None:
         with self.lock:
-            return None if self.stopped else next(self.stretches, None)
-
-    def add(self, nbytes: int) -> None:
-        with self.lock:
-            self.done += nbytes
+            return next(self.stretches, None)
 
 
-def _stretches(files: Sequence[ShardFile], shards: Sequence[Shard]) -> Iterator[_Stretch]:
-    for file, shard in zip(files, shards, strict=True):
-        for tensor, place in shard.places:
-            # TIES looks at a whole tensor first, so one thread takes it whole.
-            whole = tensor.density is not None
-            step = max(tensor.count, 1) if whole else _part_elements(tensor)
-            for start in range(0, tensor.count, step):
-                yield _Stretch(file, tensor, place, start, min(tensor.count, start + step))
+def _stretches(
+    files: Sequence[ShardFile], shards: Sequence[Shard], abreast: int
+) -> Iterator[_Stretch]:
+    """All stretches, each file's in its order, of ``abreast`` files by turns."""
+    waiting = (_stretches_of(*pair) for pair in zip(files, shards, strict=True))
+    under_way = deque(islice(waiting, abreast))
+    while under_way:
+        file = under_way.popleft()
+        if (stretch := next(file, None)) is not None:
+            yield stretch
+            under_way.append(file)
+        else:
+            under_way.extend(islice(waiting, 1))
+
+
+def _stretches_of(file: ShardFile, shard: Shard) -> Iterator[_Stretch]:
+    for tensor, place in shard.places:
+        # TIES looks at a whole tensor first, so one thread takes it whole.
+        whole = tensor.density is not None
+        step = max(tensor.count, 1) if whole else _part_elements(tensor)
+        for start in range(0, tensor.count, step):
+            yield _Stretch(file, tensor, place, start, min(tensor.count, start + step))
 
 
 def _part_elements(tensor: TensorPlan) -> int:
@@ -146,12 +159,10 @@ def _work(worker: TensorWorker, shared: _Shared) -> None:
         # Stretches of whole tensors finish out of order for long: waiting could be for ever.
         patience = _PATIENCE if stretch.tensor.density is None else 0.0
         for start, stop in stretch.parts():
-            if shared.stopped:
-                return
             buffer = shared.buffers.take(patience)
             _do_part(worker, stretch, (start, stop), own if buffer is None else buffer)
             _finish(stretch, (start, stop), buffer)
-            shared.add(_nbytes(stretch.tensor, stop - start))
+            shared.tally.add(_nbytes(stretch.tensor, stop - start))
 
 
 def _do_part(worker: TensorWorker, stretch: _Stretch, part: tuple[int, int], buffer: Bytes) -> None:
@@ -166,20 +177,3 @@ def _finish(stretch: _Stretch, part: tuple[int, int], buffer: Bytes | None) -> N
 
 def _nbytes(tensor: TensorPlan, elements: int) -> int:
     return elements * BITS[tensor.dtype] // 8
-
-
-def _watch(
-    running: Sequence[Future[None]], shared: _Shared, total: int, progress: Progress | None
-) -> None:
-    """Report until all threads are done; stop them all when one fails or the user interrupts."""
-    try:
-        while True:
-            finished, waiting = wait(running, timeout=_WAKE, return_when=FIRST_EXCEPTION)
-            for future in finished:
-                future.result()
-            if progress is not None:
-                progress(shared.done, total)
-            if not waiting:
-                return
-    finally:
-        shared.stopped = True

@@ -5,7 +5,6 @@ Instruct and Thinking, 0.056 and 0.064 from the base to either.
 """
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +16,10 @@ import numpy as np
 from mi_tui.checkpoints.blend import widen
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo
-from mi_tui.checkpoints.manifest import Progress
 from mi_tui.checkpoints.raw import CHUNK, memory
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tensorwork import Sources
+from mi_tui.checkpoints.threads import Progress, thread_count
 from mi_tui.plan.scope import ModuleKind
 
 
@@ -89,7 +88,7 @@ def relative_gap(
     try:
         for file in (*a.files, *b.files):
             sources.open(file)
-        sums = _all_sums(pairs, sources, progress, threads or min(8, os.cpu_count() or 1))
+        sums = _all_sums(pairs, sources, progress, threads or thread_count())
     finally:
         sources.close()
     return _gap([tensor for tensor, _ in pairs], sums)

@@ -16,8 +16,8 @@ from mi_tui.checkpoints.compare import compare
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.manifest import Progress
 from mi_tui.checkpoints.sigma import Gap, GapCell, relative_gap
+from mi_tui.checkpoints.threads import Progress
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.scope import ModuleKind
 

@@ -13,7 +13,6 @@ from mi_tui.checkpoints.inspect import INDEX
 from mi_tui.checkpoints.manifest import (
     FileRecord,
     Manifest,
-    Progress,
     make_manifest,
     read_manifest,
     record_file,
@@ -28,6 +27,7 @@ from mi_tui.checkpoints.pipeline import write_shards
 from mi_tui.checkpoints.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.space import free_bytes
 from mi_tui.checkpoints.staging import staged, sync
+from mi_tui.checkpoints.threads import Progress
 from mi_tui.checkpoints.words import in_bytes
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe

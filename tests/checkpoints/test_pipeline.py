@@ -2,7 +2,9 @@
 
 import hashlib
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,6 +54,30 @@ def test_small_parts_give_the_same_bytes_and_the_files_own_digest(
         assert content == (tmp_path / "at once" / record.name).read_bytes()
         assert hashlib.sha256(content).hexdigest() == record.sha256
         assert len(content) == record.nbytes
+
+
+@pytest.mark.parametrize(("threads", "abreast"), [(1, 1), (2, 1), (3, 2), (8, 4)])
+def test_more_threads_work_at_several_files_since_each_digest_takes_one(
+    threads: int, abreast: int, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    stretches = pipeline._stretches
+
+    def watched(*args: Any, **kwargs: Any) -> Iterator[pipeline._Stretch]:
+        for stretch in stretches(*args, **kwargs):
+            taken.append(stretch.file)
+            yield stretch
+
+    monkeypatch.setattr(pipeline, "PART_BYTES", 512)
+    monkeypatch.setattr(pipeline, "_stretches", watched)
+    manifest = merge(HALF, pair, tmp_path / "out", shard_bytes=12_000, threads=threads)
+    assert len(manifest.shards) > 4
+    last = {file: at for at, file in enumerate(taken)}
+    under_way = [
+        sum(at in range(taken.index(file), last[file] + 1) for file in last)
+        for at in range(len(taken))
+    ]
+    assert max(under_way) == abreast
 
 
 SIZES = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3)
