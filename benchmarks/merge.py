@@ -4,8 +4,8 @@
 
 Writes a random bf16 pair with the shapes of Qwen3-0.6B in three shards, then runs every way in
 turn as a whole process, warm cache, round after round, each after one checkpoint was copied and
-deleted. Reports medians of the wall time and of
-the peak anonymous memory (what the process itself allocated; pages of files do not count).
+deleted. Reports medians of the wall time and of the peak anonymous memory (what the process
+itself allocated; pages of files do not count).
 ``--large`` also measures our memory on a pair four times as large, in the temporary directory.
 ``--write`` puts the table into RESULTS.md.
 """
