@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
@@ -51,6 +51,7 @@ def test_a_call_is_made_only_where_it_saves_enough() -> None:
 
 
 @given(LENGTHS)
+@example(np.array([1] * BLOCK + [38]))
 def test_arranging_only_changes_places_and_lessens_what_is_read(
     lengths: NDArray[np.int64],
 ) -> None:
@@ -60,10 +61,11 @@ def test_arranging_only_changes_places_and_lessens_what_is_read(
     after[targets] = lengths[sources]
 
     def read(lengths: NDArray[np.int64]) -> int:
-        return sum((part.stop - part.start) * part.length for part in segments(lengths, 0))
+        # Every block counts alike: which rows the one with fewer of them holds is not looked at.
+        return sum(part.length for part in segments(lengths, 0))
 
     # Rows that differ by less than 32 tokens stay where they are.
-    assert read(after) <= read(lengths) + 32 * len(lengths)
+    assert read(after) <= read(lengths) + 32 * len(segments(lengths, 0))
     assert arrange(after) == ([], [])
 
 
