@@ -96,11 +96,11 @@ class StudyReader:
         facts = self._store.get_many()
         preset = self._preset(facts)
         observations, begun = self._loader.load_complete()
-        if not len(observations):
-            lacks = (
-                "complete round yet: let it go on" if len(begun) else "rollouts yet: run it first"
-            )
-            raise StudyError(f"{self.folder.name} has no {lacks}")
+        if not len(observations) + len(begun):
+            raise StudyError(f"{self.folder.name} has no rollouts yet: run it first")
+        waits = self._store.in_first_round() and self._current_state().is_active
+        if waits or not len(observations):
+            raise StudyError(f"{self.folder.name} has no complete round yet: let it go on")
         return recommend(
             observations,
             budget or preset.budget,

@@ -193,6 +193,8 @@ class Session:
         now = time.monotonic()
         if now < self._next_interim or rollouts <= self._at_interim:
             return
+        if self._store.in_first_round():
+            return
         self._recommend()
         self._at_interim = rollouts
         took = time.monotonic() - now

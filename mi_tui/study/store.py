@@ -204,6 +204,19 @@ class Store:
                     LEFT JOIN rollouts r USING (recipe, problem, sample) WHERE r.id IS NULL"""
         return [(recipe, number) for recipe, number in self._db.rows(query)]
 
+    def in_first_round(self) -> bool:
+        """Whether the first round is not complete, but for dropped recipes.
+
+        The λ whose responses are long are the last to have complete rounds, so that until then
+        nothing is known of them.
+        """
+        query = """SELECT EXISTS (
+                       SELECT 1 FROM asks a
+                       JOIN recipes ON recipes.id = a.recipe AND NOT recipes.dropped
+                       LEFT JOIN rollouts r USING (recipe, problem, sample)
+                       WHERE a.round = 1 AND r.id IS NULL)"""
+        return bool(self._db.number(query))
+
     def add_rollouts(self, rollouts: Sequence[Rollout]) -> None:
         """Keep scored rollouts; one that is there already is left as it is."""
         now = time.time()

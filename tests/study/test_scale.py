@@ -25,6 +25,7 @@ from mi_tui.study.records import PlannedAsk, Rollout
 from mi_tui.study.statistics.metrics import summarise
 from mi_tui.study.store import Store
 from mi_tui.study.summaries import Summaries
+from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
 from tests.study.synthetic import World
 from tests.study.test_store import a_probe, a_rollout
@@ -227,6 +228,38 @@ def test_a_recipe_in_its_first_round_has_a_preliminary_row(study: Path) -> None:
         view = reader.view()
         assert view.measured == view.rows
         assert [row.rollouts for row in view.rows] == [30, 30, 3]
+
+
+def test_a_running_study_answers_once_its_first_round_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The λ with short responses alone would be continued to those with long ones."""
+    path = create_study(small_preset(), tmp_path / "study")
+    with StudyReader(path) as reader, Store(StudyFolder(path).database) as store:
+        store.add_probes([a_probe()])
+        short, long = (store.recipe_id(interpolation(lambda_)) for lambda_ in (0.0, 1.0))
+        store.plan_round([(recipe, problem, 0) for recipe in (short, long) for problem in (1, 2)])
+        store.plan_round([(recipe, problem, 1) for recipe in (short, long) for problem in (1, 2)])
+        by_recipe = {r: [a for a in store.open_asks() if a.recipe == r] for r in (short, long)}
+        store.add_rollouts([a_rollout(ask) for ask in by_recipe[short]])
+        assert store.in_first_round()
+        assert reader.recommend()
+        monkeypatch.setattr(reader, "_current_state", lambda: StudyState.RUNNING)
+        with pytest.raises(StudyError, match="no complete round yet: let it go on"):
+            reader.recommend()
+        store.add_rollouts([a_rollout(ask) for ask in by_recipe[long] if ask.round == 1])
+        assert not store.in_first_round()
+        assert reader.recommend()
+
+
+def test_a_dropped_recipe_does_not_hold_up_the_first_round(tmp_path: Path) -> None:
+    path = create_study(small_preset(), tmp_path / "study")
+    with Store(StudyFolder(path).database) as store:
+        store.add_probes([a_probe()])
+        store.plan_round([(store.recipe_id(interpolation(0.5)), 1, 0)])
+        assert store.in_first_round()
+        store.drop_recipe(interpolation(0.5))
+        assert not store.in_first_round()
 
 
 def test_before_the_first_round_is_complete_there_is_no_answer(tmp_path: Path) -> None:
