@@ -65,6 +65,7 @@ PROMPT_TOKENS = 128
 def random_model(config: Qwen3Config, dtype: torch.dtype, device: str, seed: int) -> Any:
     torch.manual_seed(seed)
     with torch.device(device):
+        # transformers gives it no types.
         model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
             config, dtype=dtype, attn_implementation=ATTENTION
         )
@@ -117,6 +118,7 @@ def decode(weights: Weights, numbers: Sequence[int], tokens: int, sources: Sourc
 def generate(model: Any, count: int, tokens: int, sources: Sources) -> None:
     ids = torch.tensor(prompts(count, sources.vocabulary), device=sources.device)
     model.set_attn_implementation("sdpa")
+    # transformers gives it no types.
     settings = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=True, temperature=0.6, top_p=0.95, top_k=0, max_new_tokens=tokens, pad_token_id=0
     )

@@ -70,7 +70,7 @@ def step_of(
 
 def graphed(step: Callable[[], Tensor]) -> Callable[[], object]:
     """The step as a CUDA graph; its inputs stay where they are."""
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch gives it no types
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):

@@ -1,11 +1,12 @@
 """Merging on disk against the released way, mergekit and plain copying: time and memory.
 
-    python -m benchmarks.merge [--folder /dev/shm] [--rounds 5] [--large] [--write]
+    python -m benchmarks.merge [--folder /dev/shm] [--rounds 5] [--as-it-is] [--large] [--write]
 
 Writes a random bf16 pair with the shapes of Qwen3-0.6B in three shards, then runs every way in
 turn as a whole process, warm cache, round after round, each after one checkpoint was copied and
 deleted. Reports medians of the wall time and of the peak anonymous memory (what the process
 itself allocated; pages of files do not count).
+``--as-it-is`` begins each way with whatever memory the one before it has left.
 ``--large`` also measures our memory on a pair four times as large, in the temporary directory.
 ``--write`` puts the table into RESULTS.md.
 """
@@ -146,13 +147,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--as-it-is", action="store_true")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     compile_package()
     work = Path(tempfile.mkdtemp(prefix="merge-benchmark-", dir=arguments.folder))
     try:
-        lines = report(work, arguments.rounds, arguments.large)
+        lines = report(work, arguments.rounds, alike=not arguments.as_it_is, large=arguments.large)
     finally:
         shutil.rmtree(work)
     print("\n".join(lines))
@@ -160,7 +162,7 @@ def main() -> None:
         write_section(Path(__file__).with_name("RESULTS.md"), lines)
 
 
-def report(work: Path, rounds: int, large: bool) -> list[str]:
+def report(work: Path, rounds: int, *, alike: bool, large: bool) -> list[str]:
     """Measure everything in ``work`` and put it into words."""
     instruct, thinking = write_pair(work / "pair")
     out = work / "out"
@@ -169,8 +171,9 @@ def report(work: Path, rounds: int, large: bool) -> list[str]:
         shutil.rmtree(out, ignore_errors=True)
         # A virtual machine gives free memory back to its host, and has to ask for it again, page
         # by page: all begin with as much that has just become free.
-        shutil.copytree(instruct, out)
-        shutil.rmtree(out)
+        if alike:
+            shutil.copytree(instruct, out)
+            shutil.rmtree(out)
 
     bare_rounds: list[dict[str, Run]] = []
     done_rounds: list[dict[str, Run]] = []
@@ -187,7 +190,7 @@ def report(work: Path, rounds: int, large: bool) -> list[str]:
         f"Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}, kernel: "
         f"{kernel_name()}; 0.6 B bf16 pair in "
         f"three shards, memory file system, whole processes, medians of {rounds} interleaved "
-        "rounds. Processor time hardly depends on what else the machine does; wall time does.",
+        "rounds" + ", each after one checkpoint was copied and deleted" * alike + ".",
         "",
         "| way | wall time | × ours | processor time | × ours | anonymous memory | above imports |",
         "|---|---|---|---|---|---|---|",

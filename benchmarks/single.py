@@ -75,6 +75,7 @@ def fixed_by_engine(weights: InPlaceWeights, rows: int, tokens: int, vocabulary:
 
 def fixed_by_generate(model: Any, rows: int, tokens: int, vocabulary: int) -> Run:
     ids = torch.tensor(random_prompts(rows, vocabulary))
+    # transformers gives it no types.
     endless = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=True,
         temperature=DECODING.temperature,

@@ -105,6 +105,7 @@ def _no_progress() -> Any:
 
     class Silent(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
+            # tqdm gives it no types.
             super().__init__(*args, **options | {"disable": True})  # type: ignore[no-untyped-call]
 
     return Silent

@@ -8,6 +8,7 @@ _MANY_TOKENS = 48
 """From so many tokens on oneDNN's faster kernels make up for what a call of it costs (measured on
 an AMD EPYC, where MKL, torch's own choice for float32, takes up to twice as long)."""
 
+# torch gives the first no types.
 _ONEDNN: bool = (
     torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     and hasattr(torch.ops.mkldnn, "_linear_pointwise")

@@ -114,6 +114,7 @@ def _decode(
 
 def _generate(model: Any, prompt: Sequence[int]) -> Reference:
     ids = torch.tensor([list(prompt)], device=model.get_input_embeddings().weight.device)
+    # transformers gives it no types.
     greedy = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         max_new_tokens=_TOKENS,

@@ -164,7 +164,7 @@ def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) 
     Raises:
         EngineError: transformers cannot load it.
     """
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
