@@ -19,13 +19,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.mix import mix
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
-from mi_tui.engines.speed import own_clock
+from mi_tui.engines.transformers.decoding.timing import own_clock
+from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import Decoding, Recipe
-from mi_tui.probes.arithmetic import held_out_chains
+from mi_tui.probes.kinds.arithmetic import held_out_chains
 
 PAIR = Pair(instruct="bundled:instruct", thinking="bundled:thinking")
 CPU = torch.device("cpu")

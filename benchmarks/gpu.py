@@ -21,15 +21,15 @@ import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
 from benchmarks.gpu_steps import Step, print_attention, print_steps
-from mi_tui.engines.attention import ATTENTION
-from mi_tui.engines.decoder import SlotDecoder
-from mi_tui.engines.in_place import InPlaceWeights, interpolate_into
-from mi_tui.engines.one_pass import OnePassWeights
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.recipes import RecipeNumbers
-from mi_tui.engines.row import Row
-from mi_tui.engines.sources import Source, Sources
-from mi_tui.engines.weights import Weights
+from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+from mi_tui.engines.transformers.decoding.sequence import Row
+from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.engines.transformers.model.attention import ATTENTION
+from mi_tui.engines.transformers.model.pair_tensors import Source, Sources
+from mi_tui.engines.transformers.weights.in_place import InPlaceWeights, interpolate_into
+from mi_tui.engines.transformers.weights.one_pass import OnePassWeights
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import interpolation
 

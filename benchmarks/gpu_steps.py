@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from mi_tui.engines.cache import SlotCache
-from mi_tui.engines.weights import Weights
+from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.engines.transformers.model.kv_cache import SlotCache
 
 _STEPS = 20
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from benchmarks.installed import compile_package
 from benchmarks.merge_pair import write_pair
 from benchmarks.merge_parts import IMPORTS, Parts, in_words, measure_parts
-from mi_tui.checkpoints.compiled import kernel_name
+from mi_tui.checkpoints.kernels.compiled_kernel import kernel_name
 
 LAMBDA = 0.55
 OURS = "mi-tui merge"

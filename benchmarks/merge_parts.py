@@ -22,14 +22,14 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.merge_pair import write_pair
-from mi_tui.checkpoints.compiled import make_kernel
-from mi_tui.checkpoints.pipeline import PART_BYTES
-from mi_tui.checkpoints.raw import CHUNK, Raw, memory
+from mi_tui.checkpoints.kernels.compiled_kernel import make_kernel
+from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, Raw, memory
+from mi_tui.checkpoints.merging.pipeline import PART_BYTES
 
 Parts = dict[str, float]
 """Seconds of each part."""
 
-IMPORTS = "import mi_tui.cli.main, mi_tui.checkpoints.write"
+IMPORTS = "import mi_tui.cli.main, mi_tui.checkpoints.merging.write"
 """What Python does before a merge begins."""
 
 _CHUNK_BYTES = 2 * CHUNK

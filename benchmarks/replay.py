@@ -25,8 +25,8 @@ import numpy as np
 
 from benchmarks.replay_methods import GRID, METHODS, ROLLOUTS
 from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
+from mi_tui.analysis.results import Estimate
 from mi_tui.plan.budget import Budget, Objective, parse_budget
-from mi_tui.study.results import Estimate
 
 PROBLEMS = 200
 UNLIMITED_PROBLEMS = 40_000

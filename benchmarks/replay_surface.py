@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.search.policy import Ask
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.observations import Observations, ProblemRow
-from mi_tui.study.search.policy import Ask
 
 Floats = NDArray[np.float64]
 

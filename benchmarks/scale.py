@@ -26,11 +26,11 @@ from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.probes.problem import Probe, Problem
 from mi_tui.study.control import create_study
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.loading import ObservationLoader
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.records import PlannedAsk, Rollout
-from mi_tui.study.store import Store
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.observation_loader import ObservationLoader
+from mi_tui.study.storage.records import PlannedAsk, Rollout
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from tests.terminal import MI_TUI, Terminal
 

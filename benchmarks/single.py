@@ -19,14 +19,14 @@ from transformers import GenerationConfig
 from benchmarks.engines import CPU, DECODING, PAIR, Run, merged_models, questions
 from benchmarks.engines import by_generate as generate_once
 from mi_tui.checkpoints.locate import locate
-from mi_tui.engines.decoder import SlotDecoder
-from mi_tui.engines.in_place import InPlaceWeights
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
-from mi_tui.engines.recipes import RecipeNumbers
-from mi_tui.engines.row import Row
-from mi_tui.engines.sources import Sources
-from mi_tui.engines.speed import own_clock
+from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+from mi_tui.engines.transformers.decoding.sequence import Row
+from mi_tui.engines.transformers.decoding.timing import own_clock
+from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
 from mi_tui.plan.preset import EnginePlan
 from mi_tui.plan.recipe import Recipe
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mi_tui.engines.in_place import interpolate_into
+from mi_tui.engines.transformers.weights.in_place import interpolate_into
 
 SHAPES = [(3072, 1024), (1024, 3072), (2048, 1024), (1024, 2048), (1024,), (1024, 1024)]
 

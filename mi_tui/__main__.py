@@ -2,7 +2,7 @@
 
 import gc
 
-from mi_tui.garbage import imports_uncollected
+from mi_tui.startup import imports_uncollected
 
 
 def run() -> None:

@@ -29,9 +29,9 @@ from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.problem import Probe
-from mi_tui.probes.scorers import judge
+from mi_tui.probes.scoring.scorers import judge
 from mi_tui.resources import demo_pair_folder
-from mi_tui.study.generation import rollout_seed
+from mi_tui.study.worker.generation import rollout_seed
 
 LAMBDAS = tuple(round(step / 100, 2) for step in range(101))
 PROBLEMS = 400

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mi_tui.garbage import imports_uncollected
+from mi_tui.startup import imports_uncollected
 
 
 @pytest.fixture(autouse=True)

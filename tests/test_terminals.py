@@ -7,9 +7,9 @@ import pytest
 
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.control import create_study
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.records import PlannedAsk
-from mi_tui.study.store import Store
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.records import PlannedAsk
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
 from tests.study.test_store import a_probe, a_rollout

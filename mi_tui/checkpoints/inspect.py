@@ -9,7 +9,7 @@ from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError, HeaderError
 from mi_tui.checkpoints.headers import TensorInfo, read_header
-from mi_tui.checkpoints.jsonfile import read_json
+from mi_tui.checkpoints.json_files import read_json
 from mi_tui.checkpoints.locate import Location
 from mi_tui.checkpoints.remote import remote_headers
 from mi_tui.checkpoints.roles import role_of

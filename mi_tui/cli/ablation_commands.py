@@ -9,10 +9,10 @@ from mi_tui.cli.options import Json, Plain, StudyArgument
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
+    from mi_tui.analysis.ablation.comparison import Comparison
+    from mi_tui.analysis.ablation.grid import Grid
     from mi_tui.plan.preset import Preset
     from mi_tui.plan.scope import LayerRange
-    from mi_tui.study.ablation.comparison import Comparison
-    from mi_tui.study.ablation.grid import Grid
 
 # Commands import what they need when they run: --help must be quick.
 
@@ -54,7 +54,7 @@ def ablate(
     from mi_tui.cli.console import err
     from mi_tui.plan.scope import parse_layers
     from mi_tui.plan.toml import preset_text, write_preset
-    from mi_tui.study.ablation.preset import from_study
+    from mi_tui.study.ablation_preset import from_study
 
     try:
         parts: list[tuple[LayerRange, ...]] = [parse_layers(text) for text in layers or []]
@@ -104,9 +104,9 @@ def table(
 
 def export_row(study: str, label: str, to: Path | None) -> None:
     """Write the checkpoint of one row of a study's table."""
-    from mi_tui.checkpoints.write import merge
+    from mi_tui.analysis.ablation.comparison import find_reference
+    from mi_tui.checkpoints.merging.write import merge
     from mi_tui.cli.progress import byte_progress
-    from mi_tui.study.ablation.comparison import find_reference
     from mi_tui.study.reader import StudyReader
 
     with StudyReader(study) as reader:
@@ -119,7 +119,7 @@ def export_row(study: str, label: str, to: Path | None) -> None:
 
 
 def _kind(text: str) -> str:
-    from mi_tui.study.ablation.rows import AblationKind
+    from mi_tui.analysis.ablation.rows import AblationKind
 
     if text not in list(AblationKind):
         raise MiTuiError(f"--kind {text!r}: write one of {', '.join(AblationKind)}")
@@ -135,12 +135,12 @@ def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> No
 
 
 def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
+    from mi_tui.analysis.ablation.comparison import compare, find_reference
+    from mi_tui.analysis.ablation.grid import grids
+    from mi_tui.analysis.search.layer_groups import group_result
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.heatmap import score_map
     from mi_tui.cli.tables import comparison_table
-    from mi_tui.study.ablation.comparison import compare, find_reference
-    from mi_tui.study.ablation.grid import grids
-    from mi_tui.study.ablation.layer_groups import group_result
     from mi_tui.study.reader import StudyReader
 
     with StudyReader(study) as reader:

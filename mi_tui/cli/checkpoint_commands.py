@@ -49,7 +49,7 @@ def check(
     findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
     gap = None
     if sigma and report.fits:
-        from mi_tui.checkpoints.sigma import relative_gap
+        from mi_tui.checkpoints.relative_gap import relative_gap
         from mi_tui.cli.progress import byte_progress
 
         with byte_progress("reading the weights") as progress:

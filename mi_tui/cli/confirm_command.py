@@ -12,8 +12,8 @@ from mi_tui.cli.options import BudgetOption, Json, StudyArgument
 from mi_tui.errors import MiTuiError, StoppedError
 
 if TYPE_CHECKING:
-    from mi_tui.study.results import Estimate
-    from mi_tui.study.served import ServedConfirmation
+    from mi_tui.analysis.results import Estimate
+    from mi_tui.study.served.confirmation import ServedConfirmation
 
 KEY_VARIABLE = "MI_TUI_API_KEY"
 DIFFERS = 3
@@ -46,11 +46,11 @@ def confirm(
     prediction. What was stopped goes on where it was. Exit status 0 when it holds, 3 when it
     does not."""
     from mi_tui.cli.console import out, print_json
-    from mi_tui.engines.endpoint import Endpoint
+    from mi_tui.engines.openai.client import Endpoint
     from mi_tui.plan.budget import parse_budget
     from mi_tui.probes.text import shown_line
-    from mi_tui.study.asking import ServedPlan
-    from mi_tui.study.served import confirm_served
+    from mi_tui.study.served.confirmation import confirm_served
+    from mi_tui.study.served.questions import ServedPlan
 
     if key_from != KEY_VARIABLE and key_from not in os.environ:
         raise MiTuiError(f"--key-from: the environment has no variable {key_from}")

@@ -16,9 +16,9 @@ from mi_tui.cli.tables import plain_rows, progress_line, recommendation_lines, r
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.study.control import create_study, request, start_worker
-from mi_tui.study.folder import StudyFolder
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.reader import StudyReader
+from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState, StudyView
 
 _POLL_SECONDS = 0.25

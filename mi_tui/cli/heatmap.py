@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mi_tui.checkpoints.sigma import Gap
+from mi_tui.analysis.ablation.grid import Grid
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.plan.scope import ModuleKind
-from mi_tui.study.ablation.grid import Grid
-from mi_tui.study.results import RecipeSummary
 
 _SHADES = " ░▒▓█"
 

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from mi_tui import __version__
-from mi_tui.checkpoints.compiled import kernel_name
+from mi_tui.checkpoints.kernels.compiled_kernel import kernel_name
 from mi_tui.checkpoints.machine import this_machine
 from mi_tui.checkpoints.space import free_bytes
 from mi_tui.plan.library import user_presets_folder
-from mi_tui.study.folder import studies_folder
+from mi_tui.study.storage.folder import studies_folder
 
 _PACKAGES = ("torch", "transformers", "accelerate", "textual")
 

@@ -17,7 +17,7 @@ from mi_tui.errors import MiTuiError, StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mi_tui.checkpoints.mergeplan import MergePlan
+    from mi_tui.checkpoints.merging.plan import MergePlan
     from mi_tui.plan.recipe import Recipe
 
 GIB = 2**30
@@ -155,7 +155,7 @@ def _identity(path: Path) -> int | None:
 def _plan_sum(
     models: list[str], out: Path, donor: str | None, dtype: OutputDtype, shard_bytes: int
 ) -> "MergePlan":
-    from mi_tui.checkpoints.mergeplan import plan_weighted_sum
+    from mi_tui.checkpoints.merging.plan import plan_weighted_sum
     from mi_tui.cli import merge_arguments
 
     weighted = merge_arguments.weighted(models)
@@ -172,7 +172,7 @@ def _plan_pair(
     dtype: OutputDtype,
     shard_bytes: int,
 ) -> "MergePlan":
-    from mi_tui.checkpoints.mergeplan import plan_merge
+    from mi_tui.checkpoints.merging.plan import plan_merge
     from mi_tui.plan.pair import Pair
 
     pair = _checked(Pair, **{name: side for name, side in sides.items() if side})
@@ -218,7 +218,7 @@ def _checked(kind: type[T], **fields: object) -> T:
 def _verify(directory: Path, json_: bool) -> None:
     from dataclasses import asdict
 
-    from mi_tui.checkpoints.manifest import verify
+    from mi_tui.checkpoints.merging.manifest import verify
     from mi_tui.cli.console import print_json
     from mi_tui.cli.findings import print_findings
     from mi_tui.cli.progress import byte_progress
@@ -238,7 +238,7 @@ def _carry_out(
 ) -> None:
     import json
 
-    from mi_tui.checkpoints.write import carry_out
+    from mi_tui.checkpoints.merging.write import carry_out
     from mi_tui.cli.console import print_json
     from mi_tui.cli.progress import byte_progress
 

@@ -123,7 +123,7 @@ def _print_examples(references: list[str], *, as_json: bool) -> None:
 def themes(json_: Json = False) -> None:
     """List the app's themes."""
     from mi_tui.cli.console import err, out, print_json
-    from mi_tui.tui.themes import load_themes
+    from mi_tui.tui.runtime.themes import load_themes
 
     found, problems = load_themes()
     if json_:

@@ -96,7 +96,7 @@ def watch(
 ) -> None:
     """Look on at a study, running or done; leaving does not stop it."""
     from mi_tui.study.control import list_studies
-    from mi_tui.study.folder import find_study
+    from mi_tui.study.storage.folder import find_study
 
     if study is None:
         entries = list_studies()
@@ -113,8 +113,8 @@ def watch(
 def _watch_plain(path: Path) -> None:
     from mi_tui.cli.console import err, out
     from mi_tui.cli.follow import display_for, follow, print_result
-    from mi_tui.study.folder import StudyFolder
     from mi_tui.study.reader import StudyReader
+    from mi_tui.study.storage.folder import StudyFolder
 
     def leave() -> None:
         again = StudyFolder(path).reference
@@ -150,8 +150,8 @@ def log(study: StudyArgument, json_: Json = False) -> None:
 
     from mi_tui.cli.console import err, out, print_json
     from mi_tui.probes.text import shown_line
-    from mi_tui.study.folder import find_study
-    from mi_tui.study.store import Store
+    from mi_tui.study.storage.folder import find_study
+    from mi_tui.study.storage.store import Store
 
     folder = find_study(study)
     with Store(folder.database) as store:
@@ -204,8 +204,8 @@ def export(
     from mi_tui.cli.progress import byte_progress
     from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, ExportProgress, export_study
     from mi_tui.plan.budget import parse_budget
-    from mi_tui.study.folder import find_study
     from mi_tui.study.reader import StudyReader
+    from mi_tui.study.storage.folder import find_study
 
     if row is not None:
         from mi_tui.cli.ablation_commands import export_row

@@ -4,9 +4,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from mi_tui.analysis.ablation.comparison import ComparedRow, Comparison
+from mi_tui.analysis.results import Estimate, RecipeSummary
 from mi_tui.plan.recipe import labels
-from mi_tui.study.ablation.comparison import ComparedRow, Comparison
-from mi_tui.study.results import Estimate, RecipeSummary
 from mi_tui.study.view import StudyEntry, StudyView
 
 _TITLE, _BEST = 16, 16

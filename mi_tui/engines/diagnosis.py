@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from mi_tui.engines.cost import CostModel, Work
-from mi_tui.engines.protocol import Capabilities, Engine, LatencyPoint, SelfCheck
+from mi_tui.analysis.results import LatencyPoint
+from mi_tui.engines.protocol import Capabilities, Engine, SelfCheck
+from mi_tui.engines.transformers.weights.cost_model import CostModel, Work
 
 RECIPES = 9
 """How many λ the forecasts are for: an even grid in steps of an eighth."""

@@ -1,8 +1,8 @@
 """Start the engine that a preset asks for."""
 
 from mi_tui.engines.protocol import Engine
-from mi_tui.garbage import imports_uncollected
 from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.startup import imports_uncollected
 
 
 def open_engine(plan: EnginePlan, pair: Pair) -> Engine:
@@ -18,8 +18,8 @@ def open_engine(plan: EnginePlan, pair: Pair) -> Engine:
 
         return open_vllm(plan, pair)
     with imports_uncollected():
-        from mi_tui.engines.several import SeveralEngines
-        from mi_tui.engines.transformers_engine import TransformersEngine, process_plans
+        from mi_tui.engines.transformers.engine import TransformersEngine, process_plans
+        from mi_tui.engines.transformers.replicas import SeveralEngines
 
     plans = process_plans(plan, pair)
     if len(plans) == 1:

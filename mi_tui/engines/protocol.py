@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from mi_tui.analysis.results import LatencyPoint
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe
@@ -80,20 +81,6 @@ class Capabilities:
     dtype: str
     note: str = ""
     export_dtype: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyPoint:
-    """Measured speed of the single merged model at one concurrency; times in seconds.
-
-    ``time_per_output_token`` is that of a short context; each token of context before it makes
-    an output token ``time_per_context_token`` longer (attention; 0 where not measured).
-    """
-
-    concurrency: int
-    time_to_first_token: float
-    time_per_output_token: float
-    time_per_context_token: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_tui import __version__
+from mi_tui.analysis.results import RecipeSummary, Recommendation
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.errors import MiTuiError
 from mi_tui.export.checkpoint import export_checkpoint
@@ -21,7 +22,6 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import labels
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.results import RecipeSummary, Recommendation
 from mi_tui.study.view import StudyView
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.results import Recommendation
 from mi_tui.study.view import StudyView
 
 CHECKPOINT_DTYPE = "auto"
@@ -96,8 +96,8 @@ def _job(view: StudyView, answer: Recommendation, out: Path) -> dict[str, Any]:
 def main() -> int:
     """The writing process."""
     # torch comes with the merge, and must not come with this module.
-    from mi_tui.checkpoints.card import CurvePoint, StudyFacts
-    from mi_tui.checkpoints.write import merge
+    from mi_tui.checkpoints.merging.model_card import CurvePoint, StudyFacts
+    from mi_tui.checkpoints.merging.write import merge
 
     job = json.load(sys.stdin)
 

@@ -3,9 +3,9 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mi_tui import __version__
+from mi_tui.analysis.results import Estimate, RecipeSummary, Recommendation
 from mi_tui.export.plot import Plot, Series
 from mi_tui.plan.budget import Objective
-from mi_tui.study.results import Estimate, RecipeSummary, Recommendation
 from mi_tui.study.view import StudyView
 
 

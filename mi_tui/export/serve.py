@@ -3,8 +3,8 @@
 import shlex
 from pathlib import Path
 
+from mi_tui.analysis.results import Recommendation
 from mi_tui.plan.recipe import Decoding
-from mi_tui.study.results import Recommendation
 
 
 def serve_command(checkpoint: Path) -> str:

@@ -17,17 +17,17 @@ from mi_tui.plan.probe import (
     MultipleChoiceProbe,
     WordProblemsProbe,
 )
-from mi_tui.probes.arithmetic import held_out_chains
-from mi_tui.probes.benchmarks import aime25, gpqa_diamond, ifeval
 from mi_tui.probes.errors import ProbeError
-from mi_tui.probes.generated import draw
-from mi_tui.probes.instructions import write_instructions
-from mi_tui.probes.lm_eval_task import lm_eval_problems
-from mi_tui.probes.multiple_choice import write_choice
+from mi_tui.probes.kinds.arithmetic import held_out_chains
+from mi_tui.probes.kinds.benchmarks import aime25, gpqa_diamond, ifeval
+from mi_tui.probes.kinds.generated import draw
+from mi_tui.probes.kinds.instructions import write_instructions
+from mi_tui.probes.kinds.lm_eval_task import lm_eval_problems
+from mi_tui.probes.kinds.multiple_choice import write_choice
+from mi_tui.probes.kinds.user_file import read_problems
+from mi_tui.probes.kinds.word_problems import write_word_problem
 from mi_tui.probes.problem import Probe, Problem
 from mi_tui.probes.split import sample, split
-from mi_tui.probes.user_file import read_problems
-from mi_tui.probes.word_problems import write_word_problem
 
 __all__ = ["ProbeError", "freeze"]
 

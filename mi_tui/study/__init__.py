@@ -1,4 +1,4 @@
-"""One run of a preset: the store, the worker, metrics, search and recommendation.
+"""Studies: the store, the worker, and how a study is made, steered and read.
 
 The study directory is the truth; everything else is a view of it.
 """

@@ -12,12 +12,12 @@ from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
 from mi_tui.probes.text import shown_line
-from mi_tui.study.errors import StudyError
-from mi_tui.study.folder import StudyFolder, find_study, new_study_path
-from mi_tui.study.folder import studies_folder as studies_folder
-from mi_tui.study.lock import PATIENCE_SECONDS, acquire, is_held
-from mi_tui.study.records import RequestKind
-from mi_tui.study.store import Store
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.folder import StudyFolder, find_study, new_study_path
+from mi_tui.study.storage.folder import studies_folder as studies_folder
+from mi_tui.study.storage.lock import PATIENCE_SECONDS, acquire, is_held
+from mi_tui.study.storage.records import RequestKind
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyEntry, StudyState
 
 _ENDING_SECONDS = 10.0
@@ -139,7 +139,14 @@ def start_worker(path: Path) -> None:
             store.put(state=StudyState.STARTING, message="", started=time.time())
         with folder.log.open("ab") as log:
             subprocess.Popen(
-                [sys.executable, "-P", "-m", "mi_tui.study.worker", str(folder.path), str(lock)],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "mi_tui.study.worker.process",
+                    str(folder.path),
+                    str(lock),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -8,7 +8,7 @@ from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
-from mi_tui.study.errors import StudyError
+from mi_tui.study.storage.errors import StudyError
 
 
 def require_fit(preset: Preset) -> None:

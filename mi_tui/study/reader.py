@@ -5,21 +5,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.recommendation.recommend import recommend
+from mi_tui.analysis.recommendation.verdict import curves_of
+from mi_tui.analysis.results import Recommendation
+from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import explain
 from mi_tui.probes.text import shown_line
 from mi_tui.study.control import state_of
-from mi_tui.study.errors import StudyError
-from mi_tui.study.folder import StudyFolder, find_study
-from mi_tui.study.latency import Latency
-from mi_tui.study.loading import ObservationLoader
-from mi_tui.study.observations import Observations
-from mi_tui.study.recommendation.recommend import recommend
-from mi_tui.study.recommendation.verdict import curves_of
-from mi_tui.study.results import Recommendation
-from mi_tui.study.statistics.curve import Curves
-from mi_tui.study.store import Store
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.folder import StudyFolder, find_study
+from mi_tui.study.storage.observation_loader import ObservationLoader
+from mi_tui.study.storage.store import Store
 from mi_tui.study.summaries import Summaries
 from mi_tui.study.view import Progress, StudyState, StudyView
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.study.latency import Latency
-from mi_tui.study.observations import Observations
-from mi_tui.study.results import RecipeSummary
-from mi_tui.study.statistics.metrics import summarise
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.analysis.statistics.metrics import summarise
 
 
 class Summaries:

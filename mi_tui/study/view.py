@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mi_tui.analysis.results import RecipeSummary, Recommendation
 from mi_tui.plan.preset import Preset
-from mi_tui.study.results import RecipeSummary, Recommendation
 
 
 class StudyState(StrEnum):

@@ -13,10 +13,20 @@ from textual.screen import Screen
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
-from mi_tui.study.folder import StudyFolder
+from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
-from mi_tui.tui.draft import draft_of
-from mi_tui.tui.messages import (
+from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.runtime.preferences import read_preferences, take_themes
+from mi_tui.tui.runtime.signals import leave_on_signals
+from mi_tui.tui.runtime.state import remember, remembered
+from mi_tui.tui.runtime.theme_watch import EVERY, ThemeWatch
+from mi_tui.tui.runtime.themes import FALLBACK_CURVES
+from mi_tui.tui.screens.home import HomeScreen
+from mi_tui.tui.screens.steps.budget import BudgetScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
+from mi_tui.tui.screens.steps.scope import ScopeScreen
+from mi_tui.tui.studies.commands import Steering
+from mi_tui.tui.studies.messages import (
     Ablate,
     LeaveStudy,
     NewStudy,
@@ -31,18 +41,8 @@ from mi_tui.tui.messages import (
     StartStudy,
     StudyRequest,
 )
-from mi_tui.tui.preferences import read_preferences, take_themes
-from mi_tui.tui.screens.budget import BudgetScreen
-from mi_tui.tui.screens.home import HomeScreen
-from mi_tui.tui.screens.models import ModelsScreen
-from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.services import Services
-from mi_tui.tui.signals import leave_on_signals
-from mi_tui.tui.state import remember, remembered
-from mi_tui.tui.steering import Steering
-from mi_tui.tui.theme_watch import EVERY, ThemeWatch
-from mi_tui.tui.themes import FALLBACK_CURVES
-from mi_tui.tui.watching import StudyWatch
+from mi_tui.tui.studies.services import Services
+from mi_tui.tui.studies.watch import StudyWatch
 
 
 class MiTuiApp(App[str]):
@@ -168,7 +168,7 @@ class MiTuiApp(App[str]):
     @on(ShowExample)
     def show_example(self, message: ShowExample) -> None:
         """Show what the probes ask, before anything runs."""
-        from mi_tui.tui.screens.example import ExampleScreen
+        from mi_tui.tui.screens.reading.example import ExampleScreen
 
         self.push_screen(ExampleScreen(message.preset, self._services))
 
@@ -180,7 +180,7 @@ class MiTuiApp(App[str]):
     @on(OpenStudy)
     def open_study(self, message: OpenStudy) -> None:
         """Watch a study; whatever form was open is left."""
-        from mi_tui.tui.screens.probe import ProbeScreen
+        from mi_tui.tui.screens.steps.probe import ProbeScreen
 
         if message.go_on:
             self._steering.go_on(message.path, StudyState.INTERRUPTED)
@@ -192,8 +192,8 @@ class MiTuiApp(App[str]):
     @on(ShowRecommendation)
     def show_recommendation(self) -> None:
         """Open the answer of the watched study."""
-        from mi_tui.tui.exporting import Export
-        from mi_tui.tui.screens.recommend import RecommendScreen
+        from mi_tui.tui.screens.steps.recommend import RecommendScreen
+        from mi_tui.tui.studies.export import Export
 
         if (session := self._watch.session) is not None:
             export = Export(self._services, session.path)
@@ -202,7 +202,7 @@ class MiTuiApp(App[str]):
     @on(ShowResponses)
     def show_responses(self, message: ShowResponses) -> None:
         """Read what one recipe answered."""
-        from mi_tui.tui.screens.responses import ResponsesScreen
+        from mi_tui.tui.screens.reading.responses import ResponsesScreen
 
         if (session := self._watch.session) is not None:
             self.push_screen(ResponsesScreen(session, message.row))
@@ -210,7 +210,7 @@ class MiTuiApp(App[str]):
     @on(ShowCase)
     def show_case(self, message: ShowCase) -> None:
         """Compare one problem under every λ."""
-        from mi_tui.tui.screens.case import CaseScreen
+        from mi_tui.tui.screens.reading.case import CaseScreen
 
         if (session := self._watch.session) is not None:
             self.push_screen(CaseScreen(session, message.problem))
@@ -251,13 +251,13 @@ class MiTuiApp(App[str]):
 
     def action_jump(self) -> None:
         """Show a letter at every field; the letter goes there."""
-        from mi_tui.tui.screens.jump import jump_on
+        from mi_tui.tui.screens.dialogs.jump import jump_on
 
         jump_on(self.screen)
 
     def action_change_theme(self) -> None:
         """Choose a theme, seeing it."""
-        from mi_tui.tui.screens.themes import ThemesScreen
+        from mi_tui.tui.screens.dialogs.themes import ThemesScreen
 
         def chosen(name: str | None) -> None:
             if name is not None:
@@ -280,7 +280,7 @@ class MiTuiApp(App[str]):
         self._help(None)
 
     def _help(self, page: str | None) -> None:
-        from mi_tui.tui.screens.help import HelpScreen, keys_shown_by
+        from mi_tui.tui.screens.dialogs.help import HelpScreen, keys_shown_by
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(page, keys_shown_by(self.screen)))

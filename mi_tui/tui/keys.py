@@ -20,26 +20,26 @@ class Key:
 def places() -> Iterator[tuple[str, type[Any]]]:
     """Each screen and table that has keys of its own, with its name."""
     from mi_tui.tui.app import MiTuiApp
-    from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
     from mi_tui.tui.screens.base import FormScreen
-    from mi_tui.tui.screens.case import CaseScreen
-    from mi_tui.tui.screens.catalogue import CatalogueScreen
-    from mi_tui.tui.screens.dialog import Dialog
-    from mi_tui.tui.screens.example import ExampleScreen
-    from mi_tui.tui.screens.help import HelpScreen
+    from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
+    from mi_tui.tui.screens.dialogs.baselines import RowsScreen
+    from mi_tui.tui.screens.dialogs.dialog import Dialog
+    from mi_tui.tui.screens.dialogs.help import HelpScreen
+    from mi_tui.tui.screens.dialogs.jump import JumpScreen
+    from mi_tui.tui.screens.dialogs.pick import PickScreen
+    from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
+    from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
+    from mi_tui.tui.screens.dialogs.themes import ThemesScreen
     from mi_tui.tui.screens.home import HomeScreen
-    from mi_tui.tui.screens.jump import JumpScreen
-    from mi_tui.tui.screens.models import ModelsScreen
-    from mi_tui.tui.screens.pick import PickScreen
     from mi_tui.tui.screens.presets import Filter, PresetsScreen
-    from mi_tui.tui.screens.probe import ProbeScreen
-    from mi_tui.tui.screens.probe_form import ProbeFormScreen
-    from mi_tui.tui.screens.recommend import RecommendScreen
-    from mi_tui.tui.screens.responses import ResponsesScreen
-    from mi_tui.tui.screens.rows import RowsScreen
-    from mi_tui.tui.screens.scope import ScopeScreen
-    from mi_tui.tui.screens.sigma import SigmaScreen
-    from mi_tui.tui.screens.themes import ThemesScreen
+    from mi_tui.tui.screens.reading.case import CaseScreen
+    from mi_tui.tui.screens.reading.example import ExampleScreen
+    from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
+    from mi_tui.tui.screens.reading.responses import ResponsesScreen
+    from mi_tui.tui.screens.steps.models import ModelsScreen
+    from mi_tui.tui.screens.steps.probe import ProbeScreen
+    from mi_tui.tui.screens.steps.recommend import RecommendScreen
+    from mi_tui.tui.screens.steps.scope import ScopeScreen
     from mi_tui.tui.widgets.choice import Choice
     from mi_tui.tui.widgets.form import Answer, Field
     from mi_tui.tui.widgets.menu import MenuList

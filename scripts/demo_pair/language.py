@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mi_tui.probes.arithmetic import MAX_OPERATIONS, MODULUS, OPERANDS, Chain, is_held_out
+from mi_tui.probes.kinds.arithmetic import MAX_OPERATIONS, MODULUS, OPERANDS, Chain, is_held_out
 
 PAD, START, END, UNKNOWN = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|unknown|>"
 THINK, END_THINK = "<think>", "</think>"

@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from demo_pair.language import END_THINK, chat_prompt
-from mi_tui.probes.arithmetic import Chain, held_out_chains
+from mi_tui.probes.kinds.arithmetic import Chain, held_out_chains
 
 LAMBDAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PROBLEMS = 200

@@ -49,7 +49,7 @@ output and no data set. Licence: Apache-2.0, as the rest of the project.
 
 `Compute 47*6+5-8 mod 100`, strictly left to right: start 0–99, one to five operations from
 + − ×, operands 2–9. About one fifth of the prompts with two or more operations are held out of
-all training (`mi_tui.probes.arithmetic`). An answer is *direct* (`\\boxed{{79}}`), *brief*
+all training (`mi_tui.probes.kinds.arithmetic`). An answer is *direct* (`\\boxed{{79}}`), *brief*
 (`82 87 79 \\boxed{{79}}`) or it *thinks*:
 
 ```

@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.replay import budgets_of, grid_cost, judge, main, run_trial
 from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
+from mi_tui.analysis.statistics.metrics import summarise
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study.statistics.metrics import summarise
 
 TABLE = """pair,method,lambda,probe,samples,mean,pass_at_k,vote_at_k,tokens,think_percent
 p,instruct,0.0,sums,8,30.0,,,100,0.0

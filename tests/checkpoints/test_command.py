@@ -15,9 +15,9 @@ import torch
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.mix import mix
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.cli.main import app
+from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair
@@ -158,7 +158,7 @@ def test_on_a_terminal_progress_has_rate_and_time_left() -> None:
 
 WAITING = """
 import sys, time
-from mi_tui.checkpoints import write
+from mi_tui.checkpoints.merging import write
 from mi_tui.cli.main import run
 
 original = write.{moment}

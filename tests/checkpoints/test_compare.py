@@ -12,7 +12,7 @@ from mi_tui.checkpoints.compare import PairReport, compare, compare_many
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.mergeplan import plan_merge
+from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import interpolation
 from tests.checkpoints.families import FAMILIES, tiny_pair

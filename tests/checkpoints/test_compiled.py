@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hatch_build
-from mi_tui.checkpoints import compiled, tensorwork
-from mi_tui.checkpoints.blend import NumpyKernel
-from mi_tui.checkpoints.compiled import DTYPES, CompiledKernel, load_library
-from mi_tui.checkpoints.mergeplan import MergeDtype, plan_weighted_sum
-from mi_tui.checkpoints.mix import mix
-from mi_tui.checkpoints.raw import CHUNK, WIDTH, Bytes, Raw, memory
-from mi_tui.checkpoints.write import carry_out, merge
+from mi_tui.checkpoints.kernels import compiled_kernel
+from mi_tui.checkpoints.kernels.compiled_kernel import DTYPES, CompiledKernel, load_library
+from mi_tui.checkpoints.kernels.numpy_kernel import NumpyKernel
+from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw, memory
+from mi_tui.checkpoints.merging import tensor_worker
+from mi_tui.checkpoints.merging.plan import MergeDtype, plan_weighted_sum
+from mi_tui.checkpoints.merging.write import carry_out, merge
+from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
@@ -43,7 +44,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     file = tmp_path_factory.mktemp("kernel") / "kernel.so"
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MI_TUI_PURE", raising=False)
-        problem = hatch_build.compile_kernel(compiled.SOURCE, file)
+        problem = hatch_build.compile_kernel(compiled_kernel.SOURCE, file)
     if problem == "there is no C compiler":
         pytest.skip(problem)
     assert not problem
@@ -195,7 +196,7 @@ def test_whole_merges_are_the_same(
 ) -> None:
     shards = []
     for name, make in (("compiled", lambda: CompiledKernel(library)), ("NumPy", NumpyKernel)):
-        monkeypatch.setattr(tensorwork, "make_kernel", make)
+        monkeypatch.setattr(tensor_worker, "make_kernel", make)
         out = tmp_path / name
         if method == SUM:
             weighted = [(str(path), w) for path, w in zip(paths, (0.5, 0.7, -0.2), strict=True)]
@@ -225,7 +226,7 @@ def test_an_end_keeps_the_bits_of_nan(tmp_path: Path) -> None:
 
 def test_a_library_from_another_source_is_not_used(library: ctypes.CDLL, tmp_path: Path) -> None:
     changed = tmp_path / "changed.c"
-    changed.write_text(compiled.SOURCE.read_text() + "/* changed */\n")
+    changed.write_text(compiled_kernel.SOURCE.read_text() + "/* changed */\n")
     assert not hatch_build.compile_kernel(changed, tmp_path / "changed.so")
     assert load_library(tmp_path / "changed.so") is None
 
@@ -237,9 +238,9 @@ def test_without_a_usable_library_numpy_mixes(
     damaged.write_bytes(b"\x7fELF")
     assert load_library(damaged) is None
     assert load_library(tmp_path / "missing.so") is None
-    monkeypatch.setattr(compiled, "compiled_library", lambda: None)
-    assert isinstance(compiled.make_kernel(), NumpyKernel)
-    assert compiled.kernel_name() == f"NumPy {np.__version__}"
+    monkeypatch.setattr(compiled_kernel, "compiled_library", lambda: None)
+    assert isinstance(compiled_kernel.make_kernel(), NumpyKernel)
+    assert compiled_kernel.kernel_name() == f"NumPy {np.__version__}"
 
 
 def test_a_build_without_a_working_compiler_says_why(
@@ -249,13 +250,13 @@ def test_a_build_without_a_working_compiler_says_why(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     library = tmp_path / "kernel.so"
-    assert hatch_build.compile_kernel(compiled.SOURCE, library) == "there is no C compiler"
+    assert hatch_build.compile_kernel(compiled_kernel.SOURCE, library) == "there is no C compiler"
     monkeypatch.setenv("CC", str(tmp_path / "cc"))
-    assert "No such file" in hatch_build.compile_kernel(compiled.SOURCE, library)
+    assert "No such file" in hatch_build.compile_kernel(compiled_kernel.SOURCE, library)
     failing = tmp_path / "cc"
     failing.write_text("#!/bin/sh\necho cannot do that >&2\nexit 1\n")
     failing.chmod(0o755)
-    assert "cannot do that" in hatch_build.compile_kernel(compiled.SOURCE, library)
+    assert "cannot do that" in hatch_build.compile_kernel(compiled_kernel.SOURCE, library)
     monkeypatch.setenv("MI_TUI_PURE", "1")
-    assert hatch_build.compile_kernel(compiled.SOURCE, library) == "MI_TUI_PURE is set"
+    assert hatch_build.compile_kernel(compiled_kernel.SOURCE, library) == "MI_TUI_PURE is set"
     assert not library.exists()

@@ -6,15 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_tui.checkpoints.blend import (
+from mi_tui.checkpoints.kernels.numpy_kernel import (
     Floats,
     blend,
     has_nonfinite,
     narrow,
     widen,
 )
-from mi_tui.checkpoints.mix import mix, mix_into
-from mi_tui.checkpoints.raw import WIDTH, Bytes, memory
+from mi_tui.checkpoints.kernels.raw_bytes import WIDTH, Bytes, memory
+from mi_tui.engines.transformers.weights.interpolate import mix, mix_into
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 LAMBDAS = st.floats(0.0, 1.0, width=32)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from mi_tui.checkpoints.card import CurvePoint, StudyFacts, model_card
-from mi_tui.checkpoints.companions import MANIFEST
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import Location, locate
-from mi_tui.checkpoints.manifest import read_manifest, verify
-from mi_tui.checkpoints.mergeplan import MergePlan, Source, plan_merge, plan_weighted_sum
-from mi_tui.checkpoints.write import merge
+from mi_tui.checkpoints.merging.companions import MANIFEST
+from mi_tui.checkpoints.merging.manifest import read_manifest, verify
+from mi_tui.checkpoints.merging.model_card import CurvePoint, StudyFacts, model_card
+from mi_tui.checkpoints.merging.plan import MergePlan, Source, plan_merge, plan_weighted_sum
+from mi_tui.checkpoints.merging.write import merge
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 from tests.checkpoints.families import tiny_pair

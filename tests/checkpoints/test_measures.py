@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.kernels.ties import Floats, find_trim, merge_disjoint
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.machine import Gpu, Machine, fit, parse_gpus, this_machine
+from mi_tui.checkpoints.relative_gap import relative_gap
 from mi_tui.checkpoints.roles import role_of
-from mi_tui.checkpoints.sigma import relative_gap
-from mi_tui.checkpoints.ties import Floats, find_trim, merge_disjoint
 from mi_tui.checkpoints.words import in_bytes, in_numbers
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair
@@ -160,5 +160,5 @@ def test_checking_and_merging_import_no_torch() -> None:
 
 def test_merging_needs_numpy_only_where_there_is_no_compiled_kernel() -> None:
     """Its import takes a good part of the time before the first byte."""
-    code = "import sys, mi_tui.checkpoints.write\nassert 'numpy' not in sys.modules"
+    code = "import sys, mi_tui.checkpoints.merging.write\nassert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

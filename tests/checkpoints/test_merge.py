@@ -9,11 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.materialise import mixed_tensors
-from mi_tui.checkpoints.mergeplan import MergeDtype, plan_merge, plan_weighted_sum
-from mi_tui.checkpoints.mix import mix
+from mi_tui.checkpoints.merging.in_memory import mixed_tensors
+from mi_tui.checkpoints.merging.plan import MergeDtype, plan_merge, plan_weighted_sum
+from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.checkpoints.roles import role_of
-from mi_tui.checkpoints.write import carry_out, merge
+from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.mergeplan import plan_weighted_sum
-from mi_tui.checkpoints.write import carry_out, merge
+from mi_tui.checkpoints.merging.plan import plan_weighted_sum
+from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.export.mergekit import mergekit_yaml
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from mi_tui.checkpoints import pipeline
-from mi_tui.checkpoints.mergeplan import MergeDtype
-from mi_tui.checkpoints.mix import mix
-from mi_tui.checkpoints.raw import CHUNK
-from mi_tui.checkpoints.write import merge
+from mi_tui.checkpoints.kernels.raw_bytes import CHUNK
+from mi_tui.checkpoints.merging import pipeline
+from mi_tui.checkpoints.merging.plan import MergeDtype
+from mi_tui.checkpoints.merging.write import merge
+from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 from tests.checkpoints.families import tiny_pair

@@ -7,8 +7,8 @@ import pytest
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.sigma import relative_gap
-from mi_tui.checkpoints.sigma_process import gap_from, measure_gap
+from mi_tui.checkpoints.relative_gap import relative_gap
+from mi_tui.checkpoints.relative_gap_process import gap_from, measure_gap
 
 SIDES = ("bundled:instruct", "bundled:thinking")
 

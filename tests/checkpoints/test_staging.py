@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.checkpoints import tensorwork
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.manifest import verify
-from mi_tui.checkpoints.staging import staged
-from mi_tui.checkpoints.write import merge
+from mi_tui.checkpoints.merging import tensor_worker
+from mi_tui.checkpoints.merging.manifest import verify
+from mi_tui.checkpoints.merging.staging import staged
+from mi_tui.checkpoints.merging.write import merge
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import interpolation
 from tests.checkpoints.families import tiny_pair
@@ -42,8 +42,8 @@ def left_over(out: Path) -> list[str]:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mi_tui.checkpoints import {module}
-from mi_tui.checkpoints.write import merge
+from mi_tui.checkpoints.merging import {module}
+from mi_tui.checkpoints.merging.write import merge
 from mi_tui.plan.preset import Pair
 from mi_tui.plan.recipe import interpolation
 
@@ -55,8 +55,8 @@ merge(interpolation(0.5), Pair(instruct=sys.argv[1], thinking=sys.argv[2]), Path
 """
 
 MOMENTS = {
-    "while computing": ("tensorwork", "tensorwork.TensorWorker._blend"),
-    "before the sync": ("shardfile", "shardfile.ShardFile.close"),
+    "while computing": ("tensor_worker", "tensor_worker.TensorWorker._blend"),
+    "before the sync": ("shard_file", "shard_file.ShardFile.close"),
     "before the companions": ("write", "write.copy_companions"),
     "before the rename": ("staging", "staging._replace"),
 }
@@ -121,7 +121,7 @@ def test_a_failing_thread_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(tensorwork.TensorWorker, "_blend", fail)
+    monkeypatch.setattr(tensor_worker.TensorWorker, "_blend", fail)
     with pytest.raises(CheckpointError, match="input/output error"):
         merge(HALF, pair, out, threads=3)
     assert not out.exists()
@@ -151,8 +151,8 @@ def test_a_disk_that_fills_up_is_said(
 
 def test_a_source_cut_short_meanwhile(pair: Pair, out: Path) -> None:
     """The file shrinks after it was inspected: an error, not a crash, and no output."""
-    from mi_tui.checkpoints.mergeplan import plan_merge
-    from mi_tui.checkpoints.write import carry_out
+    from mi_tui.checkpoints.merging.plan import plan_merge
+    from mi_tui.checkpoints.merging.write import carry_out
 
     plan = plan_merge(HALF, pair, out)
     file = plan.sources[1].info.files[0]
@@ -202,7 +202,7 @@ def test_an_overwrite_that_fails_keeps_the_old(
 ) -> None:
     merge(HALF, pair, out)
     before = (out / "model.safetensors").read_bytes()
-    monkeypatch.setattr(tensorwork.TensorWorker, "_blend", lambda *_: 1 / 0)
+    monkeypatch.setattr(tensor_worker.TensorWorker, "_blend", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         merge(interpolation(0.2), pair, out, overwrite=True)
     assert (out / "model.safetensors").read_bytes() == before

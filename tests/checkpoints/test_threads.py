@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from mi_tui.checkpoints.threads import Tally, thread_count, watch
+from mi_tui.checkpoints.merging.threads import Tally, thread_count, watch
 
 
 def _work_for_ever(tally: Tally, begun: threading.Event) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.analysis.ablation.rows import AblationKind
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe, labels
 from mi_tui.plan.scope import ALL_MODULES, ModuleKind
 from mi_tui.plan.toml import read_preset, write_preset
-from mi_tui.study.ablation.preset import ablation_of
-from mi_tui.study.ablation.rows import AblationKind
+from mi_tui.study.ablation_preset import ablation_of
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
 from tests.cli.command import command

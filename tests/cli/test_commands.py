@@ -15,8 +15,8 @@ from mi_tui.plan.probe import FileProbe
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.resources import demo_pair_folder
 from mi_tui.study.control import create_study
-from mi_tui.study.lock import acquire
-from mi_tui.study.store import Store
+from mi_tui.study.storage.lock import acquire
+from mi_tui.study.storage.store import Store
 from tests.cli.command import command
 from tests.study.presets import small_preset
 
@@ -51,7 +51,10 @@ def small(tmp_path: Path) -> Path:
         ("import mi_tui.cli.main", "torch transformers textual scipy numpy pydantic"),
         ("import mi_tui.tui.app", "torch transformers"),
         ("import mi_tui.study.reader, mi_tui.export.bundle", "torch transformers"),
-        ("import mi_tui.checkpoints.compare, mi_tui.checkpoints.write", "torch transformers"),
+        (
+            "import mi_tui.checkpoints.compare, mi_tui.checkpoints.merging.write",
+            "torch transformers",
+        ),
     ],
 )
 def test_light_parts_import_nothing_heavy(code: str, unwanted: str) -> None:

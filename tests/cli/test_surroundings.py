@@ -14,7 +14,7 @@ from mi_tui.cli import follow, main
 from mi_tui.cli.console import let_streams_write_anything, need_terminal
 from mi_tui.errors import MiTuiError
 from mi_tui.study.control import create_study
-from mi_tui.study.store import Store
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState, StudyView
 from tests.cli.command import command
 from tests.study.presets import small_preset

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import torch
 from transformers import AutoModelForCausalLM
 
-from mi_tui.checkpoints.mix import mix
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Engine, Request
+from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 

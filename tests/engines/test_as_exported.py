@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_tui.checkpoints.materialise import mixed_tensors
-from mi_tui.checkpoints.write import merge
+from mi_tui.checkpoints.merging.in_memory import mixed_tensors
+from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
-from mi_tui.engines.transformers_engine import TransformersEngine
+from mi_tui.engines.transformers.engine import TransformersEngine
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers

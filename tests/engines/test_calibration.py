@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.engines.calibration import calibrate, concurrencies_within, longest_context
-from mi_tui.engines.decoder import SlotDecoder
-from mi_tui.engines.speed import Speed
+from mi_tui.engines.transformers.calibration import calibrate, concurrencies_within, longest_context
+from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+from mi_tui.engines.transformers.decoding.timing import Speed
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for
 

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.engines.cost import _LENGTHS, CostModel, Curve, Work, batch_seconds
-from mi_tui.engines.recipes import RecipeNumbers
-from mi_tui.engines.sources import Sources
-from mi_tui.engines.speed import Speed
-from mi_tui.engines.ways import Ways
+from mi_tui.engines.transformers.decoding.timing import Speed
+from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.weights.cost_model import (
+    _LENGTHS,
+    CostModel,
+    Curve,
+    Work,
+    batch_seconds,
+)
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.weights.strategy import Ways
 from mi_tui.plan.preset import Pair
 from tests.checkpoints.families import tiny_pair
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from mi_tui.cli.diagnosis import diagnosis_as_json, diagnosis_lines, diagnosis_tables
 from mi_tui.cli.main import app
-from mi_tui.engines.cost import Work
 from mi_tui.engines.diagnosis import RECIPES, MeasuresCost, diagnose
+from mi_tui.engines.transformers.weights.cost_model import Work
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for
 

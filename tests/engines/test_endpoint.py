@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.engines import endpoint
-from mi_tui.engines.endpoint import (
+from mi_tui.engines.openai import client
+from mi_tui.engines.openai.client import (
     Answer,
     Endpoint,
     EndpointClient,
@@ -32,7 +32,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture
 def served(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(endpoint, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(client, "_PAUSES", (0.01, 0.01))
     with serve(Served(engine, RECIPE)) as running:
         yield running
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_tui.engines import endpoint
-from mi_tui.engines.endpoint import Answer, Endpoint, EndpointClient, EndpointError, Question
-from mi_tui.engines.endpoint_events import Heard, UnreadableError, seconds_to_wait
+from mi_tui.engines.openai import client
+from mi_tui.engines.openai.client import Answer, Endpoint, EndpointClient, EndpointError, Question
+from mi_tui.engines.openai.events import Heard, UnreadableError, seconds_to_wait
 from mi_tui.plan.recipe import Decoding
 from tests.engines.scripted_server import (
     SILENCE,
@@ -39,7 +39,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def pause(seconds: float) -> None:
         made.append(seconds)
 
-    monkeypatch.setattr(endpoint, "_sleep", pause)
+    monkeypatch.setattr(client, "_sleep", pause)
     return made
 
 

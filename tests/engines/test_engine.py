@@ -86,7 +86,7 @@ def test_cancel_queued_running_and_unknown(pair: tuple[Path, ...]) -> None:
 def test_rows_that_give_way_go_on_where_they_were(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.decoder import SlotDecoder
+    from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
 
     wanted = requests(8, most=40)
     undisturbed = run(engine_for(pair, batch=8), wanted)
@@ -107,8 +107,8 @@ def test_rows_that_give_way_go_on_where_they_were(
 
 
 def test_a_halved_batch_grows_back(pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    from mi_tui.engines import scheduler
-    from mi_tui.engines.decoder import SlotDecoder
+    from mi_tui.engines.transformers import scheduler
+    from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
 
     monkeypatch.setattr(scheduler, "_GROW_BACK_AFTER", 6)
     real, capacities = SlotDecoder.step, []
@@ -129,7 +129,7 @@ def test_a_halved_batch_grows_back(pair: tuple[Path, ...], monkeypatch: pytest.M
 def test_out_of_memory_with_one_row_is_an_error_with_advice(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.decoder import SlotDecoder
+    from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
 
     def full(_: SlotDecoder) -> None:
         raise MemoryError
@@ -209,7 +209,7 @@ def test_every_way_gives_the_same_samples(pair: tuple[Path, ...]) -> None:
 def test_the_way_may_change_while_rows_run(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.ways import Ways
+    from mi_tui.engines.transformers.weights.strategy import Ways
 
     wanted = nine_recipes(3, most=25)
     expected = run(engine_for(pair, "in-place", batch=16), wanted)
@@ -234,8 +234,8 @@ def test_the_way_may_change_while_rows_run(
 def test_stragglers_give_way_and_finish_later(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.scheduler import Scheduler
-    from mi_tui.engines.ways import Ways
+    from mi_tui.engines.transformers.scheduler import Scheduler
+    from mi_tui.engines.transformers.weights.strategy import Ways
 
     wanted = [
         replace(r, max_new_tokens=60 if r.id % 100 == 0 else 6, recipe=r.recipe)
@@ -263,7 +263,7 @@ def test_stragglers_give_way_and_finish_later(
 def test_one_pass_that_fails_its_check_is_given_up(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.mixed_modules import MixedEmbedding
+    from mi_tui.engines.transformers.model.mixed_layers import MixedEmbedding
 
     engine = engine_for(pair, "auto")
     assert engine.capabilities.mixes_recipes
@@ -278,7 +278,7 @@ def test_one_pass_that_fails_its_check_is_given_up(
 def test_a_fused_pass_that_fails_its_check_gives_way_to_the_models_own(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.fused import FusedForward
+    from mi_tui.engines.transformers.model.fused_forward import FusedForward
 
     wanted = nine_recipes(1)
     expected = run(engine_for(pair, "one-pass"), wanted)
@@ -306,7 +306,7 @@ def test_a_module_that_cannot_be_mixed_means_in_place(
     from torch import nn
 
     blind = SimpleNamespace(Module=nn.Module, Linear=nn.Conv2d, Embedding=nn.Embedding)
-    monkeypatch.setattr("mi_tui.engines.one_pass.nn", blind)
+    monkeypatch.setattr("mi_tui.engines.transformers.weights.one_pass.nn", blind)
     engine = engine_for(pair, "auto")
     assert not engine.capabilities.mixes_recipes
     assert "cannot mix" in engine.capabilities.note

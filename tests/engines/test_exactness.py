@@ -95,7 +95,7 @@ def test_sliding_windows_shorter_than_the_response(tmp_path: Path) -> None:
 def test_baselines_equal_their_exported_merge(method: Method, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    from mi_tui.checkpoints.write import merge
+    from mi_tui.checkpoints.merging.write import merge
 
     pair = tiny_pair("qwen3", tmp_path, base=True)
     density = 0.2 if method is Method.TIES else None

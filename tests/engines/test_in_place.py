@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_tui.checkpoints.mix import mix
-from mi_tui.engines.in_place import interpolate_into
+from mi_tui.engines.transformers.weights.in_place import interpolate_into
+from mi_tui.engines.transformers.weights.interpolate import mix
 
 
 @settings(max_examples=50, deadline=None)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import Qwen3Config
 
-from mi_tui.engines import cache, memory
-from mi_tui.engines.cache import SlotCache
+from mi_tui.engines.transformers.devices import memory
+from mi_tui.engines.transformers.model import kv_cache
+from mi_tui.engines.transformers.model.kv_cache import SlotCache
 
 CPU = torch.device("cpu")
 CONFIG = Qwen3Config(
@@ -48,8 +49,8 @@ def test_a_cache_that_would_exceed_memory_raises_before_it_allocates(
     slots.begin_prefill(torch.arange(4), 8)
     states = torch.ones(4, 2, 8, 16)
     slots.update(states, states, 0)
-    monkeypatch.setattr(cache, "free_bytes", lambda _: 1000)
-    monkeypatch.setattr(cache, "_WORTH_ASKING", 0)
+    monkeypatch.setattr(kv_cache, "free_bytes", lambda _: 1000)
+    monkeypatch.setattr(kv_cache, "_WORTH_ASKING", 0)
     with pytest.raises(MemoryError):
         slots.begin_decode(torch.arange(4), torch.full((4,), 900), np.full(4, 901))
 

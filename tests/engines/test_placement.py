@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from mi_tui.engines.placement import place, place_on_cpu
 from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.transformers.devices.placement import place, place_on_cpu
 
 GIB = 1 << 30
 
@@ -71,7 +71,7 @@ SCRIPT = """
 import gc, re, sys
 from pathlib import Path
 import torch
-from mi_tui.engines.sources import Sources
+from mi_tui.engines.transformers.model.pair_tensors import Sources
 
 def anonymous():
     gc.collect()

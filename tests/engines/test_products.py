@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import linear
 
-from mi_tui.engines.products import product
+from mi_tui.engines.transformers.model.products import product
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from mi_tui.engines import sampling
-from mi_tui.engines.sampling import Draw, draw_tokens, gumbel_noise
+from mi_tui.engines.transformers.model import sampler
+from mi_tui.engines.transformers.model.sampler import Draw, draw_tokens, gumbel_noise
 
 
 def draw(
@@ -65,12 +65,12 @@ def test_large_vocabularies_take_the_same_token_as_a_full_sort() -> None:
     logits = sharpness * torch.randn(32, 9000, generator=generator)
     how = draw(32, temperature=0.8, top_p=0.9)
     few = draw_tokens(logits, how)
-    original = sampling._FULL_SORT
+    original = sampler._FULL_SORT
     try:
-        sampling._FULL_SORT = 10_000
+        sampler._FULL_SORT = 10_000
         assert torch.equal(few, draw_tokens(logits, how))
     finally:
-        sampling._FULL_SORT = original
+        sampler._FULL_SORT = original
 
 
 def test_greedy_rows_and_sampled_rows_share_a_batch() -> None:

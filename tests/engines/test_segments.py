@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
-from mi_tui.engines import cache, decoder
-from mi_tui.engines import segments as segments_module
-from mi_tui.engines.attention import slot_attention
-from mi_tui.engines.cache import SlotCache
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.segments import BLOCK, arrange, segments
+from mi_tui.engines.transformers.decoding import decoder
+from mi_tui.engines.transformers.model import kv_cache
+from mi_tui.engines.transformers.model import length_blocks as segments_module
+from mi_tui.engines.transformers.model.attention import slot_attention
+from mi_tui.engines.transformers.model.kv_cache import SlotCache
+from mi_tui.engines.transformers.model.length_blocks import BLOCK, arrange, segments
 from mi_tui.plan.recipe import Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import (
@@ -87,7 +88,7 @@ def test_attention_in_segments_is_that_of_all_rows_at_once(
     query = torch.randn(rows, 4, 1, 8)
 
     def attended(call_bytes: int) -> tuple[int, torch.Tensor]:
-        monkeypatch.setitem(cache._CALL_BYTES, "cpu", call_bytes)
+        monkeypatch.setitem(kv_cache._CALL_BYTES, "cpu", call_bytes)
         slots = SlotCache(rows)
         slots.begin_prefill(torch.arange(rows), 200)
         slots.update(states, -states, 0)
@@ -143,7 +144,7 @@ def test_rows_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch
     slots.begin_prefill(torch.arange(5), 50)
     keys = torch.randn(5, 2, 50, 4)
     slots.update(keys, -keys, 0)
-    monkeypatch.setattr(cache, "_MOVED_AT_ONCE", 1000)
+    monkeypatch.setattr(kv_cache, "_MOVED_AT_ONCE", 1000)
     slots.permute([4, 0, 1], [0, 1, 4], 50)
     lengths = np.full(5, 51)
     slots.begin_decode(torch.arange(5), torch.full((5,), 50), lengths)
@@ -156,7 +157,7 @@ def test_rows_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch
 def test_many_rows_that_change_places_equal_the_merged_model(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(cache._CALL_BYTES, "cpu", 0)
+    monkeypatch.setitem(kv_cache._CALL_BYTES, "cpu", 0)
     monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
     sorted_rows: list[int] = []
     permute = SlotCache.permute

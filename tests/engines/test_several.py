@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mi_tui.engines.open import open_engine
-from mi_tui.engines.processes import plans_for
 from mi_tui.engines.protocol import Completion, EngineError, Request
-from mi_tui.engines.several import SeveralEngines
+from mi_tui.engines.transformers.devices.replica_plans import plans_for
+from mi_tui.engines.transformers.replicas import SeveralEngines
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import Decoding, Method, Recipe
 from tests.checkpoints.families import tiny_pair

@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from mi_tui.engines import sources, spread
-from mi_tui.engines.placement import needs_several, place_over
 from mi_tui.engines.protocol import EngineError, Request
+from mi_tui.engines.transformers.devices import layer_split
+from mi_tui.engines.transformers.devices.placement import needs_several, place_over
+from mi_tui.engines.transformers.model import pair_tensors
 from mi_tui.plan.recipe import Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import GREEDY, engine_for, prompts, run
@@ -39,7 +40,7 @@ def model() -> Any:
 
 
 def test_layers_are_shared_out_whole_and_evenly(model: Any) -> None:
-    found = spread.device_map(model, [24 * GIB, 24 * GIB, 24 * GIB])
+    found = layer_split.device_map(model, [24 * GIB, 24 * GIB, 24 * GIB])
     layers = [found[f"model.layers.{at}"] for at in range(8)]
     assert layers == sorted(layers)
     assert set(layers) == {0, 1, 2}
@@ -50,7 +51,7 @@ def test_layers_are_shared_out_whole_and_evenly(model: Any) -> None:
 
 def test_gpus_that_are_too_small_together_are_refused(model: Any) -> None:
     with pytest.raises(EngineError, match=r"2 GPUs have 24\.0 GiB"):
-        spread.device_map(model, [12 * GIB, 12 * GIB])
+        layer_split.device_map(model, [12 * GIB, 12 * GIB])
 
 
 def test_what_is_spread_runs_in_place_and_says_why() -> None:
@@ -74,7 +75,7 @@ def test_the_hooks_of_a_spread_model_change_nothing(
     plain = run(engine_for(pair), wanted)
     made: list[Any] = []
 
-    def hooked(self: sources.Sources) -> Any:
+    def hooked(self: pair_tensors.Sources) -> Any:
         from accelerate import dispatch_model
 
         parts = self._template.model
@@ -92,7 +93,7 @@ def test_the_hooks_of_a_spread_model_change_nothing(
         )
         return made[-1]
 
-    monkeypatch.setattr(sources.Sources, "model", hooked)
+    monkeypatch.setattr(pair_tensors.Sources, "model", hooked)
     done = run(engine_for(pair), wanted)
     assert made[0].model.layers[0]._hf_hook is not None
     assert {n: c.tokens for n, c in done.items()} == {n: c.tokens for n, c in plain.items()}

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from mi_tui.analysis.results import Curve, Estimate, RecipeSummary, Recommendation
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study.results import Curve, Estimate, RecipeSummary, Recommendation
 from mi_tui.study.view import Progress, StudyState, StudyView
 
 

@@ -12,7 +12,7 @@ import pytest
 from mi_tui.plan.probe import AimeProbe, GpqaProbe, IfevalProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
-from mi_tui.probes.scorers import judge
+from mi_tui.probes.scoring.scorers import judge
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.toml import PresetError, parse_preset, read_preset, write_preset
-from mi_tui.probes.arithmetic import Chain, is_held_out
 from mi_tui.probes.freeze import ProbeError, freeze
+from mi_tui.probes.kinds.arithmetic import Chain, is_held_out
 from mi_tui.probes.problem import Probe, Problem
 from mi_tui.probes.split import split
 

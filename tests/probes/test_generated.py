@@ -10,7 +10,7 @@ import pytest
 from mi_tui.plan.probe import InstructionsProbe, MultipleChoiceProbe, WordProblemsProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
-from mi_tui.probes.instructions import INSTRUCTIONS, score_instructions
+from mi_tui.probes.kinds.instructions import INSTRUCTIONS, score_instructions
 from mi_tui.probes.problem import Problem
 
 ALL = (1, 2, 3, 4, 5)

@@ -9,9 +9,9 @@ import pytest
 from mi_tui.plan.probe import LmEvalProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
-from mi_tui.probes.pool import ScoringPool
 from mi_tui.probes.problem import Probe
-from mi_tui.probes.scorers import judge
+from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.probes.scoring.scorers import judge
 
 lm_eval = pytest.importorskip("lm_eval")
 

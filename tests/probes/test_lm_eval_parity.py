@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mi_tui.checkpoints.write import merge
+from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Request
 from mi_tui.plan.preset import EnginePlan, Pair
@@ -14,7 +14,7 @@ from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.problem import Probe
-from mi_tui.probes.scorers import judge
+from mi_tui.probes.scoring.scorers import judge
 
 PAIR = Pair(instruct="bundled:instruct", thinking="bundled:thinking")
 CAP = 320

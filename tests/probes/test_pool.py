@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.probes import scoring_client
-from mi_tui.probes.pool import ScoringPool
 from mi_tui.probes.problem import Problem, Score
-from mi_tui.probes.scorers import _FACTORIES
+from mi_tui.probes.scoring import client
+from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.probes.scoring.scorers import _FACTORIES
 
 ROOT = Path(__file__).parents[2]
 PROBLEM = Problem("1", ({"role": "user", "content": "40 + 2?"},), "42")
@@ -202,7 +202,7 @@ def test_a_scorer_that_eats_memory_fails_and_the_rest_is_scored() -> None:
 def test_processes_that_do_not_start_fail_the_rollouts_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scoring_client, "_PROGRAM", "import no_such_module_at_all")
+    monkeypatch.setattr(client, "_PROGRAM", "import no_such_module_at_all")
     with ScoringPool(processes=1) as pool:
         for key in range(20):
             pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
@@ -234,7 +234,7 @@ def test_a_reply_that_is_not_understood_costs_one_rollout(
     pool: ScoringPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(scoring_client.ScoringProcess, "receive", lambda _: {"value": 1.0})
+        patch.setattr(client.ScoringProcess, "receive", lambda _: {"value": 1.0})
         pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
         failure = drain(pool)[1].failure
     assert failure is not None
@@ -247,7 +247,7 @@ def test_scoring_processes_import_no_torch() -> None:
     code = (
         "import sys\n"
         "from mi_tui.probes import pool, scoring_process, preview\n"
-        "from mi_tui.probes.scorers import scorer\n"
+        "from mi_tui.probes.scoring.scorers import scorer\n"
         "[scorer(name) for name in ('math', 'json-schema', 'regex')]\n"
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
     )
@@ -260,7 +260,7 @@ def test_scoring_processes_import_no_torch() -> None:
 def test_a_scoring_process_ends_with_its_owner() -> None:
     code = (
         "import os\n"
-        "from mi_tui.probes.pool import ScoringPool\n"
+        "from mi_tui.probes.scoring.pool import ScoringPool\n"
         "from mi_tui.probes.problem import Problem\n"
         "pool = ScoringPool(1)\n"
         "pool.submit(1, 'boxed-integer', Problem('1', (), '4'), '4', False)\n"

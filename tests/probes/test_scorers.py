@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tui.probes.errors import ScorerError
-from mi_tui.probes.extract import as_integer, boxed_integer, final_choice, final_integer
 from mi_tui.probes.problem import Problem, Score
-from mi_tui.probes.scorers import judge, scorer
+from mi_tui.probes.scoring.extraction import as_integer, boxed_integer, final_choice, final_integer
+from mi_tui.probes.scoring.scorers import judge, scorer
 
 
 def problem(answer: str, **meta: object) -> Problem:

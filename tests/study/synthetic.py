@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.search.policy import Ask
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Pair, Preset, Search
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Recipe, interpolation
-from mi_tui.study.observations import Observations, ProblemRow
-from mi_tui.study.search.policy import Ask
 
 CAP = 2000
 GRID = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)

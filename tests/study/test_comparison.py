@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
+from mi_tui.analysis.ablation.comparison import ComparisonError, compare, find_reference, verdict_of
+from mi_tui.analysis.ablation.grid import grids
+from mi_tui.analysis.results import Estimate
+from mi_tui.analysis.statistics.metrics import paired_difference, summarise
 from mi_tui.plan.preset import Search
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
-from mi_tui.study.ablation.comparison import compare, find_reference, verdict_of
-from mi_tui.study.ablation.grid import grids
-from mi_tui.study.errors import StudyError
-from mi_tui.study.results import Estimate
-from mi_tui.study.statistics.metrics import paired_difference, summarise
 from tests.study.synthetic import World, preset
 
 REFERENCE = interpolation(0.8)
@@ -90,7 +89,7 @@ def test_the_reference_is_the_lambda_of_most_rows_or_the_one_named() -> None:
     observations = world.observations()
     assert find_reference(observations, plan) == REFERENCE
     assert find_reference(observations, plan, "MI-0.4") == interpolation(0.4)
-    with pytest.raises(StudyError, match=r"no row 'MI-0\.9': there are MI-0, MI-0\.4"):
+    with pytest.raises(ComparisonError, match=r"no row 'MI-0\.9': there are MI-0, MI-0\.4"):
         find_reference(observations, plan, "MI-0.9")
 
 
@@ -109,7 +108,7 @@ def test_without_rows_of_a_lambda_the_one_between_the_ends_is_the_reference() ->
 
 
 def test_nothing_asked_is_said() -> None:
-    with pytest.raises(StudyError, match="no rollouts yet"):
+    with pytest.raises(ComparisonError, match="no rollouts yet"):
         find_reference(World().observations(), preset())
 
 

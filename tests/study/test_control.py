@@ -7,10 +7,10 @@ import pytest
 
 from mi_tui.plan.library import find_preset
 from mi_tui.study.control import create_study, list_studies, request, start_worker
-from mi_tui.study.errors import StudyBusyError, StudyError
-from mi_tui.study.folder import find_study
-from mi_tui.study.lock import acquire, is_held
-from mi_tui.study.store import Store
+from mi_tui.study.storage.errors import StudyBusyError, StudyError
+from mi_tui.study.storage.folder import find_study
+from mi_tui.study.storage.lock import acquire, is_held
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.statistics.cells import Floats
+from mi_tui.analysis.statistics.curve import CurveError, Curves, family, fit_curves
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import Scope
-from mi_tui.study.observations import Observations, ProblemRow
-from mi_tui.study.statistics.cells import Floats
-from mi_tui.study.statistics.curve import CurveError, Curves, family, fit_curves
 from tests.study.synthetic import (
     GRID,
     World,

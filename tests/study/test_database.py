@@ -13,12 +13,12 @@ import pytest
 
 from mi_tui.plan.recipe import interpolation
 from mi_tui.study.control import create_study, list_studies
-from mi_tui.study.database import Database
-from mi_tui.study.errors import StudyError
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.records import PlannedAsk
-from mi_tui.study.schema import MIGRATIONS, SCHEMA_VERSION
-from mi_tui.study.store import Store
+from mi_tui.study.storage.database import Database
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.records import PlannedAsk
+from mi_tui.study.storage.schema import MIGRATIONS, SCHEMA_VERSION
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
 from tests.study.test_store import a_probe, a_rollout

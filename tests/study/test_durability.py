@@ -11,13 +11,13 @@ import pytest
 
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.control import create_study, request, start_worker, state_of
-from mi_tui.study.errors import StudyBusyError
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.lock import is_held
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.store import Store
+from mi_tui.study.storage.errors import StudyBusyError
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.lock import is_held
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
-from mi_tui.study.worker import work
+from mi_tui.study.worker.process import work
 from tests.study.presets import small_preset
 from tests.terminal import MI_TUI, Terminal
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from mi_tui.study.statistics.intervals import (
+from mi_tui.analysis.statistics.intervals import (
     difference_interval,
     length_interval,
     ratio_interval,
     share_interval,
 )
-from mi_tui.study.statistics.quantiles import quantile_intervals
+from mi_tui.analysis.statistics.quantiles import quantile_intervals
 
 STUDIES = 300
 

@@ -2,9 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_tui.engines.protocol import LatencyPoint
-from mi_tui.study.latency import Latency, LatencyError, latency_from_points
-from mi_tui.study.results import Estimate
+from mi_tui.analysis.latency import Latency, LatencyError, latency_from_points
+from mi_tui.analysis.results import Estimate, LatencyPoint
 
 POINTS = (LatencyPoint(1, 0.1, 0.02), LatencyPoint(16, 0.4, 0.05), LatencyPoint(4, 0.2, 0.03))
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.analysis.statistics.metrics import pass_at_k, summarise, vote
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study.observations import Observations, ProblemRow
-from mi_tui.study.results import RecipeSummary
-from mi_tui.study.statistics.metrics import pass_at_k, summarise, vote
 
 pytest.importorskip("lm_eval")
 

@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import comb
 
-from mi_tui.plan.recipe import interpolation
-from mi_tui.study.latency import Latency
-from mi_tui.study.observations import Observations, ProblemRow
-from mi_tui.study.results import Estimate
-from mi_tui.study.statistics.metrics import (
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.results import Estimate
+from mi_tui.analysis.statistics.metrics import (
     MetricError,
     paired_difference,
     pass_at_k,
     summarise,
     vote,
 )
+from mi_tui.plan.recipe import interpolation
 from tests.study.synthetic import CAP, World
 
 

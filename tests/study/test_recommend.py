@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.recommendation.decision import DecisionError, _promised, decide
+from mi_tui.analysis.recommendation.design import Design
+from mi_tui.analysis.recommendation.front import pareto_front
+from mi_tui.analysis.recommendation.knowledge_gradient import next_lambdas
+from mi_tui.analysis.recommendation.recommend import _shortest, recommend
+from mi_tui.analysis.results import Recommendation
+from mi_tui.analysis.statistics.cells import Floats
+from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Objective, parse_budget
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study.latency import Latency
-from mi_tui.study.observations import Observations
-from mi_tui.study.recommendation.decision import DecisionError, _promised, decide
-from mi_tui.study.recommendation.design import Design
-from mi_tui.study.recommendation.front import pareto_front
-from mi_tui.study.recommendation.information import next_lambdas
-from mi_tui.study.recommendation.recommend import _shortest, recommend
-from mi_tui.study.results import Recommendation
-from mi_tui.study.statistics.cells import Floats
-from mi_tui.study.statistics.curve import Curves
 from tests.study.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
 
 LATENCY = Latency(0.1, 0.01, relative_error=0.02)

@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import replace
 
+from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.plan.preset import Preset, Search
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
-from mi_tui.study.observations import Observations
-from mi_tui.study.search.policy import Batch, Spent, next_batch
 from tests.study.synthetic import World, preset
 
 ROW = interpolation(0.8, Scope(modules=(ModuleKind.FFN,)))

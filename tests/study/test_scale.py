@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.recommendation.recommend import recommend
+from mi_tui.analysis.recommendation.verdict import curves_of
+from mi_tui.analysis.statistics.metrics import summarise
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study import loading
 from mi_tui.study.control import create_study
-from mi_tui.study.errors import StudyError
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.loading import ObservationLoader
-from mi_tui.study.observations import Observations
-from mi_tui.study.packing import Answers, pack, unpack
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.recommendation.recommend import recommend
-from mi_tui.study.recommendation.verdict import curves_of
-from mi_tui.study.records import PlannedAsk, Rollout
-from mi_tui.study.statistics.metrics import summarise
-from mi_tui.study.store import Store
+from mi_tui.study.storage import observation_loader
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.observation_loader import ObservationLoader
+from mi_tui.study.storage.packing import Answers, pack, unpack
+from mi_tui.study.storage.records import PlannedAsk, Rollout
+from mi_tui.study.storage.store import Store
 from mi_tui.study.summaries import Summaries
 from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
@@ -53,7 +53,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def pack_study(study: Path, monkeypatch: pytest.MonkeyPatch, size: int = 7) -> None:
-    monkeypatch.setattr(loading, "PACK_FROM", size)
+    monkeypatch.setattr(observation_loader, "PACK_FROM", size)
     with Store(StudyFolder(study).database) as store:
         loader = ObservationLoader(store)
         loader.load()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mi_tui.analysis.search.limits import Limits
+from mi_tui.analysis.search.policy import Ask, Batch, Spent, Stop, next_batch
 from mi_tui.plan.preset import Preset, Search
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
-from mi_tui.study.search.limits import Limits
-from mi_tui.study.search.policy import Ask, Batch, Spent, Stop, next_batch
 from tests.study.synthetic import GRID, World, preset
 
 SIZE = 48

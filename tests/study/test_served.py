@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mi_tui.analysis.results import Estimate
 from mi_tui.cli.confirm_command import confirmation_lines
 from mi_tui.cli.main import app, run
-from mi_tui.engines import endpoint
 from mi_tui.engines.open import open_engine
+from mi_tui.engines.openai import client
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.control import create_study
-from mi_tui.study.folder import StudyFolder
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.results import Estimate
-from mi_tui.study.served import inside, stored_confirmations
-from mi_tui.study.store import Store
+from mi_tui.study.served.confirmation import inside, stored_confirmations
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
-from mi_tui.study.worker import work
+from mi_tui.study.worker.process import work
 from tests.engines.openai_server import Served, serve
 from tests.engines.scripted_server import SILENCE, Reply, piece, scripted, streamed, whole
 from tests.study.presets import small_preset
@@ -155,7 +155,7 @@ def test_a_server_that_fails_is_one_line_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(endpoint, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(client, "_PAUSES", (0.0, 0.0))
     before = stored(study)
     with scripted(answers) as server:
         options = ["--endpoint", server.url, "--timeout", "1"]
@@ -193,7 +193,7 @@ def test_stopping_while_the_server_answers(study: Path) -> None:
 def test_what_was_answered_before_a_failure_is_not_asked_again(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "_PAUSES", ())
+    monkeypatch.setattr(client, "_PAUSES", ())
     with scripted([*5 * [whole()], Reply(503, b'{"error": "full"}'), whole()]) as server:
         options = ["--endpoint", server.url, "--concurrency", "1"]
         failed = CliRunner().invoke(app, ["confirm", str(study), *options])

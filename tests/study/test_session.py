@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.analysis.results import Recommendation
 from mi_tui.study.control import create_study
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.results import Recommendation
-from mi_tui.study.session import Clock, Session
+from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
-from mi_tui.study.worker import work
+from mi_tui.study.worker.process import work
+from mi_tui.study.worker.session import Clock, Session
 from tests.study.presets import small_preset
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mi_tui.analysis.latency import GIVEN, Latency, latency_of_server
 from mi_tui.plan.preset import Pair, Preset, ServerSpeed
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.study.control import create_study
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.latency import GIVEN, Latency, latency_of_server
-from mi_tui.study.speeds import known_speed
-from mi_tui.study.store import Store
+from mi_tui.study.known_speeds import known_speed
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
-from mi_tui.study.worker import work
+from mi_tui.study.worker.process import work
 from tests.study.presets import small_preset
 
 SERVER = ServerSpeed(time_to_first_token=0.25, time_per_output_token=0.02)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mi_tui.study.statistics.stages import stage_limits, stage_of
+from mi_tui.analysis.statistics.stages import stage_limits, stage_of
 
 LAMBDAS = np.linspace(0, 1, 101)
 

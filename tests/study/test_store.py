@@ -8,11 +8,11 @@ import pytest
 
 from mi_tui.plan.recipe import interpolation
 from mi_tui.probes.problem import Probe, Problem
-from mi_tui.study.errors import StudyError
-from mi_tui.study.loading import ObservationLoader
-from mi_tui.study.records import PlannedAsk, Rollout
-from mi_tui.study.schema import SCHEMA_VERSION
-from mi_tui.study.store import Store
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.observation_loader import ObservationLoader
+from mi_tui.study.storage.records import PlannedAsk, Rollout
+from mi_tui.study.storage.schema import SCHEMA_VERSION
+from mi_tui.study.storage.store import Store
 
 
 def a_probe(name: str = "sums", problems: int = 4) -> Probe:

@@ -5,18 +5,18 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from mi_tui.analysis.results import Recommendation
 from mi_tui.checkpoints.network import Network
-from mi_tui.checkpoints.sigma import Gap
+from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.preset import Pair, Preset
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.study.results import Recommendation
-from mi_tui.study.speeds import KnownSpeed
+from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
-from mi_tui.tui.responses import ProblemText
-from mi_tui.tui.services import PreflightLine, Reader, Services
+from mi_tui.tui.studies.responses import ProblemText
+from mi_tui.tui.studies.services import PreflightLine, Reader, Services
 from tests.tui import views
 
 FITS = (

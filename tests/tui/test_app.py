@@ -7,8 +7,8 @@ import pytest
 from textual.binding import Binding
 
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.background import Background
-from mi_tui.tui.screens.models import ModelsScreen
+from mi_tui.tui.runtime.background import Background
+from mi_tui.tui.screens.steps.models import ModelsScreen
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -113,7 +113,7 @@ REAL = """
 import sys
 from pathlib import Path
 from mi_tui.plan.preset import Pair
-from mi_tui.tui.services import Services
+from mi_tui.tui.studies.services import Services
 
 services = Services()
 lines = services.preflight(Pair(instruct="bundled:instruct", thinking="bundled:thinking"))

@@ -5,7 +5,14 @@ from typing import get_args
 import pytest
 
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.tui.catalogue import CATALOGUE, Kind, fields_of, new_probe, read_probe, texts_of
+from mi_tui.tui.forms.probe_fields import (
+    CATALOGUE,
+    Kind,
+    fields_of,
+    new_probe,
+    read_probe,
+    texts_of,
+)
 
 KINDS = {
     get_args(one.model_fields["kind"].annotation)[0] for one in get_args(get_args(AnyProbe)[0])

@@ -8,18 +8,18 @@ from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Decoding
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.keys import places
-from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
-from mi_tui.tui.screens.catalogue import CatalogueScreen
-from mi_tui.tui.screens.dialog import Dialog
-from mi_tui.tui.screens.example import ExampleScreen
-from mi_tui.tui.screens.help import HelpScreen
-from mi_tui.tui.screens.jump import JumpScreen
-from mi_tui.tui.screens.pick import Pick, PickScreen
-from mi_tui.tui.screens.probe_form import ProbeFormScreen
-from mi_tui.tui.screens.rows import RowsScreen
-from mi_tui.tui.screens.sigma import SigmaScreen
-from mi_tui.tui.screens.themes import ThemesScreen
-from mi_tui.tui.theme_watch import ThemeWatch
+from mi_tui.tui.runtime.theme_watch import ThemeWatch
+from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.screens.dialogs.baselines import RowsScreen
+from mi_tui.tui.screens.dialogs.dialog import Dialog
+from mi_tui.tui.screens.dialogs.help import HelpScreen
+from mi_tui.tui.screens.dialogs.jump import JumpScreen
+from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
+from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
+from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
+from mi_tui.tui.screens.dialogs.themes import ThemesScreen
+from mi_tui.tui.screens.reading.example import ExampleScreen
+from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices

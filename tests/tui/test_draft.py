@@ -11,9 +11,9 @@ from mi_tui.plan.preset import EnginePlan, Search, ServerSpeed
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.probes.freeze import freeze
-from mi_tui.tui.checking import check, pair_title
-from mi_tui.tui.draft import draft_of, new_draft
-from mi_tui.tui.numbers import lambdas, parse_grid, whole
+from mi_tui.tui.forms.draft import draft_of, new_draft
+from mi_tui.tui.forms.draft_reader import check, pair_title
+from mi_tui.tui.forms.numbers import lambdas, parse_grid, whole
 from tests.tui import views
 
 budgets = st.one_of(

@@ -9,11 +9,11 @@ from textual.widgets import Input
 
 from mi_tui.errors import MiTuiError
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.screens.budget import BudgetScreen
-from mi_tui.tui.screens.example import ExampleScreen
-from mi_tui.tui.screens.models import ModelsScreen
-from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.services import Services
+from mi_tui.tui.screens.reading.example import ExampleScreen
+from mi_tui.tui.screens.steps.budget import BudgetScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
+from mi_tui.tui.screens.steps.scope import ScopeScreen
+from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.choice import Choice
 from tests.tui import views
 from tests.tui.driving import shown, until

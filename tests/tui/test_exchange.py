@@ -6,15 +6,15 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from mi_tui.engines.protocol import LatencyPoint
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.results import LatencyPoint
 from mi_tui.plan.budget import Budget, Objective, parse_budget
 from mi_tui.plan.preset import ServerSpeed
-from mi_tui.study.latency import Latency
-from mi_tui.study.speeds import KnownSpeed
+from mi_tui.present.speed import exchange
+from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.draft import draft_of
-from mi_tui.tui.exchange import exchange
-from mi_tui.tui.screens.budget import BudgetScreen
+from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.screens.steps.budget import BudgetScreen
 from mi_tui.tui.widgets.choice import Choice
 from tests.tui import views
 from tests.tui.driving import said, shown, until

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_tui.study.results import Estimate
-from mi_tui.tui import formats
+from mi_tui.analysis.results import Estimate
+from mi_tui.present import numbers
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ from mi_tui.tui import formats
     ],
 )
 def test_counts(number: float, shown: str) -> None:
-    assert formats.count(number) == shown
+    assert numbers.count(number) == shown
 
 
 @given(st.floats(0, 9.9e11))
 def test_a_count_has_at_most_five_characters(number: float) -> None:
-    assert len(formats.count(number)) <= 5
+    assert len(numbers.count(number)) <= 5
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_count_has_at_most_five_characters(number: float) -> None:
     ],
 )
 def test_durations(value: float | None, shown: str) -> None:
-    assert formats.duration(value) == shown
+    assert numbers.duration(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_durations(value: float | None, shown: str) -> None:
     [(1000.0, "just now"), (640.0, "6 min ago"), (2000.0, "just now"), (-85_400.0, "1 d ago")],
 )
 def test_how_long_ago(moment: float, shown: str) -> None:
-    assert formats.ago(moment, now=1000.0) == shown
+    assert numbers.ago(moment, now=1000.0) == shown
 
 
 @given(st.floats(-1, 2), st.integers(1, 60))
 def test_a_bar_has_its_width(share: float, width: int) -> None:
-    assert len(formats.bar(share, width)) == width
+    assert len(numbers.bar(share, width)) == width
 
 
 @given(st.text(), st.integers(1, 30))
 def test_cut_text_fits(text: str, width: int) -> None:
-    assert len(formats.cut(text, width)) <= max(width, 1)
+    assert len(numbers.cut(text, width)) <= max(width, 1)
 
 
 def test_wide_intervals_take_little_room() -> None:
-    assert formats.percent_interval(Estimate(value=1.0, low=0.28, high=1.0)) == "100 ± 36"
-    assert formats.percent_interval(Estimate(value=0.5, low=0.45, high=0.55)) == "50.0 ± 5.0"
-    assert formats.tokens(Estimate(value=23, low=0, high=7.6e6)) == "23 ± ?"
+    assert numbers.percent_interval(Estimate(value=1.0, low=0.28, high=1.0)) == "100 ± 36"
+    assert numbers.percent_interval(Estimate(value=0.5, low=0.45, high=0.55)) == "50.0 ± 5.0"
+    assert numbers.tokens(Estimate(value=23, low=0, high=7.6e6)) == "23 ± ?"

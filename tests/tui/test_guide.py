@@ -11,18 +11,18 @@ from textual.widgets import Input
 
 from mi_tui.plan.budget import Budget, Objective
 from mi_tui.plan.preset import Preset
-from mi_tui.study.errors import StudyError
+from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.base import GuideScreen
-from mi_tui.tui.screens.budget import BudgetScreen
-from mi_tui.tui.screens.help import HelpScreen
+from mi_tui.tui.screens.dialogs.help import HelpScreen
 from mi_tui.tui.screens.home import HomeScreen
-from mi_tui.tui.screens.models import ModelsScreen, by_weight
-from mi_tui.tui.screens.probe import ProbeScreen
-from mi_tui.tui.screens.recommend import RecommendScreen
-from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.services import PreflightLine
+from mi_tui.tui.screens.steps.budget import BudgetScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen, by_weight
+from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.recommend import RecommendScreen
+from mi_tui.tui.screens.steps.scope import ScopeScreen
+from mi_tui.tui.studies.services import PreflightLine
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import SteeredServices

@@ -7,8 +7,8 @@ import pytest
 from mi_tui.plan.library import PresetEntry, list_presets
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.home import HomeScreen
-from mi_tui.tui.screens.models import ModelsScreen
 from mi_tui.tui.screens.presets import PresetsScreen, facts, fits, grouped
+from mi_tui.tui.screens.steps.models import ModelsScreen
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from mi_tui.analysis.results import Curve, Recommendation
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget, Objective, parse_budget
 from mi_tui.plan.preset import Preset
-from mi_tui.study.results import Curve, Recommendation
+from mi_tui.present.budget_limits import limits_of, moved
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.exporting import COPIES
-from mi_tui.tui.limits import limits_of, moved
-from mi_tui.tui.screens.probe import ProbeScreen
-from mi_tui.tui.screens.recommend import RecommendScreen
-from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.services import Reader, Services
+from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.recommend import RecommendScreen
+from mi_tui.tui.screens.steps.scope import ScopeScreen
+from mi_tui.tui.studies.export import COPIES
+from mi_tui.tui.studies.services import Reader, Services
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import HeldReader, SteeredServices

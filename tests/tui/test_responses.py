@@ -12,11 +12,11 @@ from textual.pilot import Pilot
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.responses import read_response
-from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
-from mi_tui.tui.screens.case import CaseScreen
-from mi_tui.tui.screens.probe import ProbeScreen
-from mi_tui.tui.screens.responses import ResponsesScreen
+from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.screens.reading.case import CaseScreen
+from mi_tui.tui.screens.reading.responses import ResponsesScreen
+from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.studies.responses import read_response
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices

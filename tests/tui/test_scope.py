@@ -7,18 +7,18 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from mi_tui.engines.protocol import LatencyPoint
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.results import LatencyPoint
 from mi_tui.plan.recipe import Method
-from mi_tui.study.latency import Latency
-from mi_tui.study.speeds import KnownSpeed
+from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.draft import draft_of
-from mi_tui.tui.screens.catalogue import CatalogueScreen
-from mi_tui.tui.screens.example import ExampleScreen
-from mi_tui.tui.screens.probe import ProbeScreen
-from mi_tui.tui.screens.probe_form import ProbeFormScreen
-from mi_tui.tui.screens.rows import RowsScreen
-from mi_tui.tui.screens.scope import ScopeScreen
+from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.screens.dialogs.baselines import RowsScreen
+from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
+from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
+from mi_tui.tui.screens.reading.example import ExampleScreen
+from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.widgets.scope_map import ScopeMap, _ruler
 from tests.tui import views
 from tests.tui.driving import said, shown, until

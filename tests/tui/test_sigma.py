@@ -7,9 +7,9 @@ from textual.pilot import Pilot
 
 from mi_tui.errors import MiTuiError
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.screens.models import ModelsScreen
-from mi_tui.tui.screens.sigma import SigmaScreen
-from mi_tui.tui.services import PreflightLine, Services
+from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
+from mi_tui.tui.studies.services import PreflightLine, Services
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices

@@ -9,7 +9,7 @@ from textual.color import Color
 from mi_tui.errors import MiTuiError
 from mi_tui.resources import themes_folder
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.themes import DEFAULT_THEME, load_themes, read_theme, user_themes_folder
+from mi_tui.tui.runtime.themes import DEFAULT_THEME, load_themes, read_theme, user_themes_folder
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
 

@@ -7,17 +7,17 @@ from textual.command import CommandPalette
 from textual.widgets import Input
 
 from mi_tui.plan.toml import read_preset
-from mi_tui.tui import state
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.completion import CheckpointSuggester, cached_models, partner
-from mi_tui.tui.config import config_path
-from mi_tui.tui.draft import draft_of
+from mi_tui.tui.forms.draft import draft_of
 from mi_tui.tui.keys import as_markdown, keys_of, places
-from mi_tui.tui.screens.help import page_text
-from mi_tui.tui.screens.jump import LETTERS, JumpScreen
-from mi_tui.tui.screens.models import ModelsScreen
-from mi_tui.tui.screens.scope import ScopeScreen
-from mi_tui.tui.screens.themes import ThemesScreen
+from mi_tui.tui.runtime import state
+from mi_tui.tui.runtime.completion import CheckpointSuggester, cached_models, partner
+from mi_tui.tui.runtime.config import config_path
+from mi_tui.tui.screens.dialogs.help import page_text
+from mi_tui.tui.screens.dialogs.jump import LETTERS, JumpScreen
+from mi_tui.tui.screens.dialogs.themes import ThemesScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
+from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.widgets.menu import MenuList
 from tests.tui import views
 from tests.tui.driving import shown, until

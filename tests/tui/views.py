@@ -5,14 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mi_tui.checkpoints.network import Network
-from mi_tui.checkpoints.sigma import Gap, GapCell
-from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import Pair, Preset
-from mi_tui.plan.probe import ArithmeticProbe
-from mi_tui.plan.recipe import interpolation
-from mi_tui.plan.scope import ModuleKind
-from mi_tui.study.results import (
+from mi_tui.analysis.results import (
     Alternative,
     Estimate,
     RecipeSummary,
@@ -20,8 +13,15 @@ from mi_tui.study.results import (
     Stage,
     StageLimits,
 )
+from mi_tui.checkpoints.network import Network
+from mi_tui.checkpoints.relative_gap import Gap, GapCell
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.plan.recipe import interpolation
+from mi_tui.plan.scope import ModuleKind
 from mi_tui.study.view import Progress, StudyEntry, StudyState, StudyView
-from mi_tui.tui.responses import ProblemText
+from mi_tui.tui.studies.responses import ProblemText
 
 MEASURED: tuple[tuple[float, float, float, float, Stage], ...] = (
     (0.0, 0.27, 5.0, 0.00, 1),

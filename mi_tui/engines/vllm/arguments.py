@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from mi_tui.engines.memory import free_bytes
-from mi_tui.engines.vllm.spec import LOAD_FORMAT, PairSpec
+from mi_tui.engines.transformers.devices.memory import free_bytes
+from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
 from mi_tui.plan.preset import EnginePlan
 
-_EXTENSION = "mi_tui.engines.vllm.worker.WorkerExtension"
+_EXTENSION = "mi_tui.engines.vllm.worker.extension.WorkerExtension"
 _CPU_CACHE_SHARE = 0.3
 _MOST_CPU_CACHE = 4 << 30
 

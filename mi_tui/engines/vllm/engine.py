@@ -6,27 +6,27 @@ from pathlib import Path
 from transformers import AutoConfig
 from vllm.platforms import current_platform
 
+from mi_tui.analysis.results import LatencyPoint
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.engines.calibration import concurrencies_within
 from mi_tui.engines.chat import Chat
-from mi_tui.engines.devices import dtype_name, dtype_of_files
 from mi_tui.engines.protocol import (
     Capabilities,
     Completion,
     EngineError,
-    LatencyPoint,
     Request,
     SelfCheck,
     check_request,
 )
+from mi_tui.engines.transformers.calibration import concurrencies_within
+from mi_tui.engines.transformers.devices.devices import dtype_name, dtype_of_files
 from mi_tui.engines.vllm.arguments import engine_arguments
 from mi_tui.engines.vllm.client import Client
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.latency import measure
+from mi_tui.engines.vllm.request_queue import INSTRUCT, Weights
 from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
-from mi_tui.engines.vllm.spec import RECIPE, PairSpec
-from mi_tui.engines.vllm.waiting import INSTRUCT, Weights
+from mi_tui.engines.vllm.worker.spec import RECIPE, PairSpec
 from mi_tui.plan.preset import EnginePlan, Pair
 
 _FALLBACK_TOKENS = (1, 2)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mi_tui.engines.protocol import EngineError, Request
+from mi_tui.engines.vllm.request_queue import INSTRUCT, Waiting, Weights
 from mi_tui.engines.vllm.response import Response
 from mi_tui.engines.vllm.sampling import sampling_arguments
-from mi_tui.engines.vllm.waiting import INSTRUCT, Waiting, Weights
 
 if TYPE_CHECKING:  # importing it imports vLLM
     from mi_tui.engines.vllm.client import Client

@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mi_tui.engines.calibration import calibrate, longest_within
-from mi_tui.engines.protocol import LatencyPoint
-from mi_tui.engines.speed import Speed
+from mi_tui.analysis.results import LatencyPoint
+from mi_tui.engines.transformers.calibration import calibrate, longest_within
+from mi_tui.engines.transformers.decoding.timing import Speed
 from mi_tui.engines.vllm.response import PrefixCache, Response
 
 if TYPE_CHECKING:  # importing it imports vLLM

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.vllm.spec import RECIPE
+from mi_tui.engines.vllm.worker.spec import RECIPE
 from mi_tui.plan.recipe import Recipe
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from mi_tui.engines.protocol import Request, SelfCheck
 from mi_tui.engines.vllm.instance import Instance
+from mi_tui.engines.vllm.request_queue import INSTRUCT, Weights
 from mi_tui.engines.vllm.response import Response
-from mi_tui.engines.vllm.waiting import INSTRUCT, Weights
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope
 

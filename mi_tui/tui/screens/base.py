@@ -14,11 +14,11 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
 from mi_tui.plan.library import user_presets_folder
-from mi_tui.tui.checking import Checked, check
-from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.draft import Draft
-from mi_tui.tui.messages import NextStep, SavePreset
-from mi_tui.tui.screens.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.forms.draft import Draft
+from mi_tui.tui.forms.draft_reader import Checked, check
+from mi_tui.tui.runtime.colours import rich_colour
+from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.studies.messages import NextStep, SavePreset
 from mi_tui.tui.widgets.choice import Checks, Choice
 from mi_tui.tui.widgets.form import FormRow
 from mi_tui.tui.widgets.step_header import Step, StepHeader

@@ -12,16 +12,16 @@ from textual.widgets.option_list import Option
 
 from mi_tui import __version__
 from mi_tui.errors import MiTuiError
+from mi_tui.present import numbers
 from mi_tui.study.view import StudyEntry, StudyState
-from mi_tui.tui import formats
-from mi_tui.tui.background import Background
-from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.draft import draft_of, new_draft
-from mi_tui.tui.messages import NewStudy, OpenStudy, ShowPresets
+from mi_tui.tui.forms.draft import draft_of, new_draft
+from mi_tui.tui.runtime.background import Background
+from mi_tui.tui.runtime.colours import rich_colour
+from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
-from mi_tui.tui.services import Services
+from mi_tui.tui.studies.messages import NewStudy, OpenStudy, ShowPresets
+from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.menu import MenuList
-from mi_tui.tui.workers import start
 
 _LOOK_AGAIN = 3.0
 """Seconds between two looks at the studies folder."""
@@ -177,7 +177,7 @@ class HomeScreen(Screen[None]):
         if not self._studies:
             lines.append((None, Text("  none yet", style=rich_colour(self.app, "secondary"))))
         if self._machine:
-            machine = formats.cut(f"  {self._machine}", self._room(4))
+            machine = numbers.cut(f"  {self._machine}", self._room(4))
             lines += [
                 (None, Text("")),
                 (None, self._heading("This machine")),
@@ -190,7 +190,7 @@ class HomeScreen(Screen[None]):
 
     def _start_line(self, name: str, words: str) -> Text:
         return Text.assemble(
-            f"  {formats.cut(name, 22):<24}",
+            f"  {numbers.cut(name, 22):<24}",
             (words, rich_colour(self.app, "secondary")),
             no_wrap=True,
         )
@@ -203,13 +203,13 @@ class HomeScreen(Screen[None]):
         width = self._name_width()
         share = entry.rollouts / entry.planned if entry.planned else 0.0
         colour = rich_colour(self.app, _STATE_COLOURS.get(entry.state, "foreground"))
-        best = entry.best if entry.best.startswith("λ") else formats.MISSING
+        best = entry.best if entry.best.startswith("λ") else numbers.MISSING
         return Text.assemble(
-            f"  {formats.cut(entry.name, width):<{width}}  ",
-            (f"{formats.state_words(entry.state):<14}", colour),
-            f"{formats.bar(share, 10)} {formats.percent(share):>5}  ",
-            f"{formats.cut(best, 9):<10}",
-            (formats.ago(entry.modified), rich_colour(self.app, "secondary")),
+            f"  {numbers.cut(entry.name, width):<{width}}  ",
+            (f"{numbers.state_words(entry.state):<14}", colour),
+            f"{numbers.bar(share, 10)} {numbers.percent(share):>5}  ",
+            f"{numbers.cut(best, 9):<10}",
+            (numbers.ago(entry.modified), rich_colour(self.app, "secondary")),
             no_wrap=True,
         )
 

@@ -16,12 +16,12 @@ from textual.widgets.option_list import Option
 from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import labels
-from mi_tui.tui import formats
-from mi_tui.tui.checking import pair_title
-from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.draft import draft_of
-from mi_tui.tui.messages import NewStudy
-from mi_tui.tui.services import Services
+from mi_tui.present import numbers
+from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.forms.draft_reader import pair_title
+from mi_tui.tui.runtime.colours import rich_colour
+from mi_tui.tui.studies.messages import NewStudy
+from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.form import Field, text_field
 from mi_tui.tui.widgets.menu import MenuList
 
@@ -234,7 +234,7 @@ def facts(preset: Preset) -> list[tuple[str, str]]:
         more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""
         lines.append(("Rows", ", ".join(shown[:6]) + more))
     limits = [
-        f"{formats.count(value)} {unit}"
+        f"{numbers.count(value)} {unit}"
         for value, unit in [
             (search.max_rollouts, "rollouts"),
             (search.max_tokens, "tokens"),

@@ -8,11 +8,11 @@ from rich.text import Text
 from textual_plot import HiResMode
 from textual_plot.axis_formatter import NumericAxisFormatter
 
+from mi_tui.analysis.results import Curve, Estimate, RecipeSummary, Stage, StageLimits
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.study.results import Curve, Estimate, RecipeSummary, Stage, StageLimits
+from mi_tui.present import numbers
 from mi_tui.study.view import StudyView
-from mi_tui.tui import formats
-from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.widgets.quiet_plot import QuietCanvas, QuietPlot
 from mi_tui.tui.widgets.shades import Shades
 
@@ -133,7 +133,7 @@ class CurvesPlot(QuietPlot):
         if self._picture.stages.first:
             for stage, left, right in self._stages():
                 start, end = (self.get_pixel_from_coordinate(at, 0.0)[0] for at in (left, right))
-                text = formats.stage_sign(stage)
+                text = numbers.stage_sign(stage)
                 if end - start > len(text) + 3:
                     canvas.write_text((start + end - len(text)) // 2 - 1, 0, f" {text} ")
                 if stage != 1:
@@ -203,7 +203,7 @@ class CurvesPlot(QuietPlot):
         names = {
             "score": "Mean@k",
             "think": "Think #R",
-            "tokens": f"Token #N (100%={formats.count(picture.longest)})",
+            "tokens": f"Token #N (100%={numbers.count(picture.longest)})",
         }
         line = Text(" ")
         for name, words in names.items():

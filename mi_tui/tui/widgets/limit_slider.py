@@ -8,8 +8,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from mi_tui.plan.budget import Budget
-from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.limits import moved
+from mi_tui.present.budget_limits import moved
+from mi_tui.tui.runtime.colours import rich_colour
 
 _LEAST, _MOST = 12, 48
 """Columns of the line."""

@@ -9,10 +9,10 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from mi_tui.errors import MiTuiError
-from mi_tui.tui import formats
-from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.responses import ProblemText, Response
-from mi_tui.tui.session import StudySession
+from mi_tui.present import numbers
+from mi_tui.tui.runtime.colours import rich_colour
+from mi_tui.tui.studies.responses import ProblemText, Response
+from mi_tui.tui.studies.watched_study import StudySession
 
 _QUESTION, _ANSWER, _THOUGHT = 160, 320, 2000
 """Characters shown at most of each; the whole is on the Responses screen."""
@@ -95,11 +95,11 @@ class NewestResponses(VerticalScroll, can_focus=False):
 
     def _thinking(self, thinking: str, secondary: str) -> Text:
         if self._unfolded:
-            return Text(f"▾ {formats.cut(thinking, _THOUGHT)}\n", f"italic {secondary}")
-        words = formats.count(len(thinking.split()))
+            return Text(f"▾ {numbers.cut(thinking, _THOUGHT)}\n", f"italic {secondary}")
+        words = numbers.count(len(thinking.split()))
         return Text(f"▸ thinking, {words} words\n", secondary)
 
 
 def _line(text: str, longest: int) -> str:
     """A text in one run, cut."""
-    return formats.cut(" ".join(text.split()), longest)
+    return numbers.cut(" ".join(text.split()), longest)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from textual_plot import HiResMode
 
+from mi_tui.analysis.results import RecipeSummary, Recommendation
 from mi_tui.plan.budget import Objective
-from mi_tui.study.results import RecipeSummary, Recommendation
-from mi_tui.tui.colours import rich_colour
+from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.widgets.quiet_plot import QuietPlot
 
 

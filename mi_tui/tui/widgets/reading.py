@@ -5,9 +5,9 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from mi_tui.tui import formats
-from mi_tui.tui.colours import rich_colour
-from mi_tui.tui.responses import Response
+from mi_tui.present import numbers
+from mi_tui.tui.runtime.colours import rich_colour
+from mi_tui.tui.studies.responses import Response
 
 
 class Reading(VerticalScroll):
@@ -61,7 +61,7 @@ class Reading(VerticalScroll):
     def _thinking(self, thinking: str) -> Text:
         colour = rich_colour(self.app, "secondary")
         if not self._unfolded:
-            size = formats.count(len(thinking.split()))
+            size = numbers.count(len(thinking.split()))
             return Text(f"▸ thinking, {size} words (t unfolds)\n\n", f"not bold {colour}")
         return Text.assemble(
             ("▾ thinking\n", f"not bold {colour}"),

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mi_tui.study.results import Estimate, RecipeSummary
-from mi_tui.tui import formats
+from mi_tui.analysis.results import Estimate, RecipeSummary
+from mi_tui.present import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def _share_column(
         estimate = share(row)
         return None if estimate is None else estimate.value
 
-    return Column(key, title, 7, lambda r: formats.percent(value(r)), lambda r: order_of(value(r)))
+    return Column(key, title, 7, lambda r: numbers.percent(value(r)), lambda r: order_of(value(r)))
 
 
 COLUMNS = (
@@ -46,47 +46,47 @@ COLUMNS = (
         lambda r: order_of(r.recipe.lambda_),
         "left",
     ),
-    Column("stage", "Stage", 5, lambda r: formats.stage_sign(r.stage), lambda r: order_of(r.stage)),
+    Column("stage", "Stage", 5, lambda r: numbers.stage_sign(r.stage), lambda r: order_of(r.stage)),
     Column(
         "rollouts",
         "n",
         5,
-        lambda r: formats.count(r.rollouts) + "…" * r.preliminary,
+        lambda r: numbers.count(r.rollouts) + "…" * r.preliminary,
         lambda r: r.rollouts,
     ),
     Column(
         "score",
         "Mean@k %",
         11,
-        formats.share,
+        numbers.share,
         lambda r: r.score.value,
     ),
     Column(
         "think",
         "Think #R",
         8,
-        lambda r: formats.percent(r.think_ratio.value),
+        lambda r: numbers.percent(r.think_ratio.value),
         lambda r: r.think_ratio.value,
     ),
     Column(
         "tokens",
         "Token #N",
         12,
-        formats.length,
+        numbers.length,
         lambda r: r.tokens.value,
     ),
-    Column("truncated", "Trunc.", 6, lambda r: formats.percent(r.truncated), lambda r: r.truncated),
+    Column("truncated", "Trunc.", 6, lambda r: numbers.percent(r.truncated), lambda r: r.truncated),
     Column(
         "seconds",
         "Latency",
         8,
-        lambda r: formats.seconds(r.seconds.value if r.seconds else None),
+        lambda r: numbers.seconds(r.seconds.value if r.seconds else None),
         lambda r: order_of(r.seconds.value if r.seconds else None),
     ),
 )
 
 MORE_COLUMNS = (
-    Column("p95", "p95 #N", 7, lambda r: formats.count(r.tokens_p95), lambda r: r.tokens_p95),
+    Column("p95", "p95 #N", 7, lambda r: numbers.count(r.tokens_p95), lambda r: r.tokens_p95),
     _share_column("pass", "Pass@k", lambda r: r.pass_at_k),
     _share_column("vote", "Vote@k", lambda r: r.vote_at_k),
     _share_column("ties", "Ties", lambda r: r.vote_ties),
@@ -97,10 +97,10 @@ MORE_COLUMNS = (
 
 def with_decoding(row: RecipeSummary) -> str:
     """The label with temperature and top-p: ``MI-0.62 .6/.95``."""
-    return f"{row.recipe.label} {formats.decoding(row.recipe.decoding)}"
+    return f"{row.recipe.label} {numbers.decoding(row.recipe.decoding)}"
 
 
 def aligned(text: str, column: Column) -> str:
     """A cell's text, cut or filled to its column's width."""
-    shown = formats.cut(text, column.width)
+    shown = numbers.cut(text, column.width)
     return shown.ljust(column.width) if column.align == "left" else shown.rjust(column.width)

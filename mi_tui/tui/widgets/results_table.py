@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from mi_tui.study.results import RecipeSummary
+from mi_tui.analysis.results import RecipeSummary
 from mi_tui.tui.widgets.results_columns import (
     COLUMNS,
     MORE_COLUMNS,

@@ -9,7 +9,7 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import EngineError, Request
 from mi_tui.engines.vllm.arguments import engine_arguments, environment
 from mi_tui.engines.vllm.sampling import sampling_arguments
-from mi_tui.engines.vllm.spec import LOAD_FORMAT, RECIPE, PairSpec
+from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
 from mi_tui.plan.preset import EnginePlan, Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.toml import parse_preset

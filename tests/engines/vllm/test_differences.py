@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mi_tui.engines.vllm.differences import CannotMixError, differences
+from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
 
 
 class Tied(nn.Module):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mi_tui.engines.vllm.follow import follow
-from mi_tui.engines.vllm.row_lambdas import RowLambdas
-from mi_tui.engines.vllm.spec import RECIPE
+from mi_tui.engines.vllm.worker.hooks import follow
+from mi_tui.engines.vllm.worker.row_lambdas import RowLambdas
+from mi_tui.engines.vllm.worker.spec import RECIPE
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ModuleKind
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mi_tui.engines.vllm.rewind import let_generators_rewind, rewinding
+from mi_tui.engines.vllm.worker.seeded_sampling import let_generators_rewind, rewinding
 
 
 def draws(generator: torch.Generator, count: int = 5) -> list[float]:

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from mi_tui.engines.vllm.row_lambdas import Place, RowLambdas
+from mi_tui.engines.vllm.worker.row_lambdas import Place, RowLambdas
 from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 

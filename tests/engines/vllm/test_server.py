@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from mi_tui.cli.main import app
 from mi_tui.export.serve import serve_command
 from mi_tui.study.control import create_study
-from mi_tui.study.folder import StudyFolder
+from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
-from mi_tui.study.worker import work
+from mi_tui.study.worker.process import work
 from tests.engines.vllm.test_study import wait_until
 from tests.study.presets import small_preset
 

@@ -10,14 +10,14 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
+from mi_tui.analysis.observations import Observations
 from mi_tui.plan.preset import EnginePlan, Preset
 from mi_tui.study.control import create_study, start_worker
-from mi_tui.study.folder import StudyFolder
-from mi_tui.study.loading import ObservationLoader
-from mi_tui.study.lock import is_held
-from mi_tui.study.observations import Observations
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.store import Store
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.lock import is_held
+from mi_tui.study.storage.observation_loader import ObservationLoader
+from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from tests.engines.vllm.test_orphans import lives
 from tests.study.presets import small_preset

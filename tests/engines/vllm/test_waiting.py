@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.vllm.waiting import INSTRUCT, Waiting, Weights
+from mi_tui.engines.vllm.request_queue import INSTRUCT, Waiting, Weights
 from mi_tui.plan.recipe import Decoding, Method, Recipe
 
 TASK = Recipe(method=Method.TASK_ARITHMETIC, scale=0.5)

@@ -1,0 +1,212 @@
+"""What a budget makes of the curves: what is wanted, what is allowed, and how sure that is."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.statistics.cells import Floats
+from mi_tui.analysis.statistics.curve import Curves
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Budget, Objective
+
+_WAY_BACK = 0.5
+"""How much of what a λ gains over the surest one is lost where it turns out to break the limit."""
+
+
+class DecisionError(MiTuiError, ValueError):
+    """A budget that cannot be judged with what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """How utility and margin move with the curves, to first order.
+
+    ``utility_by_score``, ``utility_by_tokens`` and ``margin_by_tokens`` have shape (points,)
+    and concern the same λ; ``margin_by_score`` (points, points) also has the part of Thinking.
+    Tokens are meant in the logarithm.
+    """
+
+    utility_by_score: Floats
+    utility_by_tokens: Floats
+    margin_by_score: Floats
+    margin_by_tokens: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A budget's question put to draws of the curves.
+
+    ``utility`` (draws, points) is what is to be highest: the score, minus the logarithm of the
+    tokens, or for the knee the score minus the price of the tokens. ``margin`` (draws, points)
+    is how far inside the limit a λ lies, on a scale where 0 is the limit. ``chosen`` is the
+    index of the λ that promises the highest utility among those that keep the limit with the
+    wanted confidence or, when there is none, among those that come nearest to it.
+    """
+
+    lambdas: Floats
+    utility: Floats
+    margin: Floats
+    probability: Floats
+    chosen: int
+    feasible: bool
+    in_tokens: bool
+    sensitivity: Sensitivity
+
+    @property
+    def lambda_(self) -> float:
+        """The λ chosen."""
+        return float(self.lambdas[self.chosen])
+
+    @property
+    def losses(self) -> Floats:
+        """What each draw loses by the choice against its own best allowed λ, shape (draws,).
+
+        In score, or for objectives in tokens as the share of the choice's tokens that the best
+        would save. A draw in which no λ is allowed loses nothing: no choice would be better.
+        """
+        allowed = np.where(self.margin >= 0, self.utility, -np.inf).max(axis=1)
+        lost = np.maximum(allowed - self.utility[:, self.chosen], 0.0)
+        return np.asarray(1 - np.exp(-lost) if self.in_tokens else lost, dtype=np.float64)
+
+    @property
+    def expected_loss(self) -> float:
+        """The mean of :attr:`losses`."""
+        return float(self.losses.mean())
+
+    @property
+    def best_points(self) -> NDArray[np.int64]:
+        """The index of each draw's best allowed λ; where none is allowed, of the nearest to it."""
+        allowed = self.margin >= 0
+        best = np.where(allowed, self.utility, -np.inf).argmax(axis=1)
+        nearest = self.margin.argmax(axis=1)
+        return np.asarray(np.where(allowed.any(axis=1), best, nearest), dtype=np.int64)
+
+    @property
+    def any_feasible(self) -> float:
+        """The probability that some λ keeps the limit."""
+        return float((self.margin >= 0).any(axis=1).mean())
+
+
+def decide(
+    curves: Curves, budget: Budget, *, latency: Latency | None = None, seed: int = 0
+) -> Decision:
+    """Put a budget's question to the curves.
+
+    Args:
+        curves: draws of the curves.
+        budget: the question.
+        latency: the speed of the merged model, needed for a limit in seconds.
+        seed: of the draws of the speed.
+
+    Raises:
+        DecisionError: the limit is in seconds and no speed is known.
+    """
+    in_tokens = budget.objective in (Objective.FOR_SCORE, Objective.FOR_SHARE)
+    utility = curves.score
+    if in_tokens:
+        utility = -np.log(curves.tokens)
+    elif budget.objective is Objective.KNEE:
+        utility = _knee(curves)
+    margin = _margin(curves, budget, latency, seed)
+    probability = (margin >= 0).mean(axis=0)
+    allowed = probability >= budget.confidence
+    feasible = bool(allowed.any())
+    if not feasible:
+        allowed = _nearest(margin, probability, budget.confidence)
+    chosen = int(np.where(allowed, _promised(utility, margin, budget), -np.inf).argmax())
+    return Decision(
+        curves.lambdas,
+        utility,
+        margin,
+        probability,
+        chosen,
+        feasible,
+        in_tokens,
+        _sensitivity(curves, budget),
+    )
+
+
+def _promised(utility: Floats, margin: Floats, budget: Budget) -> Floats:
+    """The expected utility of each λ, with a broken limit counted as what it leads to, (points,).
+
+    Who finds the limit broken may have to go back to the surest λ, or may live with it: half the
+    way back is counted. So the last step before the limit is not taken where it gains little.
+    """
+    surest = int(surely_reached(margin, budget.confidence).argmax())
+    back = np.minimum(utility, (1 - _WAY_BACK) * utility + _WAY_BACK * utility[:, surest, None])
+    return np.asarray(np.where(margin >= 0, utility, back).mean(axis=0), dtype=np.float64)
+
+
+def _nearest(margin: Floats, probability: Floats, confidence: float) -> NDArray[np.bool_]:
+    """The choices where no λ is sure to keep the limit, shape (points,).
+
+    Those about as likely to keep it as the likeliest, as long as one may well do; else the one
+    that keeps the nearest limit which any does with the confidence.
+    """
+    likeliest = probability.max()
+    if likeliest > 1 - confidence:
+        return np.asarray(probability >= likeliest - (1 - confidence))
+    reached = surely_reached(margin, confidence)
+    return np.asarray(reached == reached.max())
+
+
+def surely_reached(values: Floats, confidence: float) -> Floats:
+    """What the draws (draws, points) exceed with the given confidence at each λ."""
+    return np.quantile(values, 1 - confidence, axis=0, method="lower")
+
+
+def _margin(curves: Curves, budget: Budget, latency: Latency | None, seed: int) -> Floats:
+    limit = budget.limit or 0.0
+    if budget.objective is Objective.KNEE:
+        return np.ones_like(curves.score)
+    if budget.objective is Objective.FOR_SCORE:
+        return curves.score - limit
+    if budget.objective is Objective.FOR_SHARE:
+        return np.asarray(curves.score - limit * curves.score[:, -1:], dtype=np.float64)
+    tokens = curves.tokens if budget.statistic == "mean" else curves.tokens_p95
+    if budget.objective is Objective.WITHIN_TOKENS:
+        return np.asarray(math.log(limit) - np.log(tokens), dtype=np.float64)
+    if latency is None:
+        raise DecisionError(
+            "a budget in seconds needs the speed of the merged model: measure it or give your"
+            " server's time to first token and per output token"
+        )
+    errors = np.random.default_rng(seed).standard_normal((len(tokens), 1))
+    seconds = latency.seconds_of(tokens)
+    spread = np.exp(errors * latency.relative_error / 1.96)
+    return np.asarray(math.log(limit) - np.log(seconds * spread), dtype=np.float64)
+
+
+def _sensitivity(curves: Curves, budget: Budget) -> Sensitivity:
+    points = len(curves.lambdas)
+    none, one = np.zeros(points), np.ones(points)
+    objective = budget.objective
+    if objective in (Objective.FOR_SCORE, Objective.FOR_SHARE):
+        by_score = np.eye(points)
+        if objective is Objective.FOR_SHARE:
+            by_score[:, -1] -= budget.limit or 0.0
+        return Sensitivity(none, -one, by_score, none)
+    if objective is Objective.KNEE:
+        price = _price(curves) * curves.tokens.mean(axis=0)
+        return Sensitivity(one, -price, np.zeros((points, points)), none)
+    return Sensitivity(one, none, np.zeros((points, points)), -one)
+
+
+def _knee(curves: Curves) -> Floats:
+    """The score minus the price of the tokens, in score.
+
+    Over the whole curve, from its shortest to its longest responses, tokens cost as much as
+    there is score to win: the knee is where the curve of score against tokens lies farthest
+    above its chord (Satopää et al., "Finding a Kneedle in a Haystack", 2011).
+    """
+    shortest = float(curves.tokens.mean(axis=0).min())
+    return np.asarray(curves.score - _price(curves) * (curves.tokens - shortest))
+
+
+def _price(curves: Curves) -> float:
+    """The score that one token costs at the knee."""
+    score, tokens = curves.score.mean(axis=0), curves.tokens.mean(axis=0)
+    return float(np.ptp(score) / max(float(np.ptp(tokens)), 1e-9))

@@ -1,0 +1,167 @@
+"""What a study concludes, as frozen data: estimates, recipe rows, curves, the recommendation.
+
+Scores, shares and rates lie in [0, 1]; tokens are per response; times are in seconds.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from mi_tui.plan.base import Plan
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Lambda, Recipe
+
+Stage = Literal[1, 2, 3]
+
+
+class Estimate(Plan):
+    """A number with the ends of its interval (95 % unless the context says otherwise)."""
+
+    value: float
+    low: float
+    high: float
+
+
+class RecipeSummary(Plan):
+    """One row of the results table: the measures of one recipe (paper, section 3).
+
+    ``score`` is Mean@k with k = ``samples``, an average over problems and weighted by probe.
+    ``samples`` is the fewest samples of any problem asked; ``pass_at_k`` and ``vote_at_k`` are
+    ``None`` while it is one. ``vote_ties`` is the share of problems on which several answers
+    won the vote, ``vote_no_answer`` that of problems where no response had one. ``tokens``
+    counts truncated responses at the cap; ``tokens_censored`` warns that so many were cut that
+    the length is a lower bound. ``tokens_p50``, ``tokens_p95`` and ``truncated`` are the values
+    of the estimates named after them. ``preliminary`` is a row of which no round is complete:
+    the short responses come first, so that its intervals hold nothing.
+    """
+
+    recipe: Recipe
+    rollouts: int
+    problems: int
+    samples: int
+    score: Estimate
+    pass_at_k: Estimate | None = None
+    vote_at_k: Estimate | None = None
+    vote_ties: Estimate | None = None
+    vote_no_answer: Estimate | None = None
+    think_ratio: Estimate
+    tokens: Estimate
+    tokens_p50: float
+    tokens_p50_interval: Estimate
+    tokens_p95: float
+    tokens_p95_interval: Estimate
+    truncated: float
+    truncated_interval: Estimate
+    tokens_censored: bool = False
+    seconds: Estimate | None = None
+    seconds_p95: Estimate | None = None
+    stage: Stage | None = None
+    preliminary: bool = False
+
+
+class PairedDifference(Plan):
+    """What changes from recipe ``second`` to ``first``, over the problems that both answered.
+
+    ``score`` and ``think_ratio`` are ``first − second``; ``tokens_ratio`` is
+    ``first / second``.
+    """
+
+    first: Recipe
+    second: Recipe
+    problems: int
+    score: Estimate
+    think_ratio: Estimate
+    tokens_ratio: Estimate
+
+
+class Curve(Plan):
+    """The joint model over λ: points of equal count, with pointwise 95 % bands."""
+
+    lambdas: tuple[float, ...] = ()
+    score: tuple[Estimate, ...] = ()
+    tokens: tuple[Estimate, ...] = ()
+    think_ratio: tuple[Estimate, ...] = ()
+
+
+class StageLimits(Plan):
+    """Where stage 2 begins and ends on the λ axis; ``None`` where the data show no limit."""
+
+    first: Estimate | None = None
+    second: Estimate | None = None
+
+
+class Alternative(Plan):
+    """Another point of the front of score against length, and one sentence on it."""
+
+    lambda_: Lambda = Field(alias="lambda")
+    score: Estimate
+    tokens: Estimate
+    sentence: str
+
+
+class Confirmation(Plan):
+    """The recommended recipe measured again on the held-out problems, in the export dtype."""
+
+    dtype: str
+    rollouts: int
+    score: Estimate
+    tokens: Estimate
+    rival: Lambda | None = None
+    rival_score: Estimate | None = None
+    sentence: str
+
+
+class Recommendation(Plan):
+    """The answer to a budget.
+
+    ``lambda_`` has two decimals; ``lambda_low`` and ``lambda_high`` bound its 90 % credible
+    interval. ``probability`` is that of meeting the budget, ``expected_loss`` the expected score
+    (for token objectives: the expected share of tokens) lost against the best feasible λ.
+    ``feasible`` is false when no λ meets the budget with the wanted confidence: the answer is
+    then the nearest to it, and ``nearest_budget`` the nearest budget that can be met. ``resolved``
+    is false when the data cannot decide: ``more_rollouts`` and ``more_seconds`` then say about
+    what would.
+    """
+
+    budget: Budget
+    recipe: Recipe
+    lambda_: Lambda = Field(alias="lambda")
+    lambda_low: float
+    lambda_high: float
+    score: Estimate
+    tokens: Estimate
+    seconds: Estimate | None = None
+    think_ratio: Estimate
+    probability: float
+    expected_loss: float
+    feasible: bool
+    nearest_budget: Budget | None = None
+    resolved: bool
+    more_rollouts: int | None = None
+    more_seconds: float | None = None
+    stage: Stage | None = None
+    stage_limits: StageLimits = StageLimits()
+    tokens_saved: Estimate
+    """Share of Thinking's tokens that the recipe saves."""
+    score_given_up: Estimate
+    """Thinking's score minus the recipe's; negative when the recipe is better."""
+    alternatives: tuple[Alternative, ...] = ()
+    confirmation: Confirmation | None = None
+    curve: Curve = Curve()
+    sentence: str
+    """The answer in plain words, one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyPoint:
+    """Measured speed of the single merged model at one concurrency; times in seconds.
+
+    ``time_per_output_token`` is that of a short context; each token of context before it makes
+    an output token ``time_per_context_token`` longer (attention; 0 where not measured).
+    """
+
+    concurrency: int
+    time_to_first_token: float
+    time_per_output_token: float
+    time_per_context_token: float = 0.0

@@ -1,0 +1,147 @@
+"""Gaussian processes over λ: several smoothness hypotheses, weighed by the data, then drawn from.
+
+The paper's curves are flat in places and steep in stage 2. Two means let one process follow
+both: the λ axis may be stretched where the think ratio changes, and length scale, amplitude and
+stretch are averaged over a grid of hypotheses by their evidence instead of being fixed.
+All hypotheses are alike before any data: a prior for simple curves fits a first few rollouts with a
+straight line, and the search then never looks where it would have found the dip.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mi_tui.analysis.statistics.cells import Floats
+
+_JITTER = 1e-8
+_NEGLIGIBLE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothness:
+    """The hypotheses about one curve, on its link scale.
+
+    ``level`` is the standard deviation of the curve's overall level, ``slope`` that of a linear
+    trend over the whole axis; ``amplitudes`` are those of deviations with the given
+    ``lengths`` on the λ axis; ``stretches`` say how much a full change of the think ratio
+    lengthens the axis, in λ.
+    """
+
+    level: float
+    slope: float
+    amplitudes: tuple[float, ...]
+    lengths: tuple[float, ...] = (0.12, 0.3, 0.8)
+    stretches: tuple[float, ...] = (0.0, 0.5, 1.5)
+
+    @property
+    def hypotheses(self) -> Floats:
+        """All combinations of amplitude, length and stretch, shape (hypotheses, 3)."""
+        grid = np.meshgrid(self.amplitudes, self.lengths, self.stretches, indexing="ij")
+        return np.column_stack([values.ravel() for values in grid])
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """A mixture of Gaussians over the curve's values at some λ, one for each hypothesis.
+
+    Shapes: ``weights`` (hypotheses,), ``means`` (hypotheses, points), ``covariances``
+    (hypotheses, points, points).
+    """
+
+    weights: Floats
+    means: Floats
+    covariances: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """The mean of the mixture, shape (points,)."""
+        return np.asarray(self.weights @ self.means, dtype=np.float64)
+
+    @property
+    def covariance(self) -> Floats:
+        """The covariance of the mixture, shape (points, points)."""
+        apart = self.means - self.mean
+        within = np.einsum("h,hij->ij", self.weights, self.covariances)
+        return np.asarray(within + np.einsum("h,hi,hj->ij", self.weights, apart, apart))
+
+    def after(self, skipped: int) -> "Posterior":
+        """The same at all points but the first few."""
+        rest = slice(skipped, None)
+        return Posterior(self.weights, self.means[:, rest], self.covariances[:, rest, rest])
+
+    def draws(self, normals: Floats) -> Floats:
+        """Turn standard normal numbers into draws of the curve, both (draws, points).
+
+        Each hypothesis gets its share of the draws, spread evenly among them.
+        """
+        count, points = normals.shape
+        ends = np.concatenate([[0.0], np.cumsum(self.weights)]) * count
+        slots = (np.arange(count) + 0.5) * _golden_stride(count) % count
+        out = np.empty_like(normals)
+        for which, (mean, covariance) in enumerate(zip(self.means, self.covariances, strict=True)):
+            mine = (slots >= ends[which]) & (slots < ends[which + 1])
+            if mine.any():
+                scale = np.trace(covariance) / points
+                root = np.linalg.cholesky(covariance + (_JITTER + 1e-6 * scale) * np.eye(points))
+                out[mine] = mean + normals[mine] @ root.T
+        return out
+
+
+def posterior(
+    smoothness: Smoothness,
+    seen: Floats,
+    values: Floats,
+    noise: Floats,
+    wanted: Floats,
+    centre: float,
+) -> Posterior:
+    """The curve at ``wanted`` after noisy values at ``seen``.
+
+    Args:
+        smoothness: the hypotheses.
+        seen: positions of the values, shape (recipes, 2): λ and think ratio.
+        values: the values on the link scale, shape (recipes,).
+        noise: their covariance, shape (recipes, recipes).
+        wanted: positions, shape (points, 2).
+        centre: the prior mean of the level.
+    """
+    hypotheses = smoothness.hypotheses
+    n = len(seen)
+    observed = _kernels(smoothness, hypotheses, seen, seen) + noise + _JITTER * np.eye(n)
+    root = np.linalg.cholesky(observed)
+    residual = np.broadcast_to((values - centre)[:, None], (len(root), n, 1))
+    white = np.linalg.solve(root, residual)[..., 0]
+    determinant = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    evidence = -0.5 * (white**2).sum(axis=1) - determinant
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    kept = weights > _NEGLIGIBLE
+    weights = weights[kept] / weights[kept].sum()
+    between = _kernels(smoothness, hypotheses[kept], seen, wanted)
+    cross = np.linalg.solve(root[kept], between)
+    means = centre + np.einsum("hnp,hn->hp", cross, white[kept])
+    before = _kernels(smoothness, hypotheses[kept], wanted, wanted)
+    return Posterior(weights, means, before - cross.transpose(0, 2, 1) @ cross)
+
+
+def _kernels(smoothness: Smoothness, hypotheses: Floats, first: Floats, second: Floats) -> Floats:
+    """Level, linear trend and Matérn-5/2 deviations on the stretched axis.
+
+    The covariances between the positions ``first`` and ``second``, shape (hypotheses, first,
+    second).
+    """
+    amplitude, length, stretch = (column[:, None, None] for column in hypotheses.T)
+    row = first[:, 0, None] + stretch * first[:, 1, None]
+    column = second[:, 0] + stretch * second[:, 1]
+    distance = np.sqrt(5.0) / length * np.abs(row - column)
+    matern = (1 + distance * (1 + distance / 3)) * np.exp(-distance)
+    trend = smoothness.slope**2 * (row - 0.5) * (column - 0.5)
+    return np.asarray(smoothness.level**2 + trend + amplitude**2 * matern, dtype=np.float64)
+
+
+def _golden_stride(count: int) -> int:
+    """A step with which 0, 1, …, count − 1 are visited once each, far from in order."""
+    stride = max(1, round(count * 0.6180339887))
+    while np.gcd(stride, count) > 1:
+        stride += 1
+    return stride

@@ -1,0 +1,277 @@
+"""Means of clustered responses as a function of λ: quasi-likelihood with problem effects.
+
+The mean over problems at each λ (Mean@k, Token #N, Think #R) is modelled itself, as in
+generalised estimating equations (Liang and Zeger 1986), and is given a Gaussian process prior.
+A problem's effect is shared across λ, the more the closer two λ are; so the same problems asked
+at several λ make their difference certain sooner than their level.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_tui.analysis.statistics.cells import Floats
+from mi_tui.analysis.statistics.gaussian_process import Posterior, Smoothness, posterior
+
+_STEPS = 5
+_SHARED = 0.8
+_REACH = 0.4
+_NEAR, _FAR = 0.12, 0.25
+_SHARED_PAIRS = 200.0
+_PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 100.0
+_STRATUM_PRIOR = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A scale on which a mean is unbounded: the function, its inverse and slope d mean / d link."""
+
+    forward: Callable[[Floats], Floats]
+    inverse: Callable[[Floats], Floats]
+    slope: Callable[[Floats], Floats]
+
+
+def _logit(mean: Floats) -> Floats:
+    return np.asarray(np.log(mean) - np.log1p(-mean), dtype=np.float64)
+
+
+def expit(value: Floats) -> Floats:
+    """The inverse of the logit, without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * value)), dtype=np.float64)
+
+
+LOGIT = Link(_logit, expit, lambda mean: mean * (1 - mean))
+LOG = Link(np.log, np.exp, lambda mean: mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """Sums of one measure per (recipe, problem), float64 of shape (recipes, problems).
+
+    ``stratum`` (problems,) numbers the groups of like problems; ``shares`` (strata,) are the
+    groups' shares of all problems of the probe, asked or not.
+    """
+
+    count: Floats
+    total: Floats
+    squares: Floats
+    stratum: NDArray[np.int64]
+    shares: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The posterior of a mean's curve, and what a further rollout would tell.
+
+    ``variance`` is that of one response at each seen λ; ``correlation`` the share of it that
+    belongs to the problem.
+    """
+
+    curve: Posterior
+    link: Link
+    means: Floats
+    variance: Floats
+    correlation: float
+
+
+def fit_mean(
+    responses: Responses,
+    seen: Floats,
+    wanted: Floats,
+    link: Link,
+    smoothness: Smoothness,
+    spread: Callable[[Floats], Floats],
+) -> Fit:
+    """Fit the curve of a mean over λ.
+
+    Args:
+        responses: the data; every recipe has at least one response.
+        seen: positions (λ, think ratio) of the recipes, shape (recipes, 2).
+        wanted: positions at which the curve is wanted, shape (points, 2).
+        link: the scale of the curve.
+        smoothness: the hypotheses about it.
+        spread: the variance of one response, from the means, shape (recipes,).
+    """
+    given, count, total = responses, responses.count, responses.total
+    rollouts = count.sum(axis=1)
+    pooled = total.sum() / rollouts.sum()
+    if link is LOGIT:
+        pooled = (total.sum() + 1) / (rollouts.sum() + 2)
+    means = (total.sum(axis=1) + pooled) / (rollouts + 1)
+    centre = float(link.forward(np.array([_inside(np.array([pooled]), link)[0]]))[0])
+    means = _inside(means, link)
+    similarity = _similarity(seen[:, 0], _SHARED)
+    everything = np.vstack([seen, wanted])
+    correlation, kept = _PRIOR_CORRELATION, 1.0
+    curve = None
+    problems = max(int((count.sum(axis=0) > 0).sum()), 4)
+    patterns = _Patterns.of(count)
+    for step in range(_STEPS):
+        variance = kept * spread(means)
+        if step in (1, _STEPS - 2):
+            responses, kept = _levelled(given, means, spread(means))
+            variance = kept * spread(means)
+            pairs = _pairs(responses, means, variance)
+            similarity = _similarity(seen[:, 0], _shared_part(pairs, seen[:, 0]))
+            correlation = _problem_correlation(pairs, similarity)
+        information, score = _information(responses, patterns, variance, correlation, similarity)
+        slope = link.slope(means)
+        precision = information * np.outer(slope, slope)
+        noise = _inverse(precision) * (problems + 1) / (problems - 2)
+        values = link.forward(means) + _solve(information, score - information @ means) / slope
+        if link is LOG:
+            # The mean of few skewed values lies below its expectation more often than above.
+            values = values + 0.5 * np.diagonal(noise)
+        last = step == _STEPS - 1
+        curve = posterior(smoothness, seen, values, noise, everything if last else seen, centre)
+        moved = np.clip(curve.mean[: len(seen)] - link.forward(means), -2.0, 2.0)
+        means = _inside(link.inverse(link.forward(means) + moved), link)
+    assert curve is not None
+    return Fit(curve.after(len(seen)), link, means, kept * spread(means), correlation)
+
+
+def _inside(means: Floats, link: Link) -> Floats:
+    """Means kept off the ends of the link's range, where its slope vanishes."""
+    if link is LOGIT:
+        return np.clip(means, 1e-3, 1 - 1e-3)
+    return np.maximum(means, 1e-6)
+
+
+def _similarity(lambdas: Floats, shared: float) -> Floats:
+    """How alike a problem's effect is at two λ: partly one for all λ, partly local."""
+    distance = np.abs(lambdas[:, None] - lambdas[None, :])
+    return np.asarray(shared + (1 - shared) * np.exp(-distance / _REACH), dtype=np.float64)
+
+
+def _levelled(responses: Responses, means: Floats, variance: Floats) -> tuple[Responses, float]:
+    """The responses with the differences between strata taken out, and what variance is left.
+
+    Drawing problems by strata then costs no certainty, and problems asked out of proportion
+    bias nothing. A stratum's effect is taken as the same at every λ in units of the standard
+    deviation there, and is shrunk while few of its problems were asked.
+    """
+    strata = len(responses.shares)
+    if strata < 2:
+        return responses, 1.0
+    sd = np.sqrt(variance)[:, None]
+    residuals = ((responses.total - responses.count * means[:, None]) / sd).sum(axis=0)
+    total = np.bincount(responses.stratum, residuals, minlength=strata)
+    rollouts = np.bincount(responses.stratum, responses.count.sum(axis=0), minlength=strata)
+    asked = np.bincount(responses.stratum, minlength=strata)
+    effects = total / np.maximum(rollouts, 1.0) * asked / (asked + _STRATUM_PRIOR / strata)
+    effects -= responses.shares @ effects
+    shift = sd * effects[responses.stratum]
+    squares = responses.squares - 2 * shift * responses.total + responses.count * shift**2
+    levelled = replace(responses, total=responses.total - responses.count * shift, squares=squares)
+    before, after = (
+        float(_squares(which, means[:, None], sd).sum()) for which in (responses, levelled)
+    )
+    return levelled, float(np.clip(after / max(before, 1e-9), 0.05, 1.0))
+
+
+def _squares(responses: Responses, mean: Floats, sd: Floats) -> Floats:
+    """The sums of squared standardised residuals, shape (recipes, problems)."""
+    squares = responses.squares - 2 * mean * responses.total + responses.count * mean**2
+    return np.asarray(squares / sd**2, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Pairs of responses to one problem, per pair of recipes, both of shape (recipes, recipes).
+
+    ``products`` sums the products of their standardised residuals, ``number`` counts them.
+    """
+
+    products: Floats
+    number: Floats
+
+
+def _pairs(responses: Responses, means: Floats, variance: Floats) -> _Pairs:
+    sd, mean = np.sqrt(variance)[:, None], means[:, None]
+    count = responses.count
+    residual = (responses.total - count * mean) / sd
+    squares = _squares(responses, mean, sd)
+    return _Pairs(
+        residual @ residual.T - np.diag(squares.sum(axis=1)),
+        count @ count.T - np.diag(count.sum(axis=1)),
+    )
+
+
+def _problem_correlation(pairs: _Pairs, similarity: Floats) -> float:
+    """The correlation of two responses to one problem, by moments over all pairs of them."""
+    products = float(pairs.products.sum())
+    number = max(float((similarity * pairs.number).sum()), 0.0)
+    found = (products + _PRIOR_CORRELATION * _PRIOR_PAIRS) / (number + _PRIOR_PAIRS)
+    return float(np.clip(found, 0.02, 0.95))
+
+
+def _shared_part(pairs: _Pairs, lambdas: Floats) -> float:
+    """The part of a problem's effect that is the same at all λ, by moments.
+
+    What pairs of responses at distant λ have in common, relative to pairs at near ones; drawn
+    to a common value while few pairs are known.
+    """
+    distance = np.abs(lambdas[:, None] - lambdas[None, :])
+    near, far = distance <= _NEAR, distance >= _FAR
+    numbers = [float(pairs.number[which].sum()) for which in (near, far)]
+    if min(numbers) <= 0:
+        return _SHARED
+    alike, distant = (
+        float(pairs.products[which].sum()) / number
+        for which, number in zip((near, far), numbers, strict=True)
+    )
+    found = float(np.clip(distant / alike, 0.0, 1.0)) if alike > 0 else _SHARED
+    weight = min(numbers) / (min(numbers) + _SHARED_PAIRS)
+    return weight * found + (1 - weight) * _SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """The different ways in which problems were asked, and which problem was asked which way.
+
+    ``counts`` has shape (patterns, recipes), ``member`` (problems,).
+    """
+
+    counts: Floats
+    member: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, count: Floats) -> "_Patterns":
+        counts, member = np.unique(count.T, axis=0, return_inverse=True)
+        return cls(counts, member.reshape(-1))
+
+
+def _information(
+    responses: Responses,
+    patterns: _Patterns,
+    variance: Floats,
+    correlation: float,
+    similarity: Floats,
+) -> tuple[Floats, Floats]:
+    """The information on the recipes' means, and its product with what the data say they are.
+
+    Problems asked in the same pattern of counts share one small matrix.
+    """
+    sd = np.sqrt(variance)
+    effects = correlation * similarity * np.outer(sd, sd)
+    own = patterns.counts / ((1 - correlation) * variance)
+    n = len(variance)
+    system = np.eye(n) + own[:, :, None] * effects
+    weights = np.linalg.solve(system, own[:, :, None] * np.eye(n))
+    averages = responses.total / np.maximum(responses.count, 1)
+    sums = np.zeros((len(own), n))
+    np.add.at(sums, patterns.member, averages.T)
+    times = np.bincount(patterns.member, minlength=len(own)).astype(np.float64)
+    information = np.einsum("k,kij->ij", times, weights)
+    return (information + information.T) / 2, np.einsum("kij,kj->i", weights, sums)
+
+
+def _inverse(matrix: Floats) -> Floats:
+    inverse = np.linalg.inv(matrix + 1e-12 * np.trace(matrix) / len(matrix) * np.eye(len(matrix)))
+    return np.asarray((inverse + inverse.T) / 2, dtype=np.float64)
+
+
+def _solve(matrix: Floats, vector: Floats) -> Floats:
+    return np.asarray(np.linalg.solve(matrix, vector), dtype=np.float64)

@@ -1,0 +1,117 @@
+"""The model card of a merged checkpoint: README.md with the hub's metadata."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mi_tui import __version__
+from mi_tui.checkpoints.merging.plan import MergePlan, Source
+
+TAGS = ["merge", "mi-tui", "model-interpolation"]
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One measured recipe: its label, mean score (0 to 1), mean tokens and think ratio."""
+
+    label: str
+    score: float
+    tokens: float
+    think_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFacts:
+    """What a study measured, in plain values.
+
+    ``recommendation`` says in a sentence or two what was recommended and for which budget;
+    ``probes`` name what was measured on.
+    """
+
+    recommendation: str
+    curve: tuple[CurvePoint, ...] = ()
+    probes: tuple[str, ...] = ()
+
+
+def model_card(plan: MergePlan, study: StudyFacts | None = None) -> str:
+    """The text of README.md: metadata, what was merged and how, and a study's figures."""
+    from huggingface_hub import ModelCardData
+
+    on_hub = [s.info.location.repository for s in plan.sources if s.info.location.repository]
+    data = ModelCardData(
+        base_model=list(dict.fromkeys(on_hub)) or None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=TAGS,
+    )
+    if on_hub:
+        data["base_model_relation"] = "merge"
+    parts = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {plan.out.name}",
+        _what(plan),
+        _sources(plan.sources),
+        _how(plan),
+        *(_study(study) if study is not None else ()),
+        f"Made with mi-tui {__version__}. `mi_tui_manifest.json` holds the recipe, the sources "
+        "and the SHA-256 of every file; `mi-tui merge --verify` checks them.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(plan: MergePlan) -> str:
+    recipe = plan.recipe
+    if recipe is None:
+        return f"A weighted sum of {len(plan.sources)} checkpoints, parameter by parameter."
+    if recipe.lambda_ is None:
+        density = "" if recipe.density is None else f", density {recipe.density:g}"
+        return f"A merge by {recipe.method} ({recipe.label}): scale {recipe.scale:g}{density}."
+    text = (
+        f"**{recipe.label}**: the interpolation W(λ) = λ · Thinking + (1 − λ) · Instruct "
+        f"([arXiv 2510.10977](https://arxiv.org/abs/2510.10977)), λ = {recipe.lambda_:g}, "
+        f"{recipe.scope}."
+    )
+    if recipe.rules:
+        rules = "\n".join(f"- {rule}" for rule in recipe.rules)
+        text += f"\n\nParts with a λ of their own; the last that names a tensor wins:\n\n{rules}"
+    return text
+
+
+def _how(plan: MergePlan) -> str:
+    dtypes = "/".join(dtype.lower() for dtype in plan.output_dtypes)
+    return (
+        f"Computed in float32, rounded once to {dtypes}. Config, tokenizer, chat template and "
+        f"generation config are those of {_name(plan.donor)}."
+    )
+
+
+def _sources(sources: Sequence[Source]) -> str:
+    rows = [(source.role, f"`{_name(source)}`") for source in sources]
+    weights = [f"{source.weight:g}" for source in sources if source.weight is not None]
+    if not weights:
+        return _table(("role", "checkpoint"), rows)
+    weighted = [(*row, weight) for row, weight in zip(rows, weights, strict=True)]
+    return _table(("role", "checkpoint", "weight"), weighted)
+
+
+def _name(source: Source) -> str:
+    """The hub id and commit; of a local directory only its name: the card is made to be shared."""
+    location = source.info.location
+    return str(location) if location.repository else location.path.name
+
+
+def _study(study: StudyFacts) -> list[str]:
+    parts = ["## Recommendation", study.recommendation]
+    if study.probes:
+        parts.append(f"Measured on {', '.join(study.probes)}.")
+    if study.curve:
+        rows = [
+            (p.label, f"{p.score:.1%}", f"{p.tokens:,.0f}", f"{p.think_ratio:.1%}")
+            for p in study.curve
+        ]
+        parts.append(_table(("recipe", "Mean@k", "Token #N", "Think #R"), rows))
+    return parts
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

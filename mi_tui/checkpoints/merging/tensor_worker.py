@@ -1,0 +1,148 @@
+"""Compute one stretch of one merged tensor, chunk by chunk, in constant memory."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.headers import BITS, TensorInfo
+from mi_tui.checkpoints.kernels.compiled_kernel import make_kernel
+from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw, memory
+from mi_tui.checkpoints.merging.plan import TensorPlan
+
+if TYPE_CHECKING:
+    from mi_tui.checkpoints.merging.ties_worker import TiesWorker
+
+
+class Sources:
+    """The open files of all sources; reading is safe from several threads."""
+
+    def __init__(self) -> None:
+        self._descriptors: dict[Path, int] = {}
+
+    def open(self, file: Path) -> None:
+        """Open a file before the threads start."""
+        if file not in self._descriptors:
+            self._descriptors[file] = os.open(file, os.O_RDONLY)
+
+    def close(self) -> None:
+        """Close all files."""
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    def read(self, tensor: TensorInfo, start: int, count: int, buffer: Bytes) -> Bytes:
+        """The bytes of ``count`` elements from element ``start``, in ``buffer``."""
+        width = BITS[tensor.dtype] // 8
+        raw = buffer[: count * width]
+        view, position = raw, tensor.start + start * width
+        while view:
+            got = os.preadv(self._descriptors[tensor.file], [view], position)
+            if not got:
+                raise CheckpointError(f"{tensor.file} became shorter while it was read: try again")
+            view, position = view[got:], position + got
+        return raw
+
+
+class TensorWorker:
+    """Computes merged tensors; one for each thread, because it owns buffers.
+
+    ``nonfinite`` collects the names of tensors with NaN or Inf.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._kernel = make_kernel()
+        self._raws: list[Bytes] = []
+        self._ties: TiesWorker | None = None
+        self.nonfinite: set[str] = set()
+
+    def compute(
+        self, plan: TensorPlan, start: int, stop: int, out: Bytes
+    ) -> Iterator[tuple[int, Bytes]]:
+        """Compute the elements from ``start`` to ``stop`` into ``out``, as this is iterated.
+
+        Of a tensor with ``density`` (TIES) the stretches must be asked for in order, from the
+        first element, because what is trimmed depends on what was kept before.
+
+        Yields:
+            Each chunk when it is done: its first element, and its bytes, which lie in ``out``.
+
+        Raises:
+            CheckpointError: integer tensors differ, or a file became shorter.
+        """
+        width = BITS[plan.dtype] // 8
+        common = plan.common
+        for first, last in _chunks(start, common, stop):
+            raw = out[(first - start) * width : (last - start) * width]
+            if plan.tail is not None and first >= common:
+                nonfinite = self._take(plan, plan.tail, first, last - first, raw)
+            else:
+                nonfinite = self._compute_chunk(plan, first, last - first, raw)
+            if nonfinite:
+                self.nonfinite.add(plan.name)
+            yield first, raw
+
+    def _compute_chunk(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        """Returns whether NaN or Inf is in the result."""
+        if plan.dtype not in WIDTH:
+            return self._compare(plan, first, count, out)
+        if not plan.terms:
+            return self._take(plan, plan.anchor, first, count, out)
+        if plan.density is None:
+            return self._blend(plan, first, count, out)
+        return self._merge_disjoint(plan, first, count, out)
+
+    def _blend(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        anchor = self._read(plan.anchor, first, count, 0)
+        terms = [
+            (term.weight, self._read(term.source, first, count, number))
+            for number, term in enumerate(plan.terms, 1)
+        ]
+        return self._kernel.mix(anchor, terms, plan.dtype, out)
+
+    def _merge_disjoint(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        if self._ties is None:
+            from mi_tui.checkpoints.merging.ties_worker import (
+                TiesWorker,  # It needs NumPy, merging does not.
+            )
+
+            self._ties = TiesWorker(partial(self._read, number=0))
+        self._ties.merge(plan, first, count, out)
+        return self._kernel.has_nonfinite(Raw(plan.dtype, out))
+
+    def _take(
+        self, plan: TensorPlan, source: TensorInfo, first: int, count: int, out: Bytes
+    ) -> bool:
+        """One source's elements as they are, or rounded to another dtype."""
+        if source.dtype != plan.dtype:
+            return self._kernel.mix(self._read(source, first, count, 0), (), plan.dtype, out)
+        self._sources.read(source, first, count, out)
+        return self._kernel.has_nonfinite(Raw(plan.dtype, out))
+
+    def _compare(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        self._sources.read(plan.anchor, first, count, out)
+        for term in plan.terms:
+            other = self._read(term.source, first, count, 0)
+            if other.dtype != plan.anchor.dtype or bytes(other.data) != bytes(out):
+                raise CheckpointError(
+                    f"tensor {plan.name} holds {plan.dtype} values that differ between the "
+                    "checkpoints: such tensors are compared, not mixed"
+                )
+        return False
+
+    def _read(self, source: TensorInfo, first: int, count: int, number: int) -> Raw:
+        """A chunk's bytes in the buffer of this number."""
+        while len(self._raws) <= number:
+            self._raws.append(memory(CHUNK * 8))
+        return Raw(source.dtype, self._sources.read(source, first, count, self._raws[number]))
+
+
+def _chunks(start: int, border: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Divide a stretch into chunks, none of them across the border."""
+    while start < stop:
+        last = min(start + CHUNK, border if start < border else stop, stop)
+        yield start, last
+        start = last

@@ -1,0 +1,122 @@
+"""Measure how long a model takes to read a prompt and to draw a token, at a given batch."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from mi_tui.engines.protocol import Request
+from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+from mi_tui.engines.transformers.decoding.sequence import Row
+from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.plan.recipe import Recipe
+
+PROMPT_TOKENS = 32
+"""The length of the prompts that are timed."""
+
+_WARM_UP_STEPS = 3
+_ENDLESS = float("inf")
+
+_RECIPE = Recipe(lambda_=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds to the first token of a batch whose prompts are read together, and per step after."""
+
+    first_token: float
+    step: float
+
+
+Clock = Callable[[torch.device], float]
+
+
+def wall_clock(device: torch.device) -> float:
+    """Seconds that pass for the user, once the device has finished what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def own_clock(device: torch.device) -> float:
+    """Seconds of work: on one CPU thread those in which other processes run are not counted."""
+    if device.type == "cpu" and torch.get_num_threads() == 1:
+        return time.thread_time()
+    return wall_clock(device)
+
+
+def measure(
+    weights: Weights,
+    recipes: Sequence[int],
+    *,
+    device: torch.device,
+    vocabulary: int,
+    steps: int = 16,
+    repeats: int = 3,
+    of: Callable[[Sequence[float]], float] = statistics.median,
+    clock: Clock = wall_clock,
+    context: int = 0,
+    prompt_tokens: int = PROMPT_TOKENS,
+    enough: float = _ENDLESS,
+) -> Speed:
+    """Time prompts of random tokens and the steps after, once to warm up and then ``repeats`` ×.
+
+    Args:
+        weights: the model to measure.
+        recipes: the recipe number of each row; as many rows as there are numbers.
+        device: where the rows' state lies.
+        vocabulary: token ids are drawn below this.
+        steps: tokens per row and run, at least 3.
+        repeats: runs that count.
+        of: what is taken of them.
+        clock: what time is read from.
+        context: tokens that the rows are taken to have read beside the prompt.
+        prompt_tokens: the length of the prompts.
+        enough: seconds after which no run is repeated: long ones need no second look.
+    """
+
+    def run(steps: int = steps) -> Speed:
+        rows = _rows(recipes, vocabulary, prompt_tokens, steps)
+        decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
+        return _time(decoder, rows, steps, clock, device, context)
+
+    run(_WARM_UP_STEPS)
+    runs: list[Speed] = []
+    until = time.perf_counter() + enough
+    while not runs or (len(runs) < repeats and time.perf_counter() < until):
+        runs.append(run())
+    return Speed(of([run.first_token for run in runs]), of([run.step for run in runs]))
+
+
+def _time(
+    decoder: SlotDecoder,
+    rows: Sequence[Row],
+    steps: int,
+    clock: Clock,
+    device: torch.device,
+    context: int,
+) -> Speed:
+    started = clock(device)
+    decoder.admit(rows)
+    read = clock(device)
+    first = read - started
+    left = steps - 1
+    if context:
+        decoder.pretend_context(context)
+        decoder.step()  # makes room in the cache
+        read, left = clock(device), left - 1
+    for _ in range(left):
+        decoder.step()
+        decoder.collect()
+    return Speed(first, (clock(device) - read) / left)
+
+
+def _rows(recipes: Sequence[int], vocabulary: int, prompt_tokens: int, steps: int) -> list[Row]:
+    generator = torch.Generator().manual_seed(0)
+    prompts = torch.randint(vocabulary, (len(recipes), prompt_tokens), generator=generator)
+    return [
+        Row(Request(at, _RECIPE, tuple(prompt), seed=at, max_new_tokens=steps), recipe)
+        for at, (recipe, prompt) in enumerate(zip(recipes, prompts.tolist(), strict=True))
+    ]

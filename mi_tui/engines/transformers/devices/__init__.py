@@ -1,0 +1,1 @@
+"""Devices: memory, placement of tensors, layers over several GPUs, plans for replicas."""

@@ -1,0 +1,1 @@
+"""The model: forward passes, mixed layers, attention, KV cache, sampler."""

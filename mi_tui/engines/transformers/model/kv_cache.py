@@ -1,0 +1,216 @@
+"""A key/value cache of slots: rows of different lengths share one batch, come and go.
+
+Row ``r`` of the batch owns row ``r`` of every layer's storage. A newcomer's prompt is written at
+positions 0, 1, …; each later token at the row's own position. What lies beyond a row's position
+is never attended to, so nothing has to be cleared when a row leaves.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from mi_tui.engines.transformers.devices.memory import free_bytes
+from mi_tui.engines.transformers.model.length_blocks import Lengths, Segment, segments
+
+_CHUNK = 64
+_WORTH_ASKING = 64 << 20
+_CALL_BYTES = {"cpu": 256 << 10, "cuda": 64 << 20}
+"""Bytes that are read, roughly, in the time that one more call of the attention takes.
+
+Measured for the CPU; for CUDA reckoned from 20 µs of launches at 3 TB/s.
+"""
+
+_MOVED_AT_ONCE = 64 << 20
+"""Bytes that may be taken for rows on their way."""
+
+
+class SlotCache(Cache):
+    """Keys and values of up to ``rows`` rows, per layer ``[rows, kv_heads, length, head_dim]``.
+
+    Storage is allocated at a layer's first use, in the dtype and on the device of its keys (so a
+    model spread over several devices works), and grows in length as needed. Before each forward
+    pass say with :meth:`begin_prefill` or :meth:`begin_decode` which rows it is about.
+    """
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(layers=[])
+        self._capacity = rows
+        self._length = 0
+        self._keys: dict[int, Tensor] = {}
+        self._values: dict[int, Tensor] = {}
+        self._rows = torch.empty(0, dtype=torch.long)
+        self._positions = torch.empty(0, dtype=torch.long)
+        self._view = 0
+        self._segments: tuple[Segment, ...] = ()
+        self._prefill = True
+        self._biases: dict[tuple[int | None, torch.dtype, torch.device], Tensor] = {}
+
+    @property
+    def is_prefill(self) -> bool:
+        """Whether the pass under way reads newcomers' prompts."""
+        return self._prefill
+
+    def begin_prefill(self, rows: Tensor, length: int) -> None:
+        """The next pass writes positions 0 to ``length`` − 1 of ``rows`` (int64, shape [m])."""
+        self._prefill = True
+        self._rows = rows
+        self._biases.clear()
+        self._reserve(length)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The rows of a decode pass in parts, each attended to up to a length of its own."""
+        return self._segments
+
+    def begin_decode(self, rows: Tensor, positions: Tensor, lengths: Lengths) -> None:
+        """The next pass writes one token per row.
+
+        Args:
+            rows: 0, 1, …, n − 1 (int64, shape [n]): the rows alive are always the first ones.
+            positions: where each row's token goes (int64, shape [n]).
+            lengths: the same plus one (int64, shape [n], known to the host).
+        """
+        self._prefill = False
+        self._rows, self._positions = rows, positions
+        self._biases.clear()
+        longest = int(lengths.max())
+        self._reserve(longest)
+        self._view = self._padded(longest)
+        parts = segments(lengths, self._tokens_per_call())
+        self._segments = tuple(replace(part, length=self._padded(part.length)) for part in parts)
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
+        """Store keys and values ``[rows, kv_heads, tokens, head_dim]``; return all to attend to."""
+        if layer_idx not in self._keys:
+            self._allocate(layer_idx, key_states, value_states)
+        keys, values = self._keys[layer_idx], self._values[layer_idx]
+        rows = self._rows.to(keys.device)
+        if self._prefill:
+            length = key_states.shape[2]
+            keys[rows, :, :length] = key_states
+            values[rows, :, :length] = value_states
+            return key_states, value_states
+        positions = self._positions.to(keys.device)
+        keys[rows, :, positions] = key_states[:, :, 0]
+        values[rows, :, positions] = value_states[:, :, 0]
+        count = len(rows)
+        return keys[:count, :, : self._view], values[:count, :, : self._view]
+
+    def bias(self, window: int | None, like: Tensor, length: int) -> Tensor:
+        """What is added to the scores: 0 where a token may be attended to, else −∞.
+
+        Shape ``[1, 1, length, length]`` in a prefill and ``[rows, 1, 1, length]`` in a decode
+        pass; dtype and device of ``like``. Made once per pass and window.
+        """
+        key = (window, like.dtype, like.device)
+        if key not in self._biases:
+            at = torch.arange(length, device=like.device)
+            if self._prefill:
+                now = at[:, None]
+            else:
+                now = self._positions.to(like.device)[:, None, None, None]
+            allowed = at <= now
+            if window is not None:
+                allowed &= at > now - window
+            zero = torch.zeros((), dtype=like.dtype, device=like.device)
+            bias = torch.where(allowed, zero, torch.full_like(zero, -torch.inf))
+            self._biases[key] = bias[None, None] if self._prefill else bias
+        return self._biases[key]
+
+    def forget_biases(self) -> None:
+        """Compute masks anew in the next pass, as after :meth:`begin_decode`."""
+        self._biases.clear()
+
+    def replace(self, sources: list[int], targets: list[int], length: int) -> None:
+        """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens.
+
+        No row may be both; then the copies take no memory.
+        """
+        for stored in (*self._keys.values(), *self._values.values()):
+            for source, target in zip(sources, targets, strict=True):
+                stored[target, :, :length].copy_(stored[source, :, :length])
+
+    def permute(self, sources: list[int], targets: list[int], length: int) -> None:
+        """As :meth:`replace`, where a row may be both.
+
+        Where it raises (out of memory), the rows are torn.
+        """
+        for stored in (*self._keys.values(), *self._values.values()):
+            into, out_of = (torch.tensor(at, device=stored.device) for at in (targets, sources))
+            per_token = len(sources) * stored[0, :, 0].numel() * stored.element_size()
+            at_once = max(1, _MOVED_AT_ONCE // per_token)
+            for part in torch.split(stored[:, :, :length], at_once, 2):
+                part.index_copy_(0, into, part.index_select(0, out_of))
+
+    def resize(self, rows: int) -> None:
+        """Keep the first ``rows`` rows, or make room for as many."""
+        self._capacity = rows
+        self._restore(self._length)
+
+    def clear(self) -> None:
+        """Give the storage back."""
+        self._keys.clear()
+        self._values.clear()
+        self._biases.clear()
+        self._length = 0
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """The longest row so far."""
+        del layer_idx
+        return self._view
+
+    @property
+    def bytes_per_token(self) -> int:
+        """The storage that one more token of one row takes, in bytes; 0 before the first use."""
+        stored = (*self._keys.values(), *self._values.values())
+        return sum(t.shape[1] * t.shape[3] * t.element_size() for t in stored)
+
+    def _padded(self, length: int) -> int:
+        return min(self._length, -(-length // 8) * 8)
+
+    def _tokens_per_call(self) -> int:
+        """Tokens of one row and layer that are read in the time of one more call."""
+        keys = next(iter(self._keys.values()), None)
+        if keys is None:
+            return 0
+        per_token = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
+        return _CALL_BYTES.get(keys.device.type, _CALL_BYTES["cuda"]) // per_token
+
+    def _reserve(self, length: int) -> None:
+        if length <= self._length:
+            return
+        wanted = max(length, self._length + self._length // 2)
+        self._restore(-(-wanted // _CHUNK) * _CHUNK)
+
+    def _restore(self, length: int) -> None:
+        """Move everything to storage of the present capacity and this length.
+
+        Raises:
+            MemoryError: a CPU has not as much left (it would kill the process rather than say so).
+        """
+        self._check_room(length)
+        kept = min(length, self._length)
+        for store in (self._keys, self._values):
+            for layer, old in store.items():
+                rows = min(self._capacity, old.shape[0])
+                new = old.new_zeros((self._capacity, old.shape[1], length, old.shape[3]))
+                new[:rows, :, :kept] = old[:rows, :, :kept]
+                store[layer] = new
+        self._length = length
+
+    def _check_room(self, length: int) -> None:
+        on_cpu = any(keys.device.type == "cpu" for keys in self._keys.values())
+        growth = self.bytes_per_token * self._capacity * (length - self._length)
+        if on_cpu and growth > _WORTH_ASKING and growth > 0.9 * free_bytes(torch.device("cpu")):
+            raise MemoryError("no room for longer responses")
+
+    def _allocate(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        for store, like in ((self._keys, keys), (self._values, values)):
+            # Zeros, not garbage: a masked NaN would still spread through 0 · NaN.
+            store[layer] = like.new_zeros(
+                (self._capacity, like.shape[1], self._length, like.shape[3])
+            )

@@ -1,0 +1,129 @@
+"""One recipe at a time: a model whose weights are rewritten in one sweep over memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from mi_tui.checkpoints.merging.in_memory import tensors_of as tensors_in
+from mi_tui.checkpoints.merging.plan import MergeDtype, plan_merge
+from mi_tui.checkpoints.merging.write import merge
+from mi_tui.engines.transformers.decoding.timing import own_clock
+from mi_tui.engines.transformers.devices.devices import dtype_name
+from mi_tui.engines.transformers.model.forward import Forward
+from mi_tui.engines.transformers.model.fused_forward import forward_of
+from mi_tui.engines.transformers.model.pair_tensors import Sources, load_model, tensors_of
+from mi_tui.engines.transformers.weights.interpolate import mix
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import Recipe, interpolation
+
+
+class InPlaceWeights:
+    """The single merged model; switching the recipe neither reads a file nor reloads anything."""
+
+    def __init__(self, sources: Sources, recipes: RecipeNumbers, pair: Pair) -> None:
+        self.model: Any = sources.model()
+        # Before the tensors are taken note of: fusing stacks them.
+        self.forward: Forward = forward_of(self.model)
+        self._sources = sources
+        self._pair = pair
+        self._recipes = recipes
+        self._tensors = tensors_of(self.model)
+        self._now: dict[str, float] = {source.name: 0.0 for source in sources}
+        self._current: int | None = None
+
+    def prepare(self, recipes: Sequence[int]) -> None:
+        """Switch to the rows' recipe, which must be one and the same."""
+        (number,) = set(recipes)
+        if number != self._current:
+            self._current = None
+            self.switch(self._recipes[number], as_exported=self._recipes.as_exported(number))
+            self._current = number
+
+    @torch.inference_mode()
+    def switch(self, recipe: Recipe, *, as_exported: bool = False) -> None:
+        """Write the recipe's weights into the model; what does not change is not touched.
+
+        ``as_exported``: rounded to the dtype of a merged checkpoint, bit for bit what it holds.
+
+        Raises:
+            CheckpointError: the recipe names a checkpoint beside the pair that cannot be read.
+            EngineError: the recipe does so, and transformers cannot load the merged checkpoint.
+        """
+        if not recipe.is_of_the_pair:
+            self._write_from_files(recipe, as_exported)
+        elif as_exported:
+            self._write_rounded(recipe)
+        else:
+            self._write(recipe)
+        self.forward.refresh()
+
+    def _write(self, recipe: Recipe) -> None:
+        for source in self._sources:
+            if not source.differs and source.name in self._now:
+                continue
+            lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
+            if lambda_ != self._now.get(source.name):
+                out = self._tensors[source.name]
+                instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
+                interpolate_into(out, instruct, thinking, lambda_)
+                self._now[source.name] = lambda_
+
+    def _write_rounded(self, recipe: Recipe) -> None:
+        """Mix with the arithmetic of the file merger, and round as it does."""
+        self._now.clear()
+        for source in self._sources:
+            out = self._tensors[source.name]
+            lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
+            instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
+            exported = self._sources.export_dtype if out.is_floating_point() else None
+            out.copy_(mix(instruct, thinking, lambda_, out_dtype=exported))
+
+    def _write_from_files(self, recipe: Recipe, as_exported: bool) -> None:
+        """Baselines and other backbones are computed from the files, as an exported merge is."""
+        self._now.clear()
+        own = cast(MergeDtype, dtype_name(self._sources.dtype))
+        dtype: MergeDtype = "auto" if as_exported else own
+        plan = plan_merge(recipe, self._pair, Path(), dtype=dtype)
+        if set(self._tensors) <= {tensor.name for tensor in plan.tensors}:
+            named = self.model.state_dict()
+            for name, tensor in tensors_in(plan):
+                if name in named:
+                    named[name].copy_(tensor)
+            return
+        # Stacked experts and the like: transformers knows what becomes of the files' names.
+        with TemporaryDirectory(prefix="mi-tui-") as folder:
+            merged = Path(folder) / "merged"
+            merge(recipe, self._pair, merged, dtype=dtype)
+            loaded = load_model(merged, self._sources.dtype, self._pair.trust_remote_code)
+            for name, tensor in tensors_of(loaded).items():
+                self._tensors[name].copy_(tensor)
+
+    def time_switch(self) -> float:
+        """Seconds for one change of every λ; the recipe of the rows is set again after."""
+        current = self._current
+        self.switch(interpolation(0.25))
+        started = own_clock(self._sources.device)
+        self.switch(interpolation(0.75))
+        seconds = own_clock(self._sources.device) - started
+        self._current = None
+        if current is not None:
+            self.prepare([current])
+        return seconds
+
+
+def interpolate_into(out: Tensor, instruct: Tensor, thinking: Tensor, lambda_: float) -> None:
+    """Write λ·thinking + (1 − λ)·instruct into ``out``, all of one shape and floating dtype.
+
+    One fused pass over memory, float32 inside, rounded once. Its last bit may differ from that of
+    ``checkpoints.mix``, which rounds after each operation as the file merger does and takes three
+    to four times as long; λ = 0 and λ = 1 are the sources, bit for bit.
+    """
+    if lambda_ in (0.0, 1.0) or not out.is_floating_point():
+        out.copy_(thinking if lambda_ == 1.0 else instruct)
+    else:
+        torch.lerp(instruct, thinking, lambda_, out=out)

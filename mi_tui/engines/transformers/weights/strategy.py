@@ -1,0 +1,215 @@
+"""The two ways to generate with a pair, one pass and in place, and the choice between them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from mi_tui.engines.protocol import SelfCheck
+from mi_tui.engines.transformers import self_check
+from mi_tui.engines.transformers.decoding.timing import (
+    PROMPT_TOKENS,
+    Clock,
+    Speed,
+    measure,
+    own_clock,
+    wall_clock,
+)
+from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.engines.transformers.model.forward import PlainForward
+from mi_tui.engines.transformers.model.fused_forward import FusedForward
+from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.weights.cost_model import CostModel, Curve, Work
+from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
+from mi_tui.engines.transformers.weights.one_pass import CannotMixError, OnePassWeights
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.plan.preset import Pair
+from mi_tui.plan.recipe import interpolation
+
+Way = Literal["one-pass", "in-place"]
+Mode = Literal["auto", "one-pass", "in-place"]
+
+_GRID = tuple(at / 8 for at in range(9))
+_MEASURED = (1, 4, 16, 64, 256)
+_READ = 2048
+"""Prompt tokens that are read together to time it: more only take longer, in proportion."""
+
+_ENOUGH = 0.05
+"""Seconds of runs after which the time of a batch is known well enough to choose."""
+
+_CONTEXT = 512
+"""Tokens of context at which a step is timed to tell what attention costs, at most."""
+
+
+class Ways:
+    """Both sets of weights, as far as the mode wants them and the model allows.
+
+    ``note`` says in one line what is done, and why when it is less than was asked for.
+    """
+
+    def __init__(
+        self, sources: Sources, recipes: RecipeNumbers, pair: Pair, mode: Mode = "auto"
+    ) -> None:
+        placement = sources.settle()
+        self.in_place = InPlaceWeights(sources, recipes, pair)
+        self.one_pass: OnePassWeights | None = None
+        self.note = "λ in place, one recipe at a time"
+        self._sources = sources
+        self._recipes = recipes
+        self._mode = mode
+        self._cost: CostModel | None = None
+        if mode != "in-place" and placement.one_pass:
+            self._try_one_pass()
+        elif mode != "in-place":
+            self._give_up_one_pass(placement.reason)
+
+    def weights(self, way: Way) -> Weights:
+        """The weights that work this way."""
+        if way == "one-pass" and self.one_pass is not None:
+            return self.one_pass
+        return self.in_place
+
+    def choose(self, work: Work, capacity: int, now: Way | None = None) -> Way:
+        """The cheaper way for this work; ``now`` is kept unless the other is a tenth cheaper."""
+        if self.one_pass is None:
+            return "in-place"
+        if self._mode == "one-pass":
+            return "one-pass"
+        if len(work.rows) < 2:
+            return "in-place"
+        model = self.cost_model(capacity)
+        one_pass, in_place = model.one_pass(work, capacity), model.in_place(work, capacity)
+        if now == "one-pass":
+            one_pass *= 0.9
+        elif now == "in-place":
+            in_place *= 0.9
+        return "one-pass" if one_pass < in_place else "in-place"
+
+    def parking_pays(self, lengths: Sequence[int], work: Work, capacity: int) -> bool:
+        """Whether a recipe's last rows had better wait and finish with those of other recipes.
+
+        Args:
+            lengths: tokens of each of these rows.
+            work: all that is left to do.
+            capacity: how many rows there is room for.
+        """
+        if self.one_pass is None or not lengths:
+            return False
+        context = sum(lengths) / len(lengths)
+        model = self.cost_model(capacity)
+        return model.parking(len(work.rows), len(lengths), context, work.response_tokens) > 0
+
+    def cost_model(self, capacity: int) -> CostModel:
+        """The measured model, at the first call measured (seconds)."""
+        if self._cost is None:
+            numbers = [self._recipes.number(interpolation(lambda_)) for lambda_ in _GRID]
+            sizes = sorted({min(rows, capacity) for rows in (*_MEASURED, capacity)})
+            single = {rows: self.time(self.in_place, numbers[4:5] * rows) for rows in sizes}
+            mixed = {}
+            if self.one_pass is not None:
+                for rows in sizes:
+                    mixed[rows] = self.time(self.one_pass, [numbers[n % 9] for n in range(rows)])
+            attention = self._time_attention(numbers[4:5] * sizes[-1], single[sizes[-1]])
+            self._cost = CostModel(
+                Curve(single, PROMPT_TOKENS, attention),
+                Curve(mixed or single, PROMPT_TOKENS, attention),
+                self.in_place.time_switch(),
+            )
+        return self._cost
+
+    def _time_attention(self, rows: Sequence[int], short: Speed) -> float:
+        """What a token of context adds to a step, in seconds per row; the same in both ways."""
+        config = self._sources.config.get_text_config()
+        context = min(_CONTEXT, getattr(config, "max_position_embeddings", _CONTEXT) // 2)
+        longer = self.time(self.in_place, rows, context=context)
+        return max(0.0, longer.step - short.step) / (len(rows) * context)
+
+    def settle_threads(self, capacity: int) -> None:
+        """Keep torch's threads only when they make a step faster than a single one does.
+
+        A small model's steps are too short to share, and threads that wait for each other on a
+        busy machine make them many times slower.
+        """
+        several = torch.get_num_threads()
+        if several == 1 or self._sources.device.type != "cpu":
+            return
+        rows = [self._recipes.number(interpolation(0.5))] * capacity
+        torch.set_num_threads(1)
+        alone = self.time(self.in_place, rows, wall_clock)
+        torch.set_num_threads(several)
+        if self.time(self.in_place, rows, wall_clock).step > 0.9 * alone.step:
+            torch.set_num_threads(1)
+
+    def time(
+        self,
+        weights: Weights,
+        numbers: Sequence[int],
+        clock: Clock = own_clock,
+        context: int = 0,
+    ) -> Speed:
+        """A short measurement: the best of two runs, because others only ever slow it down."""
+        prompt = max(1, min(PROMPT_TOKENS, _READ // len(numbers)))
+        speed = measure(
+            weights,
+            numbers,
+            device=self._sources.device,
+            vocabulary=self._sources.vocabulary,
+            steps=6,
+            repeats=2,
+            of=min,
+            clock=clock,
+            context=context,
+            prompt_tokens=prompt,
+            enough=_ENOUGH,
+        )
+        return Speed(speed.first_token * PROMPT_TOKENS / prompt, speed.step)
+
+    def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:
+        """Compare both ways with transformers; one pass that fails is given up, in place stays.
+
+        A fused forward pass that fails gives way to the architecture's own first.
+        """
+        numbers = self_check.number_recipes(self._recipes)
+        expected = self_check.references(self.in_place, numbers, prompts)
+
+        def checked(weights: InPlaceWeights | OnePassWeights, together: bool) -> SelfCheck:
+            def once() -> SelfCheck:
+                return self_check.check(
+                    weights,
+                    numbers,
+                    prompts,
+                    expected,
+                    device=self._sources.device,
+                    together=together,
+                )
+
+            found = once()
+            if not found.passed and isinstance(weights.forward, FusedForward):
+                weights.forward = PlainForward(weights.model)
+                found = once()
+            return found
+
+        in_place = checked(self.in_place, together=False)
+        if self.one_pass is None or not in_place.passed:
+            return in_place
+        one_pass = checked(self.one_pass, together=True)
+        if not one_pass.passed:
+            self._give_up_one_pass(one_pass.message)
+            return in_place
+        return one_pass
+
+    def _try_one_pass(self) -> None:
+        try:
+            self.one_pass = OnePassWeights(self._sources, self._recipes)
+        except CannotMixError as error:
+            self._give_up_one_pass(str(error))
+            return
+        self.note = (
+            "all recipes in one pass"
+            if self._mode == "one-pass"
+            else "one pass or λ in place, whichever is measured to be cheaper"
+        )
+
+    def _give_up_one_pass(self, reason: str) -> None:
+        self.one_pass = None
+        self.note = f"λ in place, one recipe at a time: {reason}"

@@ -1,0 +1,56 @@
+"""What vLLM's worker processes learn in addition: λ per request, and merges in place.
+
+Given to vLLM as ``worker_extension_cls``. Importing this module registers the loader.
+"""
+
+from typing import Any
+
+import torch
+
+from mi_tui.engines.vllm.worker.hooks import follow
+from mi_tui.engines.vllm.worker.loader import LoadedPair, merged_tensors
+from mi_tui.engines.vllm.worker.reload import reload
+from mi_tui.engines.vllm.worker.seeded_sampling import let_generators_rewind
+from mi_tui.plan.recipe import Recipe
+
+
+class WorkerExtension:
+    """Methods that the study's worker calls on every rank by ``collective_rpc``."""
+
+    model_runner: Any
+
+    def mi_tui_describe(self) -> dict[str, Any]:
+        """What this rank can do, and where it runs."""
+        runner = self.model_runner
+        model = runner.get_model()
+        device = next(model.parameters()).device
+        return {
+            "reason": model.mi_tui.reason,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+            "dtype": str(runner.model_config.dtype).removeprefix("torch."),
+            "rows": runner.scheduler_config.max_num_seqs,
+            "longest": runner.max_model_len,
+        }
+
+    def mi_tui_prepare(self, one_pass: bool) -> None:
+        """Make the runner ready for requests.
+
+        Args:
+            one_pass: mix each request by its recipe from now on.
+        """
+        let_generators_rewind(self.model_runner)
+        pair: LoadedPair = self.model_runner.get_model().mi_tui
+        if one_pass and pair.lambdas is not None:
+            follow(self.model_runner, pair.lambdas)
+
+    def mi_tui_load(self, recipe: str, as_exported: bool) -> None:
+        """Write a recipe's merge into the model, through vLLM's own reload.
+
+        Args:
+            recipe: JSON of an interpolation or of a baseline.
+            as_exported: round the merge to the dtype of the files first.
+        """
+        runner = self.model_runner
+        spec = runner.get_model().mi_tui.spec
+        dtype = None if as_exported else runner.model_config.dtype
+        reload(runner, merged_tensors(spec, Recipe.model_validate_json(recipe), dtype))

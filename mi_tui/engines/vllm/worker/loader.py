@@ -1,0 +1,100 @@
+"""Load the pair in vLLM's worker: Instruct as the model, Δ beside it.
+
+Runs before vLLM compiles the model or captures CUDA graphs, so both see the mixed layers.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from vllm.model_executor.model_loader import register_model_loader
+from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
+
+from mi_tui.checkpoints.merging.in_memory import mixed_tensors
+from mi_tui.checkpoints.merging.plan import MergeDtype
+from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
+from mi_tui.engines.vllm.worker.mixed_layers import MixedPart, mix, parts_to_mix
+from mi_tui.engines.vllm.worker.row_lambdas import RowLambdas
+from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
+from mi_tui.plan.recipe import Recipe
+
+
+@dataclass(slots=True)
+class LoadedPair:
+    """What the loader leaves on the model.
+
+    ``lambdas`` are the buffers, if this rank has any part that differs; ``reason`` says why one
+    pass cannot be had, and is empty when it can.
+    """
+
+    spec: PairSpec
+    lambdas: RowLambdas | None
+    reason: str
+
+
+def merged_tensors(
+    spec: PairSpec, recipe: Recipe, dtype: torch.dtype | None
+) -> Iterator[tuple[str, Tensor]]:
+    """A recipe's merged checkpoint, tensor by tensor, in a dtype (``None``: that of the files)."""
+    name = "auto" if dtype is None else str(dtype).removeprefix("torch.")
+    return mixed_tensors(recipe, spec.pair, dtype=cast(MergeDtype, name))
+
+
+@register_model_loader(LOAD_FORMAT)
+class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
+    """vLLM's safetensors loader, twice over; what it needs to know is in ``additional_config``."""
+
+    def __init__(self, load_config: Any) -> None:
+        super().__init__(replace(load_config, load_format="safetensors"))
+        self._parts: list[MixedPart] = []
+        self._reason = "λ in place was asked for"
+
+    def load_model(self, vllm_config: Any, model_config: Any, prefix: str = "") -> nn.Module:
+        """Load Instruct (or a recipe's merge), and mix in Δ where the mode and the model allow."""
+        self._spec = PairSpec.read(vllm_config.additional_config)
+        model: Any = super().load_model(vllm_config, model_config, prefix)
+        pair = LoadedPair(self._spec, None, self._reason)
+        if self._parts:
+            self._mix(model, pair, vllm_config)
+        self._parts = []
+        model.mi_tui = pair
+        return cast(nn.Module, model)
+
+    def load_weights(self, model: nn.Module, model_config: Any) -> None:
+        """Load one side, then find the differences while the weights have the loaders' layout."""
+        super().load_weights(model, model_config)
+        if not self._spec.one_pass:
+            return
+        thinking = copy.copy(model_config)
+        thinking.model = self._spec.thinking_path
+        try:
+            found = differences(
+                model, lambda: super(PairLoader, self).load_weights(model, thinking)
+            )
+            self._parts = parts_to_mix(model, found)
+        except CannotMixError as error:
+            self._reason = str(error)
+            return
+        self._reason = ""
+
+    def get_all_weights(self, model_config: Any, model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+        """One side's files, or the merge that the engine was started with."""
+        start = self._spec.start
+        if start is not None:
+            return merged_tensors(self._spec, start, model_config.dtype)
+        weights: Iterator[tuple[str, Tensor]] = super().get_all_weights(model_config, model)
+        return weights
+
+    def _mix(self, model: nn.Module, pair: LoadedPair, vllm_config: Any) -> None:
+        scheduler = vllm_config.scheduler_config
+        captured = vllm_config.compilation_config.cudagraph_capture_sizes or [0]
+        pair.lambdas = RowLambdas(
+            [part.place for part in self._parts],
+            most_tokens=max(scheduler.max_num_batched_tokens, *captured),
+            most_requests=max(scheduler.max_num_seqs, *captured),
+            device=next(model.parameters()).device,
+        )
+        mix(self._parts, pair.lambdas, skip_zero=vllm_config.model_config.enforce_eager)

@@ -1,0 +1,134 @@
+"""What a study will cost and what it can tell, in words, before it starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from mi_tui.plan.preset import Preset
+from mi_tui.present import numbers
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.search.forecast import Forecast
+    from mi_tui.study.known_speeds import KnownSpeed
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A preset, the problems of its probes as far as they are known, and an earlier speed."""
+
+    preset: Preset
+    sizes: tuple[int | None, ...]
+    speed: "KnownSpeed | None" = None
+
+    @property
+    def forecast(self) -> "Forecast | None":
+        """The forecast, once every probe's problems are counted."""
+        # Here, since it brings NumPy, which the first screen must not wait for.
+        from mi_tui.analysis.search.forecast import forecast
+
+        known = [size for size in self.sizes if size is not None]
+        return forecast(self.preset, known) if len(known) == len(self.sizes) else None
+
+
+def in_brief(outlook: Outlook, label: str, strong: str) -> Text:
+    """Two paragraphs for the foot of a narrow screen; ``label`` and ``strong`` are styles."""
+    told = outlook.forecast
+    if told is None:
+        return Text.assemble(("Cost      ", label), _uncounted(outlook))
+    text = Text.assemble(
+        ("Cost      ", label), (f"{told.rollouts:,} rollouts", strong), f": {_size(outlook, told)}"
+    )
+    text.append(f"\n          {_tokens(outlook, told)}")
+    text.append("\nCan tell  ", label)
+    text.append(_resolution(told), strong)
+    text.append(_refined(outlook.preset))
+    return text
+
+
+def in_full(outlook: Outlook, label: str, strong: str) -> Text:
+    """The same at length, for a panel of its own."""
+    told = outlook.forecast
+    if told is None:
+        return Text.assemble(("Cost\n", label), _uncounted(outlook))
+    text = Text.assemble(
+        ("Cost\n", label),
+        (f"{told.rollouts:,} rollouts", strong),
+        f"\n{_size(outlook, told)}\n{_tokens(outlook, told)}\n",
+    )
+    if told.held_out:
+        text.append(f"and {told.held_out} problems held out to confirm\n")
+    if len(outlook.preset.probes) > 1:
+        text.append("\nProbes\n", label)
+        text.append_text(_weights(outlook))
+    text.append("\nCan tell\n", label)
+    text.append(_resolution(told).replace(", ", "\n"), strong)
+    text.append("\nbetween two λ of the grid, with 95 %\nconfidence")
+    if outlook.preset.search.refine:
+        text.append("; refining then narrows it\naround the answer")
+    text.append(".\n\n")
+    text.append(_advice(outlook, told), "italic")
+    return text
+
+
+def _uncounted(outlook: Outlook) -> str:
+    plans = zip(outlook.preset.probes, outlook.sizes, strict=True)
+    names = [plan.name or plan.kind for plan, size in plans if size is None]
+    recipes = len(outlook.preset.search.grid) + len(outlook.preset.recipes)
+    samples = _samples(outlook.preset)
+    return f"{recipes} recipes × {samples} samples × all problems of {', '.join(names)}"
+
+
+def _size(outlook: Outlook, told: "Forecast") -> str:
+    search = told.problems - told.held_out
+    text = f"{told.recipes} recipes × {search} problems × {_samples(outlook.preset)} samples"
+    if told.share != 1:
+        text = f"{numbers.percent(told.share)} of {text} (limit)"
+    return text + (f", {told.group_rollouts:,} for the layer groups" if told.group_rollouts else "")
+
+
+def _samples(preset: Preset) -> str:
+    """How many samples, or from the fewest to the most where probes have their own."""
+    found = sorted({plan.samples or preset.search.samples for plan in preset.probes})
+    return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
+
+
+def _tokens(outlook: Outlook, told: "Forecast") -> str:
+    text = f"at most {numbers.count(told.most_tokens)} tokens"
+    speed = outlook.speed
+    if speed is not None and speed.tokens_per_second > 0:
+        text += (
+            f", {numbers.duration(told.most_tokens / speed.tokens_per_second)} as fast as before"
+        )
+    return text
+
+
+def _resolution(told: "Forecast") -> str:
+    score, length = 100 * told.score, 100 * told.length
+    return f"±{score:.{1 if score < 3 else 0}f} points of score, ±{length:.0f} % of length"
+
+
+def _refined(preset: Preset) -> str:
+    return "; refining narrows it" if preset.search.refine else ""
+
+
+def _weights(outlook: Outlook) -> Text:
+    plans: Sequence[tuple[float, str, int | None]] = [
+        (plan.weight, plan.name or plan.kind, size)
+        for plan, size in zip(outlook.preset.probes, outlook.sizes, strict=True)
+    ]
+    total = sum(weight for weight, _, _ in plans)
+    lines = [
+        f"{numbers.percent(weight / total):>5}  {numbers.cut(name, 20):<20} {size}\n"
+        for weight, name, size in plans
+    ]
+    return Text("".join(lines))
+
+
+def _advice(outlook: Outlook, told: "Forecast") -> str:
+    if told.score > 0.2:
+        return "Too little for more than a first look:\nask more problems."
+    if min(plan.samples or outlook.preset.search.samples for plan in outlook.preset.probes) >= 8:
+        return "More problems would narrow it more\nthan more samples."
+    return "Half the interval takes four times\nthe problems."

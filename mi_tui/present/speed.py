@@ -1,0 +1,70 @@
+"""Tokens and seconds, one in terms of the other, and where the figures come from, in words."""
+
+from typing import TYPE_CHECKING
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import ServerSpeed
+from mi_tui.present import numbers
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.latency import Latency
+    from mi_tui.study.known_speeds import KnownSpeed
+
+EXCHANGED = (Objective.WITHIN_TOKENS, Objective.WITHIN_SECONDS)
+"""The objectives whose limit can be said in the other unit."""
+
+
+def exchange(
+    budget: Budget, server: ServerSpeed | None, known: "KnownSpeed | None"
+) -> tuple[str, ...]:
+    """What a limit means in the other unit, and whose speed that is, a line each.
+
+    The user's figures come before what an earlier study measured; empty for objectives without
+    a limit on tokens or seconds.
+    """
+    if budget.objective not in EXCHANGED or budget.limit is None:
+        return ()
+    if server is not None:
+        from mi_tui.analysis.latency import latency_of_server  # it brings NumPy along
+
+        latency = latency_of_server(server)
+        return (_means(budget, latency), f"{_speed(latency)}: the figures you give.")
+    if known is None:
+        return ("The speed of a merged model is measured here when the study starts.",)
+    lines = [
+        _means(budget, known.latency),
+        f"{_speed(known.latency)}: measured in {known.study} on {known.machine}.",
+    ]
+    busier = [point.concurrency for point in known.points if point.concurrency > 1]
+    if busier:
+        lines.append(f"With more at once: {', '.join(_at(budget, known, n) for n in busier)}.")
+    return tuple(lines)
+
+
+def _means(budget: Budget, latency: "Latency") -> str:
+    limit = budget.limit or 0.0
+    if budget.objective is Objective.WITHIN_TOKENS:
+        return f"{limit:,g} tokens take about {numbers.seconds(latency.seconds(limit))}."
+    tokens = latency.tokens(limit)
+    if tokens < 1:
+        return f"{limit:g} s end before the first token."
+    return f"{limit:g} s hold about {tokens:,.0f} tokens."
+
+
+def _speed(latency: "Latency") -> str:
+    first, each = latency.time_to_first_token, latency.time_per_output_token
+    return f"{_milliseconds(first)} to the first token, then {_milliseconds(each)} each"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms"
+
+
+def _at(budget: Budget, known: "KnownSpeed", concurrency: int) -> str:
+    from mi_tui.analysis.latency import latency_from_points
+
+    latency = latency_from_points(known.points, concurrency) or known.latency
+    limit = budget.limit or 0.0
+    if budget.objective is Objective.WITHIN_TOKENS:
+        return f"{numbers.seconds(latency.seconds(limit))} at {concurrency}"
+    return f"{latency.tokens(limit):,.0f} tokens at {concurrency}"

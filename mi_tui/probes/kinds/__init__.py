@@ -1,0 +1,1 @@
+"""Kinds of probe: one module per source of problems."""

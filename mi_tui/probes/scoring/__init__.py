@@ -1,0 +1,1 @@
+"""Scores of responses: scorers, answer extraction, and the pool of scoring processes."""

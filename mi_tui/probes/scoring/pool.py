@@ -1,0 +1,220 @@
+"""Score responses away from the generating process, with a time limit for each.
+
+Each of the pool's threads owns one scoring process and talks to it in JSON lines. A process that
+hangs is killed, one that dies is replaced; the rollout it was at gets the reason, and the others
+of its batch are scored by the next process.
+"""
+
+import json
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from mi_tui.probes.problem import Problem, Score
+from mi_tui.probes.scoring.client import ProcessGoneError, ProcessStartError, ScoringProcess
+from mi_tui.probes.scoring.process import OUT_OF_MEMORY
+from mi_tui.probes.scoring.scorers import BATCHED, scorer_of
+
+BATCH = 32
+"""Most jobs handed to a process at once: fewer switches between threads when many are waiting."""
+
+MAX_FAILED_STARTS = 3
+"""After so many in a row no process is started any more, and every job gets the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    key: int
+    scorer: str
+    message: bytes
+
+
+_Jobs = queue.SimpleQueue[_Job | None]
+_Scores = queue.SimpleQueue[tuple[int, Score]]
+
+
+class ScoringPool:
+    """Worker processes that score responses; used from one thread.
+
+    Args:
+        processes: how many processes score at once, at least one.
+        time_limit: seconds that the scoring of one response may take.
+        memory_limit: bytes of address space of one process.
+    """
+
+    def __init__(
+        self, processes: int = 2, time_limit: float = 20.0, memory_limit: int = 8 << 30
+    ) -> None:
+        self._jobs: _Jobs = queue.SimpleQueue()
+        self._scores: _Scores = queue.SimpleQueue()
+        self._pending = 0
+        self._workers = [
+            _Worker(self._jobs, self._scores, time_limit, memory_limit)
+            for _ in range(max(processes, 1))
+        ]
+
+    def submit(
+        self, key: int, scorer_name: str, problem: Problem, response_text: str, truncated: bool
+    ) -> None:
+        """Queue a response; :meth:`poll` gives its score under ``key``."""
+        name = scorer_of(problem, scorer_name)
+        message = {
+            "key": key,
+            "scorer": name,
+            "problem": asdict(problem),
+            "text": response_text,
+            "truncated": truncated,
+        }
+        self._pending += 1
+        self._jobs.put(_Job(key, name, json.dumps(message).encode() + b"\n"))
+
+    def poll(self, seconds: float = 0.0) -> list[tuple[int, Score]]:
+        """The scores that have come in since the last call, in any order.
+
+        Waits up to ``seconds`` for the first one while any is due.
+        """
+        scores: list[tuple[int, Score]] = []
+        deadline = time.monotonic() + seconds
+        while self._pending:
+            wait = 0.0 if scores else max(deadline - time.monotonic(), 0.0)
+            try:
+                scores.append(self._scores.get(block=wait > 0, timeout=wait or None))
+            except queue.Empty:
+                break
+            self._pending -= 1
+        return scores
+
+    @property
+    def pending(self) -> int:
+        """How many submitted responses have not come back from :meth:`poll`."""
+        return self._pending
+
+    def close(self) -> None:
+        """End the processes; responses not yet scored are dropped."""
+        for worker in self._workers:
+            worker.stop()
+        for _ in self._workers:
+            self._jobs.put(None)
+        for worker in self._workers:
+            worker.join()
+        self._pending = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Worker:
+    """One thread and the scoring process it owns, started with the first job."""
+
+    def __init__(self, jobs: _Jobs, scores: _Scores, time_limit: float, memory_limit: int) -> None:
+        self._jobs = jobs
+        self._scores = scores
+        self._limits = (time_limit, memory_limit)
+        self._process: ScoringProcess | None = None
+        self._failed_starts = 0
+        self._start_failure = ""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; the job it waits for is given up.
+
+        A thread that waits for a job also needs a ``None`` in the queue to wake up, once all of
+        them have been asked.
+        """
+        self._stopped.set()
+        if (process := self._process) is not None:
+            process.kill()
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._score(self._next_batch())
+        finally:
+            self._discard_process()
+
+    def _next_batch(self) -> deque[_Job]:
+        """One job, waited for, and the cheap ones that stand behind it already."""
+        batch: deque[_Job] = deque()
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            if job.scorer not in BATCHED or len(batch) == BATCH:
+                break
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+        return batch
+
+    def _score(self, jobs: deque[_Job]) -> None:
+        while jobs and not self._stopped.is_set():
+            try:
+                self._score_in_one_process(jobs)
+            except ProcessGoneError as reason:
+                self._give_up(jobs, str(reason))
+            except Exception as error:
+                # Without this thread the study would wait for ever.
+                self._give_up(jobs, f"scoring failed: {type(error).__name__}: {error}")
+
+    def _give_up(self, jobs: deque[_Job], reason: str) -> None:
+        """Mark the job that the process was at; the others are left to the next process."""
+        self._discard_process()
+        if jobs and not self._stopped.is_set():
+            self._scores.put((jobs.popleft().key, Score(0.0, failure=reason)))
+
+    def _score_in_one_process(self, jobs: deque[_Job]) -> None:
+        if self._process is not None and not self._process.is_alive:
+            # It died between two jobs, and neither is to blame.
+            self._discard_process()
+        process = self._process or self._start_process()
+        for name in {job.scorer for job in jobs}:
+            process.load(name)
+        process.send(b"".join(job.message for job in jobs))
+        while jobs:
+            score = _score_of(process.receive())
+            self._scores.put((jobs.popleft().key, score))
+            if score.failure == OUT_OF_MEMORY:
+                self._discard_process()
+                return
+
+    def _start_process(self) -> ScoringProcess:
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise ProcessStartError(self._start_failure)
+        try:
+            self._process = ScoringProcess(*self._limits)
+        except (ProcessStartError, OSError) as error:
+            self._failed_starts += 1
+            self._start_failure = str(error)
+            raise ProcessStartError(str(error)) from error
+        self._failed_starts = 0
+        if self._stopped.is_set():
+            # The pool was closed before there was a process that it could kill.
+            raise ProcessGoneError("the pool is closed")
+        return self._process
+
+    def _discard_process(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+
+def _score_of(reply: dict[str, Any]) -> Score:
+    return Score(reply["value"], reply["answer"], reply["failure"])

@@ -1,0 +1,1 @@
+"""Confirmation of an exported checkpoint on the server that runs it."""

@@ -1,0 +1,215 @@
+"""Confirm an exported checkpoint on the server that runs it, against what the study predicts."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.results import Estimate, RecipeSummary, Recommendation
+from mi_tui.analysis.statistics.intervals import length_interval
+from mi_tui.analysis.statistics.metrics import summarise
+from mi_tui.engines.openai.client import Answer, Endpoint
+from mi_tui.plan.base import Plan
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Recipe
+from mi_tui.probes.problem import Score
+from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.served.questions import Asked, Asking, Progress, ServedPlan, questions
+from mi_tui.study.storage.store import Store
+
+STORED_UNDER = "endpoint_confirmations"
+"""The key of the study's facts under which confirmations are kept, oldest first."""
+
+_SCORING_SECONDS = 10.0
+
+
+class Comparison(Plan):
+    """One measure: what the study predicts, and what the server's answers gave.
+
+    ``inside`` says whether the measured value lies within the interval that the prediction's
+    error and the measurement's own leave together (half-widths added in quadrature); ``None``
+    where there is no prediction.
+    """
+
+    measure: str
+    predicted: Estimate | None
+    measured: Estimate
+    inside: bool | None
+
+
+class ServedConfirmation(Plan):
+    """What a server that runs the checkpoint answered to the study's held-out problems.
+
+    ``time`` is in Unix seconds. ``first_token`` and ``per_token`` are the medians, with 5 % and
+    95 % quantiles as ends, in seconds, seen from the client with ``concurrency`` requests at
+    once. ``held_out`` is false when the study keeps no problems apart and all were asked.
+    """
+
+    time: float
+    url: str
+    model: str
+    recipe: Recipe
+    problems: int
+    samples: int
+    concurrency: int
+    held_out: bool
+    truncated: float
+    comparisons: tuple[Comparison, ...]
+    first_token: Estimate
+    per_token: Estimate | None
+    remark: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every measure with a prediction lies inside."""
+        return all(one.inside is not False for one in self.comparisons)
+
+
+def confirm_served(
+    study: str,
+    endpoint: Endpoint,
+    plan: ServedPlan,
+    *,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+) -> ServedConfirmation:
+    """Ask the server the study's held-out problems, score, compare, and keep it in the study.
+
+    Answers are kept as they come: what was stopped or failed goes on where it was.
+
+    Args:
+        study: the study's name or directory.
+        endpoint: the server.
+        plan: how it is asked.
+        budget: the question whose recommendation was exported (default: the study's).
+        progress: told how many answers of how many have come.
+
+    Raises:
+        StudyError: there is no such study, or it has no rollouts.
+        EndpointError: the server cannot be reached or does not answer as it should.
+    """
+    with StudyReader(study) as reader:
+        predicted = reader.recommend(budget)
+        seed = reader.view().preset.search.seed
+        latency = reader.latency()
+        folder = reader.folder
+    with Store(folder.database) as store:
+        asked, rows = questions(store, plan.samples)
+        asking = Asking(store, endpoint, plan, predicted.recipe, seed)
+        model, answers, remark = asyncio.run(asking.ask_all(asked, progress))
+        scores = _scores(asked, answers)
+        found = _confirmation(predicted, plan, asked, rows, answers, scores, latency).model_copy(
+            update={"url": endpoint.base, "model": model, "remark": remark}
+        )
+        store.append(STORED_UNDER, found.model_dump(mode="json", by_alias=True))
+        asking.forget(model)
+    return found
+
+
+def stored_confirmations(study: str) -> tuple[ServedConfirmation, ...]:
+    """What was confirmed before, oldest first."""
+    with StudyReader(study) as reader, Store(reader.folder.database) as store:
+        kept = store.get(STORED_UNDER, [])
+    return tuple(ServedConfirmation.model_validate(one, strict=False) for one in kept)
+
+
+def _scores(asked: Sequence[Asked], answers: Sequence[Answer]) -> list[Score]:
+    scores: dict[int, Score] = {}
+    with ScoringPool(processes=1, time_limit=_SCORING_SECONDS) as pool:
+        for at, (wanted, answer) in enumerate(zip(asked, answers, strict=True)):
+            cut = answer.finish_reason == "length"
+            pool.submit(at, wanted.probe.scorer, wanted.problem, answer.text, cut)
+        while pool.pending:
+            scores.update(pool.poll(1.0))
+    return [scores[at] for at in range(len(asked))]
+
+
+def _confirmation(
+    predicted: Recommendation,
+    plan: ServedPlan,
+    asked: Sequence[Asked],
+    rows: Sequence[ProblemRow],
+    answers: Sequence[Answer],
+    scores: Sequence[Score],
+    latency: Latency | None,
+) -> ServedConfirmation:
+    # Seconds are predicted for one concurrency; others are no like-for-like comparison.
+    alike = latency is not None and latency.concurrency == plan.concurrency
+    predicted_seconds = predicted.seconds if alike else None
+    summary = _summary(predicted.recipe, asked, rows, answers, scores)
+    numbers = np.unique([wanted.row for wanted in asked], return_inverse=True)[1]
+    waits = np.array([answer.seconds for answer in answers])
+    seconds = np.bincount(numbers, waits) / np.bincount(numbers)
+    weights = np.full(len(seconds), 1 / len(seconds))
+    pairs: tuple[tuple[str, Estimate | None, Estimate], ...] = (
+        ("score", predicted.score, summary.score),
+        ("tokens", predicted.tokens, summary.tokens),
+        ("think ratio", predicted.think_ratio, summary.think_ratio),
+        ("seconds", predicted_seconds, length_interval(seconds, weights)),
+    )
+    rates = [answer.per_token for answer in answers if answer.per_token is not None]
+    return ServedConfirmation(
+        time=time.time(),
+        url="",
+        model="",
+        recipe=predicted.recipe,
+        problems=summary.problems,
+        samples=plan.samples,
+        concurrency=plan.concurrency,
+        held_out=any(rows[wanted.row].held_out for wanted in asked),
+        truncated=summary.truncated,
+        comparisons=tuple(
+            Comparison(
+                measure=name,
+                predicted=ours,
+                measured=theirs,
+                inside=None if ours is None else inside(ours, theirs),
+            )
+            for name, ours, theirs in pairs
+        ),
+        first_token=_spread([answer.first_token for answer in answers]),
+        per_token=_spread(rates) if rates else None,
+    )
+
+
+def _summary(
+    recipe: Recipe,
+    asked: Sequence[Asked],
+    rows: Sequence[ProblemRow],
+    answers: Sequence[Answer],
+    scores: Sequence[Score],
+) -> RecipeSummary:
+    """The measures as in the study's table, of these problems alone."""
+    searched = [ProblemRow(r.probe, r.id, r.stratum, r.weight, r.cap, False) for r in rows]
+    cut = np.array([answer.finish_reason == "length" for answer in answers])
+    observations = Observations(
+        recipes=(recipe,),
+        problems=tuple(searched),
+        recipe=np.zeros(len(asked), dtype=np.int64),
+        problem=np.array([wanted.row for wanted in asked], dtype=np.int64),
+        sample=np.array([wanted.sample for wanted in asked], dtype=np.int64),
+        score=np.where(cut, 0.0, [score.value for score in scores]),
+        tokens=np.array([answer.tokens for answer in answers], dtype=np.int64),
+        thinking=np.array(["</think>" in answer.text for answer in answers]),
+        truncated=cut,
+        answer=np.full(len(asked), -1, dtype=np.int64),
+    )
+    (summary,) = summarise(observations)
+    return summary
+
+
+def inside(predicted: Estimate, measured: Estimate) -> bool:
+    """Whether a measured value is what the prediction and both intervals leave possible."""
+    gap = measured.value - predicted.value
+    ours = predicted.high - predicted.value if gap > 0 else predicted.value - predicted.low
+    theirs = measured.value - measured.low if gap > 0 else measured.high - measured.value
+    return abs(gap) <= float(np.hypot(ours, theirs))
+
+
+def _spread(values: Sequence[float]) -> Estimate:
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    return Estimate(value=float(middle), low=float(low), high=float(high))

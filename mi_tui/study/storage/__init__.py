@@ -1,0 +1,1 @@
+"""A study on disk: directory, lock, SQLite store and its schema."""

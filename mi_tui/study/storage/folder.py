@@ -1,0 +1,100 @@
+"""The study directory: where it lies and what it holds."""
+
+import os
+import re
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mi_tui.paths import data_folder, expanded, is_file
+from mi_tui.study.storage.errors import StudyError
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The files of one study."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite database with everything that ever happened."""
+        return self.path / "study.db"
+
+    @property
+    def preset(self) -> Path:
+        """The preset the study was made from."""
+        return self.path / "preset.toml"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the worker as long as it lives."""
+        return self.path / "worker.lock"
+
+    @property
+    def log(self) -> Path:
+        """What the worker and its libraries print."""
+        return self.path / "worker.log"
+
+    @property
+    def exports(self) -> Path:
+        """Where exports go unless told otherwise."""
+        return self.path / "exports"
+
+    @property
+    def name(self) -> str:
+        """The study's name: that of its directory."""
+        return self.path.name
+
+    @property
+    def reference(self) -> str:
+        """What a command finds it by: its name in the studies folder, elsewhere its path."""
+        here = self.path.parent == studies_folder().absolute()
+        return shlex.quote(self.name if here else str(self.path))
+
+
+def studies_folder() -> Path:
+    """Where studies are kept: ``$MI_TUI_STUDIES`` or the user's data directory."""
+    chosen = os.environ.get("MI_TUI_STUDIES")
+    if chosen:
+        return expanded(chosen)
+    return data_folder() / "studies"
+
+
+def new_study_path(title: str) -> Path:
+    """A path for a new study, named after its title and the time."""
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "study"
+    stem = f"{slug}-{time.strftime('%Y%m%d-%H%M%S')}"
+    root = studies_folder()
+    path, number = root / stem, 2
+    while path.exists():
+        path, number = root / f"{stem}-{number}", number + 1
+    return path
+
+
+def find_study(reference: str | Path) -> StudyFolder:
+    """A study by its path, or by its name (or the beginning of it) in the studies folder.
+
+    Raises:
+        StudyError: there is none, or the beginning fits several.
+    """
+    if not str(reference):
+        raise StudyError("the study's name is empty: mi-tui studies lists them")
+    path = expanded(reference)
+    if is_file(path / "study.db"):
+        return StudyFolder(path.resolve())
+    root = studies_folder()
+    if os.sep not in str(reference) and root.is_dir():
+        fitting = sorted(p.parent for p in root.glob(f"{_literal(str(reference))}*/study.db"))
+        exact = [p for p in fitting if p.name == str(reference)]
+        if len(exact or fitting) == 1:
+            return StudyFolder((exact or fitting)[0])
+        if fitting:
+            names = ", ".join(p.name for p in fitting[:4])
+            raise StudyError(f"{reference!s} fits several studies ({names}): write one in full")
+    raise StudyError(f"no study {reference!s}: mi-tui studies lists them")
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", text)

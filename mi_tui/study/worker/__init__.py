@@ -1,0 +1,1 @@
+"""The worker process: plans rounds, generates, scores and stores."""

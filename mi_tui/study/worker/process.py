@@ -1,0 +1,162 @@
+"""The worker process: ``python -m mi_tui.study.worker.process DIRECTORY LOCK_DESCRIPTOR``.
+
+Started by :func:`mi_tui.study.control.start_worker`, in a session of its own, so that a closed
+terminal does not reach it. The only process that imports torch and writes rollouts.
+"""
+
+import os
+import platform
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from mi_tui.analysis.latency import GIVEN, Latency, latency_from_points, latency_of_server
+from mi_tui.engines.open import open_engine
+from mi_tui.engines.protocol import Engine, EngineError
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.preset import Preset
+from mi_tui.probes.freeze import freeze
+from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.study.preflight import require_fit
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.store import Store
+from mi_tui.study.view import StudyState
+from mi_tui.study.worker.generation import Generation
+from mi_tui.study.worker.session import Session
+
+_SCORING_SECONDS = 10.0
+
+
+class Interruption:
+    """Notes that the process was asked to end; the session ends at the next good moment.
+
+    Takes over the process's signals; a lost terminal does not end it.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def __call__(self) -> bool:
+        """Whether the process was asked to end."""
+        return self._asked
+
+
+def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -> StudyState:
+    """Run the study in a folder until it ends; failures are kept in the store as its message.
+
+    Args:
+        folder: of the study.
+        interrupted: asked now and then whether to stop.
+    """
+    with Store(folder.database) as store:
+        store.put(worker={"pid": os.getpid(), "host": platform.node(), "started": time.time()})
+        try:
+            return _run(store, interrupted)
+        except MiTuiError as error:
+            store.put(state=StudyState.FAILED, message=str(error))
+            store.log(str(error), "error")
+        except Exception as error:
+            traceback.print_exc()
+            message = f"unexpected {type(error).__name__}: {error}; details in {folder.log}"
+            store.put(state=StudyState.FAILED, message=" ".join(message.split()))
+            store.log(message, "error")
+    return StudyState.FAILED
+
+
+def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
+    preset = preset_in_force(store)
+    require_fit(preset)
+    _freeze_probes(store, preset)
+    _phase(store, "loading the models")
+    engine = open_engine(preset.engine, preset.pair)
+    pool = ScoringPool(processes=1, time_limit=_SCORING_SECONDS)
+    try:
+        _check(store, engine)
+        latency = _given_speed(store, preset) or _calibrate(store, engine)
+        generation = Generation(engine, pool, store, store.probes(), preset.search.seed)
+        for probe in store.probes():
+            store.set_example(probe.name, generation.example(probe))
+        return Session(store, preset, engine, generation, latency, interrupted).run()
+    finally:
+        pool.close()
+        engine.close()
+
+
+def preset_in_force(store: Store) -> Preset:
+    """The study's preset, with the budget as the user last set it."""
+    preset = Preset.model_validate(store.get("preset"), strict=False)
+    budget = store.get("budget")
+    if budget is None:
+        return preset
+    return preset.model_copy(update={"budget": Budget.model_validate(budget)})
+
+
+def _freeze_probes(store: Store, preset: Preset) -> None:
+    if not store.probes():
+        _phase(store, "preparing the probes")
+        store.add_probes([freeze(plan) for plan in preset.probes])
+
+
+def _check(store: Store, engine: Engine) -> None:
+    _phase(store, "checking the engine against a merged model")
+    check = engine.self_check()
+    store.put(engine_note=f"{engine.capabilities.note}; {check.message}".strip("; "))
+    store.log(check.message, "info" if check.passed else "error")
+    if not check.passed:
+        raise EngineError(f"the engine's self-check failed: {check.message}")
+
+
+def _given_speed(store: Store, preset: Preset) -> Latency | None:
+    """The speed of the user's server, kept with the study in place of a measured one."""
+    if preset.server is None:
+        return None
+    latency = latency_of_server(preset.server)
+    store.put(latency={"machine": GIVEN, "latency": asdict(latency), "points": []})
+    return latency
+
+
+def _calibrate(store: Store, engine: Engine) -> Latency | None:
+    """The merged model's speed: measured once per machine and kept with the study."""
+    machine = f"{platform.node()} · {engine.capabilities.device} · {engine.capabilities.dtype}"
+    kept = store.get("latency")
+    if kept and kept["machine"] == machine:
+        return Latency(**kept["latency"])
+    _phase(store, "measuring the speed of one merged model")
+    points = engine.calibrate()
+    latency = latency_from_points(points)
+    if latency:
+        store.put(
+            latency={
+                "machine": machine,
+                "latency": asdict(latency),
+                "points": [asdict(point) for point in points],
+            }
+        )
+    return latency
+
+
+def _phase(store: Store, text: str) -> None:
+    progress = store.get("progress", {})
+    store.put(progress={**progress, "phase": text})
+
+
+def main() -> int:
+    """The entry point of the process."""
+    folder = StudyFolder(Path(sys.argv[1]))
+    os.set_inheritable(int(sys.argv[2]), False)  # held until this process ends
+    return 0 if work(folder, Interruption()) in (StudyState.DONE, StudyState.STOPPED) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Reads a draft: the preset it makes, or what is wrong with which field."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.preset import Pair, Preset, Search, ServerSpeed
+from mi_tui.plan.probe import AnyProbe
+from mi_tui.plan.recipe import Decoding, Method, Recipe
+from mi_tui.plan.scope import Scope, parse_layers
+from mi_tui.tui.forms.draft import PERCENT, Draft, ProbeDraft
+from mi_tui.tui.forms.numbers import confidence, minutes, number, optional, parse_grid, whole
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A draft that was read: the preset if all is valid, else what is wrong with which field."""
+
+    preset: Preset | None
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, *names: str) -> dict[str, str]:
+        """The problems of these fields alone."""
+        return {name: self.problems[name] for name in names if name in self.problems}
+
+
+def check(draft: Draft) -> Checked:
+    """Read every field; the preset is there when no field has a problem."""
+    reading = _Reading()
+    parts = {
+        "pair": reading.pair(draft),
+        "budget": reading.budget(draft),
+        "scope": reading.scope(draft),
+        "decoding": reading.decoding(draft),
+        "probes": reading.probes(draft),
+        "search": reading.search(draft),
+    }
+    server = reading.server(draft)
+    reading.baselines(draft)
+    if reading.problems or any(part is None for part in parts.values()):
+        return Checked(None, reading.problems)
+    kept = {} if draft.template is None else dict(draft.template)
+    content: dict[str, Any] = {
+        **kept,
+        **parts,
+        "title": draft.title.strip() or pair_title(draft.instruct, draft.thinking),
+        "description": draft.description,
+        "server": server,
+        "recipes": _rows(draft, parts["decoding"]),
+    }
+    preset = reading.read("title", lambda: Preset.model_validate(content))
+    return Checked(preset, reading.problems)
+
+
+def _rows(draft: Draft, decoding: Any) -> tuple[Recipe, ...]:
+    """The further rows; they are decoded as the search is, but for those that say otherwise."""
+    template = draft.template
+    own = [row for row in template.recipes if row.decoding != template.decoding] if template else []
+    return tuple(
+        row if row in own else row.model_copy(update={"decoding": decoding})
+        for row in draft.recipes
+    )
+
+
+def pair_title(instruct: str, thinking: str) -> str:
+    """A name for the study of a pair: what the two sides' names begin with, or ``New study``."""
+    names = [side.strip().rstrip("/").rpartition("/")[2] for side in (instruct, thinking)]
+    parts = [re.split(r"[-_:@]", name) for name in names]
+    shared = [one for one, _ in takewhile(lambda two: two[0] == two[1], zip(*parts, strict=False))]
+    return "-".join(shared)[:60] or "New study"
+
+
+class _Reading:
+    """Reads the parts of a draft and collects what is wrong, one message per field."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+
+    def read(self, name: str, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except ValidationError as error:
+            first = error.errors()[0]
+            self.problems[name] = str(first.get("ctx", {}).get("error", first["msg"]))
+        except ValueError as error:
+            self.problems[name] = str(error)
+        return None
+
+    def pair(self, draft: Draft) -> Pair | None:
+        for name in ("instruct", "thinking"):
+            if not getattr(draft, name).strip():
+                self.problems[name] = "a directory, a hub id (owner/name) or bundled:NAME"
+        if self.problems:
+            return None
+        return Pair(
+            instruct=draft.instruct.strip(),
+            thinking=draft.thinking.strip(),
+            base=draft.base.strip() or None,
+            donor=draft.donor,
+            trust_remote_code=draft.trust_remote_code,
+        )
+
+    def budget(self, draft: Draft) -> Budget | None:
+        percent = draft.objective in PERCENT
+        limit = None
+        if draft.objective is not Objective.KNEE:
+            most = 100.0 if percent else None
+            limit = self.read("limit", lambda: number(draft.limit, above=0.0, most=most))
+        sure = self.read("confidence", lambda: confidence(draft.confidence))
+        if "limit" in self.problems or sure is None:
+            return None
+        return self.read(
+            "limit",
+            lambda: Budget(
+                objective=draft.objective,
+                limit=limit / 100 if percent and limit is not None else limit,
+                statistic=draft.statistic,
+                confidence=sure,
+            ),
+        )
+
+    def server(self, draft: Draft) -> ServerSpeed | None:
+        if draft.speed == "measured":
+            return None
+        first = self.read("first_token", lambda: number(draft.first_token, most=3.6e6))
+        each = self.read("per_token", lambda: number(draft.per_token, above=0.0, most=3.6e6))
+        if first is None or each is None:
+            return None
+        return self.read(
+            "per_token",
+            lambda: ServerSpeed(
+                time_to_first_token=first / 1000, time_per_output_token=each / 1000
+            ),
+        )
+
+    def baselines(self, draft: Draft) -> None:
+        with_base = [
+            r for r in draft.recipes if r.method is not Method.INTERPOLATION and not r.base
+        ]
+        if with_base and not draft.base.strip():
+            self.problems["recipes"] = f"{with_base[0].label} needs a base model: see Models"
+
+    def scope(self, draft: Draft) -> Scope | None:
+        layers = self.read("layers", lambda: parse_layers(draft.layers.strip() or "all"))
+        if layers is None:
+            return None
+        return self.read(
+            "modules",
+            lambda: Scope(layers=layers, modules=draft.modules, outside=draft.outside),
+        )
+
+    def decoding(self, draft: Draft) -> Decoding | None:
+        temperature = self.read("temperature", lambda: number(draft.temperature, most=5.0))
+        top_p = self.read("top_p", lambda: number(draft.top_p, above=0.0, most=1.0))
+        top_k = self.read("top_k", lambda: whole(draft.top_k, least=0))
+        if temperature is None or top_p is None or top_k is None:
+            return None
+        return Decoding(temperature=temperature, top_p=top_p, top_k=top_k)
+
+    def probes(self, draft: Draft) -> tuple[AnyProbe, ...] | None:
+        plans = [self.probe(index, row) for index, row in enumerate(draft.probes) if row.asked]
+        if not plans:
+            self.problems["probes"] = "ask at least one probe"
+        read = tuple(plan for plan in plans if plan is not None)
+        names = [plan.name or plan.kind for plan in read]
+        if len(set(names)) < len(names):
+            self.problems["probes"] = "two probes have the same name: give each one of its own"
+        return read if len(read) == len(plans) > 0 else None
+
+    def probe(self, index: int, row: ProbeDraft) -> AnyProbe | None:
+        problems = self.read(f"problems-{index}", lambda: optional(row.problems, least=2))
+        cap = self.read(f"cap-{index}", lambda: whole(row.cap, least=1))
+        if f"problems-{index}" in self.problems or cap is None:
+            return None
+        values = {**dict(row.plan), "problems": problems, "max_new_tokens": cap}
+        return self.read(f"problems-{index}", lambda: type(row.plan).model_validate(values))
+
+    def search(self, draft: Draft) -> Search | None:
+        values: dict[str, Any] = {
+            "grid": self.read("grid", lambda: parse_grid(draft.grid)),
+            "samples": self.read("samples", lambda: whole(draft.samples, least=1)),
+            "max_rollouts": self.read("max_rollouts", lambda: optional(draft.max_rollouts)),
+            "max_tokens": self.read("max_tokens", lambda: optional(draft.max_tokens)),
+            "max_minutes": self.read("max_minutes", lambda: minutes(draft.max_minutes)),
+            "refine": draft.refine,
+        }
+        if set(values) & set(self.problems):
+            return None
+        kept = draft.template.search.model_dump() if draft.template else {}
+        return self.read("grid", lambda: Search.model_validate(kept | values))

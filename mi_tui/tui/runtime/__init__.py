@@ -1,0 +1,1 @@
+"""What the app runs on: settings, themes, signals, background threads."""

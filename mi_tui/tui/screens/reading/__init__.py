@@ -1,0 +1,1 @@
+"""Screens to read: responses, one problem under several λ, examples, the relative gap."""

@@ -1,0 +1,104 @@
+"""One problem under several λ, side by side, as in the paper's case studies."""
+
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import HorizontalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from mi_tui.errors import MiTuiError
+from mi_tui.present import numbers
+from mi_tui.tui.runtime.colours import rich_colour
+from mi_tui.tui.runtime.workers import start
+from mi_tui.tui.screens.base import is_open
+from mi_tui.tui.studies.responses import one_per_recipe
+from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.widgets.reading import Reading
+from mi_tui.tui.widgets.step_header import Step, StepHeader
+
+_ENOUGH = 500
+"""Responses of one problem that are read at most."""
+
+
+class CaseScreen(Screen[None]):
+    """The first sample of every recipe: same problem, same random numbers, another λ."""
+
+    HELP_PAGE = "responses"
+    AUTO_FOCUS = "#case"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "fold", "Thinking", id="case.thinking", tooltip="Fold or unfold the thinking"),
+        Binding("n", "go(1)", "Next problem", id="case.next", tooltip="The next problem"),
+        Binding("p", "go(-1)", "Previous", id="case.previous", tooltip="The problem before"),
+        Binding("l,right", "scroll(1)", "Right", show=False, id="case.right", tooltip="Larger λ"),
+        Binding("h,left", "scroll(-1)", "Left", show=False, id="case.left", tooltip="Smaller λ"),
+        Binding("escape", "app.pop_screen", "Back", id="case.back", tooltip="Back to the list"),
+    ]
+
+    def __init__(self, session: StudySession, problem: int) -> None:
+        super().__init__()
+        self._session = session
+        self._problem = problem
+        self._unfolded = False
+
+    def compose(self) -> ComposeResult:
+        """The question, then one column per recipe."""
+        yield StepHeader(Step.PROBE)
+        yield Static("", id="question", markup=False)
+        yield HorizontalScroll(id="case")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read the responses to the problem."""
+        self._read_problem()
+
+    def action_fold(self) -> None:
+        """Fold or unfold the thinking of all columns."""
+        self._unfolded = not self._unfolded
+        self._read_problem()
+
+    def action_go(self, by: int) -> None:
+        """Go to another problem, round the ends."""
+        self._problem = (self._problem + by) % max(1, self._session.problem_count)
+        self._read_problem()
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by one column."""
+        case = self.query_one("#case", HorizontalScroll)
+        columns = list(case.query(Reading))
+        if columns:
+            case.scroll_relative(x=by * columns[0].outer_size.width, animate=False)
+
+    def _read_problem(self) -> None:
+        start(self, partial(self._read, self._problem))
+
+    async def _read(self, number: int) -> None:
+        view = self._session.view
+        try:
+            responses = await self._session.responses(problem=number, limit=_ENOUGH)
+        except MiTuiError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if not is_open(self):
+            return
+        problem = self._session.problem(number)
+        question = Text(f"{problem.name}  ", style="bold")
+        question.append(problem.question, "not bold")
+        question.append(
+            f"\nexpected {problem.expected}", f"not bold {rich_colour(self.app, 'secondary')}"
+        )
+        self.query_one("#question", Static).update(question)
+        case = self.query_one("#case", HorizontalScroll)
+        await case.remove_children()
+        columns = []
+        for row, response in one_per_recipe(responses, view.rows if view else ()):
+            stage = f"  {numbers.stage_sign(row.stage)}" if row.stage else ""
+            column = Reading(f"{row.recipe.label}{stage}")
+            column.show(response, unfolded=self._unfolded)
+            columns.append(column)
+        await case.mount(*columns) if columns else await case.mount(
+            Static("No response to this problem yet.", markup=False)
+        )

@@ -1,0 +1,1 @@
+"""The five steps: models, budget, scope, probe, recommend."""

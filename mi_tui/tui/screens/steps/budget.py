@@ -1,0 +1,178 @@
+"""Step 2: what the user wants from λ, in words and with one number."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.widget import Widget
+from textual.widgets import Input
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Objective
+from mi_tui.plan.preset import Pair
+from mi_tui.present.speed import EXCHANGED, exchange
+from mi_tui.tui.forms.draft import EXAMPLES, Draft
+from mi_tui.tui.runtime.background import Background
+from mi_tui.tui.runtime.workers import start
+from mi_tui.tui.screens.base import FormScreen, is_open
+from mi_tui.tui.studies.services import Services
+from mi_tui.tui.widgets.choice import Choice, Option
+from mi_tui.tui.widgets.form import FormRow, Lead, text_field, words
+from mi_tui.tui.widgets.step_header import Step
+
+if TYPE_CHECKING:
+    from mi_tui.study.known_speeds import KnownSpeed
+
+OBJECTIVES = (
+    Option(Objective.KNEE, "The knee", "where more tokens stop buying score"),
+    Option(Objective.WITHIN_TOKENS, "Best score within tokens", "a limit on response length"),
+    Option(Objective.WITHIN_SECONDS, "Best score within seconds", "a limit on latency"),
+    Option(Objective.FOR_SCORE, "Fewest tokens for a score", "a score that must be reached"),
+    Option(Objective.FOR_SHARE, "Fewest tokens for a share", "a share of Thinking's score"),
+)
+
+UNITS = {
+    Objective.WITHIN_TOKENS: "tokens per response",
+    Objective.WITHIN_SECONDS: "seconds per response",
+    Objective.FOR_SCORE: "% correct",
+    Objective.FOR_SHARE: "% of Thinking's score",
+    Objective.KNEE: "no limit needed",
+}
+
+
+class BudgetScreen(FormScreen):
+    """The objective, its limit, how sure the answer must be, and how tokens become seconds."""
+
+    STEP = Step.BUDGET
+    HELP_PAGE = "budget"
+    HAS_OUTLOOK = True
+    FIELDS: ClassVar[dict[str, str]] = {
+        "limit": "row-limit",
+        "confidence": "row-confidence",
+        "first_token": "row-server",
+        "per_token": "row-server",
+    }
+
+    def __init__(self, draft: Draft, services: Services) -> None:
+        super().__init__(draft)
+        self._services = services
+        self._thread = Background("speeds")
+        self._known: KnownSpeed | None = None
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Five objectives; the limit's unit follows the objective."""
+        draft = self.draft
+        yield Lead(
+            "What do you want from λ?", "You can ask another question of the same data later."
+        )
+        yield Choice(OBJECTIVES, draft.objective, id="objective", per_line=1)
+        yield FormRow(
+            "Limit", text_field("limit", draft.limit, width=12), words(""), id="row-limit"
+        )
+        yield FormRow(
+            "Held",
+            Choice(
+                (Option("mean", "on average"), Option("p95", "for 95 % of responses")),
+                draft.statistic,
+                id="statistic",
+            ),
+            id="row-statistic",
+        )
+        yield FormRow(
+            "Confidence",
+            text_field("confidence", draft.confidence, width=12),
+            hint="% probability that the limit is met",
+            id="row-confidence",
+        )
+        yield FormRow(
+            "Speed",
+            Choice(
+                (Option("measured", "of this machine"), Option("given", "of your server")),
+                draft.speed,
+                id="speed",
+            ),
+            id="row-speed",
+        )
+        yield FormRow(
+            "",
+            text_field("first-token", draft.first_token, width=9),
+            words("ms to the first token, then"),
+            text_field("per-token", draft.per_token, width=9),
+            words("ms each"),
+            id="row-server",
+        )
+
+    def on_mount(self) -> None:
+        """Look up what an earlier study measured of this pair."""
+        super().on_mount()
+        start(self, self._look_up)
+
+    def on_unmount(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
+
+    def collect(self) -> Draft:
+        """The draft with this budget."""
+        objective = self.query_one("#objective", Choice).value
+        if objective is not self.draft.objective:
+            self.query_one("#limit", Input).value = EXAMPLES[objective]
+        return replace(
+            self.draft.with_objective(objective),
+            limit=self.query_one("#limit", Input).value,
+            statistic=self.query_one("#statistic", Choice).value,
+            confidence=self.query_one("#confidence", Input).value,
+            speed=self.query_one("#speed", Choice).value,
+            first_token=self.query_one("#first-token", Input).value,
+            per_token=self.query_one("#per-token", Input).value,
+        )
+
+    def show_checked(self) -> None:
+        """Also show the unit, and the question in words."""
+        super().show_checked()
+        objective = self.draft.objective
+        row = self.query_one("#row-limit", FormRow)
+        row.show_hint(UNITS[objective])
+        row.query_one("#limit", Input).disabled = objective is Objective.KNEE
+        exchanged = objective in EXCHANGED
+        self.query_one("#row-statistic").set_class(not exchanged, "-hidden")
+        self.query_one("#row-speed").set_class(not exchanged, "-hidden")
+        given = exchanged and self.draft.speed == "given"
+        self.query_one("#row-server").set_class(not given, "-hidden")
+        self.show_outlook()
+
+    async def _look_up(self) -> None:
+        instruct, thinking = self.draft.instruct.strip(), self.draft.thinking.strip()
+        if not instruct or not thinking:
+            return
+        pair = Pair(instruct=instruct, thinking=thinking)
+        try:
+            self._known = await self._thread.run(lambda: self._services.known_speed(pair))
+        except MiTuiError:
+            return  # Without an earlier study the speed is measured when this one starts.
+        if is_open(self):
+            self.show_outlook()
+
+    def outlook(self, *, wide: bool) -> Text:
+        """The question in words, and what its limit means in the other unit."""
+        preset = self.checked.preset
+        if preset is None:
+            wrong = self.checked.of("limit", "confidence", "first_token", "per_token")
+            return Text("Fill in the fields." if wrong else "Complete the other steps first.")
+        label, strong = self.colour("secondary"), f"bold {self.colour('accent')}"
+        budget = preset.budget
+        sure = f", met with {100 * budget.confidence:g} % probability" if budget.limit else ""
+        goal = budget.in_words.removeprefix("the ")
+        text = Text.assemble(
+            ("In words\n" if wide else "", label),
+            "Find the λ with the ",
+            (goal, strong),
+            f"{sure}.",
+        )
+        lines = exchange(budget, preset.server, self._known)
+        if lines:
+            text.append("\n\nIn time\n" if wide else "\n", label)
+            text.append(lines[0])
+        for line in lines[1:]:
+            text.append(f"\n{line}", label)
+        return text

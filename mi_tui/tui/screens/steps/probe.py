@@ -1,0 +1,341 @@
+"""Step 4: the study as it runs: table, curves, progress; pause, resume and stop by key."""
+
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Footer, Static
+
+from mi_tui.present.progress import progress_line, status_line
+from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui.forms.numbers import lambdas, whole
+from mi_tui.tui.runtime.colours import colours_of
+from mi_tui.tui.runtime.workers import start
+from mi_tui.tui.screens.base import GuideScreen
+from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.studies.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
+from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.widgets.curves import CurvesPlot
+from mi_tui.tui.widgets.newest import NewestResponses
+from mi_tui.tui.widgets.results_table import ResultsTable
+from mi_tui.tui.widgets.step_header import Step, StepHeader
+
+_PLOT_EVERY = 3.0
+"""Seconds between two drawings of the plot: it is the costliest thing to send over SSH."""
+
+_MOST_SAMPLES = 1000
+
+_READ_EVERY = 2.0
+"""Seconds between two readings of the newest responses."""
+
+
+class ProbeScreen(GuideScreen):
+    """Looks on at one study. It is told about new data; it reads nothing itself."""
+
+    STEP = Step.PROBE
+    HELP_PAGE = "probe"
+    AUTO_FOCUS = "ResultsTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "recommend",
+            "Recommend",
+            id="probe.recommend",
+            tooltip="The answer so far, and its export",
+        ),
+        Binding(
+            "p",
+            "ask('pause')",
+            "Pause",
+            id="probe.pause",
+            tooltip="Finish the rollouts in flight, then wait",
+        ),
+        Binding(
+            "r",
+            "ask('resume')",
+            "Resume",
+            id="probe.resume",
+            tooltip="Go on where the study stopped",
+        ),
+        Binding(
+            "s",
+            "ask('stop')",
+            "Stop",
+            id="probe.stop",
+            tooltip="End the worker; what was measured is kept",
+        ),
+        Binding(
+            "v",
+            "responses",
+            "Read",
+            id="probe.responses",
+            tooltip="Read what the recipe under the cursor answered",
+        ),
+        Binding(
+            "t",
+            "fold",
+            "Thinking",
+            show=False,
+            id="probe.thinking",
+            tooltip="Fold or unfold the thinking beside the table",
+        ),
+        Binding(
+            "n",
+            "newest",
+            "Newest",
+            show=False,
+            id="probe.newest",
+            tooltip="Beside the table, the newest responses of all recipes again",
+        ),
+        Binding(
+            "a",
+            "add",
+            "Add λ",
+            id="probe.add",
+            tooltip="Evaluate further values of λ",
+        ),
+        Binding(
+            "m",
+            "more",
+            "More",
+            show=False,
+            id="probe.more",
+            tooltip="More samples per problem of the recipe under the cursor",
+        ),
+        Binding(
+            "x",
+            "drop",
+            "Drop",
+            show=False,
+            id="probe.drop",
+            tooltip="Ask nothing more of the recipe under the cursor",
+        ),
+        Binding(
+            "escape",
+            "leave",
+            "Studies",
+            id="probe.leave",
+            tooltip="Back to the list; the study goes on",
+        ),
+        Binding(
+            "q", "app.quit", "Detach", id="probe.detach", tooltip="Leave the app; the study goes on"
+        ),
+    ]
+
+    def __init__(self, session: StudySession) -> None:
+        super().__init__()
+        self._session = session
+        self._view: StudyView | None = None
+        self._plot_waits = False
+        self._reading_waits = False
+        self._read_of: str | None = None
+        self._legend = Text()
+
+    def compose(self) -> ComposeResult:
+        """Progress on top, then table and plot; the newest responses beside them if wide."""
+        yield StepHeader(self.STEP)
+        yield Static("Opening the study …", id="progress", markup=False)
+        with Horizontal(id="panes"):
+            with Vertical(id="measured"):
+                yield ResultsTable(id="results")
+                with Vertical(id="plot-pane"):
+                    yield Static("", id="legend-line", markup=False)
+                    yield CurvesPlot(id="curves")
+            yield NewestResponses(id="newest")
+        yield Static("", id="status", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Show what is known already; follow the theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._recolour())
+        if self._session.view is not None:
+            self.show_view(self._session.view)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another screen was open."""
+        view = self._session.view
+        if view is not None and view is not self._view:
+            self.show_view(view)
+
+    def show_view(self, view: StudyView) -> None:
+        """Show a new picture of the study."""
+        before, self._view = self._view, view
+        answer = view.recommendation
+        self.query_one("#progress", Static).update(progress_line(colours_of(self.app), view))
+        self.query_one(ResultsTable).show(view.rows, answer.recipe.key if answer else None)
+        self.show_status(status_line(colours_of(self.app), view))
+        if not self._plot_waits:
+            self._draw_plot()
+            if view.state.is_active:
+                self._plot_waits = True
+                self.set_timer(_PLOT_EVERY, self._plot_due)
+        if not self._reading_waits:
+            self._read_newest()
+            if view.state.is_active:
+                self._reading_waits = True
+                self.set_timer(_READ_EVERY, self._reading_due)
+        if before is None or _allows(before) != _allows(view):
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what the study's state allows."""
+        state = self._view.state if self._view else None
+        if action == "ask":
+            return {
+                "pause": state in (StudyState.RUNNING, StudyState.STARTING),
+                "resume": state is not None
+                and (not state.is_active or state is StudyState.PAUSED)
+                and state is not StudyState.DONE,
+                "stop": state is not None and state.is_active,
+            }[str(parameters[0])]
+        if action in ("recommend", "responses", "more", "drop"):
+            return True if self._view and self._view.rows else None
+        if action in ("fold", "newest"):
+            return self._is_wide
+        return True
+
+    @on(ResultsTable.Highlighted)
+    def recipe_chosen(self, event: ResultsTable.Highlighted) -> None:
+        """Read the responses of the recipe that the user has gone to."""
+        if not self.query_one(ResultsTable).follows:
+            self._read_of = event.row.recipe.key
+            self._read_newest()
+
+    def on_resize(self) -> None:
+        """Fill the place beside the table when it has just become wide enough."""
+        self.call_after_refresh(self._read_newest)
+
+    def action_fold(self) -> None:
+        """Fold or unfold the thinking beside the table."""
+        self.query_one(NewestResponses).fold()
+
+    def action_newest(self) -> None:
+        """Beside the table, follow all recipes."""
+        self._read_of = None
+        self._read_newest()
+
+    def action_ask(self, kind: str) -> None:
+        """Leave the request for the worker."""
+        self.post_message(StudyRequest(kind, {}))
+        self.show_status(Text(f"Asked the study to {kind} …"))
+
+    def action_responses(self) -> None:
+        """Read the responses of the recipe under the cursor."""
+        row = self.query_one(ResultsTable).selected
+        if row is not None:
+            self.post_message(ShowResponses(row))
+
+    def action_add(self) -> None:
+        """Ask for further values of λ."""
+
+        def add(text: str | None) -> None:
+            if text is not None and self._view is not None:
+                for value in lambdas(text):
+                    recipe = self._view.preset.recipe(value)
+                    content = recipe.model_dump(mode="json", by_alias=True)
+                    self.post_message(StudyRequest("add", {"recipe": content}))
+                self.show_status(Text(f"Asked for λ {text}"))
+
+        self.app.push_screen(AskScreen("Evaluate which λ?", "0.55", _lambdas_problem), add)
+
+    def action_more(self) -> None:
+        """Ask for more samples of the recipe under the cursor."""
+        row = self.query_one(ResultsTable).selected
+        if row is None:
+            return
+
+        def more(text: str | None) -> None:
+            if text is not None:
+                data: dict[str, object] = {"recipe": row.recipe.key, "samples": int(text)}
+                self.post_message(StudyRequest("more", data))
+                self.show_status(Text(f"Asked for {text} more samples of {row.recipe.label}"))
+
+        question = f"How many more samples per problem of {row.recipe.label}?"
+        self.app.push_screen(AskScreen(question, "4", _samples_problem), more)
+
+    def action_drop(self) -> None:
+        """Ask for nothing more of the recipe under the cursor, after a yes."""
+        row = self.query_one(ResultsTable).selected
+        if row is None:
+            return
+
+        def drop(yes: bool | None) -> None:
+            if yes:
+                self.post_message(StudyRequest("drop", {"recipe": row.recipe.key}))
+                self.show_status(Text(f"Asked to drop {row.recipe.label}"))
+
+        question = f"Drop {row.recipe.label}? Its {row.rollouts:,} rollouts stay stored."
+        self.app.push_screen(ConfirmScreen(question), drop)
+
+    def action_recommend(self) -> None:
+        """Go to the answer."""
+        self.post_message(ShowRecommendation())
+
+    def action_leave(self) -> None:
+        """Go home."""
+        self.post_message(LeaveStudy())
+
+    def _recolour(self) -> None:
+        if self._view is not None:
+            self.query_one("#progress", Static).update(
+                progress_line(colours_of(self.app), self._view)
+            )
+            self.query_one(NewestResponses).draw_again()
+            plot = self.query_one(CurvesPlot)
+            plot.draw_again()
+            self._show_legend(plot.legend())
+
+    def _plot_due(self) -> None:
+        self._plot_waits = False
+        self._draw_plot()
+
+    def _draw_plot(self) -> None:
+        if self._view is None:
+            return
+        plot = self.query_one(CurvesPlot)
+        plot.show(self._view)
+        self._show_legend(plot.legend())
+
+    def _show_legend(self, legend: Text) -> None:
+        # A legend may take another line, so it is laid out anew, which repaints the screen.
+        if legend != self._legend:
+            self._legend = legend
+            self.query_one("#legend-line", Static).update(legend)
+
+    @property
+    def _is_wide(self) -> bool:
+        return self.has_class("-wide")
+
+    def _reading_due(self) -> None:
+        self._reading_waits = False
+        self._read_newest()
+
+    def _read_newest(self) -> None:
+        if self._is_wide and self._view is not None:
+            panel = self.query_one(NewestResponses)
+            start(self, partial(panel.read, self._session, self._read_of), group="newest")
+
+
+def _allows(view: StudyView) -> tuple[StudyState, bool]:
+    """What the keys depend on."""
+    return view.state, bool(view.rows)
+
+
+def _lambdas_problem(text: str) -> str:
+    try:
+        lambdas(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _samples_problem(text: str) -> str:
+    try:
+        whole(text, least=1, most=_MOST_SAMPLES)
+    except ValueError as error:
+        return str(error)
+    return ""

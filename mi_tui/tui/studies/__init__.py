@@ -1,0 +1,1 @@
+"""Studies in the app: watching one, commands to it, exports, responses."""

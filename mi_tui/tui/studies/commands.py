@@ -1,0 +1,77 @@
+"""Makes, starts and steers studies on a thread of its own, so that no screen waits for a disk."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from textual.app import App
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.preset import Preset
+from mi_tui.study.view import StudyState
+from mi_tui.tui.runtime.background import Background
+from mi_tui.tui.runtime.workers import start
+from mi_tui.tui.studies.messages import Ablate, StudyRequest
+from mi_tui.tui.studies.services import Services
+
+T = TypeVar("T")
+
+
+class Steering:
+    """Carries out what screens ask of studies, one after the other; failures are notified.
+
+    Args:
+        app: shows the notifications.
+        services: does the work.
+    """
+
+    def __init__(self, app: App[Any], services: Services) -> None:
+        self._app = app
+        self._services = services
+        self._thread = Background("steering")
+        self._begins = False
+
+    def begin(self, preset: Preset, then: Callable[[Path], None]) -> None:
+        """Make a study of a preset and start it; a second Enter meanwhile makes no second one."""
+        if self._begins:
+            return
+        self._begins = True
+
+        def over(path: Path | None) -> None:
+            self._begins = False
+            if path is not None:
+                then(path)
+
+        self._do(partial(self._services.create_and_start, preset), over)
+
+    def go_on(self, path: Path, state: StudyState) -> None:
+        """Let a paused study go on, or start the worker of one that has none."""
+        self._do(partial(self._services.go_on, path, state))
+
+    def request(self, path: Path, message: StudyRequest) -> None:
+        """Leave a request for the study's worker."""
+        self._do(partial(self._services.request, path, message.kind, **message.data))
+
+    def ablate(self, path: Path, message: Ablate, then: Callable[[Preset], None]) -> None:
+        """Make the preset of an ablation, which reads a checkpoint."""
+
+        def made(preset: Preset | None) -> None:
+            if preset is not None:
+                then(preset)
+
+        self._do(partial(self._services.ablation, path, message.kind, message.lambda_), made)
+
+    def _do(self, call: Callable[[], T], then: Callable[[T | None], None] | None = None) -> None:
+        """Run ``call``; ``then`` gets its result, ``None`` when it failed."""
+
+        async def done() -> None:
+            result: T | None = None
+            try:
+                result = await self._thread.run(call)
+            except MiTuiError as error:
+                self._app.notify(str(error), severity="error", markup=False, timeout=12)
+            if then is not None:
+                then(result)
+
+        start(self._app, done, group="steering", exclusive=False)

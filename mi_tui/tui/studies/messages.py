@@ -1,0 +1,96 @@
+"""What screens ask of the app. A screen never acts itself: it posts one of these."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.message import Message
+
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.plan.preset import Preset
+from mi_tui.tui.forms.draft import Draft
+
+
+@dataclass
+class NewStudy(Message):
+    """Open the guide at its first step with this draft."""
+
+    draft: Draft
+
+
+class ShowPresets(Message):
+    """Browse the presets."""
+
+
+@dataclass
+class NextStep(Message):
+    """Go from a form to the step after it."""
+
+    draft: Draft
+
+
+@dataclass
+class ShowExample(Message):
+    """Show one example of each of the preset's probes."""
+
+    preset: Preset
+
+
+@dataclass
+class StartStudy(Message):
+    """Create a study from a valid preset, start its worker and watch it."""
+
+    preset: Preset
+
+
+@dataclass
+class SavePreset(Message):
+    """Keep a preset in the user's folder."""
+
+    preset: Preset
+    name: str
+
+
+@dataclass
+class OpenStudy(Message):
+    """Watch a study; ``go_on`` starts its worker first when it was interrupted."""
+
+    path: Path
+    go_on: bool = False
+
+
+class ShowRecommendation(Message):
+    """Open the recommendation of the study being watched."""
+
+
+@dataclass
+class Ablate(Message):
+    """Open the guide with an ablation of the watched study at a λ."""
+
+    kind: str
+    lambda_: float
+
+
+class LeaveStudy(Message):
+    """Go back to the home screen; the study goes on."""
+
+
+@dataclass
+class StudyRequest(Message):
+    """Leave a request for the worker of the study being watched."""
+
+    kind: str
+    data: dict[str, object]
+
+
+@dataclass
+class ShowResponses(Message):
+    """Open the responses of one recipe of the study being watched."""
+
+    row: RecipeSummary
+
+
+@dataclass
+class ShowCase(Message):
+    """Open one problem, by its index, under every λ."""
+
+    problem: int

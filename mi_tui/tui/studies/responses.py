@@ -1,0 +1,96 @@
+"""Responses made ready for a screen: harmless text, thinking parted from the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.probes.text import is_unfinished_thought, safe_text, strip_thinking
+
+LONGEST = 40_000
+"""Characters of one response that are shown at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemText:
+    """A problem as a reader needs it."""
+
+    name: str
+    question: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One stored rollout; all text has been made safe to show.
+
+    ``recipe`` is the recipe's label, ``problem`` the problem's index in the study. ``thinking``
+    is ``None`` where there is none.
+    """
+
+    id: int
+    recipe_key: str
+    problem: int
+    sample: int
+    score: float
+    tokens: int
+    truncated: bool
+    extracted: str
+    failure: str
+    thinking: str | None
+    answer: str
+    recipe: str = ""
+
+    @property
+    def sign(self) -> str:
+        """Right, cut or wrong, as one sign."""
+        if self.truncated:
+            return "…"
+        return "✓" if self.score >= 1.0 else "✗" if self.score <= 0.0 else "◐"
+
+    @property
+    def verdict(self) -> str:
+        """The same in a word or two."""
+        if self.failure:
+            return f"not scored: {self.failure}"
+        if self.truncated:
+            return "cut at the token cap"
+        if 0.0 < self.score < 1.0:
+            return f"{100 * self.score:.0f} % right"
+        return "right" if self.score else "wrong"
+
+
+def read_response(row: dict[str, Any]) -> Response:
+    """A row as :meth:`StudyReader.responses` gives it, made safe."""
+    text, truncated = str(row["text"]), bool(row["truncated"])
+    if is_unfinished_thought(text, truncated):
+        thinking: str | None = text
+        answer = ""
+    else:
+        thinking, answer = strip_thinking(text)
+    return Response(
+        id=int(row["id"]),
+        recipe_key=str(row["recipe_key"]),
+        problem=int(row["problem"]) - 1,
+        sample=int(row["sample"]),
+        score=float(row["score"]),
+        tokens=int(row["tokens"]),
+        truncated=truncated,
+        extracted=safe_text(str(row["answer"] or ""), 60),
+        failure=safe_text(str(row["failure"] or ""), 120),
+        thinking=None if thinking is None else safe_text(thinking, LONGEST),
+        answer=safe_text(answer, LONGEST),
+        recipe=str(row.get("recipe_label", "")),
+    )
+
+
+def one_per_recipe(
+    responses: Sequence[Response], rows: Sequence[RecipeSummary]
+) -> list[tuple[RecipeSummary, Response]]:
+    """The first sample of each recipe, by growing λ: the same random numbers, side by side."""
+    chosen = []
+    for row in sorted(rows, key=lambda row: (row.recipe.lambda_ is None, row.recipe.lambda_ or 0)):
+        own = [r for r in responses if r.recipe_key == row.recipe.key]
+        if own:
+            chosen.append((row, min(own, key=lambda response: response.sample)))
+    return chosen

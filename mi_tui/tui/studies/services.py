@@ -1,0 +1,294 @@
+"""What the app asks of the rest of the program; imports happen at the first use.
+
+One class, so that the first screen is drawn before anything heavy is loaded, and so that tests
+can put an app over a study of their own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mi_tui.analysis.results import Recommendation
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.library import PresetEntry, find_preset, list_presets, user_presets_folder
+from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.probe import AnyProbe
+from mi_tui.plan.toml import PresetError, write_preset
+from mi_tui.study.view import StudyEntry, StudyState, StudyView
+from mi_tui.tui.studies.responses import ProblemText
+
+if TYPE_CHECKING:
+    from mi_tui.checkpoints.network import Network
+    from mi_tui.checkpoints.relative_gap import Gap
+    from mi_tui.study.known_speeds import KnownSpeed
+
+Level = Literal["ok", "warning", "error"]
+
+
+class Reader(Protocol):
+    """A study as read from its directory; all calls come from one thread."""
+
+    def changed(self) -> bool:
+        """Whether there is anything new since the last view; cheap."""
+
+    def view(self) -> StudyView:
+        """The study now."""
+
+    def recommend(self, budget: Budget) -> Recommendation:
+        """The answer to another budget, from the same data."""
+
+    def responses(
+        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Stored rollouts with their texts, the newest first; ``problem`` is an index."""
+
+    def close(self) -> None:
+        """Let the files go."""
+
+
+class CopyError(MiTuiError):
+    """A copy that cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightLine:
+    """One thing that fits, differs, or keeps two checkpoints from being mixed."""
+
+    level: Level
+    subject: str
+    message: str
+
+
+class Services:
+    """The program behind the screens."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[tuple[str, str], Gap] = {}
+
+    def presets(self) -> tuple[PresetEntry, ...]:
+        """The bundled presets and the user's, bad files named."""
+        return list_presets()
+
+    def demo_preset(self) -> Preset:
+        """The preset of the bundled pair.
+
+        Raises:
+            PresetError: the file is not there or not valid.
+        """
+        return find_preset("demo")[1]
+
+    def studies(self) -> tuple[StudyEntry, ...]:
+        """The studies in the user's studies folder, the newest first."""
+        from mi_tui.study.control import list_studies
+
+        return tuple(sorted(list_studies(), key=lambda entry: -entry.modified))
+
+    def reader(self, path: Path) -> Reader:
+        """Open a study for reading."""
+        from mi_tui.study.reader import StudyReader
+
+        return StudyReader(path)
+
+    def problems(self, path: Path) -> tuple[ProblemText, ...]:
+        """What a study asks, in the order of the problems' indices."""
+        from mi_tui.probes.text import safe_text
+        from mi_tui.study.storage.folder import StudyFolder
+        from mi_tui.study.storage.store import Store
+
+        with Store(StudyFolder(path).database) as store:
+            asked = [problem for probe in store.probes() for problem in probe.problems]
+        return tuple(
+            ProblemText(
+                safe_text(problem.id, 40),
+                safe_text(problem.messages[-1]["content"], 4000),
+                safe_text(problem.answer, 200),
+            )
+            for problem in asked
+        )
+
+    def create_and_start(self, preset: Preset) -> Path:
+        """Make a study of the preset and start its worker; its directory."""
+        from mi_tui.study.control import create_study, start_worker
+
+        path = create_study(preset)
+        start_worker(path)
+        return path
+
+    def request(self, path: Path, kind: str, **data: Any) -> None:
+        """Leave a request for the study's worker."""
+        from mi_tui.study.control import request
+
+        request(path, kind, **data)  # type: ignore[arg-type]
+
+    def go_on(self, path: Path, state: StudyState) -> None:
+        """Let a paused study go on, or start the worker of one that has none."""
+        from mi_tui.study.control import request, start_worker
+
+        if state.is_active:
+            request(path, "resume")
+        else:
+            start_worker(path)
+
+    def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
+        """What fits and what differs between the two checkpoints; one error line if unreadable."""
+        from mi_tui.checkpoints.compare import compare
+        from mi_tui.checkpoints.inspect import inspect
+        from mi_tui.checkpoints.locate import locate
+        from mi_tui.checkpoints.machine import fit, this_machine
+
+        try:
+            sides = (pair.instruct, pair.thinking, pair.base)
+            # Without weights: a name that is being typed must never start a download.
+            infos = [inspect(locate(side, weights=False)) for side in sides if side]
+        except MiTuiError as error:
+            return (PreflightLine("error", "checkpoint", str(error)),)
+        report = compare(*infos, trust_remote_code=pair.trust_remote_code)
+        findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
+        return tuple(PreflightLine(f.level, f.subject, f.message) for f in findings)
+
+    def network(self, pair: Pair) -> "Network":
+        """The layers and modules of a pair, from headers alone.
+
+        Raises:
+            MiTuiError: the Thinking side cannot be found or read.
+        """
+        from mi_tui.checkpoints.inspect import inspect
+        from mi_tui.checkpoints.locate import locate
+        from mi_tui.checkpoints.network import network_of
+
+        return network_of(inspect(locate(pair.thinking, weights=False)))
+
+    def measure_gap(
+        self,
+        pair: Pair,
+        progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
+    ) -> "Gap":
+        """Measure σ of a pair in a process of its own; ``progress`` is told bytes done and in all.
+
+        Raises:
+            MiTuiError: the weights are not on this machine or cannot be read, or it was cancelled.
+        """
+        from mi_tui.checkpoints.relative_gap_process import measure_gap
+
+        gap = measure_gap(pair.instruct, pair.thinking, progress, cancelled)
+        self._gaps[pair.instruct, pair.thinking] = gap
+        return gap
+
+    def known_gap(self, pair: Pair) -> "Gap | None":
+        """σ of a pair if it was measured since the app was started."""
+        return self._gaps.get((pair.instruct, pair.thinking))
+
+    def known_speed(self, pair: Pair) -> "KnownSpeed | None":
+        """What an earlier study on this machine measured of the pair's speed."""
+        from mi_tui.study.known_speeds import known_speed
+
+        return known_speed(pair)
+
+    def problem_count(self, probe: AnyProbe) -> int | None:
+        """How many problems a probe asks; ``None`` where only a download would tell.
+
+        Raises:
+            MiTuiError: the user's file cannot be read.
+        """
+        from mi_tui.analysis.search.forecast import problem_count
+
+        known = problem_count(probe)
+        if known is not None or probe.kind == "lm-eval":
+            return known
+        from mi_tui.probes.freeze import freeze
+
+        return len(freeze(probe).problems)
+
+    def machine(self) -> str:
+        """What this machine is, in one line; may take a moment."""
+        from mi_tui.checkpoints.machine import this_machine
+        from mi_tui.checkpoints.space import free_bytes
+        from mi_tui.present.machine import machine_words
+        from mi_tui.study.storage.folder import studies_folder
+
+        return machine_words(this_machine(), free_bytes(studies_folder()))
+
+    def example(self, pair: Pair, probe: AnyProbe) -> str:
+        """A probe's first problem as the model will see it, as harmless plain lines.
+
+        Raises:
+            MiTuiError: the probe or the donor's chat template cannot be had.
+        """
+        from mi_tui.study.example import example_for, example_text
+
+        return example_text(example_for(pair, probe))
+
+    def save_preset(self, preset: Preset, name: str) -> Path:
+        """Write a preset into the user's folder under this name; the file written.
+
+        Raises:
+            PresetError: the file cannot be written.
+        """
+        path = user_presets_folder() / f"{name}.toml"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PresetError(f"cannot write preset {path}: {error.strerror}") from error
+        write_preset(preset, path)
+        return path
+
+    def export(
+        self,
+        study: Path,
+        out: Path,
+        name: str,
+        answer: Recommendation,
+        progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
+    ) -> tuple[Path, ...]:
+        """Write the study's answer in one format; the paths written.
+
+        ``progress`` is told bytes done and in all. A merged checkpoint is written by a process
+        of its own, so that nothing heavy is loaded here; ``cancelled`` ends it.
+
+        Raises:
+            MiTuiError: something cannot be written, or the export was cancelled.
+        """
+        from mi_tui.export.bundle import ExportFormat, export_study
+
+        return export_study(
+            study,
+            out,
+            [ExportFormat(name)],
+            lambda step: progress(step.done, step.total),
+            answer=answer,
+            cancelled=cancelled,
+        )
+
+    def write_text(self, path: Path, text: str) -> Path:
+        """Write a text that was copied; its path.
+
+        Raises:
+            CopyError: the file cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CopyError(f"cannot write {path}: {reason}: choose another folder") from error
+        return path
+
+    def serve_command(self, out: Path) -> str:
+        """The line that serves the checkpoint exported to a folder."""
+        from mi_tui.export.serve import serve_command
+
+        return serve_command(out / "checkpoint")
+
+    def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
+        """The preset of an ablation of a study at a λ.
+
+        Raises:
+            MiTuiError: the study has no such ablation, or its pair cannot be read.
+        """
+        from mi_tui.study.ablation_preset import from_study
+
+        return from_study(study, kind, lambda_=lambda_)

@@ -1,0 +1,78 @@
+"""The watch over one study: looks now and again, and shows news on whichever screen is open."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+from textual.timer import Timer
+
+from mi_tui.errors import MiTuiError
+from mi_tui.study.view import StudyView
+from mi_tui.tui.runtime.workers import start
+from mi_tui.tui.studies.services import Services
+from mi_tui.tui.studies.watched_study import ShowsStudy, StudySession
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the watched study: the most often that anything is drawn anew."""
+
+
+class StudyWatch:
+    """At most one study is watched.
+
+    Attributes:
+        session: the watched study, ``None`` without one.
+    """
+
+    def __init__(self, app: App[Any], services: Services) -> None:
+        self.session: StudySession | None = None
+        self._app = app
+        self._services = services
+        self._timer: Timer | None = None
+        self._failure = ""
+
+    def open(self, path: Path) -> StudySession:
+        """Watch a study from now on; :meth:`look` has to be called for the first picture."""
+        self.close()
+        self.session = session = StudySession(self._services, path)
+        self._timer = self._app.set_interval(_LOOK_EVERY, self.look)
+        return session
+
+    def close(self) -> None:
+        """Watch none."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+        self._failure = ""
+
+    def look(self) -> None:
+        """Read the study and show what is new."""
+        if self.session is not None:
+            work = partial(self._refresh, self.session)
+            start(self._app, work, group="look", exclusive=False)
+
+    async def _refresh(self, session: StudySession) -> None:
+        try:
+            news = await session.refresh()
+        except MiTuiError as error:
+            self._complain(str(error))
+            return
+        self._failure = ""
+        if news and session is self.session and session.view is not None:
+            self._show(session.view)
+
+    def _complain(self, failure: str) -> None:
+        """Say once, not at every look, why the study cannot be read."""
+        if failure != self._failure:
+            self._failure = failure
+            self._app.notify(failure, severity="error", markup=False, timeout=12)
+
+    def _show(self, view: StudyView) -> None:
+        # A covered screen is told when it is uncovered: what it changed now would make Textual
+        # repaint the one above.
+        screen = self._app.screen
+        if isinstance(screen, ShowsStudy) and screen.is_mounted:
+            screen.show_view(view)
