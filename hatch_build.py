@@ -16,7 +16,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
-SOURCE = Path("mi_tui/checkpoints/kernels/compiled_kernel.c")
+SOURCE = Path("mi_tui/checkpoints/kernels/mixing_kernel.c")
 LIBRARY = SOURCE.with_suffix(".so")
 FLAGS = ("-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", "-shared")
 COMPILERS = ("cc", "gcc", "clang")

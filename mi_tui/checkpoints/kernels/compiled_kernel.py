@@ -1,4 +1,4 @@
-"""The mixing kernel compiled from ``compiled_kernel.c``, where there was a C compiler for it.
+"""The mixing kernel compiled from ``mixing_kernel.c``, where there was a C compiler for it.
 
 The build of the package compiles it (``hatch_build.py``). Without the library everything works
 by ``NumpyKernel``, which gives the same bytes; ``mi-tui doctor`` says which one is used.
@@ -14,11 +14,11 @@ from typing import Protocol
 
 from mi_tui.checkpoints.kernels.raw_bytes import WIDTH, Bytes, Raw
 
-SOURCE = Path(__file__).with_name("compiled_kernel.c")
-LIBRARY = Path(__file__).with_name("compiled_kernel.so")
+SOURCE = Path(__file__).with_name("mixing_kernel.c")
+LIBRARY = Path(__file__).with_name("mixing_kernel.so")
 
 DTYPES = {"F64": 0, "F32": 1, "F16": 2, "BF16": 3}
-"""The numbers that ``compiled_kernel.c`` gives the dtypes."""
+"""The numbers that ``mixing_kernel.c`` gives the dtypes."""
 
 
 class Kernel(Protocol):

@@ -2,7 +2,7 @@
 
 ``anchor + Σ weightₖ · (sourceₖ − anchor)`` covers every method: interpolation and weighted sums
 anchor on the first checkpoint, task arithmetic on the base. NumPy has no bfloat16, so its bits
-are handled as integers; that spares the import of torch. What ``compiled_kernel.c`` compiles to
+are handled as integers; that spares the import of torch. What ``mixing_kernel.c`` compiles to
 takes this module's place where there is a C compiler (``compiled.py``), and gives the same bytes.
 """
 
