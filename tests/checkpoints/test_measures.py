@@ -146,12 +146,12 @@ def test_checking_and_merging_import_no_torch() -> None:
         "inspect",
         "locate",
         "machine",
-        "manifest",
-        "mergeplan",
+        "merging.manifest",
+        "merging.plan",
         "remote",
         "roles",
-        "sigma",
-        "write",
+        "relative_gap",
+        "merging.write",
     ]
     code = "import sys\n" + "".join(f"import mi_tui.checkpoints.{name}\n" for name in modules)
     code += "assert not {'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()"

@@ -246,7 +246,8 @@ def test_a_reply_that_is_not_understood_costs_one_rollout(
 def test_scoring_processes_import_no_torch() -> None:
     code = (
         "import sys\n"
-        "from mi_tui.probes import pool, scoring_process, preview\n"
+        "from mi_tui.probes import preview\n"
+        "from mi_tui.probes.scoring import pool, process\n"
         "from mi_tui.probes.scoring.scorers import scorer\n"
         "[scorer(name) for name in ('math', 'json-schema', 'regex')]\n"
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
