@@ -23,7 +23,8 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
 from mi_tui.engines.transformers.decoding.timing import own_clock
 from mi_tui.engines.transformers.weights.interpolate import mix
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.probes.kinds.arithmetic import held_out_chains
 

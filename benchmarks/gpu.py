@@ -30,7 +30,7 @@ from mi_tui.engines.transformers.model.pair_tensors import Source, Sources
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights, interpolate_into
 from mi_tui.engines.transformers.weights.one_pass import OnePassWeights
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -13,9 +13,11 @@ from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.results import Estimate
 from mi_tui.analysis.search.policy import Spent, Stop, next_batch
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import Pair, Preset, Search
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Recipe, interpolation
+from mi_tui.plan.search import Search
 
 ROLLOUTS = 16
 """Rollouts a baseline spends on one λ: the paper's grid in the quick version."""

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from mi_tui.plan.budget import parse_budget
-from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.probes.problem import Probe, Problem

@@ -27,7 +27,7 @@ from mi_tui.engines.transformers.decoding.timing import own_clock
 from mi_tui.engines.transformers.model.pair_tensors import Sources
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
-from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Recipe
 
 RECIPE = Recipe(lambda_=1.0, decoding=DECODING)

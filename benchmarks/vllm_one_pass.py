@@ -27,7 +27,8 @@ from pathlib import Path
 from benchmarks.merge_pair import write_pair
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 
 LAMBDAS = tuple(at / 8 for at in range(9))

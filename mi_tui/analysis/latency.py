@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mi_tui.analysis.results import Estimate, LatencyPoint
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import ServerSpeed
+from mi_tui.plan.engine import ServerSpeed
 
 GIVEN = "your server"
 """What a study keeps as the machine of a speed that was not measured but given."""

@@ -1,7 +1,8 @@
 """Start the engine that a preset asks for."""
 
 from mi_tui.engines.protocol import Engine
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.startup import imports_uncollected
 
 

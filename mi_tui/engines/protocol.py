@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe
 
 FinishReason = Literal["stop", "length"]

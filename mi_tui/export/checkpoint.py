@@ -13,7 +13,7 @@ from typing import Any
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.view import StudyView
 

@@ -14,7 +14,7 @@ from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.paths import expanded, is_directory
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe
 
 Filters = list[tuple[str, float]]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import ServerSpeed
+from mi_tui.plan.engine import ServerSpeed
 from mi_tui.present import numbers
 
 if TYPE_CHECKING:

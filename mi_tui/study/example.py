@@ -1,7 +1,7 @@
 """What a study would ask: one full example of each probe, before anything runs."""
 
 from mi_tui.checkpoints.locate import locate
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.probes.preview import Example, preview
 from mi_tui.probes.text import safe_text

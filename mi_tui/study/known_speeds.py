@@ -8,7 +8,7 @@ from typing import Any
 
 from mi_tui.analysis.latency import GIVEN, Latency
 from mi_tui.analysis.results import LatencyPoint
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.study.control import list_studies
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.folder import StudyFolder

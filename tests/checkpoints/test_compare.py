@@ -13,7 +13,7 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.plan import plan_merge
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 from tests.checkpoints.families import FAMILIES, tiny_pair
 from tests.checkpoints.weights import change_json, load, store

@@ -20,7 +20,7 @@ from mi_tui.checkpoints.merging import tensor_worker
 from mi_tui.checkpoints.merging.plan import MergeDtype, plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.engines.transformers.weights.interpolate import mix
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load, same_bits, store

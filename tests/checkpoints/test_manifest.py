@@ -16,7 +16,7 @@ from mi_tui.checkpoints.merging.manifest import read_manifest, verify
 from mi_tui.checkpoints.merging.model_card import CurvePoint, StudyFacts, model_card
 from mi_tui.checkpoints.merging.plan import MergePlan, Source, plan_merge, plan_weighted_sum
 from mi_tui.checkpoints.merging.write import merge
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import change_json

@@ -14,7 +14,7 @@ from mi_tui.checkpoints.merging.plan import MergeDtype, plan_merge, plan_weighte
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.transformers.weights.interpolate import mix
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import FAMILIES, tiny_pair

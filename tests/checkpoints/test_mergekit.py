@@ -10,7 +10,7 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.merging.plan import plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.export.mergekit import mergekit_yaml
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair

@@ -14,7 +14,7 @@ from mi_tui.checkpoints.merging import pipeline
 from mi_tui.checkpoints.merging.plan import MergeDtype
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.transformers.weights.interpolate import mix
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load, same_bits, store

@@ -16,7 +16,7 @@ from mi_tui.checkpoints.merging import tensor_worker
 from mi_tui.checkpoints.merging.manifest import verify
 from mi_tui.checkpoints.merging.staging import staged
 from mi_tui.checkpoints.merging.write import merge
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 from tests.checkpoints.families import tiny_pair
 
@@ -44,7 +44,7 @@ import os, signal, sys
 from pathlib import Path
 from mi_tui.checkpoints.merging import {module}
 from mi_tui.checkpoints.merging.write import merge
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 
 def die(*args, **kwargs):

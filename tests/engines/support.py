@@ -14,7 +14,8 @@ from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.engines.transformers.weights.interpolate import mix
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 
 GREEDY = Decoding(temperature=0)

@@ -11,7 +11,8 @@ from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
 from mi_tui.engines.transformers.engine import TransformersEngine
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import tiny_pair

@@ -15,7 +15,7 @@ from mi_tui.engines.transformers.weights.cost_model import (
 )
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
 from mi_tui.engines.transformers.weights.strategy import Ways
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from tests.checkpoints.families import tiny_pair
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from mi_tui.engines.protocol import Completion, EngineError, Request
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Method, Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for, prompts, run

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mi_tui.engines.protocol import Request
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 from tests.checkpoints.families import FAMILIES, tiny_pair

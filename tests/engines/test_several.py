@@ -11,7 +11,8 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, EngineError, Request
 from mi_tui.engines.transformers.devices.replica_plans import plans_for
 from mi_tui.engines.transformers.replicas import SeveralEngines
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Method, Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for, prompts, run

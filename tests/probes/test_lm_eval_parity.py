@@ -9,7 +9,8 @@ import pytest
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Request
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.probes.freeze import freeze

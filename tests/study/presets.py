@@ -1,7 +1,8 @@
 """Small studies on the bundled pair for tests that need the real thing."""
 
+from mi_tui.plan.engine import ServerSpeed
 from mi_tui.plan.library import find_preset
-from mi_tui.plan.preset import Preset, ServerSpeed
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
 
 

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from mi_tui.analysis.observations import Observations, ProblemRow
 from mi_tui.analysis.search.policy import Ask
 from mi_tui.plan.budget import Budget, parse_budget
-from mi_tui.plan.preset import Pair, Preset, Search
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Recipe, interpolation
+from mi_tui.plan.search import Search
 
 CAP = 2000
 GRID = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)

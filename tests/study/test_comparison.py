@@ -7,9 +7,9 @@ from mi_tui.analysis.ablation.comparison import ComparisonError, compare, find_r
 from mi_tui.analysis.ablation.grid import grids
 from mi_tui.analysis.results import Estimate
 from mi_tui.analysis.statistics.metrics import paired_difference, summarise
-from mi_tui.plan.preset import Search
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from mi_tui.plan.search import Search
 from tests.study.synthetic import World, preset
 
 REFERENCE = interpolation(0.8)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from mi_tui.analysis.search.forecast import forecast, problem_count, resolution
 from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.analysis.statistics.metrics import paired_difference
-from mi_tui.plan.preset import Preset, Search
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AimeProbe, AnyProbe, ArithmeticProbe, FileProbe, WordProblemsProbe
 from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
 from tests.study import synthetic
 from tests.study import test_layer_groups as layer_groups

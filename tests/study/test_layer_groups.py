@@ -14,9 +14,10 @@ from mi_tui.analysis.search.layer_groups import (
     next_group_batch,
 )
 from mi_tui.analysis.search.policy import Batch, Spent, Stop, next_batch
-from mi_tui.plan.preset import Preset, Search
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe, interpolation
 from mi_tui.plan.scope import parse_layers
+from mi_tui.plan.search import Search
 from tests.study.synthetic import World, preset
 
 GROUPS = tuple(parse_layers(text) for text in ("0-8", "9-17", "18-26", "27-35"))

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from mi_tui.analysis.search.limits import Limits
 from mi_tui.analysis.search.policy import Ask, Batch, Spent, Stop, next_batch
-from mi_tui.plan.preset import Preset, Search
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
+from mi_tui.plan.search import Search
 from tests.study.synthetic import GRID, World, preset
 
 SIZE = 48

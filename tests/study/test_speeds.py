@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from mi_tui.analysis.latency import GIVEN, Latency, latency_of_server
-from mi_tui.plan.preset import Pair, Preset, ServerSpeed
+from mi_tui.plan.engine import ServerSpeed
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.study.control import create_study
 from mi_tui.study.known_speeds import known_speed

@@ -11,7 +11,8 @@ from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import PresetEntry
-from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.view import StudyEntry, StudyState, StudyView

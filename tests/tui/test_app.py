@@ -112,7 +112,7 @@ async def test_background_calls_run_in_order_and_errors_come_back() -> None:
 REAL = """
 import sys
 from pathlib import Path
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.tui.studies.services import Services
 
 services = Services()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Decoding
 from mi_tui.tui.app import MiTuiApp

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import EnginePlan, Search, ServerSpeed
+from mi_tui.plan.engine import EnginePlan, ServerSpeed
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.forms.draft_reader import check, pair_title

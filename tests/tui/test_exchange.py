@@ -9,7 +9,7 @@ from textual.widgets import Input
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.plan.budget import Budget, Objective, parse_budget
-from mi_tui.plan.preset import ServerSpeed
+from mi_tui.plan.engine import ServerSpeed
 from mi_tui.present.speed import exchange
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp

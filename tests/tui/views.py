@@ -16,7 +16,8 @@ from mi_tui.analysis.results import (
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap, GapCell
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mi_tui.analysis.observations import Observations
-from mi_tui.plan.preset import Search
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.search import Search
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from mi_tui.engines.transformers.scheduler import Scheduler
 from mi_tui.engines.transformers.weights.cost_model import CostModel
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
 from mi_tui.engines.transformers.weights.strategy import Ways
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 
 _TIMED_STEPS = 16

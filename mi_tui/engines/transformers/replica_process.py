@@ -9,7 +9,8 @@ from typing import Any
 
 from mi_tui.engines.protocol import Completion, Engine
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 
 _SLICE_SECONDS = 0.1
 """How long it generates before it listens again."""

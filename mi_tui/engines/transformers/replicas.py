@@ -26,7 +26,8 @@ from mi_tui.engines.protocol import (
 )
 from mi_tui.engines.transformers.replica_process import Done, Failed, Result, serve
 from mi_tui.engines.transformers.weights.cost_model import CostModel
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 
 _ENDING_SECONDS = 5.0

@@ -8,7 +8,7 @@ import torch
 
 from mi_tui.engines.transformers.devices.memory import free_bytes
 from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
-from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.engine import EnginePlan
 
 _EXTENSION = "mi_tui.engines.vllm.worker.extension.WorkerExtension"
 _CPU_CACHE_SHARE = 0.3

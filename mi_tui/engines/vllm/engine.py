@@ -27,7 +27,8 @@ from mi_tui.engines.vllm.latency import measure
 from mi_tui.engines.vllm.request_queue import INSTRUCT, Weights
 from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
 from mi_tui.engines.vllm.worker.spec import RECIPE, PairSpec
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 
 _FALLBACK_TOKENS = (1, 2)
 

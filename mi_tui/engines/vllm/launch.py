@@ -5,7 +5,8 @@ import os
 
 from mi_tui.engines.protocol import Engine, EngineError
 from mi_tui.engines.vllm.arguments import environment
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 
 
 def open_vllm(plan: EnginePlan, pair: Pair) -> Engine:

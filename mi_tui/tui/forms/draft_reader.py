@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from mi_tui.plan.budget import Budget, Objective
-from mi_tui.plan.preset import Pair, Preset, Search, ServerSpeed
+from mi_tui.plan.engine import ServerSpeed
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Method, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
+from mi_tui.plan.search import Search
 from mi_tui.tui.forms.draft import PERCENT, Draft, ProbeDraft
 from mi_tui.tui.forms.numbers import confidence, minutes, number, optional, parse_grid, whole
 

@@ -13,7 +13,8 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import PresetEntry, find_preset, list_presets, user_presets_folder
-from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.study.view import StudyEntry, StudyState, StudyView

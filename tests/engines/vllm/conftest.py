@@ -7,7 +7,8 @@ import pytest
 
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 
 DEMO = Pair(instruct="bundled:instruct", thinking="bundled:thinking", base="bundled:base")
 

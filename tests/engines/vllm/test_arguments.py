@@ -10,10 +10,10 @@ from mi_tui.engines.protocol import EngineError, Request
 from mi_tui.engines.vllm.arguments import engine_arguments, environment
 from mi_tui.engines.vllm.sampling import sampling_arguments
 from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
-from mi_tui.plan.preset import EnginePlan, Pair
+from mi_tui.plan.engine import EnginePlan, VllmOptions
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.toml import parse_preset
-from mi_tui.plan.vllm_options import VllmOptions
 
 PAIR = Pair(instruct="a", thinking="b")
 SPEC = PairSpec(pair=PAIR, thinking_path="b", one_pass=True)

@@ -13,9 +13,8 @@ from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.arguments import engine_arguments
 from mi_tui.engines.vllm.sampling import sampling_arguments
 from mi_tui.export.serve import serve_command
-from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.recipe import Recipe
-from mi_tui.plan.vllm_options import VllmOptions
 from tests.engines.vllm.test_arguments import SPEC
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]

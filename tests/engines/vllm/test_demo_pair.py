@@ -9,7 +9,7 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.response import Response
-from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Decoding, LambdaRule, Method, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 from mi_tui.resources import demo_pair_folder

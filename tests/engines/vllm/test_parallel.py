@@ -3,8 +3,7 @@
 import pytest
 
 from mi_tui.engines.open import open_engine
-from mi_tui.plan.preset import EnginePlan
-from mi_tui.plan.vllm_options import VllmOptions
+from mi_tui.plan.engine import EnginePlan, VllmOptions
 from tests.engines.vllm.conftest import DEMO
 from tests.engines.vllm.test_demo_pair import LAMBDAS, SCOPES, assert_merged
 

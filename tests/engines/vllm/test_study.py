@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mi_tui.analysis.observations import Observations
-from mi_tui.plan.preset import EnginePlan, Preset
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.preset import Preset
 from mi_tui.study.control import create_study, start_worker
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.folder import StudyFolder

@@ -4,7 +4,7 @@ import torch
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.protocol import EngineError
-from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.engine import EnginePlan
 
 _DTYPES = {
     "float32": torch.float32,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mi_tui.engines.transformers.devices.placement import needs_several
-from mi_tui.plan.preset import EnginePlan
+from mi_tui.plan.engine import EnginePlan
 
 
 def plans_for(plan: EnginePlan, gpus: Sequence[int], model_bytes: int) -> tuple[EnginePlan, ...]:

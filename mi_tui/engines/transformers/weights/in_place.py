@@ -18,7 +18,7 @@ from mi_tui.engines.transformers.model.fused_forward import forward_of
 from mi_tui.engines.transformers.model.pair_tensors import Sources, load_model, tensors_of
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe, interpolation
 
 

@@ -23,7 +23,7 @@ from mi_tui.engines.transformers.weights.cost_model import CostModel, Curve, Wor
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.one_pass import CannotMixError, OnePassWeights
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 
 Way = Literal["one-pass", "in-place"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mi_tui.plan.base import Plan
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 
 LOAD_FORMAT = "mi-tui"

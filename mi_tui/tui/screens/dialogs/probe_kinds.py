@@ -11,7 +11,8 @@ from textual.containers import Vertical
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
-from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.tui.forms.probe_fields import CATALOGUE, kind_of, new_probe
 from mi_tui.tui.runtime.colours import rich_colour

@@ -13,7 +13,7 @@ from textual.widgets import Footer, Static
 
 from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.present import numbers
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.colours import rich_colour

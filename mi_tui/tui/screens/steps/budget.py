@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Objective
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.present.speed import EXCHANGED, exchange
 from mi_tui.tui.forms.draft import EXAMPLES, Draft
 from mi_tui.tui.runtime.background import Background

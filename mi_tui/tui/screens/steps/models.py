@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import Pair
+from mi_tui.plan.pair import Pair
 from mi_tui.tui.forms.draft import Draft
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.completion import CheckpointSuggester, partner

@@ -13,7 +13,8 @@ from textual.widgets import Input, Label
 
 from mi_tui.checkpoints.network import Network
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.preset import Pair, Preset
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, labels
 from mi_tui.plan.scope import parse_layers
