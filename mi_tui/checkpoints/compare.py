@@ -7,8 +7,8 @@ from typing import Any, Literal
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.roles import role_of
-from mi_tui.checkpoints.words import in_bytes, in_numbers
 from mi_tui.plan.scope import ModuleKind
+from mi_tui.sizes import in_bytes, in_numbers
 
 Level = Literal["ok", "warning", "error"]
 

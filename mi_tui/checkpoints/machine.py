@@ -9,7 +9,7 @@ from pathlib import Path
 from mi_tui.checkpoints.compare import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.checkpoints.space import free_bytes
-from mi_tui.checkpoints.words import in_bytes
+from mi_tui.sizes import in_bytes
 
 _QUERY = ("--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
 _RUNTIME_SHARE = 0.15

@@ -13,6 +13,7 @@ import typer
 
 from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError, StoppedError
+from mi_tui.sizes import GIB, in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mi_tui.checkpoints.merging.plan import MergePlan
     from mi_tui.plan.recipe import Recipe
 
-GIB = 2**30
 T = TypeVar("T")
 
 
@@ -257,8 +257,6 @@ def _carry_out(
 
 
 def _in_words(plan: "MergePlan") -> list[str]:
-    from mi_tui.checkpoints.words import in_bytes
-
     sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
     files = ", ".join(file.name for file in plan.companions)
     return [

@@ -4,7 +4,7 @@ import os
 import platform
 
 from mi_tui.checkpoints.machine import Machine
-from mi_tui.checkpoints.words import in_bytes
+from mi_tui.sizes import in_bytes
 
 
 def machine_words(machine: Machine, free_disk: int) -> str:

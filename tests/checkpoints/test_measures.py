@@ -18,8 +18,8 @@ from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.machine import Gpu, Machine, fit, parse_gpus, this_machine
 from mi_tui.checkpoints.relative_gap import relative_gap
 from mi_tui.checkpoints.roles import role_of
-from mi_tui.checkpoints.words import in_bytes, in_numbers
 from mi_tui.plan.scope import ModuleKind
+from mi_tui.sizes import in_bytes, in_numbers
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load
 

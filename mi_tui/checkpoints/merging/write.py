@@ -28,9 +28,9 @@ from mi_tui.checkpoints.merging.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.merging.staging import staged, sync
 from mi_tui.checkpoints.merging.threads import Progress
 from mi_tui.checkpoints.space import free_bytes
-from mi_tui.checkpoints.words import in_bytes
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
+from mi_tui.sizes import in_bytes
 
 
 def merge(

@@ -20,6 +20,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
+from mi_tui.sizes import in_bytes
 from mi_tui.study.storage.records import StoredRequest
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
@@ -304,9 +305,9 @@ def device_memory(engine: Engine) -> str:
 
 
 def own_memory() -> str:
-    """The memory this process holds, such as ``worker 0.6 GiB``; empty where nobody says."""
+    """The memory this process holds, such as ``worker 614 MiB``; empty where nobody says."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return ""
-    return f"worker {pages * os.sysconf('SC_PAGE_SIZE') / (1 << 30):.1f} GiB"
+    return f"worker {in_bytes(pages * os.sysconf('SC_PAGE_SIZE'))}"

@@ -1,4 +1,7 @@
-"""Sizes in words."""
+"""Sizes in words: bytes with a binary unit, and counts of parameters."""
+
+GIB = 2**30
+"""Bytes in a GiB."""
 
 
 def in_bytes(size: float) -> str:
