@@ -12,7 +12,7 @@ from mi_tui.study.storage.records import PlannedAsk
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
-from tests.study.test_store import a_probe, a_rollout
+from tests.study.storage.test_store import a_probe, a_rollout
 from tests.terminal import MI_TUI, Terminal
 
 MOUSE_ON, MOUSE_OFF = b"\x1b[?1000h", b"\x1b[?1000l"

@@ -26,9 +26,9 @@ from mi_tui.study.storage.records import PlannedAsk, Rollout
 from mi_tui.study.storage.store import Store
 from mi_tui.study.summaries import Summaries
 from mi_tui.study.view import StudyState
+from tests.analysis.synthetic import World
 from tests.study.presets import small_preset
-from tests.study.synthetic import World
-from tests.study.test_store import a_probe, a_rollout
+from tests.study.storage.test_store import a_probe, a_rollout
 
 
 def answered(recipe: int, sample: int, answer: str | None = "4") -> list[Rollout]:

@@ -18,7 +18,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe, interpolation
 from mi_tui.plan.scope import parse_layers
 from mi_tui.plan.search import Search
-from tests.study.synthetic import World, preset
+from tests.analysis.synthetic import World, preset
 
 GROUPS = tuple(parse_layers(text) for text in ("0-8", "9-17", "18-26", "27-35"))
 Curve = Callable[[tuple[float, ...]], float]

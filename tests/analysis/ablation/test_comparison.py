@@ -10,7 +10,7 @@ from mi_tui.analysis.statistics.metrics import paired_difference, summarise
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.plan.search import Search
-from tests.study.synthetic import World, preset
+from tests.analysis.synthetic import World, preset
 
 REFERENCE = interpolation(0.8)
 FFN = interpolation(0.8, Scope(modules=(ModuleKind.FFN,)))

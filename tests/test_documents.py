@@ -9,7 +9,7 @@ import typer.main
 from mi_tui.cli.main import app
 from mi_tui.plan.toml import parse_preset
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 DOCUMENTS = sorted([REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]) + sorted(
     (REPOSITORY / "docs").glob("*.md")
 )

@@ -8,7 +8,7 @@ from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import CurveError, Curves, family, fit_curves
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import Scope
-from tests.study.synthetic import (
+from tests.analysis.synthetic import (
     GRID,
     World,
     dipping_tokens,

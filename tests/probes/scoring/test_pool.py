@@ -16,7 +16,7 @@ from mi_tui.probes.scoring import client
 from mi_tui.probes.scoring.pool import ScoringPool
 from mi_tui.probes.scoring.scorers import _FACTORIES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROBLEM = Problem("1", ({"role": "user", "content": "40 + 2?"},), "42")
 ENDLESS = Problem("2", (), "(a+)+$")
 """A regular expression that takes exponential time on :data:`ENDLESS_RESPONSE`."""

@@ -13,8 +13,8 @@ from mi_tui.plan.probe import AimeProbe, AnyProbe, ArithmeticProbe, FileProbe, W
 from mi_tui.plan.recipe import Method, Recipe
 from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
-from tests.study import synthetic
-from tests.study import test_layer_groups as layer_groups
+from tests.analysis import synthetic
+from tests.analysis.search import test_layer_groups as layer_groups
 
 
 def preset(*probes: AnyProbe, **search: object) -> Preset:

@@ -14,7 +14,7 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair
-from tests.checkpoints.test_merge import SCOPED
+from tests.checkpoints.merging.test_write import SCOPED
 from tests.checkpoints.weights import load, store
 
 pytest.importorskip("mergekit", reason="mergekit is not installed")

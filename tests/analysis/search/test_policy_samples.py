@@ -10,7 +10,7 @@ from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
 from mi_tui.plan.search import Search
-from tests.study.synthetic import World, preset
+from tests.analysis.synthetic import World, preset
 
 ROW = interpolation(0.8, Scope(modules=(ModuleKind.FFN,)))
 GRID = (0.0, 0.6, 1.0)

@@ -5,7 +5,7 @@ import pytest
 from mi_tui.engines.open import open_engine
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from tests.engines.vllm.conftest import DEMO
-from tests.engines.vllm.test_demo_pair import LAMBDAS, SCOPES, assert_merged
+from tests.engines.vllm.test_engine_demo_pair import LAMBDAS, SCOPES, assert_merged
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
 

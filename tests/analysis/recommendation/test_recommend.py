@@ -18,7 +18,7 @@ from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Objective, parse_budget
 from mi_tui.plan.recipe import interpolation
-from tests.study.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
+from tests.analysis.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
 
 LATENCY = Latency(0.1, 0.01, relative_error=0.02)
 WORLD = World(problems=120, held_out=20, seed=7).sweep(

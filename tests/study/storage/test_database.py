@@ -21,7 +21,7 @@ from mi_tui.study.storage.schema import MIGRATIONS, SCHEMA_VERSION
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
-from tests.study.test_store import a_probe, a_rollout
+from tests.study.storage.test_store import a_probe, a_rollout
 
 _STRANGER = 65534
 

@@ -13,7 +13,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
 from mi_tui.plan.search import Search
-from tests.study.synthetic import GRID, World, preset
+from tests.analysis.synthetic import GRID, World, preset
 
 SIZE = 48
 ABLATION = interpolation(0.8, Scope(modules=(ModuleKind.FFN,)))

@@ -19,7 +19,7 @@ from mi_tui.analysis.statistics.metrics import (
     vote,
 )
 from mi_tui.plan.recipe import interpolation
-from tests.study.synthetic import CAP, World
+from tests.analysis.synthetic import CAP, World
 
 
 @given(st.integers(1, 7), st.data())
