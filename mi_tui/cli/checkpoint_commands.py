@@ -36,9 +36,10 @@ def check(
     from mi_tui.checkpoints.compare import compare
     from mi_tui.checkpoints.inspect import inspect
     from mi_tui.checkpoints.locate import locate
-    from mi_tui.checkpoints.machine import fit, this_machine
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.findings import print_findings
+    from mi_tui.machine.account import this_machine
+    from mi_tui.study.preflight import fit_findings
 
     infos = [
         inspect(locate(reference, weights=sigma))
@@ -46,7 +47,7 @@ def check(
         if reference
     ]
     report = compare(*infos, trust_remote_code=trust_remote_code)
-    findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
+    findings = (*report.findings, *fit_findings(infos[0], infos[1], this_machine()))
     gap = None
     if sigma and report.fits:
         from mi_tui.checkpoints.relative_gap import relative_gap

@@ -8,8 +8,8 @@ from typing import Any
 
 from mi_tui import __version__
 from mi_tui.checkpoints.kernels.compiled_kernel import kernel_name
-from mi_tui.checkpoints.machine import this_machine
-from mi_tui.checkpoints.space import free_bytes
+from mi_tui.machine.account import this_machine
+from mi_tui.machine.host import free_disk
 from mi_tui.plan.library import user_presets_folder
 from mi_tui.study.storage.folder import studies_folder
 
@@ -24,14 +24,14 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": [f"{name} {found}" for name in _PACKAGES if (found := _version(name))],
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": machine.cores,
         "memory_gib": round(machine.memory_total / 2**30, 1),
         "gpus": [
             f"{gpu.name}, {gpu.total / 2**30:.0f} GiB, {gpu.free / 2**30:.0f} free"
+            + (", shared with the system" if gpu.unified else "")
             for gpu in machine.gpus
         ],
+        **({"gpu_problem": machine.gpu_problem} if machine.gpu_problem else {}),
         "engines": [name for name in ("transformers", "vllm") if find_spec(name)],
         "merge_kernel": kernel_name(),
         "terminal": os.environ.get("TERM", ""),
@@ -39,7 +39,7 @@ def describe_machine() -> dict[str, Any]:
         "over_ssh": any(name.startswith("SSH_") for name in os.environ),
         "studies": str(studies_folder()),
         "your_presets": str(user_presets_folder()),
-        "free_disk_gib": round(free_bytes(studies_folder()) / 2**30, 1),
+        "free_disk_gib": round(free_disk(studies_folder()) / 2**30, 1),
     }
 
 

@@ -1,13 +1,19 @@
-"""Refuse a study that cannot run before anything is downloaded, loaded or started."""
+"""The preflight: whether a study can run, before anything is downloaded, loaded or started."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from mi_tui.checkpoints.compare import Finding, compare
-from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
+from mi_tui.engines.fit import fit
+from mi_tui.machine.account import Machine
+from mi_tui.machine.host import free_disk
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
+from mi_tui.sizes import in_bytes
 from mi_tui.study.storage.errors import StudyError
 
 
@@ -32,6 +38,45 @@ def require_fit(preset: Preset) -> None:
     for reference in sorted(name for name in named if name):
         other = inspect(locate(reference, weights=False))
         _require_pair(compare(other, infos[1]).errors, reference, pair.thinking)
+
+
+def fit_findings(
+    instruct: CheckpointInfo,
+    thinking: CheckpointInfo,
+    machine: Machine,
+    plan: EnginePlan | None = None,
+    out: Path | None = None,
+) -> tuple[Finding, ...]:
+    """What the engine will do with a pair on this machine, and whether a merge fits its disk.
+
+    Args:
+        instruct: one side, of which the headers suffice.
+        thinking: the other.
+        machine: what is free.
+        plan: the engine section of a preset; by default that of one that says nothing.
+        out: where a merge would be written; the working directory unless given.
+    """
+    found = fit(plan or EnginePlan(), instruct, thinking, machine)
+    memory = Finding(
+        "ok" if found.fits and found.as_asked and not machine.gpu_problem else "warning",
+        "memory",
+        f"{found.words}; {_what_there_is(machine)}",
+    )
+    needed, free = max(instruct.nbytes, thinking.nbytes), free_disk(out or Path())
+    text = f"a merged checkpoint takes {in_bytes(needed)}; {in_bytes(free)} free"
+    return (memory, Finding("ok" if needed <= free else "warning", "disk", text))
+
+
+def _what_there_is(machine: Machine) -> str:
+    if not machine.gpus:
+        found = machine.gpu_problem or "no GPU found"
+        return f"{found}, {in_bytes(machine.memory_free)} of main memory free"
+    first, count = machine.gpus[0], len(machine.gpus)
+    if first.unified:
+        return f"{count} × {first.name}, {in_bytes(machine.memory_free)} of shared memory free"
+    problem = f" ({machine.gpu_problem})" if machine.gpu_problem else ""
+    free = sum(gpu.free for gpu in machine.gpus)
+    return f"{count} × {first.name}, {in_bytes(free)} free{problem}"
 
 
 def _require_pair(errors: Sequence[Finding], first: str, second: str) -> None:

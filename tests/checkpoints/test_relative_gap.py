@@ -1,7 +1,6 @@
-"""σ, TIES' trimming, the machine, and what may be imported."""
+"""σ, TIES' trimming, and what may be imported."""
 
 import math
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.kernels.ties import Floats, find_trim, merge_disjoint
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.machine import Gpu, Machine, fit, parse_gpus, this_machine
 from mi_tui.checkpoints.relative_gap import relative_gap
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.plan.scope import ModuleKind
@@ -91,40 +89,8 @@ def test_signs_are_elected_and_agreeing_changes_averaged() -> None:
     assert out.tolist() == [2.0, 3.0, -2.0, 4.0, 2.0]
 
 
-def test_nvidia_smi_is_read() -> None:
-    lines = ["NVIDIA H200, 143771, 143000", "NVIDIA A100-SXM4, 40GB, 40960, 100", "No devices", ""]
-    assert parse_gpus(lines) == (
-        Gpu("NVIDIA H200", 143771 << 20, 143000 << 20),
-        Gpu("NVIDIA A100-SXM4, 40GB", 40960 << 20, 100 << 20),
-    )
-
-
-@pytest.mark.parametrize("script", ["exit 9", "echo nonsense", "echo 'A GPU, 100, 90'"])
-def test_nvidia_smi_may_fail(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(shutil, "which", lambda _: str(program))
-    expected = (Gpu("A GPU", 100 << 20, 90 << 20),) if "GPU" in script else ()
-    assert this_machine().gpus == expected
-    assert this_machine().memory_total >= this_machine().memory_free > 0
-
-
-def test_whether_a_pair_fits(tmp_path: Path) -> None:
+def test_the_gap_of_a_fresh_pair_is_a_number(tmp_path: Path) -> None:
     one, two = (inspect(locate(str(path))) for path in tiny_pair("qwen3", tmp_path))
-    size = one.nbytes
-
-    def memory(*free: int) -> tuple[str, str]:
-        gpus = tuple(Gpu("GPU", 10 * size, value) for value in free)
-        finding = fit(one, two, Machine(gpus, size, size // 2), tmp_path)[0]
-        return finding.level, finding.message
-
-    assert memory(3 * size)[0] == "ok"
-    assert memory(2 * size, size)[0] == "ok"
-    assert memory(2 * size) == ("warning", memory(2 * size)[1])
-    assert "switched in place" in memory(2 * size)[1]
-    assert "too little" in memory(size // 2)[1]
-    assert "no GPU found" in memory()[1]
     assert not math.isnan(relative_gap(one, two).sigma)
 
 
@@ -145,7 +111,6 @@ def test_checking_and_merging_import_no_torch() -> None:
         "compare",
         "inspect",
         "locate",
-        "machine",
         "merging.manifest",
         "merging.plan",
         "remote",

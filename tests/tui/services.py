@@ -10,6 +10,7 @@ from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
@@ -114,7 +115,7 @@ class SteeredServices(Services):
     def go_on(self, path: Path, state: StudyState) -> None:
         self.asked.append(("go on", state))
 
-    def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
+    def preflight(self, pair: Pair, engine: EnginePlan | None = None) -> tuple[PreflightLine, ...]:
         return self.preflight_lines
 
     def machine(self) -> str:

@@ -14,7 +14,7 @@ from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.companions import companion_files
 from mi_tui.checkpoints.roles import role_of
-from mi_tui.checkpoints.space import free_bytes
+from mi_tui.machine.host import free_disk
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Method, Recipe
 
@@ -250,7 +250,7 @@ def _plan(
         shard_bytes=shard_bytes,
         companions=companion_files(donor.info.location.path),
         report=report,
-        disk_free=free_bytes(out),
+        disk_free=free_disk(out),
     )
 
 

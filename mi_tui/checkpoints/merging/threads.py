@@ -1,10 +1,11 @@
 """Work divided among threads: counted by all, watched by the one that started it."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, wait
 from typing import Any
+
+from mi_tui.machine.host import core_count
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, from the caller's own thread."""
@@ -17,9 +18,7 @@ _WAKE = 0.1
 
 def thread_count() -> int:
     """A thread for each core that this process may use, up to eight."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(_MOST, len(os.sched_getaffinity(0)))
-    return min(_MOST, os.cpu_count() or 1)
+    return min(_MOST, core_count())
 
 
 class Tally:

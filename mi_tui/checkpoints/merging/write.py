@@ -27,7 +27,7 @@ from mi_tui.checkpoints.merging.plan import (
 from mi_tui.checkpoints.merging.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.merging.staging import staged, sync
 from mi_tui.checkpoints.merging.threads import Progress
-from mi_tui.checkpoints.space import free_bytes
+from mi_tui.machine.host import free_disk
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 from mi_tui.sizes import in_bytes
@@ -85,7 +85,7 @@ def carry_out(
             the merge, integer tensors differ, or there are NaN or Inf values.
     """
     _protect(plan, overwrite)
-    free = free_bytes(plan.out)
+    free = free_disk(plan.out)
     if plan.disk_needed > free:
         raise CheckpointError(
             f"{plan.out} needs {in_bytes(plan.disk_needed)} and its disk has {in_bytes(free)} "

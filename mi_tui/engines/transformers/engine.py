@@ -3,8 +3,6 @@
 import time
 from collections.abc import Iterable, Sequence
 
-import torch
-
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
@@ -22,7 +20,7 @@ from mi_tui.engines.transformers.devices.devices import (
     dtype_of_files,
     use_threads,
 )
-from mi_tui.engines.transformers.devices.replica_plans import plans_for
+from mi_tui.engines.transformers.devices.replica_plans import decide
 from mi_tui.engines.transformers.model.pair_tensors import Sources
 from mi_tui.engines.transformers.scheduler import Scheduler
 from mi_tui.engines.transformers.weights.cost_model import CostModel
@@ -40,13 +38,10 @@ def process_plans(plan: EnginePlan, pair: Pair) -> tuple[EnginePlan, ...]:
 
     Raises:
         CheckpointError: a checkpoint cannot be found or read.
+        EngineError: the pair does not fit here.
     """
-    gpus = memory.free_on_each_gpu() if plan.device in ("auto", "cuda") else []
-    if not gpus:
-        return plans_for(plan, gpus, 0)
-    dtype = dtype_of(plan, torch.device("cuda"))
-    model_bytes = inspect(locate(pair.instruct)).parameters * dtype.itemsize
-    return plans_for(plan, gpus, model_bytes)
+    instruct, thinking = inspect(locate(pair.instruct)), inspect(locate(pair.thinking))
+    return decide(plan, instruct, thinking, memory.room_beside(device_of(plan))).plans
 
 
 class TransformersEngine:

@@ -4,10 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from mi_tui.engines.transformers.devices.memory import free_bytes
 from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
+from mi_tui.machine.host import main_memory
 from mi_tui.plan.engine import EnginePlan
 
 _EXTENSION = "mi_tui.engines.vllm.worker.extension.WorkerExtension"
@@ -86,5 +84,5 @@ def _dtype(plan: EnginePlan, on_cpu: bool) -> str:
 
 def _cpu_cache(ranks: int) -> int:
     """Bytes of cache for each rank on a CPU, where vLLM would take most of the machine."""
-    free = free_bytes(torch.device("cpu"))
+    free = main_memory().available
     return min(_MOST_CPU_CACHE, int(free * _CPU_CACHE_SHARE) // ranks)

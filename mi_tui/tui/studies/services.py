@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.library import PresetEntry, find_preset, list_presets, user_presets_folder
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
@@ -132,12 +133,13 @@ class Services:
         else:
             start_worker(path)
 
-    def preflight(self, pair: Pair) -> tuple[PreflightLine, ...]:
-        """What fits and what differs between the two checkpoints; one error line if unreadable."""
+    def preflight(self, pair: Pair, engine: EnginePlan | None = None) -> tuple[PreflightLine, ...]:
+        """What fits, what differs and what the engine will do; one error line if unreadable."""
         from mi_tui.checkpoints.compare import compare
         from mi_tui.checkpoints.inspect import inspect
         from mi_tui.checkpoints.locate import locate
-        from mi_tui.checkpoints.machine import fit, this_machine
+        from mi_tui.machine.account import this_machine
+        from mi_tui.study.preflight import fit_findings
 
         try:
             sides = (pair.instruct, pair.thinking, pair.base)
@@ -146,7 +148,7 @@ class Services:
         except MiTuiError as error:
             return (PreflightLine("error", "checkpoint", str(error)),)
         report = compare(*infos, trust_remote_code=pair.trust_remote_code)
-        findings = (*report.findings, *fit(infos[0], infos[1], this_machine()))
+        findings = (*report.findings, *fit_findings(infos[0], infos[1], this_machine(), engine))
         return tuple(PreflightLine(f.level, f.subject, f.message) for f in findings)
 
     def network(self, pair: Pair) -> "Network":
@@ -205,12 +207,12 @@ class Services:
 
     def machine(self) -> str:
         """What this machine is, in one line; may take a moment."""
-        from mi_tui.checkpoints.machine import this_machine
-        from mi_tui.checkpoints.space import free_bytes
+        from mi_tui.machine.account import this_machine
+        from mi_tui.machine.host import free_disk
         from mi_tui.present.machine import machine_words
         from mi_tui.study.storage.folder import studies_folder
 
-        return machine_words(this_machine(), free_bytes(studies_folder()))
+        return machine_words(this_machine(), free_disk(studies_folder()))
 
     def example(self, pair: Pair, probe: AnyProbe) -> str:
         """A probe's first problem as the model will see it, as harmless plain lines.

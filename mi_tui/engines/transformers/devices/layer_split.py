@@ -7,6 +7,7 @@ from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.utils import get_balanced_memory
 
 from mi_tui.engines.protocol import EngineError
+from mi_tui.sizes import in_bytes
 
 _FOR_WEIGHTS = 0.8
 """The share of each GPU's free memory that weights may take; the rest is for the cache."""
@@ -37,11 +38,10 @@ def device_map(model: Any, free: Sequence[int]) -> DeviceMap:
         )
         if all(isinstance(device, int) for device in found.values()):
             return dict(found)
-    gib = 1 << 30
     size = sum(parameter.nbytes for parameter in model.parameters())
     raise EngineError(
-        f"the model takes {size / gib:.1f} GiB and the {len(free)} GPUs have "
-        f"{sum(free) / gib:.1f} GiB free: choose a smaller dtype, more GPUs or device cpu"
+        f"the model takes {in_bytes(size)} and the {len(free)} GPUs have "
+        f"{in_bytes(sum(free))} free: choose a smaller dtype, more GPUs or device cpu"
     )
 
 

@@ -1,10 +1,11 @@
 """How much memory is free, and how many rows fit into it."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
+
+from mi_tui.engines.transformers.devices.placement import Room
+from mi_tui.machine.host import main_memory
 
 _NOMINAL_LENGTH = 4096
 """Tokens a row is expected to reach at most; beyond, the batch shrinks when memory runs out."""
@@ -15,21 +16,31 @@ SMALL_MODEL = 256 << 20
 """Bytes of weights up to which a CPU is bound by the cost of each operation, not by its size."""
 
 _SHARE = 0.8
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: torch.device) -> int:
     """Bytes that may still be allocated on the device, in this process's limits."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + unused)
-    return min(_host_available(), _cgroup_available())
+    if device.type != "cuda":
+        return main_memory().available
+    free, _ = torch.cuda.mem_get_info(device)
+    if _is_unified(device):
+        # CUDA does not count the page cache, which the system gives back when asked.
+        free = max(free, main_memory().available)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free + unused)
 
 
-def free_on_each_gpu() -> list[int]:
-    """Free bytes of each CUDA device; empty without any."""
-    return [torch.cuda.mem_get_info(at)[0] for at in range(torch.cuda.device_count())]
+def room_beside(device: torch.device) -> Room:
+    """What is free now for a pair on this device: on all GPUs, where it names no one of them."""
+    host = main_memory().available
+    if device.type != "cuda":
+        return Room((), host)
+    # Asking a GPU takes memory there: only those are asked that may be used.
+    gpus = tuple(
+        free_bytes(torch.device("cuda", at)) if device.index in (None, at) else 0
+        for at in range(torch.cuda.device_count())
+    )
+    return Room(gpus, host, unified=_is_unified(device))
 
 
 def in_use(device: torch.device) -> str:
@@ -82,25 +93,5 @@ def release_unused(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _host_available() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def _cgroup_available() -> int:
-    """What a container's limit leaves (cgroup v2), page cache not counted; huge where none is."""
-    try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        if limit == "max":
-            return 1 << 62
-        used = int((_CGROUP / "memory.current").read_text())
-        statistics = dict(
-            line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines()
-        )
-        return int(limit) - used + int(statistics.get("file", 0))
-    except (OSError, ValueError):
-        return 1 << 62
+def _is_unified(device: torch.device) -> bool:
+    return bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", False))

@@ -1,14 +1,39 @@
-"""Where the pair's tensors go: on the accelerator, pinned in host memory, or mapped from files."""
+"""The placement of a pair: what of it lies where, and so in which way recipes are evaluated.
 
+One decision for the preflight, which asks before anything is loaded, and for the engine: pure
+functions of sizes in bytes, without torch.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mi_tui.engines.protocol import EngineError
+from mi_tui.sizes import in_bytes
 
 _FOR_WEIGHTS = 0.7
 """The share of free memory that weights may take; the rest is for keys, values and activations."""
 
+_FOR_ONE_MODEL = 0.9
+"""The share that a single model may take where nothing else of the pair lies beside it."""
+
+_FOR_SPLIT_WEIGHTS = 0.8
+"""The same for each of the GPUs that share out one model's layers."""
+
 _IN_PLACE_MODELS = 3
 _ONE_PASS_MODELS = 4
+_ONE_PASS_MODELS_ON_CPU = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Free bytes of each GPU, and of main memory.
+
+    ``unified``: the GPUs use main memory, so that what lies in one place takes from the other.
+    """
+
+    gpus: tuple[int, ...]
+    host: int
+    unified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +41,47 @@ class Placement:
     """What fits on the device beside the model that generates.
 
     ``sources`` are both checkpoints' tensors; without them there, λ is switched from host memory,
-    ``pinned`` where that holds both, else memory-mapped from the files. ``reason`` says why one
-    pass is not possible, and is empty when it is.
+    ``pinned`` where that holds both, else memory-mapped from the files. ``gpus`` is the number of
+    GPUs that share out the layers. ``words`` says all of it, and what it takes, in one line;
+    ``reason`` says why one pass is not possible, and is empty when it is.
     """
 
     sources: bool
     one_pass: bool
+    words: str
     pinned: bool = False
+    gpus: int = 1
     reason: str = ""
 
 
-def place(model_bytes: int, free: int, host_free: int) -> Placement:
+def place_pair(model_bytes: int, device: str, room: Room, *, one_pass: bool = True) -> Placement:
+    """Decide where one engine process puts a pair that is read, or will be.
+
+    Args:
+        model_bytes: the size of one model in the dtype it is used in.
+        device: as torch writes it: ``cpu``, ``cuda`` (all GPUs if one is too small), ``cuda:N``.
+        room: what is free beside what reading the pair takes.
+        one_pass: whether one pass is wanted where it fits.
+
+    Raises:
+        EngineError: not even one model fits, or the device is not there.
+    """
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return place_on_cpu(model_bytes, room.host, one_pass=one_pass)
+    if kind != "cuda":
+        return place(model_bytes, room.host, room.host, one_pass=one_pass)
+    at = int(number) if number.isdecimal() else 0
+    if at >= len(room.gpus):
+        raise EngineError(f"device {device!r} cannot be used here: write auto, cpu, cuda or cuda:N")
+    if not number and len(room.gpus) > 1 and needs_several(model_bytes, room.gpus[at]):
+        return place_over(room.gpus, model_bytes, room.host)
+    # Where there is but one memory, a pinned copy would take what the model needs.
+    host = 0 if room.unified else room.host
+    return place(model_bytes, room.gpus[at], host, one_pass=one_pass)
+
+
+def place(model_bytes: int, free: int, host_free: int, *, one_pass: bool = True) -> Placement:
     """Decide from sizes in bytes: one model, and what is free on the device and on the host.
 
     In place takes three models there (the merged one and both sources), one pass a fourth (Δ).
@@ -34,45 +89,45 @@ def place(model_bytes: int, free: int, host_free: int) -> Placement:
     Raises:
         EngineError: not even one model fits.
     """
-    room = int(_FOR_WEIGHTS * free)
-    if _ONE_PASS_MODELS * model_bytes <= room:
-        return Placement(sources=True, one_pass=True)
-    gib = 1 << 30
-    reason = (
-        f"one pass needs {_ONE_PASS_MODELS * model_bytes / gib:.1f} GiB on the device, "
-        f"{room / gib:.1f} GiB are free for weights"
-    )
-    if _IN_PLACE_MODELS * model_bytes <= room:
-        return Placement(sources=True, one_pass=False, reason=reason)
-    if not needs_several(model_bytes, free):
-        pinned = _holds_both(model_bytes, host_free)
-        return Placement(sources=False, one_pass=False, pinned=pinned, reason=reason)
-    raise EngineError(
-        f"the model takes {model_bytes / gib:.1f} GiB and {free / gib:.1f} GiB are free on the "
-        "device: choose a smaller dtype, device cpu or the vllm engine"
-    )
+    room, room_for_one = int(_FOR_WEIGHTS * free), int(_FOR_ONE_MODEL * free)
+    needed = _ONE_PASS_MODELS * model_bytes
+    if one_pass and needed <= room:
+        words = f"one pass with both sides in memory (needs {_of(needed, room)} on the GPU)"
+        return Placement(True, True, words)
+    reason = f"one pass needs {_of(needed, room)}" if one_pass else ""
+    needed = _IN_PLACE_MODELS * model_bytes
+    if needed <= room:
+        words = _in_place(", both sides on the GPU", _of(needed, room), reason)
+        return Placement(True, False, words, reason=reason)
+    if needs_several(model_bytes, free):
+        raise _too_large(model_bytes, room_for_one, "on the GPU")
+    pinned = _holds_both(model_bytes, host_free)
+    words = _in_place(f", {_sides(pinned)}", f"{_of(model_bytes, room_for_one)} on the GPU", reason)
+    return Placement(False, False, words, pinned, reason=reason)
 
 
 def needs_several(model_bytes: int, free: int) -> bool:
     """Whether a model is too large for a device with so many bytes free."""
-    return model_bytes > 0.9 * free
+    return model_bytes > _FOR_ONE_MODEL * free
 
 
-def place_over(devices: int, model_bytes: int, host_free: int) -> Placement:
-    """The placement of a model that is spread over several devices."""
-    return Placement(
-        sources=False,
-        one_pass=False,
-        pinned=_holds_both(model_bytes, host_free),
-        reason=f"the model is spread over {devices} GPUs",
-    )
+def place_over(gpus: Sequence[int], model_bytes: int, host_free: int) -> Placement:
+    """The placement of a model whose layers are shared out over GPUs with so many bytes free.
+
+    Raises:
+        EngineError: all of them together are too small.
+    """
+    room = int(_FOR_SPLIT_WEIGHTS * sum(gpus))
+    if model_bytes > room:
+        raise _too_large(model_bytes, room, f"on {len(gpus)} GPUs together")
+    pinned = _holds_both(model_bytes, host_free)
+    reason = f"the model is spread over {len(gpus)} GPUs"
+    words = f"in place, layers split over {len(gpus)} GPUs, {_sides(pinned)}"
+    words += f" (needs {_of(model_bytes, room)})"
+    return Placement(False, False, words, pinned, len(gpus), reason)
 
 
-def _holds_both(model_bytes: int, host_free: int) -> bool:
-    return 2 * model_bytes <= int(_FOR_WEIGHTS * host_free)
-
-
-def place_on_cpu(model_bytes: int, free: int) -> Placement:
+def place_on_cpu(model_bytes: int, free: int, *, one_pass: bool = True) -> Placement:
     """Decide from sizes in bytes: one model, and what memory is free once the pair is read.
 
     The pair itself lies in memory-mapped files where it is used in the files' own dtype, and
@@ -81,16 +136,38 @@ def place_on_cpu(model_bytes: int, free: int) -> Placement:
     Raises:
         EngineError: not even one model fits.
     """
-    gib = 1 << 30
-    if 2 * model_bytes <= int(_FOR_WEIGHTS * free):
-        return Placement(sources=True, one_pass=True)
-    if model_bytes <= int(0.9 * free):
-        reason = (
-            f"one pass needs {2 * model_bytes / gib:.1f} GiB of memory beside the pair, "
-            f"{int(_FOR_WEIGHTS * free) / gib:.1f} GiB are free for weights"
+    room, room_for_one = int(_FOR_WEIGHTS * free), int(_FOR_ONE_MODEL * free)
+    needed = _ONE_PASS_MODELS_ON_CPU * model_bytes
+    if one_pass and needed <= room:
+        words = f"one pass on the CPU (needs {_of(needed, room)} beside the pair)"
+        return Placement(True, True, words)
+    reason = f"one pass needs {_of(needed, room)}" if one_pass else ""
+    if model_bytes <= room_for_one:
+        words = _in_place(
+            " on the CPU", f"{_of(model_bytes, room_for_one)} beside the pair", reason
         )
-        return Placement(sources=True, one_pass=False, reason=reason)
-    raise EngineError(
-        f"the model takes {model_bytes / gib:.1f} GiB and {free / gib:.1f} GiB of memory are free: "
-        "choose a smaller dtype or another machine"
+        return Placement(True, False, words, reason=reason)
+    raise _too_large(model_bytes, room_for_one, "in main memory beside the pair")
+
+
+def _holds_both(model_bytes: int, host_free: int) -> bool:
+    return 2 * model_bytes <= int(_FOR_WEIGHTS * host_free)
+
+
+def _sides(pinned: bool) -> str:
+    return "both sides in main memory" if pinned else "both sides mapped from disk"
+
+
+def _in_place(where: str, needs: str, reason: str) -> str:
+    return f"in place{where} (needs {needs}{'; ' if reason else ''}{reason})"
+
+
+def _of(needed: int, room: int) -> str:
+    return f"{in_bytes(needed)} of {in_bytes(room)}"
+
+
+def _too_large(model_bytes: int, room: int, where: str) -> EngineError:
+    return EngineError(
+        f"does not fit: one model takes {in_bytes(model_bytes)}, and {in_bytes(room)} are free "
+        f"for it {where}: choose a smaller dtype, device cpu, more GPUs or the vllm engine"
     )

@@ -1,9 +1,76 @@
-"""How many engine processes a plan means on this machine, and on which device each runs."""
+"""The decision of what runs where: how many engine processes, on which device, and in which way."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mi_tui.engines.transformers.devices.placement import needs_several
+from mi_tui.checkpoints.inspect import CheckpointInfo
+from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
+from mi_tui.engines.transformers.devices.placement import (
+    Placement,
+    Room,
+    needs_several,
+    place_pair,
+)
 from mi_tui.plan.engine import EnginePlan
+from mi_tui.sizes import in_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One plan for each engine process, and the placement of the pair in the first of them."""
+
+    plans: tuple[EnginePlan, ...]
+    placement: Placement
+
+    @property
+    def words(self) -> str:
+        """What will be done, in one line."""
+        if len(self.plans) == 1:
+            return self.placement.words
+        return f"{len(self.plans)} replicas, each: {self.placement.words}"
+
+
+def decide(
+    plan: EnginePlan, instruct: CheckpointInfo, thinking: CheckpointInfo, room: Room
+) -> Decision:
+    """What a plan means for a pair that is not loaded yet.
+
+    Args:
+        plan: the preset's.
+        instruct: one side, of which the headers suffice.
+        thinking: the other.
+        room: what is free now.
+
+    Raises:
+        EngineError: the pair does not fit, or the device is not there.
+    """
+    on_gpu = plan.device != "cpu" and (plan.device != "auto" or bool(room.gpus))
+    own: Dtype = "bfloat16" if on_gpu else "float32"
+    size = pair_size(instruct, thinking, own if plan.dtype == "auto" else plan.dtype)
+    plans = plans_for(plan, room.gpus, size.model)
+    copied = len(plans) * size.copied
+    if copied > room.host:
+        each = f" in each of {len(plans)} processes" if len(plans) > 1 else ""
+        raise EngineError(
+            f"does not fit: reading both sides{each} takes {in_bytes(copied)} of main memory, and "
+            f"{in_bytes(room.host)} are free: choose the files' own dtype, fewer processes or "
+            "another machine"
+        )
+    device = plans[0].device
+    if device == "auto":
+        device = "cuda" if room.gpus else "cpu"
+    sharing = Counter(one.device for one in plans)
+    left = Room(
+        tuple(free // max(1, sharing[f"cuda:{at}"]) for at, free in enumerate(room.gpus)),
+        (room.host - copied) // len(plans),
+        room.unified,
+    )
+    if room.unified:
+        left = Room(tuple(max(0, free - copied) for free in left.gpus), left.host, unified=True)
+    one_pass = plan.mode != "in-place"
+    return Decision(plans, place_pair(size.model, device, left, one_pass=one_pass))
 
 
 def plans_for(plan: EnginePlan, gpus: Sequence[int], model_bytes: int) -> tuple[EnginePlan, ...]:
@@ -21,7 +88,9 @@ def plans_for(plan: EnginePlan, gpus: Sequence[int], model_bytes: int) -> tuple[
         return (plan.model_copy(update={"processes": 1}),)
     count = plan.processes or len(fitting)
     if count == 1:
-        return (plan.model_copy(update={"processes": 1}),)
+        # By its number only where the first is too small, since that means one GPU and no other.
+        device = plan.device if fitting[0] == 0 else f"cuda:{fitting[0]}"
+        return (plan.model_copy(update={"processes": 1, "device": device}),)
     return tuple(_each(plan, f"cuda:{fitting[at % len(fitting)]}") for at in range(count))
 
 

@@ -14,14 +14,8 @@ from transformers.utils.logging import disable_progress_bar
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, spread
-from mi_tui.engines.transformers.devices.memory import free_bytes, free_on_each_gpu, rows_that_fit
-from mi_tui.engines.transformers.devices.placement import (
-    Placement,
-    needs_several,
-    place,
-    place_on_cpu,
-    place_over,
-)
+from mi_tui.engines.transformers.devices.memory import room_beside, rows_that_fit
+from mi_tui.engines.transformers.devices.placement import Placement, place_pair
 from mi_tui.engines.transformers.model.attention import ATTENTION
 
 
@@ -129,16 +123,21 @@ class Sources:
         shared: dict[int, Any] = {id(p): p for p in self._template.parameters()}
         return copy.deepcopy(self._template, shared)
 
-    def settle(self) -> Placement:
+    def settle(self, *, one_pass: bool = True) -> Placement:
         """Bring both sides to the device where they fit; else pin them where the host holds both.
+
+        Args:
+            one_pass: whether one pass is wanted where it fits.
 
         Raises:
             EngineError: not even one model fits on the device.
         """
-        host_free = free_bytes(torch.device("cpu"))
+        room = room_beside(self.device)
+        placement = place_pair(self.bytes, str(self.device), room, one_pass=one_pass)
         if self.device.type == "cpu":
-            return place_on_cpu(self.bytes, host_free)
-        placement = self._place(host_free)
+            return placement
+        if placement.gpus > 1:
+            self._map = device_map(self._template, room.gpus)
         if placement.sources:
             self._template.to(self.device)
         for name, mine in tensors_of(self._template).items():
@@ -148,14 +147,6 @@ class Sources:
                 mine, theirs = mine.pin_memory(), theirs.pin_memory()
             self._entries[name] = Source(name, old.role, mine, theirs, old.differs)
         return placement
-
-    def _place(self, host_free: int) -> Placement:
-        free = free_bytes(self.device)
-        gpus = free_on_each_gpu() if self.device == torch.device("cuda") else []
-        if len(gpus) > 1 and needs_several(self.bytes, free):
-            self._map = device_map(self._template, gpus)
-            return place_over(len(set(self._map.values())), self.bytes, host_free)
-        return place(self.bytes, free, host_free)
 
 
 def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> Any:

@@ -6,7 +6,8 @@ in their weights too. λ may differ per row, per layer and per module kind; what
 both sides is left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,13 +50,18 @@ class OnePassWeights:
         self._rows: dict[tuple[int | None, ModuleKind], RowLambda] = {}
         self._by_tensor = {id(tensor): sources[name] for name, tensor in sources.instruct()}
         left = {source.name for source in sources if source.differs}
-        for name, module in list(self.model.named_modules()):
+        makers: dict[str, Callable[[], nn.Module]] = {}
+        for name, module in self.model.named_modules():
             own = self._own(module)
             if any(source.differs for source in own.values()):
-                self._replace(name, module, own)
+                makers[name] = self._maker(name, module, own)
                 left -= {source.name for source in own.values()}
         if left:
             raise CannotMixError(f"{min(left)} is a buffer, which one pass cannot mix")
+        # Δ takes as much memory as a model: computed once it is known that all can be mixed.
+        for name, make in makers.items():
+            parent, _, child = name.rpartition(".")
+            setattr(self.model.get_submodule(parent), child, make())
         self._table = torch.zeros(0, len(self._rows))
         # Fusing takes a copy of Instruct's weights, which only a small model has to spare.
         self.forward: Forward = forward_of(self.model, fuse=sources.bytes <= SMALL_MODEL)
@@ -99,22 +105,20 @@ class OnePassWeights:
     def _row(self, role: TensorRole) -> RowLambda:
         return self._rows.setdefault((role.layer, role.kind), RowLambda(role))
 
-    def _replace(self, name: str, module: nn.Module, own: dict[str, Source]) -> None:
-        mixed = self._mixed(name, module, own)
-        parent, _, child = name.rpartition(".")
-        setattr(self.model.get_submodule(parent), child, mixed)
-
-    def _mixed(self, name: str, module: nn.Module, own: dict[str, Source]) -> nn.Module:
+    def _maker(
+        self, name: str, module: nn.Module, own: dict[str, Source]
+    ) -> Callable[[], nn.Module]:
+        """What makes the module that takes this one's place."""
         first = next(iter(own.values()))
         row = self._row(first.role)
         if isinstance(module, nn.Linear):
-            return MixedLinear(module, own["weight"], own.get("bias"), row)
+            return partial(MixedLinear, module, own["weight"], own.get("bias"), row)
         if isinstance(module, nn.Embedding):
-            return MixedEmbedding(module, own["weight"], row)
+            return partial(MixedEmbedding, module, own["weight"], row)
         if own.keys() == {"gate_up_proj", "down_proj"} and hasattr(module, "act_fn"):
-            return MixedExperts(module, own["gate_up_proj"], own["down_proj"], row)
+            return partial(MixedExperts, module, own["gate_up_proj"], own["down_proj"], row)
         if first.role.kind is ModuleKind.ROUTER and own.keys() == {"weight"}:
-            return MixedRouter(module, first, row)
+            return partial(MixedRouter, module, first, row)
         if first.role.kind is ModuleKind.NORMS and own.keys() <= {"weight", "bias"}:
-            return MixedNorm(module, own, row)
+            return partial(MixedNorm, module, own, row)
         raise CannotMixError(f"{name} is a {type(module).__name__}, which one pass cannot mix")

@@ -50,18 +50,16 @@ class Ways:
     def __init__(
         self, sources: Sources, recipes: RecipeNumbers, pair: Pair, mode: Mode = "auto"
     ) -> None:
-        placement = sources.settle()
+        placement = sources.settle(one_pass=mode != "in-place")
         self.in_place = InPlaceWeights(sources, recipes, pair)
         self.one_pass: OnePassWeights | None = None
-        self.note = "λ in place, one recipe at a time"
+        self.note = placement.words
         self._sources = sources
         self._recipes = recipes
         self._mode = mode
         self._cost: CostModel | None = None
         if mode != "in-place" and placement.one_pass:
             self._try_one_pass()
-        elif mode != "in-place":
-            self._give_up_one_pass(placement.reason)
 
     def weights(self, way: Way) -> Weights:
         """The weights that work this way."""
@@ -204,11 +202,8 @@ class Ways:
         except CannotMixError as error:
             self._give_up_one_pass(str(error))
             return
-        self.note = (
-            "all recipes in one pass"
-            if self._mode == "one-pass"
-            else "one pass or λ in place, whichever is measured to be cheaper"
-        )
+        if self._mode == "auto":
+            self.note += "; λ in place where that is measured to be cheaper"
 
     def _give_up_one_pass(self, reason: str) -> None:
         self.one_pass = None

@@ -226,8 +226,9 @@ class ModelsScreen(FormScreen):
 
     async def _preflight(self, pair: Pair, pause: float) -> None:
         await asyncio.sleep(pause)
+        engine = self.draft.template.engine if self.draft.template else None
         try:
-            lines = await self._thread.run(lambda: self._services.preflight(pair))
+            lines = await self._thread.run(lambda: self._services.preflight(pair, engine))
         except MiTuiError as error:
             lines = (PreflightLine("error", "preflight", str(error)),)
         if is_open(self) and pair == self._looked_at:

@@ -1,7 +1,5 @@
 """The batch follows the memory there is, and a cache that cannot grow says so in time."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -30,16 +28,6 @@ def test_rows_follow_free_memory(free: int, rows: int, monkeypatch: pytest.Monke
 def test_large_models_on_a_cpu_take_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1 << 50)
     assert memory.rows_that_fit(CONFIG, torch.float32, CPU, model_bytes=8 << 30) == 32
-
-
-def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "memory.max").write_text("1000000\n")
-    (tmp_path / "memory.current").write_text("700000\n")
-    (tmp_path / "memory.stat").write_text("anon 500000\nfile 150000\n")
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    assert memory.free_bytes(CPU) == 450000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory.free_bytes(CPU) > 1000000
 
 
 def test_a_cache_that_would_exceed_memory_raises_before_it_allocates(

@@ -33,7 +33,7 @@ def test_as_much_as_fits(
 
 
 def test_a_model_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(EngineError, match=r"60\.0 GiB"):
+    with pytest.raises(EngineError, match=r"60 GiB"):
         place(60 * GIB, 48 * GIB, 512 * GIB)
 
 
@@ -41,8 +41,8 @@ def test_a_cpu_gives_up_one_pass_before_it_gives_up() -> None:
     assert place_on_cpu(8 * GIB, 32 * GIB).one_pass
     only_in_place = place_on_cpu(8 * GIB, 20 * GIB)
     assert not only_in_place.one_pass
-    assert "16.0 GiB" in only_in_place.reason
-    with pytest.raises(EngineError, match=r"8\.0 GiB"):
+    assert "16 GiB" in only_in_place.reason
+    with pytest.raises(EngineError, match=r"8 GiB"):
         place_on_cpu(8 * GIB, 8 * GIB)
 
 
