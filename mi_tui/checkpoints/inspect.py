@@ -14,12 +14,16 @@ from mi_tui.checkpoints.locate import Location
 from mi_tui.checkpoints.remote import remote_headers
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tokenizer import TokenizerInfo, read_tokenizer
+from mi_tui.checkpoints.weight_files import (
+    INDEX,
+    WeightFiles,
+    choose_weight_files,
+    index_names,
+    names_in,
+)
 
-INDEX = "model.safetensors.index.json"
 EMBEDDING_NAMES = ("model.embed_tokens.weight", "embed_tokens.weight")
 HEAD_NAME = "lm_head.weight"
-
-_NOT_THE_MODEL = ("consolidated", "adapter_", "optimizer", "training_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,9 @@ class CheckpointInfo:
     """A checkpoint as its headers and JSON files describe it.
 
     ``problems`` lists in words what makes the weights unusable (missing, damaged or truncated
-    shards); a checkpoint with problems can be shown and compared, but not mixed.
+    shards); a checkpoint with problems can be shown and compared, but not mixed. ``rivals`` are
+    files of another set of weights in the same format, ``others`` weights in other formats:
+    neither is the model.
     """
 
     location: Location
@@ -37,6 +43,8 @@ class CheckpointInfo:
     tensors: Mapping[str, TensorInfo] = field(repr=False)
     files: tuple[Path, ...]
     problems: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def text_config(self) -> Mapping[str, Any]:
@@ -134,8 +142,9 @@ def inspect(location: Location) -> CheckpointInfo:
     config = read_json(folder / "config.json")
     if config is None:
         raise CheckpointError(f"{location.reference} is no checkpoint: it has no config.json")
-    if location.has_weights or _is_complete(folder):
-        files, tensors, problems = _local_headers(location)
+    found = choose_weight_files(names_in(folder))
+    if location.has_weights or _is_complete(folder, found):
+        files, tensors, problems = _local_headers(location, found)
     else:
         files, tensors, problems = remote_headers(location)
     return CheckpointInfo(
@@ -146,59 +155,44 @@ def inspect(location: Location) -> CheckpointInfo:
         tensors=tensors,
         files=tuple(files),
         problems=tuple(problems),
+        rivals=found.rivals,
+        others=found.others,
     )
 
 
-def _is_complete(folder: Path) -> bool:
+def _is_complete(folder: Path, found: WeightFiles) -> bool:
     """Whether the cache has all weights, though only the companion files were asked for."""
-    index = read_json(folder / INDEX)
-    names = ["model.safetensors"] if index is None else _index_names(folder, index)
-    return all((folder / name).is_file() for name in names)
+    names = found.names if found.index is None else index_names(folder)
+    return bool(names) and all((folder / name).is_file() for name in names)
 
 
 def _local_headers(
-    location: Location,
+    location: Location, found: WeightFiles
 ) -> tuple[list[Path], dict[str, TensorInfo], list[str]]:
-    files, problems = _weight_files(location)
+    files, problems = _weight_files(location, found)
     tensors, damage = _read_all(files)
     problems += damage
-    if not problems:
+    if found.index and not problems:
         problems = _stale_index(location.path, tensors)
     return files, tensors, problems
 
 
-def _weight_files(location: Location) -> tuple[list[Path], list[str]]:
+def _weight_files(location: Location, found: WeightFiles) -> tuple[list[Path], list[str]]:
     """The files with weights, and what is wrong with the list of them."""
     folder = location.path
-    index = read_json(folder / INDEX)
-    if index is not None:
-        names = _index_names(folder, index)
+    if found.index is not None:
+        names = index_names(folder)
         missing = [name for name in names if not (folder / name).is_file()]
         problems = [f"shard {name} is missing: download it again" for name in missing]
         return [folder / name for name in names if name not in missing], problems
-    single = folder / "model.safetensors"
-    if single.is_file():
-        return [single], []
-    files = sorted(p for p in folder.glob("*.safetensors") if not p.name.startswith(_NOT_THE_MODEL))
-    if files:
-        return files, []
-    if any(folder.glob("*.bin")) or any(folder.glob("*.pt*")):
+    if found.names:
+        return [folder / name for name in found.names], []
+    if any(name.endswith((".bin", ".pt", ".pth")) for name in found.others):
         raise CheckpointError(
             f"{location.reference} has only pickled weights, which can run code when opened: "
             "convert it to safetensors"
         )
     raise CheckpointError(f"{location.reference} has no safetensors files: download it again")
-
-
-def _index_names(folder: Path, index: Mapping[str, Any]) -> list[str]:
-    table = index.get("weight_map")
-    if not isinstance(table, dict) or not table:
-        raise CheckpointError(f"{folder / INDEX} has no weight_map: download it again")
-    names = {str(name) for name in table.values()}
-    for name in names:
-        if Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
-            raise CheckpointError(f"{folder / INDEX} names the file {name[:80]!r}: do not use it")
-    return sorted(names)
 
 
 def _read_all(files: Iterable[Path]) -> tuple[dict[str, TensorInfo], list[str]]:

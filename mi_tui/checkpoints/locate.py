@@ -1,11 +1,13 @@
 """Find a checkpoint: a local directory, a hub id, or one that ships with the package."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.weight_files import choose_weight_files, index_names, names_in
 from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.resources import demo_pair_folder
 
@@ -80,23 +82,54 @@ def _bundled(reference: str) -> Location:
 
 
 def _from_hub(reference: str, repository: str, revision: str | None, weights: bool) -> Location:
+    path = _download(reference, repository, revision, COMPANION_PATTERNS, quiet=True)
+    if weights:
+        # The commit, so that both downloads are of one state of the repository.
+        names = _weight_names(repository, path)
+        path = _download(reference, repository, path.name, (*COMPANION_PATTERNS, *names))
+    # The cache names each snapshot by its commit.
+    return Location(reference, path, repository, path.name, weights)
+
+
+def _weight_names(repository: str, snapshot: Path) -> list[str]:
+    """The weight files to download: those that transformers loads, and no other set."""
+    found = choose_weight_files(_listed(repository, snapshot))
+    return index_names(snapshot) if found.index else list(found.names)
+
+
+def _listed(repository: str, snapshot: Path) -> list[str]:
+    """The repository's files; without a network those of its snapshot in the cache."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
+
+    try:
+        return HfApi().list_repo_files(repository, revision=snapshot.name)
+    except (http_error(), OSError, OfflineModeIsEnabled, HFValidationError, ValueError):
+        return names_in(snapshot)
+
+
+def _download(
+    reference: str,
+    repository: str,
+    revision: str | None,
+    patterns: Sequence[str],
+    *,
+    quiet: bool = False,
+) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    patterns = [*COMPANION_PATTERNS, "*.safetensors"] if weights else list(COMPANION_PATTERNS)
     try:
-        path = Path(
+        return Path(
             snapshot_download(
                 repository,
                 revision=revision,
-                allow_patterns=patterns,
-                tqdm_class=None if weights else _no_progress(),
+                allow_patterns=list(patterns),
+                tqdm_class=_no_progress() if quiet else None,
             )
         )
     except (HFValidationError, OSError, ValueError) as error:
         raise CheckpointError(_explain(reference, error)) from error
-    # The cache names each snapshot by its commit.
-    return Location(reference, path, repository, path.name, weights)
 
 
 def _no_progress() -> Any:
@@ -128,3 +161,11 @@ def _explain(reference: str, error: Exception) -> str:
             "reached: check the name or the network"
         )
     return f"cannot download {reference}: {error}"
+
+
+def http_error() -> type[Exception]:
+    """The base of network errors, of whichever HTTP library the hub's client uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    bases = [base for base in HfHubHTTPError.__mro__[1:] if issubclass(base, Exception)]
+    return next(base for base in bases if not issubclass(base, OSError))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mi_tui.checkpoints.errors import CheckpointError, HeaderError
 from mi_tui.checkpoints.headers import TensorInfo, checked_tensor
-from mi_tui.checkpoints.locate import Location
+from mi_tui.checkpoints.locate import Location, http_error
 
 
 def remote_headers(location: Location) -> tuple[list[Path], dict[str, TensorInfo], list[str]]:
@@ -44,11 +44,3 @@ def remote_headers(location: Location) -> tuple[list[Path], dict[str, TensorInfo
             except HeaderError as error:
                 problems.append(str(error))
     return files, tensors, problems
-
-
-def http_error() -> type[Exception]:
-    """The base of network errors, of whichever HTTP library the hub's client uses."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    bases = [base for base in HfHubHTTPError.__mro__[1:] if issubclass(base, Exception)]
-    return next(base for base in bases if not issubclass(base, OSError))

@@ -8,9 +8,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.inspect import INDEX, inspect
+from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.tokenizer import opens_thinking
+from mi_tui.checkpoints.weight_files import INDEX
 from tests.checkpoints.families import FAMILIES, tiny_pair
 from tests.checkpoints.weights import change_json, load, store
 

@@ -1,5 +1,6 @@
 """Finding checkpoints: directories, the bundled pair, and the hub, without a network."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from mi_tui.checkpoints.compare import compare
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import read_header
 from mi_tui.checkpoints.inspect import inspect
-from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.remote import http_error
+from mi_tui.checkpoints.locate import http_error, locate
+from mi_tui.checkpoints.weight_files import INDEX
 from tests.checkpoints.families import tiny_pair
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -61,30 +62,86 @@ def test_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         locate("bundled:other")
 
 
-def test_hub_reference_and_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, str | None, list[str]]] = []
+class Hub:
+    """A repository as the hub's client sees it: what is listed, and what was downloaded."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        self.folder = folder / "snapshots" / COMMIT
+        self.names = names
+        self.asked: list[tuple[str, str | None, list[str]]] = []
 
     def download(
-        repository: str, *, revision: str | None, allow_patterns: list[str], tqdm_class: Any
+        self, repository: str, *, revision: str | None, allow_patterns: list[str], tqdm_class: Any
     ) -> str:
-        assert (tqdm_class is None) == ("*.safetensors" in allow_patterns)
-        asked.append((repository, revision, allow_patterns))
-        folder = tmp_path / "snapshots" / COMMIT
-        folder.mkdir(parents=True, exist_ok=True)
-        return str(folder)
+        self.asked.append((repository, revision, allow_patterns))
+        assert (tqdm_class is None) == (len(self.asked) % 2 == 0), "the long download shows itself"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in self.names:
+            if any(fnmatch(name, pattern) for pattern in allow_patterns):
+                (self.folder / name).parent.mkdir(exist_ok=True)
+                (self.folder / name).write_text(
+                    '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'
+                )
+        return str(self.folder)
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    @property
+    def weights(self) -> list[str]:
+        """The weights that were downloaded."""
+        found = self.folder.glob("**/*")
+        return sorted(f.name for f in found if f.suffix in (".safetensors", ".bin", ".pth"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    hub = Hub(tmp_path, ["config.json", "model.safetensors"])
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.download)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: hub.names)
+    return hub
+
+
+def test_hub_reference_and_revision(hub: Hub) -> None:
     location = locate("owner/name@v1.0")
     assert (location.repository, location.revision) == ("owner/name", COMMIT)
     assert str(location) == f"owner/name@{COMMIT}"
-    locate("owner/name", revision="main", weights=False)
-    assert [(name, revision) for name, revision, _ in asked] == [
+    assert [(name, revision) for name, revision, _ in hub.asked] == [
         ("owner/name", "v1.0"),
-        ("owner/name", "main"),
+        ("owner/name", COMMIT),
     ]
-    assert "*.safetensors" in asked[0][2]
-    assert "*.safetensors" not in asked[1][2]
-    assert not any(".bin" in pattern or ".pt" in pattern for pattern in asked[0][2])
+    assert hub.weights == ["model.safetensors"]
+
+
+def test_without_weights_only_companions_are_downloaded(hub: Hub) -> None:
+    locate("owner/name", revision="main", weights=False)
+    assert [revision for _, revision, _ in hub.asked] == ["main"]
+    assert hub.weights == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["model.safetensors", "consolidated.safetensors"], ["model.safetensors"]),
+        (["model.safetensors", "original/consolidated.00.pth"], ["model.safetensors"]),
+        (["model.safetensors", "pytorch_model.bin"], ["model.safetensors"]),
+        (["model.safetensors", "adapter_model.safetensors"], ["model.safetensors"]),
+        (["model.safetensors", "onnx/model.safetensors"], ["model.safetensors"]),
+        (
+            ["model.safetensors", INDEX, "model-1.safetensors", "model-2.safetensors"],
+            ["model.safetensors"],
+        ),
+        (
+            [INDEX, "model-1.safetensors", "model-2.safetensors", "consolidated.safetensors"],
+            ["model-1.safetensors", "model-2.safetensors"],
+        ),
+        (
+            [INDEX, "model-1.safetensors", "model-2.safetensors", "model-3.safetensors"],
+            ["model-1.safetensors", "model-2.safetensors"],
+        ),
+    ],
+)
+def test_only_the_model_is_downloaded(names: list[str], expected: list[str], hub: Hub) -> None:
+    hub.names = ["config.json", *names]
+    locate("owner/name")
+    assert hub.weights == expected
 
 
 @pytest.mark.parametrize("error", [LocalEntryNotFoundError("x"), OfflineModeIsEnabled("x")])

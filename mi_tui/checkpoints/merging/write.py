@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.inspect import INDEX
 from mi_tui.checkpoints.merging.companions import CARD, MANIFEST, copy_companions
 from mi_tui.checkpoints.merging.manifest import (
     FileRecord,
@@ -27,6 +26,7 @@ from mi_tui.checkpoints.merging.plan import (
 from mi_tui.checkpoints.merging.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.merging.staging import staged, sync
 from mi_tui.checkpoints.merging.threads import Progress
+from mi_tui.checkpoints.weight_files import INDEX
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
