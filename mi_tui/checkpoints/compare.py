@@ -4,35 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mi_tui.checkpoints.config_settings import Difference, differences
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
+from mi_tui.checkpoints.own_config import own_problems
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.sizes import in_bytes, in_numbers
 
 Level = Literal["ok", "warning", "error"]
-
-_SHAPE_KEYS = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "num_experts",
-    "num_local_experts",
-    "moe_intermediate_size",
-)
-_BEHAVIOUR_KEYS = (
-    "rope_theta",
-    "rope_scaling",
-    "rope_parameters",
-    "rms_norm_eps",
-    "hidden_act",
-    "sliding_window",
-    "layer_types",
-    "num_experts_per_tok",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +89,13 @@ def _pair(sides: Mapping[str, CheckpointInfo], brief: bool = False) -> Iterator[
 
 
 def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
-    for problem in info.problems:
+    problems = (*info.problems, *own_problems(info))
+    for problem in problems:
         yield Finding("error", f"{name} weights", problem)
+    if info.rivals:
+        rivals = ", ".join(info.rivals)
+        message = f"{info.files[0].name} is the model, as transformers loads it; not used: {rivals}"
+        yield Finding("warning", f"{name} weights", message)
     if info.quantisation is not None:
         yield Finding(
             "error",
@@ -118,9 +103,11 @@ def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
             f"{info} is quantised ({info.quantisation}), and quantised weights cannot be mixed: "
             "take the bf16 checkpoint, mix, then quantise the result",
         )
-    elif not info.problems:
+    elif not problems:
         shards = f"{len(info.files)} file" + "s" * (len(info.files) > 1)
         size = f"{in_numbers(info.parameters)} parameters, {in_bytes(info.nbytes)}, {shards}"
+        if info.others:
+            size += f"; not the model: {_listed(list(info.others), 'files')}"
         yield Finding("ok", f"{name} weights", size)
 
 
@@ -135,26 +122,24 @@ def _architecture(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo
 
 
 def _config(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Iterator[Finding]:
-    differing = [k for k in _SHAPE_KEYS if a.text_config.get(k) != b.text_config.get(k)]
-    if differing:
-        yield Finding("error", "shape", _differences(differing, name_a, a, name_b, b))
-    differing = [k for k in _BEHAVIOUR_KEYS if a.text_config.get(k) != b.text_config.get(k)]
-    if differing:
-        text = _differences(differing, name_a, a, name_b, b)
+    differing = differences(a.config, b.config)
+    shapes = [d for d in differing if d.changes_shape]
+    settings = [d for d in differing if not d.changes_shape]
+    if shapes:
+        yield Finding("error", "shape", _in_words(shapes, name_a, name_b))
+    if settings:
+        text = _in_words(settings, name_a, name_b)
         yield Finding("warning", "settings", f"{text}; the donor's are used")
 
 
-def _differences(
-    keys: Iterable[str], name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo
-) -> str:
+def _in_words(found: Iterable[Difference], name_a: str, name_b: str) -> str:
     def shown(value: Any) -> str:
         text = str(value)
-        return text if len(text) <= 40 else text[:39] + "…"
+        return text if len(text) <= 80 else text[:79] + "…"
 
     return "; ".join(
-        f"{key} is {shown(a.text_config.get(key))} in {name_a}, "
-        f"{shown(b.text_config.get(key))} in {name_b}"
-        for key in keys
+        f"{d.key} is {shown(d.values[0])} in {name_a}, {shown(d.values[1])} in {name_b}"
+        for d in found
     )
 
 
@@ -201,9 +186,9 @@ def differs_in_rows_only(a: TensorInfo, b: TensorInfo) -> bool:
     )
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: list[str], noun: str = "tensors") -> str:
     few = ", ".join(names[:2])
-    return few if len(names) <= 2 else f"{few} and {len(names) - 2} more tensors"
+    return few if len(names) <= 2 else f"{few} and {len(names) - 2} more {noun}"
 
 
 def _dtypes(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Finding:

@@ -71,14 +71,24 @@ class CheckpointInfo:
         return max(found) + 1 if found else declared if isinstance(declared, int) else 0
 
     @property
+    def says_untied(self) -> bool:
+        """Whether the config says in words that the head has weights of its own."""
+        return self._tie_setting is False
+
+    @property
     def is_tied(self) -> bool:
-        """Whether the head shares the embedding's weights."""
-        if "tie_word_embeddings" in self.config:
-            return bool(self.config["tie_word_embeddings"])
-        if "tie_word_embeddings" in self.text_config:
-            return bool(self.text_config["tie_word_embeddings"])
+        """Whether the head shares the embedding's weights, as the config says."""
+        if self._tie_setting is not None:
+            return self._tie_setting
         # transformers' default is tied; a stored head without a word on it is taken as meant.
         return HEAD_NAME not in self.tensors
+
+    @property
+    def _tie_setting(self) -> bool | None:
+        for config in (self.config, self.text_config):
+            if "tie_word_embeddings" in config:
+                return bool(config["tie_word_embeddings"])
+        return None
 
     @property
     def embedding(self) -> TensorInfo | None:

@@ -56,7 +56,9 @@ def choose_weight_files(names: Iterable[str]) -> WeightFiles:
 
 def names_in(folder: Path) -> list[str]:
     """The files of a directory and its folders, relative to it, with forward slashes."""
-    return [file.relative_to(folder).as_posix() for file in folder.glob("**/*") if file.is_file()]
+    return [
+        file.relative_to(folder).as_posix() for file in folder.glob("**/*") if not file.is_dir()
+    ]
 
 
 def index_names(folder: Path) -> list[str]:

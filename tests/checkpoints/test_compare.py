@@ -83,7 +83,18 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str, str]] = {
     "family": (config(model_type="llama"), "error", "architecture", "is llama"),
     "class": (config(architectures=["Other"]), "warning", "architecture", "Other"),
     "layers": (config(num_hidden_layers=5), "error", "shape", "num_hidden_layers is 4"),
-    "rope": (config(rope_theta=5.0), "warning", "settings", "rope_theta"),
+    "rope": (
+        config(rope_parameters={"rope_type": "default", "rope_theta": 5.0}),
+        "warning",
+        "settings",
+        "'rope_theta': 5.0",
+    ),
+    "rope as transformers 4 wrote it": (
+        config(rope_parameters=None, rope_theta=5.0),
+        "warning",
+        "settings",
+        "'rope_theta': 5.0",
+    ),
     "missing tensor": (drop_tensor, "error", "tensors", "model.norm.weight only in instruct"),
     "shape": (reshape_tensor, "error", "shape", "model.norm.weight differ"),
     "integers": (make_integers, "error", "dtype", "integers on the other"),
@@ -173,7 +184,8 @@ def test_a_hundred_thousand_tensors(tmp_path: Path) -> None:
         f"model.layers.{i // 999}.mlp.experts.{i % 999}.up_proj.weight": tensor
         for i in range(100_000)
     }
-    big = CheckpointInfo(info.location, info.config, None, info.tokenizer, many, info.files)
+    config = {**info.config, "num_hidden_layers": 101}
+    big = CheckpointInfo(info.location, config, None, info.tokenizer, many, info.files)
     report = compare(big, big)
     assert report.fits
     assert any("100000 tensors" in finding.message for finding in report.findings)

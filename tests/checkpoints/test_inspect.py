@@ -1,12 +1,15 @@
 """Inspection: what a checkpoint is, and what makes it unusable."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from mi_tui.checkpoints.compare import compare
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
@@ -168,3 +171,21 @@ def test_the_header_digest_follows_the_layout(tmp_path: Path) -> None:
     assert inspect(locate(str(two))).header_sha256 == digest
     store(two, load(two) | {"extra": torch.zeros(1)})
     assert inspect(locate(str(two))).header_sha256 != digest
+
+
+def test_of_two_sets_of_weights_the_one_is_read_that_transformers_loads(tmp_path: Path) -> None:
+    """And the other is named: a tool that takes the shards would have another model."""
+    instruct, thinking = tiny_pair("qwen3", tmp_path)
+    for shard in tiny_pair("qwen3", tmp_path / "older", shards=3)[0].glob("model*"):
+        shutil.copy(shard, thinking / shard.name)
+    (thinking / "consolidated.safetensors").write_bytes(b"")
+    info = inspect(locate(str(thinking)))
+    model = AutoModelForCausalLM.from_pretrained(thinking)
+    assert [file.name for file in info.files] == ["model.safetensors"]
+    assert INDEX in info.rivals
+    assert info.others == ("consolidated.safetensors",)
+    stored = load_file(info.files[0])["model.norm.weight"]
+    assert torch.equal(stored, model.model.norm.weight.data)
+    found = compare(inspect(locate(str(instruct))), info).findings
+    assert any(f.level == "warning" and INDEX in f.message for f in found)
+    assert any(f.level == "ok" and "consolidated.safetensors" in f.message for f in found)

@@ -176,8 +176,12 @@ def test_scope_decides_for_each_tensor(case: str, qwen: tuple[Path, ...], tmp_pa
 def test_layer_1_is_not_layer_10(tmp_path: Path) -> None:
     paths = tiny_pair("llama", tmp_path)
     for path in paths:
-        renamed = {k.replace("layers.3.", "layers.10."): v for k, v in load(path).items()}
-        store(path, renamed)
+        tensors = load(path)
+        last = {k: v for k, v in tensors.items() if ".layers.3." in k}
+        for layer in range(4, 11):
+            tensors |= {k.replace(".3.", f".{layer}."): v.clone() for k, v in last.items()}
+        store(path, tensors)
+        change_json(path / "config.json", num_hidden_layers=11)
     merge(SCOPED["layer 1"], as_pair(paths), tmp_path / "out")
     one, merged = load(paths[0]), load(tmp_path / "out")
     changed = {role_of(n).layer for n, t in merged.items() if not same_bits(t, one[n])}
