@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.replay_methods import GRID, METHODS, ROLLOUTS
 from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
 from mi_tui.analysis.results import Estimate
-from mi_tui.plan.budget import Budget, Objective, parse_budget
+from mi_tui.plan.budget import Budget, parse_budget
 
 PROBLEMS = 200
 UNLIMITED_PROBLEMS = 40_000
@@ -82,7 +82,7 @@ def judge(surface: Surface, budget: Budget, lambda_: float) -> tuple[float, bool
         SurfaceError: no λ of the surface keeps the budget.
     """
     limit = budget.limit or 0.0
-    in_tokens = budget.objective is Objective.FOR_SCORE
+    in_tokens = budget.objective == "fewest-tokens-for-score"
     keeps = surface.score >= limit if in_tokens else surface.tokens <= limit
     if not keeps.any():
         raise SurfaceError(f"no λ of {surface.name} keeps {budget.spec}")

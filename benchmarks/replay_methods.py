@@ -12,7 +12,7 @@ from benchmarks.replay_surface import SimulatedProbe
 from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.results import Estimate
 from mi_tui.analysis.search.policy import Spent, Stop, next_batch
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
@@ -129,13 +129,13 @@ def _measure(probe: SimulatedProbe, lambda_: float, rollouts: int) -> _Measured:
 def _violation(found: _Measured, budget: Budget) -> float:
     """How far measured averages break the budget; at most 0 when they keep it."""
     limit = budget.limit or 0.0
-    if budget.objective is Objective.FOR_SCORE:
+    if budget.objective == "fewest-tokens-for-score":
         return limit - found.score
     return found.tokens / limit - 1
 
 
 def _worth(found: _Measured, budget: Budget) -> float:
-    return -found.tokens if budget.objective is Objective.FOR_SCORE else found.score
+    return -found.tokens if budget.objective == "fewest-tokens-for-score" else found.score
 
 
 def _best(found: list[_Measured], budget: Budget) -> Outcome:

@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar
 
 from mi_tui.errors import MiTuiError
@@ -99,5 +98,7 @@ class Registry(Generic[T]):
     def _load_installed(self) -> None:
         if not self._installed_loaded:
             self._installed_loaded = True
+            from importlib.metadata import entry_points  # slow to import, and seldom needed
+
             for point in entry_points(group=self._package):
                 point.load()

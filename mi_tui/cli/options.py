@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 
 class ColorChoice(StrEnum):
@@ -31,10 +32,37 @@ StudyDirectory = Annotated[
     Path | None,
     typer.Option("--study", help="Directory of the study; one that is there goes on."),
 ]
+
+
+def _budgets(begun: str) -> list[str]:
+    """The examples of the objectives that begin so, for the shell's completion."""
+    from mi_tui.plan.objective import examples
+
+    return [example for example in examples() if example.startswith(begun)]
+
+
+class StudyCommand(typer.core.TyperCommand):
+    """A command whose help of ``--budget`` has an example of every objective.
+
+    They are looked up when help is shown: other commands need not load them.
+    """
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of ``--help``."""
+        from mi_tui.plan.objective import examples
+
+        *others, last = examples(remarks=True)
+        for parameter in self.params:
+            if isinstance(parameter, typer.core.TyperOption) and parameter.name == "budget":
+                parameter.help = f"In quotes: {', '.join(others)} or {last}."
+        return super().get_help(ctx)
+
+
 BudgetOption = Annotated[
     str | None,
     typer.Option(
         "--budget",
-        help="tokens<=2000, 'p95 seconds<=30', score>=0.8, score>=95% (of Thinking) or knee.",
+        help="The question that is asked.",
+        autocompletion=_budgets,
     ),
 ]

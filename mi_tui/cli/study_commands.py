@@ -14,6 +14,7 @@ from mi_tui.cli.options import (
     NoMouse,
     Plain,
     StudyArgument,
+    StudyCommand,
     StudyDirectory,
     Theme,
 )
@@ -33,7 +34,7 @@ UNDECIDED = 3
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     for command in (demo, run, watch, studies, log, recommend, export, confirm):
-        app.command()(command)
+        app.command(cls=StudyCommand)(command)
 
 
 def open_app(

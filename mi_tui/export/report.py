@@ -5,7 +5,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mi_tui import __version__
 from mi_tui.analysis.results import Estimate, RecipeSummary, Recommendation
 from mi_tui.export.plot import Plot, Series
-from mi_tui.plan.budget import Objective
 from mi_tui.study.view import StudyView
 
 
@@ -47,7 +46,7 @@ def _plots(rows: list[RecipeSummary], answer: Recommendation) -> list[Plot]:
     curve = answer.curve
     tokens_limit = (
         ((answer.budget.limit, answer.budget.spec),)
-        if answer.budget.objective is Objective.WITHIN_TOKENS and answer.budget.limit
+        if answer.budget.axis == "tokens" and answer.budget.limit
         else ()
     )
     return [

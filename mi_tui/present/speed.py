@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import ServerSpeed
 from mi_tui.present import numbers
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from mi_tui.analysis.latency import Latency
     from mi_tui.study.known_speeds import KnownSpeed
 
-EXCHANGED = (Objective.WITHIN_TOKENS, Objective.WITHIN_SECONDS)
-"""The objectives whose limit can be said in the other unit."""
+EXCHANGED = ("tokens", "seconds")
+"""The axes on which a limit can be said in the other's unit."""
 
 
 def exchange(
@@ -22,7 +22,7 @@ def exchange(
     The user's figures come before what an earlier study measured; empty for objectives without
     a limit on tokens or seconds.
     """
-    if budget.objective not in EXCHANGED or budget.limit is None:
+    if budget.axis not in EXCHANGED or budget.limit is None:
         return ()
     if server is not None:
         from mi_tui.analysis.latency import latency_of_server  # it brings NumPy along
@@ -43,7 +43,7 @@ def exchange(
 
 def _means(budget: Budget, latency: "Latency") -> str:
     limit = budget.limit or 0.0
-    if budget.objective is Objective.WITHIN_TOKENS:
+    if budget.axis == "tokens":
         return f"{limit:,g} tokens take about {numbers.seconds(latency.seconds(limit))}."
     tokens = latency.tokens(limit)
     if tokens < 1:
@@ -65,6 +65,6 @@ def _at(budget: Budget, known: "KnownSpeed", concurrency: int) -> str:
 
     latency = latency_from_points(known.points, concurrency) or known.latency
     limit = budget.limit or 0.0
-    if budget.objective is Objective.WITHIN_TOKENS:
+    if budget.axis == "tokens":
         return f"{numbers.seconds(latency.seconds(limit))} at {concurrency}"
     return f"{latency.tokens(limit):,.0f} tokens at {concurrency}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.library import find_preset, list_presets
 from mi_tui.plan.toml import PresetError, parse_preset, read_preset, write_preset
 
@@ -93,7 +93,7 @@ def test_writing_keeps_comments_and_unchanged_lines(tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
     path.write_text(TEXT)
     preset = read_preset(path)
-    budget = Budget(objective=Objective.WITHIN_TOKENS, limit=80)
+    budget = Budget(objective="score-within-tokens", limit=80)
     changed = preset.model_copy(update={"budget": budget})
     write_preset(changed, path)
     text = path.read_text()

@@ -15,7 +15,7 @@ from mi_tui.analysis.results import (
 )
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap, GapCell
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import ArithmeticProbe
@@ -45,7 +45,7 @@ def preset() -> Preset:
         title="Demo",
         pair=Pair(instruct="bundled:instruct", thinking="bundled:thinking"),
         probes=(ArithmeticProbe(kind="arithmetic", problems=64, max_new_tokens=320),),
-        budget=Budget(objective=Objective.WITHIN_TOKENS, limit=80),
+        budget=Budget(objective="score-within-tokens", limit=80),
     )
 
 

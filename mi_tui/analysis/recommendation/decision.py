@@ -1,16 +1,16 @@
-"""What a budget makes of the curves: what is wanted, what is allowed, and how sure that is."""
+"""The decision of a budget on draws of the curves: the λ, and how sure it is."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.recommendation.objective import Question, objective_of
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 
 _WAY_BACK = 0.5
 """How much of what a λ gains over the surest one is lost where it turns out to break the limit."""
@@ -39,9 +39,9 @@ class Sensitivity:
 class Decision:
     """A budget's question put to draws of the curves.
 
-    ``utility`` (draws, points) is what is to be highest: the score, minus the logarithm of the
-    tokens, or for the knee the score minus the price of the tokens. ``margin`` (draws, points)
-    is how far inside the limit a λ lies, on a scale where 0 is the limit. ``chosen`` is the
+    ``utility`` (draws, points) is what is to be highest, the objective's goal; ``logarithmic``
+    says that it is a logarithm. ``margin`` (draws, points) is how far inside the limit a λ lies,
+    on a scale where 0 is the limit. ``chosen`` is the
     index of the λ that promises the highest utility among those that keep the limit with the
     wanted confidence or, when there is none, among those that come nearest to it.
     """
@@ -52,8 +52,9 @@ class Decision:
     probability: Floats
     chosen: int
     feasible: bool
-    in_tokens: bool
+    logarithmic: bool
     sensitivity: Sensitivity
+    question: Question
 
     @property
     def lambda_(self) -> float:
@@ -64,12 +65,13 @@ class Decision:
     def losses(self) -> Floats:
         """What each draw loses by the choice against its own best allowed λ, shape (draws,).
 
-        In score, or for objectives in tokens as the share of the choice's tokens that the best
-        would save. A draw in which no λ is allowed loses nothing: no choice would be better.
+        In the unit of the utility, such as score; where that is a logarithm, as a share: of the
+        choice's tokens that the best would save. A draw in which no λ is allowed loses nothing:
+        no choice would be better.
         """
         allowed = np.where(self.margin >= 0, self.utility, -np.inf).max(axis=1)
         lost = np.maximum(allowed - self.utility[:, self.chosen], 0.0)
-        return np.asarray(1 - np.exp(-lost) if self.in_tokens else lost, dtype=np.float64)
+        return np.asarray(1 - np.exp(-lost) if self.logarithmic else lost, dtype=np.float64)
 
     @property
     def expected_loss(self) -> float:
@@ -104,13 +106,10 @@ def decide(
     Raises:
         DecisionError: the limit is in seconds and no speed is known.
     """
-    in_tokens = budget.objective in (Objective.FOR_SCORE, Objective.FOR_SHARE)
-    utility = curves.score
-    if in_tokens:
-        utility = -np.log(curves.tokens)
-    elif budget.objective is Objective.KNEE:
-        utility = _knee(curves)
-    margin = _margin(curves, budget, latency, seed)
+    objective = objective_of(budget)
+    question = Question(curves, budget, latency, seed)
+    goal, limit = objective.goal(curves), objective.margin(question)
+    utility, margin = goal.utility, limit.values
     probability = (margin >= 0).mean(axis=0)
     allowed = probability >= budget.confidence
     feasible = bool(allowed.any())
@@ -124,8 +123,9 @@ def decide(
         probability,
         chosen,
         feasible,
-        in_tokens,
-        _sensitivity(curves, budget),
+        goal.logarithmic,
+        Sensitivity(goal.by_score, goal.by_log_tokens, limit.by_score, limit.by_log_tokens),
+        question,
     )
 
 
@@ -156,57 +156,3 @@ def _nearest(margin: Floats, probability: Floats, confidence: float) -> NDArray[
 def surely_reached(values: Floats, confidence: float) -> Floats:
     """What the draws (draws, points) exceed with the given confidence at each λ."""
     return np.quantile(values, 1 - confidence, axis=0, method="lower")
-
-
-def _margin(curves: Curves, budget: Budget, latency: Latency | None, seed: int) -> Floats:
-    limit = budget.limit or 0.0
-    if budget.objective is Objective.KNEE:
-        return np.ones_like(curves.score)
-    if budget.objective is Objective.FOR_SCORE:
-        return curves.score - limit
-    if budget.objective is Objective.FOR_SHARE:
-        return np.asarray(curves.score - limit * curves.score[:, -1:], dtype=np.float64)
-    tokens = curves.tokens if budget.statistic == "mean" else curves.tokens_p95
-    if budget.objective is Objective.WITHIN_TOKENS:
-        return np.asarray(math.log(limit) - np.log(tokens), dtype=np.float64)
-    if latency is None:
-        raise DecisionError(
-            "a budget in seconds needs the speed of the merged model: measure it or give your"
-            " server's time to first token and per output token"
-        )
-    errors = np.random.default_rng(seed).standard_normal((len(tokens), 1))
-    seconds = latency.seconds_of(tokens)
-    spread = np.exp(errors * latency.relative_error / 1.96)
-    return np.asarray(math.log(limit) - np.log(seconds * spread), dtype=np.float64)
-
-
-def _sensitivity(curves: Curves, budget: Budget) -> Sensitivity:
-    points = len(curves.lambdas)
-    none, one = np.zeros(points), np.ones(points)
-    objective = budget.objective
-    if objective in (Objective.FOR_SCORE, Objective.FOR_SHARE):
-        by_score = np.eye(points)
-        if objective is Objective.FOR_SHARE:
-            by_score[:, -1] -= budget.limit or 0.0
-        return Sensitivity(none, -one, by_score, none)
-    if objective is Objective.KNEE:
-        price = _price(curves) * curves.tokens.mean(axis=0)
-        return Sensitivity(one, -price, np.zeros((points, points)), none)
-    return Sensitivity(one, none, np.zeros((points, points)), -one)
-
-
-def _knee(curves: Curves) -> Floats:
-    """The score minus the price of the tokens, in score.
-
-    Over the whole curve, from its shortest to its longest responses, tokens cost as much as
-    there is score to win: the knee is where the curve of score against tokens lies farthest
-    above its chord (Satopää et al., "Finding a Kneedle in a Haystack", 2011).
-    """
-    shortest = float(curves.tokens.mean(axis=0).min())
-    return np.asarray(curves.score - _price(curves) * (curves.tokens - shortest))
-
-
-def _price(curves: Curves) -> float:
-    """The score that one token costs at the knee."""
-    score, tokens = curves.score.mean(axis=0), curves.tokens.mean(axis=0)
-    return float(np.ptp(score) / max(float(np.ptp(tokens)), 1e-9))

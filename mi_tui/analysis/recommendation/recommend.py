@@ -90,7 +90,7 @@ def recommend(
         probability=float(decision.probability[at]),
         expected_loss=loss,
         feasible=decision.feasible,
-        nearest_budget=None if decision.feasible else nearest_budget(curves, decision, budget),
+        nearest_budget=None if decision.feasible else nearest_budget(decision),
         resolved=resolved,
         more_rollouts=more,
         more_seconds=more / rollouts_per_second if more and rollouts_per_second else None,

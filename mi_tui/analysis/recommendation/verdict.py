@@ -1,4 +1,4 @@
-"""The decision as it stands, and whether more rollouts would change it."""
+"""The verdict on a budget: the decision so far, and whether more rollouts would change it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,9 +10,10 @@ from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation.decision import Decision, decide
 from mi_tui.analysis.recommendation.design import Design, design_of
 from mi_tui.analysis.recommendation.knowledge_gradient import value_of_more
+from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.statistics.cells import Floats, aggregate, searched
 from mi_tui.analysis.statistics.curve import Curves, fit_curves
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
 
 LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
@@ -104,8 +105,8 @@ def curves_of(
 
 
 def answerable(budget: Budget, latency: Latency | None) -> Budget:
-    """The budget, or the knee while a limit in seconds cannot be judged for want of a speed."""
-    if budget.objective is Objective.WITHIN_SECONDS and latency is None:
+    """The budget, or the knee while its limit cannot be judged for want of a speed."""
+    if objective_of(budget).needs_speed and latency is None:
         return Budget(confidence=budget.confidence)
     return budget
 

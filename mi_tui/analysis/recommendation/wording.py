@@ -1,14 +1,15 @@
-"""The recommendation in plain words."""
+"""The sentence of a recommendation."""
 
+from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.recommendation.verdict import Certainty
 from mi_tui.analysis.results import Estimate, Recommendation
-from mi_tui.plan.budget import Objective
 
 
 def answer(found: Recommendation, certainty: Certainty) -> str:
     """The answer in one sentence: λ, what it gives, how sure that is, what is missing."""
-    parts = [f"{_claim(found)}: {_measures(found)}"]
-    if found.budget.objective is not Objective.KNEE:
+    objective = objective_of(found.budget)
+    parts = [f"{objective.claim(found)}: {_measures(found)}"]
+    if objective.limit is not None:
         parts.append(f"it keeps the limit with probability {_share(found.probability)}")
     parts.append(_against_thinking(found))
     if certainty is Certainty.NO_MORE_TO_LEARN:
@@ -16,18 +17,6 @@ def answer(found: Recommendation, certainty: Certainty) -> str:
     if not found.resolved:
         parts.append(_missing(found))
     return "; ".join(parts) + "."
-
-
-def _claim(found: Recommendation) -> str:
-    lambda_ = f"λ = {found.lambda_:.2f}"
-    if not found.feasible:
-        kind = "no λ" if found.resolved else "no λ yet"
-        nearest = found.nearest_budget
-        text = f"{kind} is sure to keep “{found.budget.in_words}”"
-        if nearest is not None:
-            text += f", the nearest that can be kept is “{nearest.in_words}”"
-        return f"{text}; {lambda_} comes nearest"
-    return f"{lambda_} answers “{found.budget.in_words}”"
 
 
 def _measures(found: Recommendation) -> str:
@@ -58,12 +47,7 @@ def _includes_zero(estimate: Estimate) -> bool:
 
 def _caution(found: Recommendation) -> str:
     """What being sure on so few problems costs; only more problems lower it."""
-    in_tokens = found.budget.objective in (Objective.FOR_SCORE, Objective.FOR_SHARE)
-    loss = (
-        f"{found.expected_loss:.0%} of its tokens"
-        if in_tokens
-        else (f"{100 * found.expected_loss:.1f} points")
-    )
+    loss = objective_of(found.budget).loss_in_words(found.expected_loss)
     return f"being sure costs about {loss}, which more problems, not more rollouts, would lower"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.recommendation.verdict import answerable, judge
 from mi_tui.analysis.results import Estimate, PairedDifference
 from mi_tui.analysis.search.ask_book import Ask, AskBook
@@ -22,7 +23,6 @@ from mi_tui.analysis.search.policy import Batch, Stop
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.analysis.statistics.metrics import MetricError, paired_difference
 from mi_tui.plan.base import Plan
-from mi_tui.plan.budget import Objective
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule, Recipe
 
@@ -148,7 +148,7 @@ def _uniform(observations: Observations, preset: Preset, latency: Latency | None
         seed=preset.search.seed,
         like=preset.recipe(0.0),
     )
-    in_tokens = preset.budget.objective in (Objective.FOR_SCORE, Objective.FOR_SHARE)
+    in_tokens = objective_of(preset.budget).aim == "tokens"
     lambda_ = _lambda_begun_with(observations, preset)
     if lambda_ is None:
         lambda_ = verdict.decision.lambda_

@@ -5,10 +5,10 @@ Fields hold the text as typed, so that a half-written number is kept and explain
 """
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe, ArithmeticProbe, WordProblemsProbe
 from mi_tui.plan.recipe import Recipe
@@ -21,20 +21,6 @@ DEFAULT_PROBES: tuple[tuple[AnyProbe, bool], ...] = (
     (ArithmeticProbe(kind="arithmetic", problems=64, max_new_tokens=512), False),
 )
 """What a new study offers to ask, and whether it is asked: made up here, no download."""
-
-EXAMPLES = MappingProxyType(
-    {
-        Objective.WITHIN_TOKENS: "2000",
-        Objective.WITHIN_SECONDS: "30",
-        Objective.FOR_SCORE: "80",
-        Objective.FOR_SHARE: "95",
-        Objective.KNEE: "",
-    }
-)
-"""A limit to begin with, per objective; scores and shares are typed in per cent."""
-
-PERCENT = (Objective.FOR_SCORE, Objective.FOR_SHARE)
-"""Objectives whose limit is typed in per cent."""
 
 FIRST_TOKEN, PER_TOKEN = "200", "20"
 """Milliseconds to begin with where the user types in a server's figures."""
@@ -71,7 +57,7 @@ class Draft:
     base: str = ""
     donor: Side = "thinking"
     trust_remote_code: bool = False
-    objective: Objective = Objective.KNEE
+    objective: str = "knee"
     limit: str = ""
     statistic: Literal["mean", "p95"] = "mean"
     confidence: str = "90"
@@ -94,11 +80,11 @@ class Draft:
     max_minutes: str = ""
     template: Preset | None = None
 
-    def with_objective(self, objective: Objective) -> "Draft":
+    def with_objective(self, objective: str) -> "Draft":
         """The draft with another objective and a limit that fits it."""
-        if objective is self.objective:
+        if objective == self.objective:
             return self
-        return replace(self, objective=objective, limit=EXAMPLES[objective])
+        return replace(self, objective=objective, limit=default_limit(objective))
 
     def with_probe(self, index: int, **changes: Any) -> "Draft":
         """The draft with one probe's row changed."""
@@ -148,10 +134,15 @@ def draft_of(preset: Preset) -> Draft:
     )
 
 
+def default_limit(objective: str) -> str:
+    """The text of a limit to begin with; empty for an objective without one."""
+    limit = OBJECTIVES[objective].limit
+    return "" if limit is None else limit.form_text(limit.default)
+
+
 def _limit_text(budget: Budget) -> str:
-    if budget.limit is None:
-        return ""
-    return f"{100 * budget.limit if budget.objective in PERCENT else budget.limit:g}"
+    limit = OBJECTIVES[budget.objective].limit
+    return "" if limit is None or budget.limit is None else limit.form_text(budget.limit)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import ServerSpeed
+from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Method, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.plan.search import Search
-from mi_tui.tui.forms.draft import PERCENT, Draft, ProbeDraft
+from mi_tui.tui.forms.draft import Draft, ProbeDraft
 from mi_tui.tui.forms.numbers import confidence, minutes, number, optional, parse_grid, whole
 
 T = TypeVar("T")
@@ -111,11 +112,11 @@ class _Reading:
         )
 
     def budget(self, draft: Draft) -> Budget | None:
-        percent = draft.objective in PERCENT
+        of = OBJECTIVES[draft.objective].limit
         limit = None
-        if draft.objective is not Objective.KNEE:
-            most = 100.0 if percent else None
-            limit = self.read("limit", lambda: number(draft.limit, above=0.0, most=most))
+        if of is not None:
+            typed = self.read("limit", lambda: number(draft.limit, above=0.0, most=of.most_in_form))
+            limit = None if typed is None else typed / of.scale
         sure = self.read("confidence", lambda: confidence(draft.confidence))
         if "limit" in self.problems or sure is None:
             return None
@@ -123,7 +124,7 @@ class _Reading:
             "limit",
             lambda: Budget(
                 objective=draft.objective,
-                limit=limit / 100 if percent and limit is not None else limit,
+                limit=limit,
                 statistic=draft.statistic,
                 confidence=sure,
             ),

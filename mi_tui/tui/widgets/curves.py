@@ -9,7 +9,7 @@ from textual_plot import HiResMode
 from textual_plot.axis_formatter import NumericAxisFormatter
 
 from mi_tui.analysis.results import Curve, Estimate, RecipeSummary, Stage, StageLimits
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.present import numbers
 from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import rich_colour
@@ -63,9 +63,9 @@ class Picture:
         limit = self.budget.limit
         if limit is None:
             return None
-        if self.budget.objective is Objective.WITHIN_TOKENS:
+        if self.budget.axis == "tokens":
             height = 100.0 * limit / self.longest
-        elif self.budget.objective is Objective.FOR_SCORE:
+        elif self.budget.axis == "score":
             height = 100.0 * limit
         else:
             return None

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from textual_plot import HiResMode
 
 from mi_tui.analysis.results import RecipeSummary, Recommendation
-from mi_tui.plan.budget import Objective
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.widgets.quiet_plot import QuietPlot
 
@@ -28,7 +27,7 @@ class ParetoPlot(QuietPlot):
         self.set_ylimits(0.0, 104.0)
         self.set_yticks([0, 25, 50, 75, 100])
         self.set_xlimits(0.0, 1.05 * max([*tokens, *(p.value for p in curve.tokens), 1.0]))
-        if answer.budget.objective is Objective.WITHIN_TOKENS and answer.budget.limit:
+        if answer.budget.axis == "tokens" and answer.budget.limit:
             self.add_v_line(answer.budget.limit, rich_colour(self.app, "warning"))
         if curve.tokens:
             self.plot(

@@ -16,7 +16,7 @@ from mi_tui.analysis.recommendation.recommend import _shortest, recommend
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
-from mi_tui.plan.budget import Objective, parse_budget
+from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
 from tests.analysis.synthetic import GRID, World, dipping_tokens, step_score, step_thinking
 
@@ -178,7 +178,7 @@ def test_all_of_thinkings_score_can_always_be_had() -> None:
 def test_the_nearest_limit_in_seconds_is_named() -> None:
     found = ask("seconds<=0.4")
     assert found.nearest_budget is not None
-    assert found.nearest_budget.objective is Objective.WITHIN_SECONDS
+    assert found.nearest_budget.objective == "score-within-seconds"
     assert ask(found.nearest_budget.spec).feasible
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan, ServerSpeed
+from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.plan.search import Search
@@ -21,14 +22,16 @@ budgets = st.one_of(
     st.just(Budget()),
     st.builds(
         Budget,
-        objective=st.sampled_from([Objective.WITHIN_TOKENS, Objective.WITHIN_SECONDS]),
+        objective=st.sampled_from(["score-within-tokens", "score-within-seconds"]),
         limit=st.integers(1, 100_000).map(float),
         statistic=st.sampled_from(["mean", "p95"]),
         confidence=st.sampled_from([0.8, 0.9, 0.95]),
     ),
     st.builds(
         Budget,
-        objective=st.sampled_from([Objective.FOR_SCORE, Objective.FOR_SHARE]),
+        objective=st.sampled_from(
+            ["fewest-tokens-for-score", "fewest-tokens-for-share-of-thinking"]
+        ),
         limit=st.sampled_from([0.05, 0.5, 0.8, 0.95, 1.0]),
     ),
 )
@@ -196,7 +199,7 @@ def test_no_module_at_all_is_refused() -> None:
 
 def test_an_objective_brings_a_limit_that_is_valid() -> None:
     draft = draft_of(views.preset())
-    for objective in Objective:
+    for objective in OBJECTIVES.names():
         assert check(draft.with_objective(objective)).preset is not None
 
 

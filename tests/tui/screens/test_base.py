@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from mi_tui.plan.budget import Budget, Objective
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyState
@@ -160,7 +160,7 @@ async def test_the_budget_is_checked_as_it_is_typed() -> None:
         await enter(pilot, app, ScopeScreen)
         assert isinstance(app.screen, ScopeScreen)
         draft = app.screen.draft
-        assert (draft.objective, draft.limit) == (Objective.FOR_SCORE, "12")
+        assert (draft.objective, draft.limit) == ("fewest-tokens-for-score", "12")
 
 
 async def test_the_scope_says_what_it_costs_and_starts_what_it_says() -> None:

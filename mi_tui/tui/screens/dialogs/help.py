@@ -1,5 +1,6 @@
 """Help: the idea behind a screen, then its keys."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Markdown, Static
 
+from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.tui.runtime.colours import rich_colour
 
 _PAGES = Path(__file__).resolve().parents[2] / "help"
@@ -73,5 +75,13 @@ def keys_shown_by(screen: Screen[Any]) -> list[KeyRow]:
 
 
 def page_text(page: str) -> str:
-    """The Markdown of a page of help."""
-    return (_PAGES / f"{page}.md").read_text(encoding="utf-8")
+    """The Markdown of a page of help, with the objectives that there are filled in."""
+    text = (_PAGES / f"{page}.md").read_text(encoding="utf-8")
+    return text.replace("{objectives}", "\n".join(_objectives()))
+
+
+def _objectives() -> Iterator[str]:
+    """A line of each objective: its short form, and what it asks for."""
+    for objective in sorted(OBJECTIVES, key=lambda objective: objective.limit is None):
+        limit, statistic = objective.read(objective.example) or (None, "mean")
+        yield f"    {objective.example:<18}{objective.in_words(limit, statistic)}"

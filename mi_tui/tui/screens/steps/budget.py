@@ -9,10 +9,10 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Objective
+from mi_tui.plan.objective import HELD, OBJECTIVES
 from mi_tui.plan.pair import Pair
 from mi_tui.present.speed import EXCHANGED, exchange
-from mi_tui.tui.forms.draft import EXAMPLES, Draft
+from mi_tui.tui.forms.draft import Draft, default_limit
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import FormScreen, is_open
@@ -23,22 +23,6 @@ from mi_tui.tui.widgets.step_header import Step
 
 if TYPE_CHECKING:
     from mi_tui.study.known_speeds import KnownSpeed
-
-OBJECTIVES = (
-    Option(Objective.KNEE, "The knee", "where more tokens stop buying score"),
-    Option(Objective.WITHIN_TOKENS, "Best score within tokens", "a limit on response length"),
-    Option(Objective.WITHIN_SECONDS, "Best score within seconds", "a limit on latency"),
-    Option(Objective.FOR_SCORE, "Fewest tokens for a score", "a score that must be reached"),
-    Option(Objective.FOR_SHARE, "Fewest tokens for a share", "a share of Thinking's score"),
-)
-
-UNITS = {
-    Objective.WITHIN_TOKENS: "tokens per response",
-    Objective.WITHIN_SECONDS: "seconds per response",
-    Objective.FOR_SCORE: "% correct",
-    Objective.FOR_SHARE: "% of Thinking's score",
-    Objective.KNEE: "no limit needed",
-}
 
 
 class BudgetScreen(FormScreen):
@@ -61,19 +45,20 @@ class BudgetScreen(FormScreen):
         self._known: KnownSpeed | None = None
 
     def compose_body(self) -> Iterable[Widget]:
-        """Five objectives; the limit's unit follows the objective."""
+        """Every objective; the limit's unit follows the objective."""
         draft = self.draft
         yield Lead(
             "What do you want from λ?", "You can ask another question of the same data later."
         )
-        yield Choice(OBJECTIVES, draft.objective, id="objective", per_line=1)
+        options = [Option(o.name, o.title, o.summary) for o in OBJECTIVES]
+        yield Choice(options, draft.objective, id="objective", per_line=1)
         yield FormRow(
             "Limit", text_field("limit", draft.limit, width=12), words(""), id="row-limit"
         )
         yield FormRow(
             "Held",
             Choice(
-                (Option("mean", "on average"), Option("p95", "for 95 % of responses")),
+                [Option(statistic, held) for statistic, held in HELD.items()],
                 draft.statistic,
                 id="statistic",
             ),
@@ -115,8 +100,8 @@ class BudgetScreen(FormScreen):
     def collect(self) -> Draft:
         """The draft with this budget."""
         objective = self.query_one("#objective", Choice).value
-        if objective is not self.draft.objective:
-            self.query_one("#limit", Input).value = EXAMPLES[objective]
+        if objective != self.draft.objective:
+            self.query_one("#limit", Input).value = default_limit(objective)
         return replace(
             self.draft.with_objective(objective),
             limit=self.query_one("#limit", Input).value,
@@ -130,12 +115,13 @@ class BudgetScreen(FormScreen):
     def show_checked(self) -> None:
         """Also show the unit, and the question in words."""
         super().show_checked()
-        objective = self.draft.objective
+        objective = OBJECTIVES[self.draft.objective]
+        limit = objective.limit
         row = self.query_one("#row-limit", FormRow)
-        row.show_hint(UNITS[objective])
-        row.query_one("#limit", Input).disabled = objective is Objective.KNEE
-        exchanged = objective in EXCHANGED
-        self.query_one("#row-statistic").set_class(not exchanged, "-hidden")
+        row.show_hint("no limit needed" if limit is None else limit.unit)
+        row.query_one("#limit", Input).disabled = limit is None
+        exchanged = limit is not None and limit.axis in EXCHANGED
+        self.query_one("#row-statistic").set_class(not objective.takes_statistic, "-hidden")
         self.query_one("#row-speed").set_class(not exchanged, "-hidden")
         given = exchanged and self.draft.speed == "given"
         self.query_one("#row-server").set_class(not given, "-hidden")

@@ -17,6 +17,7 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
 from mi_tui.paths import expanded
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
+from mi_tui.plan.objective import examples
 from mi_tui.present.answer import alternatives, headline, in_words, measures
 from mi_tui.present.budget_limits import limits_of
 from mi_tui.study.view import StudyView
@@ -35,8 +36,6 @@ from mi_tui.tui.widgets.step_header import Step
 
 _PAUSE = 0.4
 """Seconds without a keystroke before a new budget is asked."""
-
-_BUDGET_HINT = "tokens<=2000 · p95 seconds<=30 · score>=0.8 · score>=95% · knee"
 
 
 ABLATIONS = (
@@ -156,7 +155,7 @@ class RecommendScreen(GuideScreen):
             yield ParetoPlot(id="pareto")
         yield Rule(line_style="heavy")
         yield FormRow("Budget", text_field("budget", budget), id="row-budget")
-        yield Static(_BUDGET_HINT, classes="note", markup=False)
+        yield Static(" · ".join(examples()), classes="note", markup=False)
         yield FormRow("Export to", text_field("out", str(self._export.folder)), id="row-out")
         yield FormRow(
             "",

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
-from mi_tui.plan.budget import Budget, Objective, parse_budget
+from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.engine import ServerSpeed
 from mi_tui.present.speed import exchange
 from mi_tui.study.known_speeds import KnownSpeed
@@ -57,7 +57,7 @@ def test_without_figures_nothing_is_invented() -> None:
     assert (
         "measured here when the study starts" in exchange(parse_budget("seconds<=9"), None, None)[0]
     )
-    assert exchange(Budget(objective=Objective.FOR_SCORE, limit=0.8), SERVER, KNOWN) == ()
+    assert exchange(Budget(objective="fewest-tokens-for-score", limit=0.8), SERVER, KNOWN) == ()
     assert exchange(Budget(), None, KNOWN) == ()
 
 

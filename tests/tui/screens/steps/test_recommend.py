@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from mi_tui.analysis.results import Curve, Recommendation
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Budget, Objective, parse_budget
+from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.present.budget_limits import limits_of, moved
 from mi_tui.study.view import StudyState
@@ -109,7 +109,7 @@ async def test_arrows_move_the_limit_and_the_answer_follows(size: tuple[int, int
         await pilot.press("left")
         await until(pilot, lambda: len(asked(services)) == 1)
         tighter = parse_budget(asked(services)[0])
-        assert tighter.objective is Objective.WITHIN_TOKENS
+        assert tighter.objective == "score-within-tokens"
         assert tighter.limit is not None
         assert 60 < tighter.limit < 80
         await until(pilot, lambda: tighter.spec in said(pilot.app, "measures"))
