@@ -1,0 +1,164 @@
+"""Extensions as other people write them: one file, found through an entry point, then used."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from mi_tui.plan.budget import parse_budget
+from mi_tui.plan.objective import OBJECTIVES
+from mi_tui.plan.recipe import interpolation
+from mi_tui.plan.toml import preset_text
+from mi_tui.present.budget_limits import limits_of
+from mi_tui.study.control import create_study
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.records import PlannedAsk
+from mi_tui.study.storage.store import Store
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.screens.steps.budget import BudgetScreen
+from mi_tui.tui.widgets.choice import Choice
+from tests.study.presets import small_preset
+from tests.study.storage.test_store import a_probe, a_rollout
+from tests.tui import views
+from tests.tui.driving import said, shown, until
+from tests.tui.services import SteeredServices
+
+ROOT = Path(__file__).resolve().parents[1]
+OBJECTIVE_GROUP = "mi_tui.analysis.recommendation.objectives"
+
+
+def example(heading: str) -> tuple[str, str]:
+    """The module that a section of docs/extending.md shows: its name and its text."""
+    section = (ROOT / "docs" / "extending.md").read_text().split(f"\n## {heading}\n")[1]
+    found = re.search(r"```python\n# (\w+)\.py\n(.*?)```", section, flags=re.DOTALL)
+    assert found is not None
+    return found[1], found[2]
+
+
+def install(folder: Path, group: str, module: str, text: str) -> None:
+    """A distribution of one module with one entry point, as pip leaves it."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{module}.py").write_text(text)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\nit = {module}\n")
+
+
+@pytest.fixture
+def objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which the objective of the docs is installed."""
+    module, text = example("Add an objective")
+    folder = tmp_path / "site"
+    install(folder, OBJECTIVE_GROUP, module, text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(OBJECTIVES, "_installed_loaded", False)
+    yield folder
+    OBJECTIVES.unregister("score-within-thinking")
+    sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study in which responses think from λ = 0.6 on, and thinking ones are right."""
+    monkeypatch.setenv("MI_TUI_STUDIES", str(tmp_path / "studies"))
+    path = create_study(small_preset(), tmp_path / "studies" / "thinking")
+    with Store(StudyFolder(path).database) as store:
+        store.add_probes([a_probe(problems=25)])
+        for at in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+            recipe, thinks = store.recipe_id(interpolation(at)), at >= 0.6
+            asks = [PlannedAsk(recipe, problem, 0, 1) for problem in range(1, 25)]
+            rollouts = [
+                replace(
+                    a_rollout(ask),
+                    thinking=thinks,
+                    score=float(thinks or ask.problem <= 40 * at),
+                    tokens=100 + ask.problem if thinks else 10 + ask.problem,
+                )
+                for ask in asks
+            ]
+            store.add_rollouts(rollouts)
+    return path
+
+
+def mi_tui(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a folder of installed packages, or without one."""
+    paths = [str(ROOT)] if folder is None else [str(folder), str(ROOT)]
+    return subprocess.run(
+        [sys.executable, "-m", "mi_tui", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def test_the_command_answers_an_installed_objective(objective: Path, study: Path) -> None:
+    asked = ("recommend", study.name, "--budget", "thinking<=50%", "--json")
+    done = mi_tui(objective, *asked)
+    assert done.returncode in (0, 3), done.stderr
+    found = json.loads(done.stdout)["recommendation"]
+    assert found["budget"]["objective"] == "score-within-thinking"
+    assert found["feasible"]
+    assert 0.3 < found["lambda"] < 0.6, "the highest score, but not where responses think"
+    assert found["think_ratio"]["value"] <= 0.5
+    assert "highest score while at most 50% of responses think" in found["sentence"]
+    assert "thinking<=50%" in mi_tui(objective, "recommend", "--help").stdout
+
+    without = mi_tui(None, *asked)
+    assert without.returncode not in (0, 3)
+    assert "budget 'thinking<=50%' cannot be read: write tokens<=2000" in without.stderr
+
+
+def test_a_preset_of_an_objective_that_is_not_installed_says_which(
+    objective: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "asked.toml"
+    plan = small_preset().model_copy(update={"budget": parse_budget("thinking<=30%")})
+    path.write_text(preset_text(plan))
+    assert mi_tui(objective, "presets", str(path)).returncode == 0
+    refused = mi_tui(None, "presets", str(path))
+    assert refused.returncode != 0
+    said_of_it = refused.stdout + refused.stderr
+    assert "unknown objective 'score-within-thinking': use one of knee," in said_of_it
+
+
+@pytest.mark.usefixtures("objective")
+async def test_the_budget_step_asks_for_an_installed_objective() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = BudgetScreen(draft_of(views.preset()), SteeredServices())
+        app.push_screen(screen)
+        await until(pilot, lambda: "Find the λ" in shown(app))
+        assert "Best score within thinking" in shown(app)
+        screen.query_one("#objective", Choice).focus()
+        await pilot.press(*["down"] * 4)
+        await until(pilot, lambda: "at most 50% of responses think" in said(app, "outlook"))
+        assert screen.query_one("#limit", Input).value == "50"
+        assert "% of responses" in shown(app)
+        assert not screen.query_one("#row-statistic").display
+        screen.query_one("#limit", Input).value = "101"
+        await until(pilot, lambda: "a number up to 100, not 101" in shown(app))
+        screen.query_one("#limit", Input).value = "30"
+        await until(pilot, lambda: "at most 30% of responses think" in said(app, "outlook"))
+        assert screen.checked.preset is not None
+        assert screen.checked.preset.budget == parse_budget("thinking<=30%", 0.9)
+
+
+@pytest.mark.usefixtures("objective")
+def test_the_limit_of_an_installed_objective_can_be_moved(study: Path) -> None:
+    with StudyReader(study) as reader:
+        answer = reader.recommend(parse_budget("thinking<=50%"))
+    limits = limits_of(answer)
+    assert limits[0] == 0.05
+    assert limits[-1] == 1.0
+    assert "keeps the limit with probability" in answer.sentence
