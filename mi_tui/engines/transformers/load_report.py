@@ -1,0 +1,107 @@
+"""The load report of a checkpoint: what transformers makes of its tensors, from headers alone.
+
+transformers builds the model without memory (device ``meta``) in a process of its own and says
+which of the model's tensors the checkpoint lacks, which of its own no model takes, and which have
+another shape (``PreTrainedModel.from_pretrained``, ``output_loading_info``). No weights are read.
+Run as ``python -m mi_tui.engines.transformers.load_report`` it is that process: a JSON list of
+checkpoints comes in on standard input, a JSON list of reports goes out.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mi_tui.checkpoints.inspect import CheckpointInfo
+
+_SECONDS = 180.0
+"""Far more than building the largest models on ``meta`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What transformers says of one checkpoint.
+
+    ``missing`` are tensors that would be random, ``unexpected`` ones that no module takes,
+    ``mismatched`` ones of another shape than the config implies. ``settings`` is the config with
+    every default written out. ``problem`` says why transformers cannot build the model, and is
+    empty where it can; ``unknown`` why it could not be asked, such as a time limit.
+    """
+
+    model_class: str = ""
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    problem: str = ""
+    unknown: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the model loads with every tensor in its place, as far as could be asked."""
+        return not (self.problem or self.missing or self.unexpected or self.mismatched)
+
+
+def load_reports(
+    infos: Sequence[CheckpointInfo], *, trust_remote_code: bool = False, seconds: float = _SECONDS
+) -> tuple[LoadReport, ...]:
+    """The load report of each checkpoint; takes some seconds, of which most are imports.
+
+    Nothing is raised where transformers cannot be asked: the report then says why.
+
+    Args:
+        infos: checkpoints, of which the headers suffice.
+        trust_remote_code: whether Python code of a checkpoint may run in that process.
+        seconds: the time after which the process is ended.
+    """
+    asked = [
+        {
+            "folder": str(info.location.path),
+            "trust": trust_remote_code,
+            "code": info.needs_remote_code,
+            "tensors": {t.name: [t.dtype, list(t.shape)] for t in info.tensors.values()},
+        }
+        for info in infos
+    ]
+    command = [sys.executable, "-P", "-m", "mi_tui.engines.transformers.load_report"]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(asked), capture_output=True, text=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        return _unknown(infos, f"transformers did not answer within {seconds:g} s")
+    except OSError as error:
+        return _unknown(infos, f"transformers cannot be asked: {error}")
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return _unknown(infos, f"transformers cannot be asked: {said[-1][:200]}")
+    return tuple(_report(answer) for answer in json.loads(done.stdout))
+
+
+def _unknown(infos: Sequence[CheckpointInfo], reason: str) -> tuple[LoadReport, ...]:
+    return tuple(LoadReport(unknown=reason) for _ in infos)
+
+
+def _report(answer: Mapping[str, Any]) -> LoadReport:
+    lists = ("missing", "unexpected", "mismatched")
+    return LoadReport(**{**answer, **{name: tuple(answer[name]) for name in lists}})
+
+
+def _main() -> None:
+    import os
+
+    # What libraries print must not mix with the answer.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    asked = json.load(sys.stdin)
+
+    from mi_tui.engines.transformers.model.meta_model import report_on
+
+    json.dump([asdict(report_on(**one)) for one in asked], out, default=str)
+    out.close()
+
+
+if __name__ == "__main__":
+    _main()

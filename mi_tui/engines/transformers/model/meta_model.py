@@ -1,0 +1,99 @@
+"""Models without memory, on torch's ``meta`` device: built from a config, loaded from shapes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+from mi_tui.engines.transformers.load_report import LoadReport
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U8": torch.uint8, "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+
+
+class UnknownModelError(Exception):
+    """A config that no class of transformers belongs to."""
+
+
+def model_class(config: Any) -> Any:
+    """The class of transformers that a config's checkpoint is loaded with.
+
+    The class that the config names, where transformers has it and it generates text; else the one
+    that transformers chooses for a causal language model, or for images and text.
+
+    Raises:
+        UnknownModelError: there is none.
+    """
+    for name in config.architectures or ():
+        named = getattr(transformers, str(name), None)
+        if isinstance(named, type) and issubclass(named, transformers.GenerationMixin):
+            return named
+    for auto in (AutoModelForCausalLM, AutoModelForImageTextToText):
+        # A mapping of transformers', which gives it no types.
+        mapping: Mapping[type, Any] = auto._model_mapping
+        if type(config) in mapping:
+            return mapping[type(config)]
+    named = ", ".join(map(str, config.architectures or ())) or config.model_type
+    raise UnknownModelError(f"this transformers ({transformers.__version__}) has no {named}")
+
+
+def load_on_meta(
+    config: Any, tensors: Mapping[str, tuple[str, Sequence[int]]]
+) -> tuple[Any, Mapping[str, Any]]:
+    """A model with a checkpoint's tensors as shapes, and transformers' loading information.
+
+    Args:
+        config: a config of transformers.
+        tensors: dtype (as safetensors writes it) and shape by name.
+    """
+    state = {
+        name: torch.empty(tuple(shape), dtype=_DTYPES.get(dtype, torch.uint8), device="meta")
+        for name, (dtype, shape) in tensors.items()
+    }
+    model, info = model_class(config).from_pretrained(
+        None,
+        config=config,
+        state_dict=state,
+        device_map={"": "meta"},
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    return model, info
+
+
+def report_on(
+    folder: str, tensors: Mapping[str, tuple[str, Sequence[int]]], trust: bool, code: bool
+) -> LoadReport:
+    """The load report of the checkpoint in a folder; see :class:`LoadReport`."""
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it has no types
+    if code and not trust:
+        return LoadReport(unknown="it needs Python code of its own, which is not trusted")
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+        settings = config.to_dict()
+        model, info = load_on_meta(config, tensors)
+    # Whatever a config makes transformers raise is the answer to the question.
+    except Exception as error:
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        return LoadReport(problem=words)
+    return LoadReport(
+        model_class=type(model).__name__,
+        missing=tuple(sorted(map(str, info["missing_keys"]))),
+        unexpected=tuple(sorted(map(str, info["unexpected_keys"]))),
+        mismatched=tuple(sorted(_mismatch(entry) for entry in info["mismatched_keys"])),
+        settings=settings,
+    )
+
+
+def _mismatch(entry: Any) -> str:
+    """``name: [8, 4] in the file, [16, 4] in the model``."""
+    if isinstance(entry, tuple) and len(entry) == 3:
+        name, stored, wanted = entry
+        return f"{name}: {list(stored)} in the file, {list(wanted)} in the model"
+    return str(entry)
