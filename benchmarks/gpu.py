@@ -12,7 +12,8 @@ and transformers ≥ 5.17.
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections import abc
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,14 +23,14 @@ from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
 from benchmarks.gpu_steps import Step, print_attention, print_steps
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
-from mi_tui.engines.transformers.decoding.sequence import Row
-from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.sequence import Sequence
 from mi_tui.engines.transformers.model.attention import ATTENTION
-from mi_tui.engines.transformers.model.pair_tensors import Source, Sources
+from mi_tui.engines.transformers.model.forward import Weights
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights, interpolate_into
 from mi_tui.engines.transformers.weights.one_pass import OnePassWeights
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 
@@ -74,7 +75,7 @@ def random_model(config: Qwen3Config, dtype: torch.dtype, device: str, seed: int
     return model
 
 
-def random_sources(shape: str, dtype: torch.dtype, device: str) -> Sources:
+def random_pair(shape: str, dtype: torch.dtype, device: str) -> PairTensors:
     config = Qwen3Config(
         head_dim=128, tie_word_embeddings=True, max_position_embeddings=40960, **SHAPES[shape]
     )
@@ -83,7 +84,7 @@ def random_sources(shape: str, dtype: torch.dtype, device: str) -> Sources:
     with torch.no_grad():
         for parameter in thinking.parameters():  # about as close as an Instruct–Thinking pair is
             parameter.add_(0.03 * parameter.abs().mean() * torch.randn_like(parameter))
-    return Sources(instruct, thinking, torch.device(device))
+    return PairTensors(instruct, thinking, torch.device(device))
 
 
 def prompts(count: int, vocabulary: int) -> list[tuple[int, ...]]:
@@ -102,21 +103,24 @@ def timed(act: Callable[[], object], device: str) -> float:
     return time.perf_counter() - started
 
 
-def decode(weights: Weights, numbers: Sequence[int], tokens: int, sources: Sources) -> None:
-    texts = prompts(len(numbers), sources.vocabulary)
+def decode(
+    weights: Weights, numbers: abc.Sequence[int], tokens: int, pair_tensors: PairTensors
+) -> None:
+    texts = prompts(len(numbers), pair_tensors.vocabulary)
     recipe = interpolation(0.5)
-    rows = [
-        Row(Request(at, recipe, texts[at], at, tokens), number) for at, number in enumerate(numbers)
+    sequences = [
+        Sequence(Request(at, recipe, texts[at], at, tokens), number)
+        for at, number in enumerate(numbers)
     ]
-    decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=sources.device)
-    decoder.admit(rows)
-    while decoder.rows:
+    decoder = Decoder(weights, capacity=len(sequences), end_tokens=(), device=pair_tensors.device)
+    decoder.admit(sequences)
+    while decoder.sequences:
         decoder.step()
         decoder.collect()
 
 
-def generate(model: Any, count: int, tokens: int, sources: Sources) -> None:
-    ids = torch.tensor(prompts(count, sources.vocabulary), device=sources.device)
+def generate(model: Any, count: int, tokens: int, pair_tensors: PairTensors) -> None:
+    ids = torch.tensor(prompts(count, pair_tensors.vocabulary), device=pair_tensors.device)
     model.set_attn_implementation("sdpa")
     # transformers gives it no types.
     settings = GenerationConfig(  # type: ignore[no-untyped-call]
@@ -126,7 +130,7 @@ def generate(model: Any, count: int, tokens: int, sources: Sources) -> None:
     model.set_attn_implementation(ATTENTION)
 
 
-def copy_seconds(tensors: Sequence[torch.Tensor], device: str) -> float:
+def copy_seconds(tensors: abc.Sequence[torch.Tensor], device: str) -> float:
     out = [torch.empty_like(tensor) for tensor in tensors]
 
     def copy() -> None:
@@ -137,15 +141,15 @@ def copy_seconds(tensors: Sequence[torch.Tensor], device: str) -> float:
     return min(timed(copy, device) for _ in range(3))
 
 
-def pinned_switch(sources: Sources) -> float:
-    """Seconds of one change of λ whose sources lie in pinned host memory, as where one model fits.
+def pinned_switch(pair_tensors: PairTensors) -> float:
+    """Seconds of one change of λ with the pair in pinned host memory, as where one model fits.
 
     A sample of the tensors, up to 2 GiB a side, scaled up to all of them.
     """
-    sample: list[Source] = []
-    for source in sources:
+    sample: list[TensorPair] = []
+    for tensor_pair in pair_tensors:
         if sum(s.instruct.nbytes for s in sample) < 2 << 30:
-            sample.append(source)
+            sample.append(tensor_pair)
     host = [(s.instruct.cpu().pin_memory(), s.thinking.cpu().pin_memory()) for s in sample]
     out = [torch.empty_like(s.instruct) for s in sample]
 
@@ -158,7 +162,8 @@ def pinned_switch(sources: Sources) -> float:
 
     switch()
     taken = sum(s.instruct.nbytes for s in sample)
-    return min(timed(switch, str(sources.device)) for _ in range(3)) * sources.bytes / taken
+    fastest = min(timed(switch, str(pair_tensors.device)) for _ in range(3))
+    return fastest * pair_tensors.bytes / taken
 
 
 def main() -> None:
@@ -176,27 +181,27 @@ def main() -> None:
         torch.set_num_threads(1)
     where = torch.cuda.get_device_name() if device.startswith("cuda") else device
     print(f"{where}, torch {torch.__version__}, transformers {transformers.__version__}")
-    sources = random_sources(given.shape, getattr(torch, given.dtype), device)
-    recipes = RecipeNumbers()
+    pair_tensors = random_pair(given.shape, getattr(torch, given.dtype), device)
+    recipes = RecipeIds()
     numbers = [recipes.number(interpolation(at / 8)) for at in range(9)]
-    in_place = InPlaceWeights(sources, recipes, Pair(instruct="random", thinking="random"))
-    one_pass = OnePassWeights(sources, recipes)
-    decode(one_pass, numbers, 4, sources)
-    decode(in_place, numbers[:1], 4, sources)
-    generate(in_place.model, 1, 4, sources)
+    in_place = InPlaceWeights(pair_tensors, recipes, Pair(instruct="random", thinking="random"))
+    one_pass = OnePassWeights(pair_tensors, recipes)
+    decode(one_pass, numbers, 4, pair_tensors)
+    decode(in_place, numbers[:1], 4, pair_tensors)
+    generate(in_place.model, 1, 4, pair_tensors)
 
     def nine_in_place(k: int) -> None:
         for number in numbers:
-            decode(in_place, [number] * k, given.tokens, sources)
+            decode(in_place, [number] * k, given.tokens, pair_tensors)
 
     print("| K | one pass (s) | in place (s) | 9 × generate (s) | one pass vs generate |")
     print("|---|---|---|---|---|")
     for k in given.k:
-        mixed = timed(partial(decode, one_pass, numbers * k, given.tokens, sources), device)
+        mixed = timed(partial(decode, one_pass, numbers * k, given.tokens, pair_tensors), device)
         single = timed(partial(nine_in_place, k), device)
-        plain = 9 * timed(partial(generate, in_place.model, k, given.tokens, sources), device)
+        plain = 9 * timed(partial(generate, in_place.model, k, given.tokens, pair_tensors), device)
         print(f"| {k} | {mixed:.2f} | {single:.2f} | {plain:.2f} | {plain / mixed:.1f} × |")
-    config = sources.config
+    config = pair_tensors.config
     steps = [
         step
         for count in given.k
@@ -205,22 +210,22 @@ def main() -> None:
             Step("one pass", one_pass, numbers * count),
         )
     ]
-    print_steps(steps, given.context, sources.device, given.compile)
+    print_steps(steps, given.context, pair_tensors.device, given.compile)
     heads = config.num_attention_heads, config.num_key_value_heads
-    first = next(iter(sources)).instruct
+    first = next(iter(pair_tensors)).instruct
     print_attention(16, heads, config.head_dim, (given.context, 4 * given.context), first)
-    copied = copy_seconds([source.instruct for source in sources], device)
+    copied = copy_seconds([tensor_pair.instruct for tensor_pair in pair_tensors], device)
     switches = []
     for at in range(4):
         recipe = interpolation(0.3 + at / 10)
         switches.append(timed(partial(in_place.switch, recipe), device))
-    gib = sources.bytes / (1 << 30)
+    gib = pair_tensors.bytes / (1 << 30)
     print(
         f"switch {min(switches):.4f} s, copy {copied:.4f} s ({gib:.1f} GiB): "
         f"{min(switches) / copied:.2f} ×"
     )
     if device.startswith("cuda"):
-        print(f"switch from pinned host memory {pinned_switch(sources):.4f} s")
+        print(f"switch from pinned host memory {pinned_switch(pair_tensors):.4f} s")
         print(f"peak memory {torch.cuda.max_memory_allocated() / (1 << 30):.1f} GiB")
 
 

@@ -1,9 +1,10 @@
 """Would CUDA graphs, torch.compile or flash attention pay? One step, measured each way.
 
-Used by ``benchmarks/gpu.py``. A step is one forward pass for one more token of every row, without
-drawing it. *Eager* is what the engine does. *Graph* replays a CUDA graph of the same pass with
-the cache at a fixed length; *compiled* is ``torch.compile`` of the model. Attention is timed by
-itself: with the engine's mask for rows of different lengths, and without one, which lets torch
+Used by ``benchmarks/gpu.py``. A step is one forward pass for one more token of every sequence,
+without drawing it. *Eager* is what the engine does. *Graph* replays a CUDA graph of the same pass
+with the cache at a fixed length; *compiled* is ``torch.compile`` of the model. Attention is timed
+by
+itself: with the engine's mask for sequences of different lengths, and without one, which lets torch
 choose its flash kernel: the most that another implementation could win.
 """
 
@@ -18,15 +19,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from mi_tui.engines.transformers.decoding.weights import Weights
-from mi_tui.engines.transformers.model.kv_cache import SlotCache
+from mi_tui.engines.transformers.model.forward import Weights
+from mi_tui.engines.transformers.model.kv_cache import KVCache
 
 _STEPS = 20
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is measured: rows of these recipes (numbers) on these weights."""
+    """What is measured: sequences of these recipes (numbers) on these weights."""
 
     name: str
     weights: Weights
@@ -50,13 +51,13 @@ def seconds_each(act: Callable[[], object], device: torch.device, times: int = _
 def step_of(
     weights: Weights, recipes: Sequence[int], context: int, device: torch.device
 ) -> Callable[[], Tensor]:
-    """A pass for one token of each row, at positions from ``context`` down to its half."""
-    rows = len(recipes)
-    cache = SlotCache(rows)
-    ids = torch.ones((rows, 1), dtype=torch.long, device=device)
-    lengths = np.linspace(context, context // 2 + 1, rows, dtype=np.int64)
+    """A pass for one token of each sequence, at positions from ``context`` down to its half."""
+    sequences = len(recipes)
+    cache = KVCache(sequences)
+    ids = torch.ones((sequences, 1), dtype=torch.long, device=device)
+    lengths = np.linspace(context, context // 2 + 1, sequences, dtype=np.int64)
     positions = torch.from_numpy(lengths - 1).to(device)
-    numbers = torch.arange(rows, device=device)
+    numbers = torch.arange(sequences, device=device)
     weights.prepare(recipes)
     cache.begin_decode(numbers, positions, lengths)
 
@@ -121,25 +122,27 @@ def _itself(act: Callable[[], object]) -> Callable[[], object]:
 
 @torch.inference_mode()
 def print_attention(
-    rows: int, heads: tuple[int, int], size: int, contexts: Sequence[int], like: Tensor
+    sequences: int, heads: tuple[int, int], size: int, contexts: Sequence[int], like: Tensor
 ) -> None:
     """A table of one layer's attention, in microseconds.
 
     Args:
-        rows: rows in the batch.
+        sequences: sequences in the batch.
         heads: query heads and key/value heads.
         size: of one head.
         contexts: lengths of the cache.
         like: dtype and device of the tensors.
     """
     groups = heads[0] // heads[1]
-    print(f"| attention of one layer, {rows} rows (µs) | masked | unmasked |\n|---|---|---|")
+    print(
+        f"| attention of one layer, {sequences} sequences (µs) | masked | unmasked |\n|---|---|---|"
+    )
     for context in contexts:
-        query = torch.randn(rows, heads[1], groups, size, dtype=like.dtype, device=like.device)
+        query = torch.randn(sequences, heads[1], groups, size, dtype=like.dtype, device=like.device)
         key, value = torch.randn(
-            2, rows, heads[1], context, size, dtype=like.dtype, device=like.device
+            2, sequences, heads[1], context, size, dtype=like.dtype, device=like.device
         ).unbind(0)
-        mask = torch.zeros(rows, 1, 1, context, dtype=like.dtype, device=like.device)
+        mask = torch.zeros(sequences, 1, 1, context, dtype=like.dtype, device=like.device)
 
         def masked(
             q: Tensor = query, k: Tensor = key, v: Tensor = value, m: Tensor = mask

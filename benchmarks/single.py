@@ -4,12 +4,13 @@
 
 Two kinds of work, λ = 1 on the demo pair. *Problems*: responses as long as they come, up to the
 cap; *generate* takes the problems in batches, left padded, and each batch lasts as long as its
-longest response. *Fixed*: as many responses as rows, all of the same number of tokens, so that
+longest response. *Fixed*: as many responses as sequences, all of the same number of tokens, so that
 nothing but the loop itself is compared. On one thread the times are processor times.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections import abc
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,12 +22,12 @@ from benchmarks.engines import by_generate as generate_once
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
-from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
-from mi_tui.engines.transformers.decoding.sequence import Row
+from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.sequence import Sequence
 from mi_tui.engines.transformers.decoding.timing import own_clock
-from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Recipe
 
@@ -34,7 +35,7 @@ RECIPE = Recipe(lambda_=1.0, decoding=DECODING)
 PROMPT_TOKENS = 16
 
 
-def problems_by_engine(engine: Engine, texts: Sequence[str], cap: int) -> Run:
+def problems_by_engine(engine: Engine, texts: abc.Sequence[str], cap: int) -> Run:
     prompts = [engine.encode(engine.render([{"role": "user", "content": t}])) for t in texts]
     requests = [Request(n, RECIPE, prompt, n, cap) for n, prompt in enumerate(prompts)]
     started, tokens = own_clock(CPU), 0
@@ -44,7 +45,7 @@ def problems_by_engine(engine: Engine, texts: Sequence[str], cap: int) -> Run:
     return Run(own_clock(CPU) - started, tokens)
 
 
-def problems_by_generate(model: Any, texts: Sequence[str], cap: int, batch: int) -> Run:
+def problems_by_generate(model: Any, texts: abc.Sequence[str], cap: int, batch: int) -> Run:
     runs = [
         generate_once([model], texts[at : at + batch], cap) for at in range(0, len(texts), batch)
     ]
@@ -59,22 +60,22 @@ def random_prompts(count: int, vocabulary: int) -> list[list[int]]:
     return drawn
 
 
-def fixed_by_engine(weights: InPlaceWeights, rows: int, tokens: int, vocabulary: int) -> Run:
+def fixed_by_engine(weights: InPlaceWeights, sequences: int, tokens: int, vocabulary: int) -> Run:
     asked = [
-        Row(Request(at, RECIPE, tuple(prompt), at, tokens), 0)
-        for at, prompt in enumerate(random_prompts(rows, vocabulary))
+        Sequence(Request(at, RECIPE, tuple(prompt), at, tokens), 0)
+        for at, prompt in enumerate(random_prompts(sequences, vocabulary))
     ]
-    decoder = SlotDecoder(weights, capacity=rows, end_tokens=(), device=CPU)
+    decoder = Decoder(weights, capacity=sequences, end_tokens=(), device=CPU)
     started = own_clock(CPU)
     decoder.admit(asked)
-    while decoder.rows:
+    while decoder.sequences:
         decoder.step()
         decoder.collect()
-    return Run(own_clock(CPU) - started, rows * tokens)
+    return Run(own_clock(CPU) - started, sequences * tokens)
 
 
-def fixed_by_generate(model: Any, rows: int, tokens: int, vocabulary: int) -> Run:
-    ids = torch.tensor(random_prompts(rows, vocabulary))
+def fixed_by_generate(model: Any, sequences: int, tokens: int, vocabulary: int) -> Run:
+    ids = torch.tensor(random_prompts(sequences, vocabulary))
     # transformers gives it no types.
     endless = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=True,
@@ -92,16 +93,16 @@ def fixed_by_generate(model: Any, rows: int, tokens: int, vocabulary: int) -> Ru
     return Run(seconds, made[:, PROMPT_TOKENS:].numel())
 
 
-def rate(runs: Sequence[Run]) -> float:
+def rate(runs: abc.Sequence[Run]) -> float:
     """Tokens per second of the best run."""
     return max(run.tokens / run.seconds for run in runs)
 
 
-def in_turn(ways: dict[str, Callable[[], Run]], repeats: int) -> dict[str, float]:
+def in_turn(strategies: dict[str, Callable[[], Run]], repeats: int) -> dict[str, float]:
     runs: dict[str, list[Run]] = {}
     for _ in range(repeats):  # ways take turns, so that a busy moment hits them all
-        for name, way in ways.items():
-            runs.setdefault(name, []).append(way())
+        for name, strategy in strategies.items():
+            runs.setdefault(name, []).append(strategy())
     return {name: rate(found) for name, found in runs.items()}
 
 
@@ -126,21 +127,22 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     (model,) = merged_models([1.0])
     texts = questions(given.problems)
-    sources = Sources.load(
+    pair_tensors = PairTensors.load(
         locate(PAIR.instruct).path, locate(PAIR.thinking).path, dtype=torch.float32, device=CPU
     )
-    recipes = RecipeNumbers()
+    recipes = RecipeIds()
     recipes.number(RECIPE)
-    weights = InPlaceWeights(sources, recipes, PAIR)
-    top = sources.vocabulary
+    weights = InPlaceWeights(pair_tensors, recipes, PAIR)
+    top = pair_tensors.vocabulary
     tables: dict[str, tuple[dict[int, float], dict[int, float]]] = {}
     print(
-        "tokens/s\n| work | rows | engine | generate | engine / generate |\n|---|---|---|---|---|"
+        "tokens/s\n| work | sequences | engine | generate | engine / generate |\n"
+        "|---|---|---|---|---|"
     )
     for batch in given.batches:
         plan = EnginePlan(mode="in-place", device="cpu", threads=given.threads, batch=batch)
         engine = open_engine(plan, PAIR)
-        ways: dict[str, dict[str, Callable[[], Run]]] = {
+        strategies: dict[str, dict[str, Callable[[], Run]]] = {
             "problems": {
                 "engine": partial(problems_by_engine, engine, texts, given.cap),
                 "generate": partial(problems_by_generate, model, texts, given.cap, batch),
@@ -150,7 +152,7 @@ def main() -> None:
                 "generate": partial(fixed_by_generate, model, batch, given.tokens, top),
             },
         }
-        for kind, two in ways.items():
+        for kind, two in strategies.items():
             found = in_turn(two, given.repeats)
             ours, theirs = found["engine"], found["generate"]
             mine, other = tables.setdefault(kind, ({}, {}))

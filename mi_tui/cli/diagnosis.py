@@ -41,7 +41,7 @@ def diagnosis_as_json(found: "Diagnosis") -> dict[str, Any]:
         "self_check": asdict(found.self_check),
         "latency": [asdict(point) for point in found.latency],
         "steps": [
-            {"rows": at.rows, "single_ms": at.single, "one_pass_ms": at.one_pass}
+            {"sequences": at.sequences, "single_ms": at.single, "one_pass_ms": at.one_pass}
             for at in found.steps
         ],
         "switch_ms": found.switch,
@@ -62,7 +62,7 @@ def diagnosis_lines(found: "Diagnosis") -> list[tuple[str, str]]:
     """Names and values, in the manner of plain ``doctor``."""
     able = found.capabilities
     lines = [
-        ("device", f"{able.device}, {able.dtype}, {able.rows} rows at once"),
+        ("device", f"{able.device}, {able.dtype}, {able.batch_size} sequences at once"),
         ("way", able.note),
         ("self-check", found.self_check.message),
     ]
@@ -100,9 +100,9 @@ def _steps_table(found: "Diagnosis") -> Table:
         mixed, ratio = "–", "–"
         if at.one_pass is not None:
             mixed, ratio = f"{at.one_pass:.2f}", f"{at.one_pass / at.single:.2f}"
-        rows.append((str(at.rows), f"{at.single:.2f}", mixed, ratio))
-    names = ("rows", "one recipe, ms", "one pass, ms", "ratio")
-    return _table("One step (one more token of every row)", names, rows)
+        rows.append((str(at.sequences), f"{at.single:.2f}", mixed, ratio))
+    names = ("sequences", "one recipe, ms", "one pass, ms", "ratio")
+    return _table("One step (one more token of every sequence)", names, rows)
 
 
 def _forecast_table(found: "Diagnosis") -> Table:

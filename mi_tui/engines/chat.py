@@ -1,4 +1,4 @@
-"""Prompts in and text out: the donor's tokenizer, chat template and end tokens."""
+"""The donor's tokenizer, chat template and end tokens: from problem to prompt, from ids to text."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ``mi-tui doctor --preset`` says of a pair: how the engine works here, and at what cost."""
+"""Diagnosis of an engine with a pair on this machine, for ``mi-tui doctor --preset``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class MeasuresCost(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Milliseconds of one step of so many rows: one merged model's, and all recipes in one pass.
+    """Milliseconds of one step of so many sequences: one merged model, and one pass.
 
     ``one_pass`` is ``None`` where the model cannot be mixed in one pass.
     """
 
-    rows: int
+    sequences: int
     single: float
     one_pass: float | None
 
@@ -85,15 +85,19 @@ def diagnose(engine: Engine, response_tokens: int = 256) -> Diagnosis:
         steps=_steps(model, mixes),
         switch=1000 * model.switch,
         response_tokens=response_tokens,
-        forecasts=_forecasts(model, able.rows, response_tokens) if mixes else (),
+        forecasts=_forecasts(model, able.batch_size, response_tokens) if mixes else (),
     )
 
 
 def _steps(model: CostModel, mixes: bool) -> tuple[StepCost, ...]:
     single, mixed = model.single.points, model.mixed.points
     return tuple(
-        StepCost(rows, 1000 * single[rows].step, 1000 * mixed[rows].step if mixes else None)
-        for rows in sorted(single)
+        StepCost(
+            sequences,
+            1000 * single[sequences].step,
+            1000 * mixed[sequences].step if mixes else None,
+        )
+        for sequences in sorted(single)
     )
 
 

@@ -1,4 +1,4 @@
-"""The fit of a pair to a machine: what the engine of a preset will do with it, in one line."""
+"""The fit of a pair to a machine: what the engine will do with it, in one line."""
 
 from dataclasses import dataclass
 

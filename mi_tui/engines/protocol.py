@@ -1,4 +1,4 @@
-"""What the study asks of an engine, whichever it is: requests in, completions out."""
+"""The engine protocol: requests, completions, capabilities and errors."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -69,14 +69,14 @@ class Completion:
 class Capabilities:
     """What an engine can do with the pair it has loaded.
 
-    ``mixes_recipes``: rows of one batch may have different recipes. ``rows``: how many rows it
-    generates at once. ``note`` says in one line how it works on this machine and, when it fell
-    back to a slower way, why. ``export_dtype`` is the dtype of the weights of requests
-    ``as_exported``; empty where the engine does not tell them from others.
+    ``mixes_recipes``: sequences of one batch may have different recipes. ``batch_size``: how many
+    sequences it generates at once. ``note`` says in one line how it works on this machine and,
+    when it fell back to a slower way, why. ``export_dtype`` is the dtype of the weights of
+    requests ``as_exported``; empty where the engine does not tell them from others.
     """
 
     mixes_recipes: bool
-    rows: int
+    batch_size: int
     device: str
     dtype: str
     note: str = ""
@@ -105,7 +105,7 @@ class Engine(Protocol):
         """The token ids of a rendered prompt."""
 
     def add(self, requests: Iterable[Request]) -> None:
-        """Queue requests; rows join the batch as room allows.
+        """Queue requests; sequences join the batch as room allows.
 
         Raises:
             EngineError: a request's recipe or prompt is more than the engine can take.

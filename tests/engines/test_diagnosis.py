@@ -24,7 +24,7 @@ def test_the_forecast_is_the_engines_own_choice(pair: tuple[Path, ...]) -> None:
     assert isinstance(engine, MeasuresCost)
     found = diagnose(engine, response_tokens=50)
     assert found.self_check.passed
-    assert [at.rows for at in found.steps] == [1, 4, 16]
+    assert [at.sequences for at in found.steps] == [1, 4, 16]
     assert all(at.single > 0 and at.one_pass and at.one_pass > 0 for at in found.steps)
     model = engine.cost_model()
     for at in found.forecasts:

@@ -18,7 +18,7 @@ from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
 from mi_tui.engines.transformers.devices.placement import Placement, Room, place_pair
 from mi_tui.engines.transformers.devices.replica_plans import decide
-from mi_tui.engines.transformers.model.pair_tensors import Source, Sources
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights import one_pass
 from mi_tui.machine.account import Machine
 from mi_tui.machine.gpus import Gpu
@@ -55,7 +55,7 @@ GB10 = machine(110, host=110, unified=True)
 
 
 def settled(plan: EnginePlan, model: CheckpointInfo, what: Machine) -> list[Placement]:
-    """What each engine process does once it has read the pair, as ``Sources.settle`` asks."""
+    """What each engine process does once it has read the pair, as ``PairTensors.settle`` asks."""
     dtype: Dtype = "float32" if not what.gpus and plan.dtype == "auto" else "bfloat16"
     size = pair_size(model, model, dtype)
     room = room_of(what)
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_said_before_anything_is_read(
 @pytest.mark.parametrize("what", [H100, A100S, machine(139, host=900)])
 def test_experts_that_run_in_place_leave_no_room_taken_for_one_pass(what: Machine) -> None:
     (found,) = settled(EnginePlan(), QWEN_30B_A3B, what)
-    assert (found.one_pass, found.sources) == (False, False)
+    assert (found.one_pass, found.pair_tensors) == (False, False)
 
 
 def test_a_tied_head_that_is_stored_counts_once() -> None:
@@ -193,7 +193,7 @@ def test_the_engine_says_what_the_preflight_said(
 ) -> None:
     """A real pair, on a machine that is large enough, just so, and too small."""
     pair = tiny_pair("qwen3", tmp_path)
-    one = Sources.load(pair[0], pair[1], dtype=torch.float32, device=CPU).bytes
+    one = PairTensors.load(pair[0], pair[1], dtype=torch.float32, device=CPU).bytes
     for free in (4 * one, 2 * one):
         monkeypatch.setattr(memory, "room_beside", lambda _, free=free: Room((), free))
         monkeypatch.setattr(
@@ -222,7 +222,7 @@ def test_nothing_is_computed_for_one_pass_that_cannot_be(
         raise AssertionError("Δ was computed")
 
     pair = tiny_pair("qwen3", tmp_path)
-    monkeypatch.setattr(Source, "delta", forbidden)
+    monkeypatch.setattr(TensorPair, "delta", forbidden)
     with pytest.raises(AssertionError):
         engine_for(pair, "auto")
     real = one_pass.OnePassWeights._maker

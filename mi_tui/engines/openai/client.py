@@ -1,4 +1,4 @@
-"""Ask an OpenAI-compatible server, and time its answers as the client sees them.
+"""A client of OpenAI-compatible servers that times the answers as it sees them.
 
 Made for servers that run an exported checkpoint (vLLM, SGLang, llama.cpp, ``transformers serve``):
 ``POST /chat/completions`` with ``stream`` and ``stream_options.include_usage``, as described at

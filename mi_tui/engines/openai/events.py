@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server says, read as the text of a stranger."""
+"""Server-sent events of an OpenAI-compatible server, read as untrusted text."""
 
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar

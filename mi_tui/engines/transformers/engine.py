@@ -1,7 +1,8 @@
-"""The default engine: transformers models, decoded in slots by our own loop."""
+"""The transformers engine behind the engine protocol."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import abc
+from collections.abc import Iterable
 
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.checkpoints.inspect import inspect
@@ -9,7 +10,7 @@ from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.chat import Chat
 from mi_tui.engines.protocol import Capabilities, Completion, Request, SelfCheck, check_request
 from mi_tui.engines.transformers.calibration import calibrate, concurrencies_within, longest_context
-from mi_tui.engines.transformers.decoding.sequence import Finished, Row
+from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
 from mi_tui.engines.transformers.decoding.timing import PROMPT_TOKENS, Speed, measure
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.devices import (
@@ -21,11 +22,11 @@ from mi_tui.engines.transformers.devices.devices import (
     use_threads,
 )
 from mi_tui.engines.transformers.devices.replica_plans import decide
-from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.scheduler import Scheduler
 from mi_tui.engines.transformers.weights.cost_model import CostModel
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
-from mi_tui.engines.transformers.weights.strategy import Ways
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
+from mi_tui.engines.transformers.weights.strategy import Strategies
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
@@ -47,20 +48,20 @@ def process_plans(plan: EnginePlan, pair: Pair) -> tuple[EnginePlan, ...]:
 class TransformersEngine:
     """Generates with a pair of transformers models; see ``protocol.Engine`` for each method."""
 
-    def __init__(self, sources: Sources, chat: Chat, pair: Pair, plan: EnginePlan) -> None:
+    def __init__(self, pair_tensors: PairTensors, chat: Chat, pair: Pair, plan: EnginePlan) -> None:
         self._pair = pair
-        self._sources = sources
+        self._pair_tensors = pair_tensors
         self._chat = chat
-        self._recipes = RecipeNumbers()
-        self._ways = Ways(sources, self._recipes, pair, plan.mode)
+        self._recipes = RecipeIds()
+        self._strategies = Strategies(pair_tensors, self._recipes, pair, plan.mode)
         self._scheduler = Scheduler(
-            self._ways,
-            sources,
-            rows=plan.batch or sources.rows_that_fit(),
-            end_tokens=chat.end_tokens(sources.config),
+            self._strategies,
+            pair_tensors,
+            batch_size=plan.batch or pair_tensors.sequences_that_fit(),
+            end_tokens=chat.end_tokens(pair_tensors.config),
         )
         if plan.threads is None:
-            self._ways.settle_threads(self._scheduler.rows)
+            self._strategies.settle_threads(self._scheduler.batch_size)
 
     @classmethod
     def open(cls, plan: EnginePlan, pair: Pair) -> "TransformersEngine":
@@ -76,7 +77,7 @@ class TransformersEngine:
         donor = thinking if pair.donor == "thinking" else instruct
         donor_name = pair.thinking if pair.donor == "thinking" else pair.instruct
         chat = Chat(donor, trust_remote_code=pair.trust_remote_code)
-        sources = Sources.load(
+        pair_tensors = PairTensors.load(
             instruct,
             thinking,
             dtype=dtype_of(plan, device),
@@ -84,21 +85,21 @@ class TransformersEngine:
             trust_remote_code=pair.trust_remote_code,
             export_dtype=dtype_of_files(inspect(locate(donor_name))),
         )
-        return cls(sources, chat, pair, plan)
+        return cls(pair_tensors, chat, pair, plan)
 
     @property
     def capabilities(self) -> Capabilities:
         """What this engine can do with its pair on this machine."""
         return Capabilities(
-            mixes_recipes=self._ways.one_pass is not None,
-            rows=self._scheduler.rows,
-            device=device_name(self._sources.device),
-            dtype=dtype_name(self._sources.dtype),
-            note=self._ways.note,
-            export_dtype=dtype_name(self._sources.export_dtype),
+            mixes_recipes=self._strategies.one_pass is not None,
+            batch_size=self._scheduler.batch_size,
+            device=device_name(self._pair_tensors.device),
+            dtype=dtype_name(self._pair_tensors.dtype),
+            note=self._strategies.note,
+            export_dtype=dtype_name(self._pair_tensors.export_dtype),
         )
 
-    def render(self, messages: Sequence[dict[str, str]]) -> str:
+    def render(self, messages: abc.Sequence[dict[str, str]]) -> str:
         """The donor's chat template applied, the assistant's turn opened."""
         return self._chat.render(messages)
 
@@ -108,7 +109,7 @@ class TransformersEngine:
 
     def add(self, requests: Iterable[Request]) -> None:
         """Queue requests; none of them when one is refused."""
-        self._scheduler.add([self._row(request) for request in requests])
+        self._scheduler.add([self._sequence(request) for request in requests])
 
     def step(self, seconds: float = 0.5) -> list[Completion]:
         """Generate for about ``seconds`` and return what finished."""
@@ -123,7 +124,7 @@ class TransformersEngine:
     def cancel(self, request_ids: Iterable[int]) -> None:
         """Forget requests; unknown ids are ignored."""
         ids = set(request_ids)
-        self._scheduler.drop(lambda row: row.request.id in ids)
+        self._scheduler.drop(lambda sequence: sequence.request.id in ids)
 
     @property
     def pending(self) -> int:
@@ -132,61 +133,63 @@ class TransformersEngine:
 
     def self_check(self) -> SelfCheck:
         """Compare a few greedy tokens with a materialised merge, decoded by transformers."""
-        top = self._sources.vocabulary
-        return self._ways.self_check(self._chat.check_prompts((top // 2, top // 3)))
+        top = self._pair_tensors.vocabulary
+        return self._strategies.self_check(self._chat.check_prompts((top // 2, top // 3)))
 
-    def calibrate(self, concurrencies: Sequence[int] | None = None) -> tuple[LatencyPoint, ...]:
-        """Measure the merged model's speed, in whatever way rows are mixed otherwise."""
+    def calibrate(self, concurrencies: abc.Sequence[int] | None = None) -> tuple[LatencyPoint, ...]:
+        """Measure the merged model's speed, in whatever way sequences are mixed otherwise."""
         number = self._recipes.number(interpolation(0.5))
-        sources = self._sources
+        pair_tensors = self._pair_tensors
 
-        def longest(rows: int) -> int:
-            config = sources.config.get_text_config()
+        def longest(sequences: int) -> int:
+            config = pair_tensors.config.get_text_config()
             return longest_context(
-                sources.device.type,
+                pair_tensors.device.type,
                 getattr(config, "max_position_embeddings", 0) - PROMPT_TOKENS - _TIMED_STEPS,
-                memory.cache_bytes_per_token(config, sources.dtype),
-                memory.free_bytes(sources.device),
-                rows,
+                memory.cache_bytes_per_token(config, pair_tensors.dtype),
+                memory.free_bytes(pair_tensors.device),
+                sequences,
             )
 
-        def timed(rows: int, context: int) -> Speed:
+        def timed(sequences: int, context: int) -> Speed:
             return measure(
-                self._ways.in_place,
-                [number] * rows,
-                device=sources.device,
-                vocabulary=sources.vocabulary,
+                self._strategies.in_place,
+                [number] * sequences,
+                device=pair_tensors.device,
+                vocabulary=pair_tensors.vocabulary,
                 steps=_TIMED_STEPS,
                 repeats=2 if context else 3,
                 context=context,
             )
 
-        wanted = concurrencies or concurrencies_within(sources.device.type, self._scheduler.rows)
+        wanted = concurrencies or concurrencies_within(
+            pair_tensors.device.type, self._scheduler.batch_size
+        )
         return calibrate(wanted, longest, timed)
 
     def cost_model(self) -> CostModel:
         """The measurements from which one pass or in place is chosen (made when first asked)."""
-        return self._ways.cost_model(self._scheduler.rows)
+        return self._strategies.cost_model(self._scheduler.batch_size)
 
     def device_memory(self) -> str:
         """An accelerator's memory in use, as text; empty on a CPU."""
-        return memory.in_use(self._sources.device)
+        return memory.in_use(self._pair_tensors.device)
 
     def close(self) -> None:
         """Free the memory; the engine is not used again."""
-        device = self._sources.device
-        del self._scheduler, self._ways, self._sources
+        device = self._pair_tensors.device
+        del self._scheduler, self._strategies, self._pair_tensors
         memory.release_unused(device)
 
-    def _row(self, request: Request) -> Row:
+    def _sequence(self, request: Request) -> Sequence:
         check_request(request, self._pair)
         number = self._recipes.number(request.recipe, as_exported=request.as_exported)
-        return Row(request, number)
+        return Sequence(request, number)
 
-    def _completions(self, finished: Sequence[Finished]) -> list[Completion]:
+    def _completions(self, finished: abc.Sequence[Finished]) -> list[Completion]:
         return [
             self._chat.completion(
-                done.row.request, done.tokens, stopped=done.stopped, seconds=done.seconds
+                done.sequence.request, done.tokens, stopped=done.stopped, seconds=done.seconds
             )
             for done in finished
         ]

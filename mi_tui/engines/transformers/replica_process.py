@@ -1,4 +1,4 @@
-"""An engine in a process of its own, told what to do over a pipe by ``SeveralEngines``."""
+"""The process of one replica: an engine that takes calls over a pipe."""
 
 import os
 import signal

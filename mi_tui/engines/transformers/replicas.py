@@ -1,4 +1,4 @@
-"""Several engines in processes of their own, one per GPU, behind the protocol of one.
+"""Replicas of the engine, one process per GPU, behind the protocol of one engine.
 
 Responses depend on their request alone, so how requests are shared out changes nothing but the
 time. The parent keeps the queue and hands out enough to keep every process busy.
@@ -46,7 +46,7 @@ class _Member:
         self.process.start()
         theirs.close()  # so that its end is noticed here
         self.given: set[int] = set()
-        self.rows = 1
+        self.batch_size = 1
 
     def send(self, what: str, *values: object) -> None:
         try:
@@ -82,7 +82,7 @@ class _Member:
         )
 
 
-class SeveralEngines:
+class Replicas:
     """Engines of one pair on several devices; see ``protocol.Engine`` for each method.
 
     Args:
@@ -101,13 +101,13 @@ class SeveralEngines:
         self._members = [_Member(at, plan, pair) for at, plan in enumerate(plans)]
         try:
             for member in self._members:
-                member.rows = member.result().rows
+                member.batch_size = member.result().batch_size
         except EngineError:
             self.close()
             raise
 
     @classmethod
-    def open(cls, plans: Sequence[EnginePlan], pair: Pair) -> "SeveralEngines":
+    def open(cls, plans: Sequence[EnginePlan], pair: Pair) -> "Replicas":
         """Start a process for each plan.
 
         Raises:
@@ -126,7 +126,7 @@ class SeveralEngines:
         return replace(
             first,
             mixes_recipes=all(one.mixes_recipes for one in found),
-            rows=sum(one.rows for one in found),
+            batch_size=sum(one.batch_size for one in found),
             device=f"{len(found)} × {first.device}",
             note=f"{first.note}; {len(found)} processes",
         )
@@ -144,7 +144,7 @@ class SeveralEngines:
         new = list(requests)
         for request in new:
             check_request(request, self._pair)
-        # Rows of one recipe stay together: where λ is switched in place, that saves switches.
+        # Sequences of one recipe stay together: where λ is switched in place, that saves switches.
         groups: dict[tuple[Recipe, bool], list[Request]] = {}
         for request in new:
             groups.setdefault((request.recipe, request.as_exported), []).append(request)
@@ -230,11 +230,11 @@ class SeveralEngines:
         return kept
 
     def _hand_out(self) -> None:
-        """Give each process up to twice its rows, but near the end no more than its share."""
-        for member in sorted(self._members, key=lambda one: len(one.given) / one.rows):
+        """Give each process up to twice its batch, but near the end no more than its share."""
+        for member in sorted(self._members, key=lambda one: len(one.given) / one.batch_size):
             share = math.ceil(len(self._queue) / len(self._members))
-            room = min(2 * member.rows - len(member.given), share)
-            if room > 0 and len(member.given) < member.rows:
+            room = min(2 * member.batch_size - len(member.given), share)
+            if room > 0 and len(member.given) < member.batch_size:
                 part = [self._queue.popleft() for _ in range(room)]
                 member.given.update(request.id for request in part)
                 member.send("add", part)

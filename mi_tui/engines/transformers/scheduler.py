@@ -1,16 +1,16 @@
-"""Who generates when: rows join, leave, give way; one pass or in place; a batch that fits."""
+"""The scheduler: which sequences join and leave the batch, by which strategy, at which size."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, abc
+from collections.abc import Callable, Iterable
 
 from mi_tui.engines.protocol import EngineError
-from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
-from mi_tui.engines.transformers.decoding.request_queue import WaitingRows
-from mi_tui.engines.transformers.decoding.sequence import Finished, Row
+from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.request_queue import RequestQueue
+from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
 from mi_tui.engines.transformers.devices import memory
-from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.weights.cost_model import Work
-from mi_tui.engines.transformers.weights.strategy import Way, Ways
+from mi_tui.engines.transformers.weights.strategy import Strategies, Strategy
 
 _GROW_BACK_AFTER = 256
 """Steps without running out of memory after which a halved batch is doubled again."""
@@ -24,60 +24,68 @@ _REMEMBERED = 256
 
 
 class Scheduler:
-    """Keeps the decoder's batch full of the right rows.
+    """Keeps the decoder's batch full of the right sequences.
 
-    In place, rows of one recipe at a time are in the batch; its last few stragglers are parked
+    In place, sequences of one recipe at a time are in the batch; its last few stragglers are parked
     while other recipes wait, and finish together in one pass where that is possible.
     """
 
     def __init__(
-        self, ways: Ways, sources: Sources, *, rows: int, end_tokens: Iterable[int]
+        self,
+        strategies: Strategies,
+        pair_tensors: PairTensors,
+        *,
+        batch_size: int,
+        end_tokens: Iterable[int],
     ) -> None:
-        self._ways = ways
-        self._device = sources.device
-        self._wanted_rows = rows
-        self._waiting = WaitingRows()
-        self._decoder = SlotDecoder(
-            ways.in_place, capacity=rows, end_tokens=end_tokens, device=sources.device
+        self._strategies = strategies
+        self._device = pair_tensors.device
+        self._batch_size = batch_size
+        self._queue = RequestQueue()
+        self._decoder = Decoder(
+            strategies.in_place,
+            capacity=batch_size,
+            end_tokens=end_tokens,
+            device=pair_tensors.device,
         )
-        self._way: Way = "in-place"
+        self._strategy: Strategy = "in-place"
         self._reconsider = True
         self._steps_since_shrunk = 0
         self._lengths = (0.0, 0.0)
 
     @property
     def pending(self) -> int:
-        """Rows that wait or run."""
-        return len(self._waiting) + len(self._decoder.rows)
+        """Sequences that wait or run."""
+        return len(self._queue) + len(self._decoder.sequences)
 
     @property
-    def rows(self) -> int:
-        """How many rows are generated at once, when memory allows."""
-        return self._wanted_rows
+    def batch_size(self) -> int:
+        """How many sequences are generated at once, when memory allows."""
+        return self._batch_size
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Queue rows."""
-        self._waiting.add(rows)
+    def add(self, sequences: Iterable[Sequence]) -> None:
+        """Queue sequences."""
+        self._queue.add(sequences)
         self._reconsider = True
 
-    def drop(self, leaves: Callable[[Row], bool]) -> None:
-        """Forget the rows, waiting or running, for which ``leaves`` is true."""
-        self._waiting.drop(leaves)
+    def drop(self, leaves: Callable[[Sequence], bool]) -> None:
+        """Forget the sequences, queued or running, for which ``leaves`` is true."""
+        self._queue.drop(leaves)
         self._decoder.release(leaves)
 
     def advance(self) -> list[Finished]:
-        """Let rows join, draw one token for each row in the batch, return what finished.
+        """Let sequences join, draw one token for each sequence in the batch, return what finished.
 
         Raises:
-            EngineError: memory does not even suffice for one row.
+            EngineError: memory does not even suffice for one sequence.
         """
         if self._reconsider:
-            self._choose_way()
+            self._choose_strategy()
         finished = []
-        if self._waiting and self._decoder.room:
+        if self._queue and self._decoder.room:
             self._guarded(self._admit)
             finished = self._decoder.collect()
-        if self._decoder.rows:
+        if self._decoder.sequences:
             self._guarded(self._decoder.step)
             finished += self._decoder.collect()
         if finished:
@@ -86,96 +94,106 @@ class Scheduler:
             self._go_on_alone()
         return finished
 
-    def _note_lengths(self, finished: Sequence[Finished]) -> None:
+    def _note_lengths(self, finished: abc.Sequence[Finished]) -> None:
         """Remember how long responses are; those of long ago fade."""
         made, count = self._lengths
         fade = 0.5 if count > _REMEMBERED else 1.0
         made += sum(len(done.tokens) for done in finished)
         self._lengths = fade * made, fade * (count + len(finished))
 
-    def _choose_way(self) -> None:
-        """Settle how the work at hand is done; the rows that can go on in the new way do."""
+    def _choose_strategy(self) -> None:
+        """Choose the strategy for the work at hand; sequences that can go on under it do."""
         self._reconsider = False
-        rows = self._decoder.rows
-        way = self._ways.choose(self._work(), self._decoder.capacity, self._way if rows else None)
-        if way == "one-pass":
-            self._waiting.put_back(self._decoder.release(lambda row: row.alone))
-        elif rows:
-            ((kept, _),) = Counter(row.recipe for row in rows).most_common(1)
-            self._waiting.put_back(self._decoder.release(lambda row: row.recipe != kept))
-        self._work_in(way)
+        sequences = self._decoder.sequences
+        strategy = self._strategies.choose(
+            self._work(), self._decoder.capacity, self._strategy if sequences else None
+        )
+        if strategy == "one-pass":
+            self._queue.put_back(self._decoder.release(lambda sequence: sequence.alone))
+        elif sequences:
+            ((kept, _),) = Counter(sequence.recipe for sequence in sequences).most_common(1)
+            self._queue.put_back(self._decoder.release(lambda sequence: sequence.recipe != kept))
+        self._switch_to(strategy)
 
-    def _work_in(self, way: Way) -> None:
-        """Exchange the weights; what rows have in the cache does not depend on the way."""
-        self._way = way
-        self._decoder.weights = self._ways.weights(way)
+    def _switch_to(self, strategy: Strategy) -> None:
+        """Exchange the weights; the cache does not depend on the strategy."""
+        self._strategy = strategy
+        self._decoder.weights = self._strategies.weights(strategy)
 
     def _work(self) -> Work:
-        rows = [*self._decoder.rows, *self._waiting]
+        sequences = [*self._decoder.sequences, *self._queue]
         made, count = self._lengths
-        prompt = sum(len(row.request.prompt) for row in rows) / max(1, len(rows))
-        caps = sum(row.request.max_new_tokens for row in rows) / max(1, len(rows))
+        prompt = sum(len(sequence.request.prompt) for sequence in sequences) / max(
+            1, len(sequences)
+        )
+        caps = sum(sequence.request.max_new_tokens for sequence in sequences) / max(
+            1, len(sequences)
+        )
         return Work(
-            rows=Counter(row.recipe for row in rows),
+            sequences=Counter(sequence.recipe for sequence in sequences),
             prompt_tokens=prompt,
             response_tokens=made / count if count else min(256.0, caps),
         )
 
-    def _fits(self) -> Callable[[Row], bool]:
-        """Which waiting rows may join those in the batch."""
-        if self._way == "one-pass":
-            return lambda row: not row.alone
-        first = self._decoder.rows[0] if self._decoder.rows else self._waiting.first
+    def _fits(self) -> Callable[[Sequence], bool]:
+        """Which queued sequences may join those in the batch."""
+        if self._strategy == "one-pass":
+            return lambda sequence: not sequence.alone
+        first = self._decoder.sequences[0] if self._decoder.sequences else self._queue.first
         recipe = first.recipe if first is not None else None
-        return lambda row: row.recipe == recipe
+        return lambda sequence: sequence.recipe == recipe
 
     def _admit(self) -> None:
-        """Let waiting rows join, many at once: each reading of prompts is a pass of its own."""
-        while self._waiting and self._decoder.room:
+        """Let queued sequences join, many at once: each prefill is a pass of its own."""
+        while self._queue and self._decoder.room:
             fits = self._fits()
-            matching = self._waiting.count(fits)
+            matching = self._queue.count(fits)
             joining = min(matching, self._decoder.room)
             if not joining:
                 self._admit_those_left_over()
                 return
             if joining < matching and joining * _FEW < self._decoder.capacity:
                 return
-            rows = self._waiting.take(joining, fits)
+            sequences = self._queue.take(joining, fits)
             try:
-                self._decoder.admit(rows)
+                self._decoder.admit(sequences)
             except BaseException:
-                self._waiting.put_back(rows)
+                self._queue.put_back(sequences)
                 raise
 
     def _admit_those_left_over(self) -> None:
-        """Rows that cannot share a pass (baselines) wait until the batch is empty."""
-        if self._way == "one-pass" and not self._decoder.rows:
-            self._work_in("in-place")
+        """Sequences that cannot share a pass (baselines) wait until the batch is empty."""
+        if self._strategy == "one-pass" and not self._decoder.sequences:
+            self._switch_to("in-place")
 
     def _park_stragglers(self) -> None:
-        """In place, let the last few rows of a recipe give way to the next recipe if that pays."""
-        if self._way == "one-pass" or self._ways.one_pass is None or not self._waiting.has_fresh:
+        """In place, park the last few sequences of a recipe for the next one if that pays."""
+        if (
+            self._strategy == "one-pass"
+            or self._strategies.one_pass is None
+            or not self._queue.has_fresh
+        ):
             return
-        few = len(self._decoder.rows) * _FEW < self._decoder.capacity
-        if few and not self._waiting.count(self._fits()) and self._parking_pays():
-            parked = self._decoder.release(lambda row: not row.parked)
-            for row in parked:
-                row.parked = True
-            self._waiting.add(parked)
+        few = len(self._decoder.sequences) * _FEW < self._decoder.capacity
+        if few and not self._queue.count(self._fits()) and self._parking_pays():
+            parked = self._decoder.release(lambda sequence: not sequence.parked)
+            for sequence in parked:
+                sequence.parked = True
+            self._queue.add(parked)
             self._reconsider = True
 
     def _parking_pays(self) -> bool:
         work = self._work()
         lengths, capacity = self._decoder.lengths, self._decoder.capacity
-        return self._ways.parking_pays(lengths, work, capacity)
+        return self._strategies.parking_pays(lengths, work, capacity)
 
     def _go_on_alone(self) -> None:
-        """Once the rows left in one pass are all of one recipe, finish them as a single model."""
-        rows = self._decoder.rows
-        if self._way == "one-pass" and rows and not self._waiting:
-            same = all(row.recipe == rows[0].recipe for row in rows)
-            if same and self._ways.choose(self._work(), self._decoder.capacity) == "in-place":
-                self._work_in("in-place")
+        """Finish sequences of one pass in place once all that are left have one recipe."""
+        sequences = self._decoder.sequences
+        if self._strategy == "one-pass" and sequences and not self._queue:
+            same = all(sequence.recipe == sequences[0].recipe for sequence in sequences)
+            if same and self._strategies.choose(self._work(), self._decoder.capacity) == "in-place":
+                self._switch_to("in-place")
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Run one act of the decoder; when memory runs out, halve the batch for the next."""
@@ -192,11 +210,11 @@ class Scheduler:
             self._resize(max(1, self._decoder.capacity // 2))
             return
         self._steps_since_shrunk += 1
-        shrunk = self._decoder.capacity < self._wanted_rows
+        shrunk = self._decoder.capacity < self._batch_size
         if shrunk and self._steps_since_shrunk >= _GROW_BACK_AFTER:
-            self._resize(min(self._wanted_rows, self._decoder.capacity * 2))
+            self._resize(min(self._batch_size, self._decoder.capacity * 2))
 
-    def _resize(self, rows: int) -> None:
-        self._waiting.put_back(self._decoder.resize(rows))
+    def _resize(self, sequences: int) -> None:
+        self._queue.put_back(self._decoder.resize(sequences))
         memory.release_unused(self._device)
         self._steps_since_shrunk = 0

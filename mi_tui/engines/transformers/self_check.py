@@ -1,6 +1,6 @@
-"""The start-up check: our decoding against transformers' own, on a materialised merge."""
+"""The start-up check of the engine against transformers' own decoding of a merged model."""
 
-from collections.abc import Sequence
+from collections import abc
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,12 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from mi_tui.engines.protocol import Request, SelfCheck
-from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
-from mi_tui.engines.transformers.decoding.sequence import Row
-from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.sequence import Sequence
 from mi_tui.engines.transformers.model.attention import ATTENTION
+from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope
 
@@ -49,7 +49,7 @@ class Reference:
 
 
 def references(
-    weights: InPlaceWeights, numbers: Sequence[int], prompts: Sequence[Sequence[int]]
+    weights: InPlaceWeights, numbers: abc.Sequence[int], prompts: abc.Sequence[abc.Sequence[int]]
 ) -> list[Reference]:
     """Greedy tokens by transformers' own ``generate`` and attention, per recipe and prompt."""
     found = []
@@ -61,9 +61,9 @@ def references(
 
 def check(
     weights: Weights,
-    numbers: Sequence[int],
-    prompts: Sequence[Sequence[int]],
-    expected: Sequence[Reference],
+    numbers: abc.Sequence[int],
+    prompts: abc.Sequence[abc.Sequence[int]],
+    expected: abc.Sequence[Reference],
     *,
     together: bool,
     device: torch.device,
@@ -76,43 +76,43 @@ def check(
         prompts: token ids, of different lengths.
         expected: one for each recipe and prompt, recipes first.
         together: whether all recipes go into one batch, or each into its own.
-        device: where the rows' state lies.
+        device: where the sequences' state lies.
     """
-    rows = [
-        Row(Request(at, CHECKED[0], tuple(prompt), seed=0, max_new_tokens=_TOKENS), number)
+    sequences = [
+        Sequence(Request(at, CHECKED[0], tuple(prompt), seed=0, max_new_tokens=_TOKENS), number)
         for at, (number, prompt) in enumerate((n, p) for n in numbers for p in prompts)
     ]
-    size = len(rows) if together else len(prompts)
+    size = len(sequences) if together else len(prompts)
     made: dict[int, tuple[int, ...]] = {}
-    for start in range(0, len(rows), size):
-        made |= _decode(weights, rows[start : start + size], device)
+    for start in range(0, len(sequences), size):
+        made |= _decode(weights, sequences[start : start + size], device)
     wrong = [at for at, reference in enumerate(expected) if not _agrees(made[at], reference)]
     total = len(numbers) * len(prompts)
-    way = "one pass" if together else "λ in place"
+    strategy = "one pass" if together else "λ in place"
     if wrong:
         differ = f"{len(wrong)} of {total} greedy responses differ from the merged model's"
-        return SelfCheck(False, f"{way}: {differ}")
-    return SelfCheck(True, f"{way}: {total} greedy responses equal the merged model's")
+        return SelfCheck(False, f"{strategy}: {differ}")
+    return SelfCheck(True, f"{strategy}: {total} greedy responses equal the merged model's")
 
 
-def number_recipes(recipes: RecipeNumbers) -> list[int]:
+def number_recipes(recipes: RecipeIds) -> list[int]:
     """The numbers of the recipes that are compared."""
     return [recipes.number(recipe) for recipe in CHECKED]
 
 
 def _decode(
-    weights: Weights, rows: Sequence[Row], device: torch.device
+    weights: Weights, sequences: abc.Sequence[Sequence], device: torch.device
 ) -> dict[int, tuple[int, ...]]:
-    decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
-    decoder.admit(rows)
+    decoder = Decoder(weights, capacity=len(sequences), end_tokens=(), device=device)
+    decoder.admit(sequences)
     done = decoder.collect()
-    while decoder.rows:
+    while decoder.sequences:
         decoder.step()
         done += decoder.collect()
-    return {finished.row.request.id: finished.tokens for finished in done}
+    return {finished.sequence.request.id: finished.tokens for finished in done}
 
 
-def _generate(model: Any, prompt: Sequence[int]) -> Reference:
+def _generate(model: Any, prompt: abc.Sequence[int]) -> Reference:
     ids = torch.tensor([list(prompt)], device=model.get_input_embeddings().weight.device)
     # transformers gives it no types.
     greedy = GenerationConfig(  # type: ignore[no-untyped-call]
@@ -137,7 +137,7 @@ def _generate(model: Any, prompt: Sequence[int]) -> Reference:
     )
 
 
-def _agrees(made: Sequence[int], reference: Reference) -> bool:
+def _agrees(made: abc.Sequence[int], reference: Reference) -> bool:
     """Whether the tokens are the reference's, up to the first near tie."""
     for at, (mine, theirs) in enumerate(zip(made, reference.tokens, strict=True)):
         if mine != theirs:

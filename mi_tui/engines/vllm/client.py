@@ -1,4 +1,4 @@
-"""vLLM in the background: an event loop of its own, requests in, responses out."""
+"""A client of vLLM's asynchronous engine, with an event loop on a thread of its own."""
 
 import asyncio
 import queue

@@ -1,4 +1,4 @@
-"""The vLLM engine: every interpolation of the pair in one vLLM instance, a recipe per request."""
+"""The vLLM engine behind the engine protocol: one instance, a recipe per request."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -58,7 +58,7 @@ class VllmEngine:
         one_pass = self._instance.one_pass
         return Capabilities(
             mixes_recipes=one_pass,
-            rows=what.rows,
+            batch_size=what.batch_size,
             device=f"{what.device} (vLLM{self._ranks()})",
             dtype=what.dtype,
             note="vLLM, all recipes in one pass"
@@ -122,7 +122,7 @@ class VllmEngine:
         model takes the place of this one for the measurement.
         """
         device_type = "cpu" if current_platform.is_cpu() else "cuda"
-        rows = self._instance.description.rows
+        batch_size = self._instance.description.batch_size
         plain = self._instance.one_pass and not self._arguments(None)["enforce_eager"]
         if plain:
             self._instance.close()
@@ -132,7 +132,7 @@ class VllmEngine:
             vocabulary = self._config.get_text_config().vocab_size
             return measure(
                 client,
-                concurrencies or concurrencies_within(device_type, rows),
+                concurrencies or concurrencies_within(device_type, batch_size),
                 device_type=device_type,
                 vocabulary=vocabulary,
                 recipe=recipe,

@@ -1,4 +1,4 @@
-"""A running vLLM with the pair in it: hands over what the loaded weights can serve."""
+"""A running vLLM with the pair loaded, and the requests that its weights can serve."""
 
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # importing it imports vLLM
 class Description:
     """What vLLM's ranks say of themselves.
 
-    ``reason`` says why one pass cannot be had, and is empty when it can; ``rows`` is how many
+    ``reason`` says why one pass cannot be had, and is empty when it can; ``batch_size`` is how many
     requests run at once, ``longest`` how many tokens prompt and response may have together.
     """
 
     reason: str
     device: str
     dtype: str
-    rows: int
+    batch_size: int
     longest: int
 
 
@@ -146,4 +146,4 @@ class Instance:
 
 
 def _because(rank: Description, reason: str) -> Description:
-    return Description(reason, rank.device, rank.dtype, rank.rows, rank.longest)
+    return Description(reason, rank.device, rank.dtype, rank.batch_size, rank.longest)

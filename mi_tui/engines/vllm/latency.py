@@ -1,4 +1,4 @@
-"""The speed of the model in a vLLM, at a number of concurrent requests and a length of context."""
+"""Calibration of vLLM: speed at a number of concurrent requests and a context length."""
 
 import random
 import statistics
@@ -40,16 +40,19 @@ def measure(
         recipe: extra arguments of a request that leaves the weights as they are.
     """
 
-    def timed(rows: int, context: int) -> Speed:
-        return _speed(client, rows, context, vocabulary, recipe)
+    def timed(sequences: int, context: int) -> Speed:
+        return _speed(client, sequences, context, vocabulary, recipe)
 
     cache = client.cache
     return calibrate(
-        concurrencies, lambda rows: longest_context(cache, device_type, rows), timed, cache.block
+        concurrencies,
+        lambda sequences: longest_context(cache, device_type, sequences),
+        timed,
+        cache.block,
     )
 
 
-def longest_context(cache: PrefixCache, device_type: str, rows: int) -> int:
+def longest_context(cache: PrefixCache, device_type: str, sequences: int) -> int:
     """The longest context to time with so many requests at once; 0 where prompts are not cached.
 
     Half the cache stays free, so that no prompt is forgotten between two runs.
@@ -57,21 +60,21 @@ def longest_context(cache: PrefixCache, device_type: str, rows: int) -> int:
     Args:
         cache: of the vLLM that is timed.
         device_type: ``cpu`` or ``cuda``.
-        rows: requests at once.
+        sequences: requests at once.
     """
     if not cache.enabled:
         return 0
-    rows_of_a_copy = -(-rows // cache.copies)
+    sequences_of_a_copy = -(-sequences // cache.copies)
     own = _PROMPT_TOKENS + _TOKENS
     room = min(
-        cache.tokens // 2 // rows_of_a_copy - own,
-        _MOST_READ.get(device_type, _MOST_READ_ELSEWHERE) // rows,
+        cache.tokens // 2 // sequences_of_a_copy - own,
+        _MOST_READ.get(device_type, _MOST_READ_ELSEWHERE) // sequences,
     )
     return longest_within(device_type, cache.longest - own, room)
 
 
 def _speed(
-    client: "Client", rows: int, context: int, vocabulary: int, recipe: dict[str, str]
+    client: "Client", sequences: int, context: int, vocabulary: int, recipe: dict[str, str]
 ) -> Speed:
     """Medians over requests that start together, once to warm up and then three times.
 
@@ -79,7 +82,7 @@ def _speed(
     find them in the cache: else some requests would generate while others still read.
     """
     runs = [
-        _run(client, rows, context, vocabulary, recipe, prompts=0 if context else run)
+        _run(client, sequences, context, vocabulary, recipe, prompts=0 if context else run)
         for run in range(_REPEATS + 1)
     ]
     responses = [response for run in runs[1:] for response in run]
@@ -91,7 +94,7 @@ def _speed(
 
 def _run(
     client: "Client",
-    rows: int,
+    sequences: int,
     context: int,
     vocabulary: int,
     recipe: dict[str, str],
@@ -99,7 +102,7 @@ def _run(
 ) -> list[Response]:
     drawn = random.Random(prompts)
     copies = client.cache.copies
-    for at in range(rows):
+    for at in range(sequences):
         length = context + _PROMPT_TOKENS
         prompt = tuple(drawn.randrange(vocabulary) for _ in range(length))
         sampling = {
@@ -109,9 +112,9 @@ def _run(
             "detokenize": False,
             "extra_args": recipe,
         }
-        salt = f"latency/{rows}/{context}/{prompts}/{at}"
+        salt = f"latency/{sequences}/{context}/{prompts}/{at}"
         client.submit(-1 - at, prompt, salt, sampling, at % copies if copies > 1 else None)
     done: list[Response] = []
-    while len(done) < rows:
+    while len(done) < sequences:
         done += client.collect(60.0)
     return done

@@ -1,4 +1,4 @@
-"""End vLLM's processes when the process that started them dies, however it dies.
+"""Guard against orphans: vLLM's processes end when the process that started them dies.
 
 vLLM's engine core does not notice that its client was killed, and would keep the GPU. A watcher
 process knows the descendants of its parent and ends them when the pipe between the two breaks

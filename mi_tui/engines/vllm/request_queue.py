@@ -1,4 +1,4 @@
-"""Which requests may run together: those that the weights now loaded can serve."""
+"""The queue of requests, by the weights that must be loaded for them."""
 
 import hashlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The start-up check: one vLLM against itself with a materialised merge loaded."""
+"""The start-up check of vLLM against itself with a merged model loaded."""
 
 from collections.abc import Callable, Sequence
 

@@ -62,7 +62,7 @@ class Session:
         # Held-out problems are answered with the weights as they would be exported.
         self._confirmed_in = engine.capabilities.export_dtype or engine.capabilities.dtype
         self._interrupted = interrupted
-        self._low_water = max(1, engine.capabilities.rows)
+        self._low_water = max(1, engine.capabilities.batch_size)
         self._planner = RoundPlanner(store, preset, 2 * self._low_water, latency)
         self._clock = Clock(store)
         self._paused = False

@@ -1,4 +1,4 @@
-"""The engine as the study uses it: rows come and go, seeds decide, cancel and limits hold."""
+"""The engine as the study uses it: sequences come and go, seeds decide, cancel and limits hold."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_counts_caps_and_reasons(pair: tuple[Path, ...]) -> None:
         assert completion.seconds > 0
 
 
-def test_a_cap_of_one_and_rows_added_while_running(pair: tuple[Path, ...]) -> None:
+def test_a_cap_of_one_and_sequences_added_while_running(pair: tuple[Path, ...]) -> None:
     engine = engine_for(pair, batch=4)
     engine.add(requests(3, most=30))
     done = {c.request_id for c in engine.step(0.0)}
@@ -84,22 +84,22 @@ def test_cancel_queued_running_and_unknown(pair: tuple[Path, ...]) -> None:
         assert done[number].tokens == untouched[number].tokens
 
 
-def test_rows_that_give_way_go_on_where_they_were(
+def test_sequences_that_give_way_go_on_where_they_were(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+    from mi_tui.engines.transformers.decoding.decoder import Decoder
 
     wanted = requests(8, most=40)
     undisturbed = run(engine_for(pair, batch=8), wanted)
-    real, calls = SlotDecoder.step, [0]
+    real, calls = Decoder.step, [0]
 
-    def sometimes_full(self: SlotDecoder) -> None:
+    def sometimes_full(self: Decoder) -> None:
         calls[0] += 1
         if calls[0] in (5, 9):
             raise MemoryError
         real(self)
 
-    monkeypatch.setattr(SlotDecoder, "step", sometimes_full)
+    monkeypatch.setattr(Decoder, "step", sometimes_full)
     disturbed = run(engine_for(pair, batch=8), wanted)
     assert calls[0] > 9
     assert {n: c.tokens for n, c in disturbed.items()} == {
@@ -109,34 +109,34 @@ def test_rows_that_give_way_go_on_where_they_were(
 
 def test_a_halved_batch_grows_back(pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     from mi_tui.engines.transformers import scheduler
-    from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+    from mi_tui.engines.transformers.decoding.decoder import Decoder
 
     monkeypatch.setattr(scheduler, "_GROW_BACK_AFTER", 6)
-    real, capacities = SlotDecoder.step, []
+    real, capacities = Decoder.step, []
 
-    def once_full(self: SlotDecoder) -> None:
+    def once_full(self: Decoder) -> None:
         capacities.append(self.capacity)
         if len(capacities) == 3:
             raise MemoryError
         real(self)
 
-    monkeypatch.setattr(SlotDecoder, "step", once_full)
+    monkeypatch.setattr(Decoder, "step", once_full)
     run(engine_for(pair, batch=8), requests(16, most=30))
     assert capacities[:4] == [8, 8, 8, 4]
     assert capacities[-1] == 8
     assert capacities == [8] * 3 + [4] * capacities.count(4) + [8] * (capacities.count(8) - 3)
 
 
-def test_out_of_memory_with_one_row_is_an_error_with_advice(
+def test_out_of_memory_with_one_sequence_is_an_error_with_advice(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
+    from mi_tui.engines.transformers.decoding.decoder import Decoder
 
-    def full(_: SlotDecoder) -> None:
+    def full(_: Decoder) -> None:
         raise MemoryError
 
     engine = engine_for(pair, batch=4)
-    monkeypatch.setattr(SlotDecoder, "step", full)
+    monkeypatch.setattr(Decoder, "step", full)
     engine.add(requests(4))
     with pytest.raises(EngineError, match="lower max_new_tokens"):
         engine.step(5.0)
@@ -207,20 +207,20 @@ def test_every_way_gives_the_same_samples(pair: tuple[Path, ...]) -> None:
         assert completion.tokens == one_pass[number].tokens == either[number].tokens
 
 
-def test_the_way_may_change_while_rows_run(
+def test_the_strategy_may_change_while_sequences_run(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mi_tui.engines.transformers.weights.strategy import Ways
+    from mi_tui.engines.transformers.weights.strategy import Strategies
 
     wanted = nine_recipes(3, most=25)
     expected = run(engine_for(pair, "in-place", batch=16), wanted)
     asked = []
 
-    def alternate(self: Ways, *_: object) -> str:
+    def alternate(self: Strategies, *_: object) -> str:
         asked.append(1)
         return "one-pass" if len(asked) % 2 else "in-place"
 
-    monkeypatch.setattr(Ways, "choose", alternate)
+    monkeypatch.setattr(Strategies, "choose", alternate)
     engine = engine_for(pair, "auto", batch=16)
     done: dict[int, Completion] = {}
     for at in range(0, len(wanted), 4):
@@ -236,24 +236,26 @@ def test_stragglers_give_way_and_finish_later(
     pair: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mi_tui.engines.transformers.scheduler import Scheduler
-    from mi_tui.engines.transformers.weights.strategy import Ways
+    from mi_tui.engines.transformers.weights.strategy import Strategies
 
     wanted = [
         replace(r, max_new_tokens=60 if r.id % 100 == 0 else 6, recipe=r.recipe)
         for r in nine_recipes(16)[:64]
     ]
     expected = run(engine_for(pair, "one-pass", batch=64), wanted)
-    way = "in-place"
+    strategy = "in-place"
     monkeypatch.setattr(
-        Ways, "choose", lambda _, work, *__: way if max(work.rows.values()) > 2 else "one-pass"
+        Strategies,
+        "choose",
+        lambda _, work, *__: strategy if max(work.sequences.values()) > 2 else "one-pass",
     )
-    monkeypatch.setattr(Ways, "parking_pays", lambda *_: True)
+    monkeypatch.setattr(Strategies, "parking_pays", lambda *_: True)
     parked: list[int] = []
     real = Scheduler._park_stragglers
 
     def watch(self: Scheduler) -> None:
         real(self)
-        parked.extend(row.request.id for row in self._waiting if row.parked)
+        parked.extend(sequence.request.id for sequence in self._queue if sequence.parked)
 
     monkeypatch.setattr(Scheduler, "_park_stragglers", watch)
     done = run(engine_for(pair, "auto", batch=17), wanted)

@@ -45,7 +45,7 @@ def test_the_weights_are_bit_for_bit_those_of_the_exported_checkpoint(
     engine: Engine, recipe: Recipe
 ) -> None:
     assert isinstance(engine, TransformersEngine)
-    weights = engine._ways.in_place
+    weights = engine._strategies.in_place
     weights.switch(recipe, as_exported=True)
     held = weights.model.state_dict()
     exported = dict(mixed_tensors(recipe, DEMO))
@@ -57,7 +57,7 @@ def test_the_weights_are_bit_for_bit_those_of_the_exported_checkpoint(
     assert any(not torch.equal(plain[name], tensor.float()) for name, tensor in exported.items())
 
 
-def test_rows_as_exported_say_what_the_exported_checkpoint_says(
+def test_sequences_as_exported_say_what_the_exported_checkpoint_says(
     engine: Engine, tmp_path: Path
 ) -> None:
     recipe = RECIPES[0]
@@ -66,7 +66,7 @@ def test_rows_as_exported_say_what_the_exported_checkpoint_says(
         engine.encode(engine.render([{"role": "user", "content": f"Compute {text} mod 100"}]))
         for text in ("47*6+5-8", "12+9*3", "88-7*2+5+6", "31*4-9")
     ]
-    # Rows of the mixture in float32 share the engine with them, as in a study.
+    # Sequences of the mixture in float32 share the engine with them, as in a study.
     asked = [
         Request(number, recipe, prompt, seed=0, max_new_tokens=60, as_exported=number < 4)
         for number, prompt in enumerate(prompts * 2)
@@ -90,7 +90,7 @@ def test_capabilities_name_the_dtype_of_the_files(engine: Engine) -> None:
 def test_another_backbone_is_a_pair_of_its_own(engine: Engine) -> None:
     recipe = RECIPES[4]
     assert isinstance(engine, TransformersEngine)
-    weights = engine._ways.in_place
+    weights = engine._strategies.in_place
     weights.prepare([engine._recipes.number(recipe)])
     held = {name: tensor.clone() for name, tensor in weights.model.state_dict().items()}
     pair = DEMO.model_copy(update={"instruct": "bundled:base"})
@@ -124,7 +124,7 @@ def test_stacked_experts_hold_what_the_exported_checkpoint_does(
     plan = EnginePlan(device="cpu", dtype="float32", batch=4, threads=1)
     engine = open_engine(plan, mixture)
     assert isinstance(engine, TransformersEngine)
-    weights = engine._ways.in_place
+    weights = engine._strategies.in_place
     weights.switch(recipe, as_exported=True)
     held = {name: tensor.clone() for name, tensor in weights.model.state_dict().items()}
     engine.close()

@@ -10,7 +10,7 @@ import pytest
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, EngineError, Request
 from mi_tui.engines.transformers.devices.replica_plans import plans_for
-from mi_tui.engines.transformers.replicas import SeveralEngines
+from mi_tui.engines.transformers.replicas import Replicas
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Method, Recipe
@@ -27,9 +27,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 @pytest.fixture(scope="module")
-def two(pair: tuple[Path, ...]) -> Iterator[SeveralEngines]:
+def two(pair: tuple[Path, ...]) -> Iterator[Replicas]:
     engine = open_engine(PLAN, Pair(instruct=str(pair[0]), thinking=str(pair[1])))
-    assert isinstance(engine, SeveralEngines)
+    assert isinstance(engine, Replicas)
     yield engine
     engine.close()
 
@@ -43,7 +43,7 @@ def requests(recipes: int = 4, each: int = 6, most: int = 16) -> list[Request]:
     ]
 
 
-def test_two_processes_answer_as_one(two: SeveralEngines, pair: tuple[Path, ...]) -> None:
+def test_two_processes_answer_as_one(two: Replicas, pair: tuple[Path, ...]) -> None:
     wanted = requests()
     together = run(two, wanted)
     alone = run(engine_for(pair, "auto", batch=4), wanted)
@@ -52,9 +52,9 @@ def test_two_processes_answer_as_one(two: SeveralEngines, pair: tuple[Path, ...]
     }
 
 
-def test_both_work_and_report_as_one(two: SeveralEngines) -> None:
+def test_both_work_and_report_as_one(two: Replicas) -> None:
     able = two.capabilities
-    assert able.rows == 8
+    assert able.batch_size == 8
     assert able.mixes_recipes
     assert able.device.startswith("2 × cpu")
     assert two.self_check().passed
@@ -67,7 +67,7 @@ def test_both_work_and_report_as_one(two: SeveralEngines) -> None:
     assert two.step(0.1) == []
 
 
-def test_what_is_cancelled_does_not_come_back(two: SeveralEngines) -> None:
+def test_what_is_cancelled_does_not_come_back(two: Replicas) -> None:
     wanted = requests(most=30)
     two.add(wanted)
     done: list[Completion] = two.step(0.0)
@@ -78,7 +78,7 @@ def test_what_is_cancelled_does_not_come_back(two: SeveralEngines) -> None:
     assert {c.request_id for c in done} == {request.id for request in wanted} - gone
 
 
-def test_a_refused_request_leaves_nothing_queued(two: SeveralEngines) -> None:
+def test_a_refused_request_leaves_nothing_queued(two: Replicas) -> None:
     baseline = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
     with pytest.raises(EngineError, match="base"):
         two.add([*requests(1, 2), Request(9, baseline, (5,), 0, 4)])
@@ -88,7 +88,7 @@ def test_a_refused_request_leaves_nothing_queued(two: SeveralEngines) -> None:
 @pytest.mark.slow
 def test_a_process_that_dies_is_one_line(pair: tuple[Path, ...]) -> None:
     engine = open_engine(PLAN, Pair(instruct=str(pair[0]), thinking=str(pair[1])))
-    assert isinstance(engine, SeveralEngines)
+    assert isinstance(engine, Replicas)
     try:
         engine.add(requests(most=200))
         victim = engine._members[1].process

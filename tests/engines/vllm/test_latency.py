@@ -13,7 +13,7 @@ def cache(
 
 
 @pytest.mark.parametrize(
-    ("kept", "device", "rows", "expected"),
+    ("kept", "device", "sequences", "expected"),
     [
         (cache(), "cuda", 1, 8192),
         (cache(), "cuda", 16, 8192),
@@ -28,5 +28,5 @@ def cache(
         (cache(enabled=False), "cuda", 1, 0),
     ],
 )
-def test_the_longest_context(kept: PrefixCache, device: str, rows: int, expected: int) -> None:
-    assert longest_context(kept, device, rows) == expected
+def test_the_longest_context(kept: PrefixCache, device: str, sequences: int, expected: int) -> None:
+    assert longest_context(kept, device, sequences) == expected

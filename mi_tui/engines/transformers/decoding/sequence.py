@@ -1,4 +1,4 @@
-"""One response on its way: a request, the tokens so far, and what it needs at each step."""
+"""A sequence: a request, the weights it needs, and its tokens so far."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ _SIGN = 1 << 63
 
 
 @dataclass(slots=True)
-class Row:
+class Sequence:
     """A request while it is queued or running.
 
     ``recipe`` is the number of the request's weights. ``tokens`` holds what was generated before
-    the row last left the batch: a row that had to give way goes on where it was, because its
-    random numbers depend on its seed and position alone. ``parked`` marks the last few rows of a
-    recipe that gave way to the next recipe.
+    the sequence last left the batch: a sequence that had to give way goes on where it was, because
+    its random numbers depend on its seed and position alone. ``parked`` marks the last few
+    sequences of a recipe that gave way to the next recipe.
     """
 
     request: Request
@@ -61,9 +61,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A row that reached its end token or its cap, with all its tokens, the end token included."""
+    """A sequence that reached its end token or its cap, with all tokens, end token included."""
 
-    row: Row
+    sequence: Sequence
     tokens: tuple[int, ...]
     stopped: bool
     seconds: float

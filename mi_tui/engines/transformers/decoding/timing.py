@@ -1,16 +1,17 @@
-"""Measure how long a model takes to read a prompt and to draw a token, at a given batch."""
+"""Timing of a model: seconds to read prompts and seconds per step, at a given batch size."""
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.transformers.decoding.decoder import SlotDecoder
-from mi_tui.engines.transformers.decoding.sequence import Row
-from mi_tui.engines.transformers.decoding.weights import Weights
+from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.sequence import Sequence
+from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.plan.recipe import Recipe
 
 PROMPT_TOKENS = 32
@@ -49,13 +50,13 @@ def own_clock(device: torch.device) -> float:
 
 def measure(
     weights: Weights,
-    recipes: Sequence[int],
+    recipes: abc.Sequence[int],
     *,
     device: torch.device,
     vocabulary: int,
     steps: int = 16,
     repeats: int = 3,
-    of: Callable[[Sequence[float]], float] = statistics.median,
+    of: Callable[[abc.Sequence[float]], float] = statistics.median,
     clock: Clock = wall_clock,
     context: int = 0,
     prompt_tokens: int = PROMPT_TOKENS,
@@ -65,22 +66,22 @@ def measure(
 
     Args:
         weights: the model to measure.
-        recipes: the recipe number of each row; as many rows as there are numbers.
-        device: where the rows' state lies.
+        recipes: the recipe number of each sequence; as many sequences as there are numbers.
+        device: where the sequences' state lies.
         vocabulary: token ids are drawn below this.
-        steps: tokens per row and run, at least 3.
+        steps: tokens per sequence and run, at least 3.
         repeats: runs that count.
         of: what is taken of them.
         clock: what time is read from.
-        context: tokens that the rows are taken to have read beside the prompt.
+        context: tokens that the sequences are taken to have read beside the prompt.
         prompt_tokens: the length of the prompts.
         enough: seconds after which no run is repeated: long ones need no second look.
     """
 
     def run(steps: int = steps) -> Speed:
-        rows = _rows(recipes, vocabulary, prompt_tokens, steps)
-        decoder = SlotDecoder(weights, capacity=len(rows), end_tokens=(), device=device)
-        return _time(decoder, rows, steps, clock, device, context)
+        sequences = _sequences(recipes, vocabulary, prompt_tokens, steps)
+        decoder = Decoder(weights, capacity=len(sequences), end_tokens=(), device=device)
+        return _time(decoder, sequences, steps, clock, device, context)
 
     run(_WARM_UP_STEPS)
     runs: list[Speed] = []
@@ -91,15 +92,15 @@ def measure(
 
 
 def _time(
-    decoder: SlotDecoder,
-    rows: Sequence[Row],
+    decoder: Decoder,
+    sequences: abc.Sequence[Sequence],
     steps: int,
     clock: Clock,
     device: torch.device,
     context: int,
 ) -> Speed:
     started = clock(device)
-    decoder.admit(rows)
+    decoder.admit(sequences)
     read = clock(device)
     first = read - started
     left = steps - 1
@@ -113,10 +114,12 @@ def _time(
     return Speed(first, (clock(device) - read) / left)
 
 
-def _rows(recipes: Sequence[int], vocabulary: int, prompt_tokens: int, steps: int) -> list[Row]:
+def _sequences(
+    recipes: abc.Sequence[int], vocabulary: int, prompt_tokens: int, steps: int
+) -> list[Sequence]:
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(vocabulary, (len(recipes), prompt_tokens), generator=generator)
     return [
-        Row(Request(at, _RECIPE, tuple(prompt), seed=at, max_new_tokens=steps), recipe)
+        Sequence(Request(at, _RECIPE, tuple(prompt), seed=at, max_new_tokens=steps), recipe)
         for at, (recipe, prompt) in enumerate(zip(recipes, prompts.tolist(), strict=True))
     ]

@@ -1,4 +1,4 @@
-"""Which device, dtype and number of threads an engine plan means on this machine."""
+"""The device, dtype and number of threads that an engine plan means on this machine."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""One model over several GPUs, layer after layer, when it is too large for any of them."""
+"""Layer split: one model over several GPUs, layer after layer, when it fits on none."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,6 +45,6 @@ def device_map(model: Any, free: Sequence[int]) -> DeviceMap:
     )
 
 
-def spread(model: Any, where: DeviceMap) -> Any:
+def split_layers(model: Any, where: DeviceMap) -> Any:
     """Bring a model's parts to their GPUs; inputs follow by accelerate's hooks."""
     return dispatch_model(model, device_map=where, skip_keys=model._skip_keys_device_placement)

@@ -1,4 +1,4 @@
-"""How much memory is free, and how many rows fit into it."""
+"""Free memory of a device, and the batch size that fits into it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mi_tui.engines.transformers.devices.placement import Room
 from mi_tui.machine.host import main_memory
 
 _NOMINAL_LENGTH = 4096
-"""Tokens a row is expected to reach at most; beyond, the batch shrinks when memory runs out."""
+"""Tokens a sequence is expected to reach; beyond, the batch shrinks when memory runs out."""
 
 _MOST_ROWS = {"cpu": 128, "cuda": 256}
 _MOST_ROWS_LARGE = {"cpu": 32}
@@ -60,10 +60,10 @@ def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
     return int(2 * config.num_hidden_layers * heads * head_dim * dtype.itemsize)
 
 
-def rows_that_fit(
+def sequences_that_fit(
     config: Any, dtype: torch.dtype, device: torch.device, *, model_bytes: int
 ) -> int:
-    """How many rows to generate at once, at least one.
+    """How many sequences to generate at once, at least one.
 
     Args:
         config: the model's configuration.
@@ -73,11 +73,11 @@ def rows_that_fit(
     """
     config = config.get_text_config()
     length = min(_NOMINAL_LENGTH, getattr(config, "max_position_embeddings", _NOMINAL_LENGTH))
-    row = cache_bytes_per_token(config, dtype) * length
+    sequence = cache_bytes_per_token(config, dtype) * length
     most = _MOST_ROWS.get(device.type, 64)
     if model_bytes > SMALL_MODEL:
         most = min(most, _MOST_ROWS_LARGE.get(device.type, most))
-    return max(1, min(most, int(_SHARE * free_bytes(device)) // row))
+    return max(1, min(most, int(_SHARE * free_bytes(device)) // sequence))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

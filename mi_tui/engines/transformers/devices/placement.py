@@ -1,4 +1,4 @@
-"""The placement of a pair: what of it lies where, and so in which way recipes are evaluated.
+"""Placement of a pair in memory, and the strategy that follows from it.
 
 One decision for the preflight, which asks before anything is loaded, and for the engine: pure
 functions of sizes in bytes, without torch.
@@ -40,13 +40,13 @@ class Room:
 class Placement:
     """What fits on the device beside the model that generates.
 
-    ``sources`` are both checkpoints' tensors; without them there, λ is switched from host memory,
-    ``pinned`` where that holds both, else memory-mapped from the files. ``gpus`` is the number of
-    GPUs that share out the layers. ``words`` says all of it, and what it takes, in one line;
-    ``reason`` says why one pass is not possible, and is empty when it is.
+    ``pair_tensors`` are both checkpoints' tensors; without them there, λ is switched from host
+    memory, ``pinned`` where that holds both, else memory-mapped from the files. ``gpus`` is the
+    number of GPUs that share out the layers. ``words`` says all of it, and what it takes, in one
+    line; ``reason`` says why one pass is not possible, and is empty when it is.
     """
 
-    sources: bool
+    pair_tensors: bool
     one_pass: bool
     words: str
     pinned: bool = False
@@ -84,7 +84,8 @@ def place_pair(model_bytes: int, device: str, room: Room, *, one_pass: bool = Tr
 def place(model_bytes: int, free: int, host_free: int, *, one_pass: bool = True) -> Placement:
     """Decide from sizes in bytes: one model, and what is free on the device and on the host.
 
-    In place takes three models there (the merged one and both sources), one pass a fourth (Δ).
+    In place takes three models there (the merged one and both checkpoints), one pass a fourth
+    (Δ).
 
     Raises:
         EngineError: not even one model fits.

@@ -1,4 +1,4 @@
-"""The decision of what runs where: how many engine processes, on which device, and in which way."""
+"""Plans of the replicas: how many engine processes, on which devices, with which strategy."""
 
 from collections import Counter
 from collections.abc import Sequence

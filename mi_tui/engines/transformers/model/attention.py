@@ -1,7 +1,7 @@
-"""Attention over a :class:`SlotCache`, registered with transformers under the name ``slots``.
+"""Attention over a :class:`KVCache`, registered with transformers under the name ``slots``.
 
 transformers leaves the mask to an attention function it does not know, so causality, sliding
-windows and rows of different lengths are settled here, in one place for every architecture.
+windows and sequences of different lengths are settled here, in one place for every architecture.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from mi_tui.engines.transformers.model.kv_cache import SlotCache
+from mi_tui.engines.transformers.model.kv_cache import KVCache
 
 ATTENTION = "slots"
 """The value of ``attn_implementation`` that selects :func:`slot_attention`."""
@@ -25,30 +25,30 @@ def slot_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    slots: SlotCache,
+    slots: KVCache,
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attend as transformers' own functions do, masked by the rows' positions.
+    """Attend as transformers' own functions do, masked by the sequences' positions.
 
     Args:
         module: the attention layer.
-        query: ``[rows, heads, tokens, head_dim]``.
-        key: ``[rows, kv_heads, length, head_dim]``, as :meth:`SlotCache.update` returned it.
+        query: ``[batch, heads, tokens, head_dim]``.
+        key: ``[batch, kv_heads, length, head_dim]``, as :meth:`KVCache.update` returned it.
         value: like ``key``.
         attention_mask: not used.
-        slots: the cache of this pass, which knows each row's position.
+        slots: the cache of this pass, which knows each sequence's position.
         scaling: what scores are multiplied by; by default 1/√head_dim.
         sliding_window: how many tokens back a token may look, itself included.
         softcap: scores s become softcap · tanh(s / softcap) (Gemma 2).
 
     Returns:
-        The output ``[rows, tokens, heads, head_dim]``, and no weights.
+        The output ``[batch, tokens, heads, head_dim]``, and no weights.
     """
     del module, attention_mask
-    rows, heads, tokens, dim = query.shape
+    sequences, heads, tokens, dim = query.shape
     groups = heads // key.shape[1]
     length = key.shape[2]
     window = sliding_window if sliding_window is not None and sliding_window < length else None
@@ -56,19 +56,19 @@ def slot_attention(
         if groups > 1:
             key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     else:
-        # One token per row: the query heads that share keys take the place of tokens.
-        query = query.reshape(rows, key.shape[1], groups, dim)
+        # One token per sequence: the query heads that share keys take the place of tokens.
+        query = query.reshape(sequences, key.shape[1], groups, dim)
     if slots.is_prefill and window is None and softcap is None:
         output = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     else:
         bias = slots.bias(window, query, length)
         masked = partial(_masked, scaling=scaling, softcap=softcap)
-        parts = () if slots.is_prefill else slots.segments
+        parts = () if slots.is_prefill else slots.blocks
         if len(parts) < 2:
             output = masked(query, key, value, bias)
         else:
             output = torch.cat([masked(*part.of(query, key, value, bias)) for part in parts])
-    output = output.reshape(rows, heads, tokens, value.shape[-1])
+    output = output.reshape(sequences, heads, tokens, value.shape[-1])
     return output.transpose(1, 2), None
 
 

@@ -1,33 +1,49 @@
-"""One forward pass over a batch of rows, to the logits of each row's last token."""
+"""The forward pass over a batch, to the logits of each sequence's last token."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from mi_tui.engines.transformers.model.kv_cache import SlotCache
+from mi_tui.engines.transformers.model.kv_cache import KVCache
 
 
 class Forward(Protocol):
     """Computes logits with the weights as they are now."""
 
     def __call__(
-        self, tokens: Tensor, positions: Tensor, slots: SlotCache, last: Tensor | None = None
+        self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
     ) -> Tensor:
         """Read tokens into the cache and return logits.
 
         Args:
-            tokens: ids, ``[rows, tokens]``.
-            positions: of each token in its row, ``[rows, tokens]``.
-            slots: the cache, told before which rows this is about.
-            last: which token of each row counts, ``[rows]``; by default the last one.
+            tokens: ids, ``[batch, tokens]``.
+            positions: of each token in its sequence, ``[batch, tokens]``.
+            slots: the cache, told before which sequences this is about.
+            last: which token of each sequence counts, ``[batch]``; by default the last one.
 
         Returns:
-            ``[rows, vocabulary]``.
+            ``[batch, vocabulary]``.
         """
 
     def refresh(self) -> None:
-        """Take note that the weights, or the rows' λ, have changed."""
+        """Take note that the weights, or the sequences' λ, have changed."""
+
+
+class Weights(Protocol):
+    """A causal language model with its weights, in place or mixed sequence by sequence."""
+
+    @property
+    def model(self) -> Any:
+        """The transformers model."""
+
+    @property
+    def forward(self) -> Forward:
+        """What computes its logits."""
+
+    def prepare(self, recipes: Sequence[int]) -> None:
+        """Make the next forward passes compute these sequences' recipes, given by number."""
 
 
 class PlainForward:
@@ -38,7 +54,7 @@ class PlainForward:
         self._head: nn.Module = model.get_output_embeddings()
 
     def __call__(
-        self, tokens: Tensor, positions: Tensor, slots: SlotCache, last: Tensor | None = None
+        self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
     ) -> Tensor:
         """See :class:`Forward`."""
         with _OnlyLast(self._head, last):
@@ -57,7 +73,7 @@ class PlainForward:
 
 
 class _OnlyLast:
-    """While it lasts, the head sees one hidden state per row: that of the prompt's last token.
+    """While it lasts, the head sees one hidden state per sequence: that of the prompt's last token.
 
     The head over every token of every prompt would cost more memory than all the rest.
     """
@@ -78,5 +94,5 @@ class _OnlyLast:
         hidden, *rest = inputs
         assert self._last is not None
         last = self._last.to(hidden.device)
-        rows = torch.arange(len(last), device=hidden.device)
-        return (hidden[rows, last][:, None], *rest)
+        sequences = torch.arange(len(last), device=hidden.device)
+        return (hidden[sequences, last][:, None], *rest)

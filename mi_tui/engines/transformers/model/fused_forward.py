@@ -2,8 +2,8 @@
 
 A small model's step is bound by the number of operations, not by their size: transformers' own
 forward pass takes some sixty for each layer. Here q, k and v are one product, gate and up another,
-the heads of q and k are normalised and rotated together, and with a λ for each row W_i + λ·Δ is
-one product too: [x, λ ⊙ x]·[W_i, Δ]ᵀ.
+the heads of q and k are normalised and rotated together, and with a λ for each sequence W_i + λ·Δ
+is one product too: [x, λ ⊙ x]·[W_i, Δ]ᵀ.
 
 Only architectures whose layers are known to be computed this way are taken, and the start-up
 check compares the result with transformers' own; what does not fit or differs goes on with
@@ -19,7 +19,7 @@ from torch.nn.functional import linear, rms_norm
 
 from mi_tui.engines.transformers.model.attention import slot_attention
 from mi_tui.engines.transformers.model.forward import Forward, PlainForward
-from mi_tui.engines.transformers.model.kv_cache import SlotCache
+from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.model.mixed_layers import MixedLinear, MixedNorm
 from mi_tui.engines.transformers.model.products import product
 
@@ -37,7 +37,7 @@ _LLAMA_LIKE = frozenset(
 def can_fuse(model: Any) -> bool:
     """Whether a transformers model is computed as :class:`FusedForward` computes.
 
-    Not when its parts carry hooks, as those of a model that is spread over devices.
+    Not when its parts carry hooks, as those of a model that is split over devices.
     """
     kind = type(model)
     known = kind.__name__ in _LLAMA_LIKE and kind.__module__.startswith("transformers.models.")
@@ -69,7 +69,7 @@ class FusedForward:
         self._dim = body.layers[0].self_attn.head_dim
 
     def __call__(
-        self, tokens: Tensor, positions: Tensor, slots: SlotCache, last: Tensor | None = None
+        self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
     ) -> Tensor:
         """See :class:`~mi_tui.engines.transformers.model.forward.Forward`."""
         hidden: Tensor = self._embed(tokens)
@@ -84,7 +84,7 @@ class FusedForward:
         return self._head(self._norm(hidden))[:, -1]
 
     def refresh(self) -> None:
-        """Take note that the weights, or the rows' λ, have changed."""
+        """Take note that the weights, or the sequences' λ, have changed."""
         for layer in self._layers:
             layer.refresh()
 
@@ -108,8 +108,8 @@ class _Layer:
         self._before_ffn = _Norm(layer.post_attention_layernorm)
         self._ffn = _Ffn(layer.mlp) if hasattr(layer.mlp, "gate_proj") else layer.mlp
 
-    def __call__(self, hidden: Tensor, turn: tuple[Tensor, Tensor], slots: SlotCache) -> Tensor:
-        """``[rows, tokens, hidden]`` to the same."""
+    def __call__(self, hidden: Tensor, turn: tuple[Tensor, Tensor], slots: KVCache) -> Tensor:
+        """``[batch, tokens, hidden]`` to the same."""
         hidden = hidden + self._attend(self._before_attention(hidden), turn, slots)
         return hidden + self._ffn(self._before_ffn(hidden))
 
@@ -117,7 +117,7 @@ class _Layer:
         if self._head_norm is not None:
             self._head_norm.refresh()
 
-    def _attend(self, x: Tensor, turn: tuple[Tensor, Tensor], slots: SlotCache) -> Tensor:
+    def _attend(self, x: Tensor, turn: tuple[Tensor, Tensor], slots: KVCache) -> Tensor:
         heads = self._qkv(x).view(*x.shape[:2], -1, self._dim)
         turned = heads[:, :, : self._rotated]
         if self._head_norm is not None:
@@ -166,7 +166,7 @@ class _Norm:
 
     def __call__(self, x: Tensor) -> Tensor:
         normed = rms_norm(x, x.shape[-1:], self._weight, self._eps)
-        return normed if self._mixed is None else normed * self._mixed.row_weight(x.dim())
+        return normed if self._mixed is None else normed * self._mixed.sequence_weight(x.dim())
 
 
 class _HeadNorm:
@@ -188,20 +188,22 @@ class _HeadNorm:
 
     def refresh(self) -> None:
         weights = [
-            norm.row_weight(4) if isinstance(norm, MixedNorm) else norm.weight.view(1, 1, 1, -1)
+            norm.sequence_weight(4)
+            if isinstance(norm, MixedNorm)
+            else norm.weight.view(1, 1, 1, -1)
             for norm in self._norms
         ]
-        rows = max(len(weight) for weight in weights)
+        sequences = max(len(weight) for weight in weights)
         self._weight = torch.cat(
             [
-                weight.expand(rows, 1, count, -1)
+                weight.expand(sequences, 1, count, -1)
                 for weight, count in zip(weights, self._counts, strict=True)
             ],
             2,
         )
 
     def __call__(self, heads: Tensor) -> Tensor:
-        """``[rows, tokens, heads, head_dim]`` to the same."""
+        """``[batch, tokens, heads, head_dim]`` to the same."""
         return rms_norm(heads, heads.shape[-1:], None, self._eps) * self._weight
 
 
@@ -223,10 +225,10 @@ class _PlainStack:
 
 
 class _MixedStack:
-    """Linear layers that read the same, with a λ for each row: [x, λ ⊙ x]·[W_i, Δ]ᵀ + b + λ·Δb."""
+    """Linear layers of one input with a λ per sequence: [x, λ ⊙ x]·[W_i, Δ]ᵀ + b + λ·Δb."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
-        self._row = next(part.row for part in parts if isinstance(part, MixedLinear))
+        self._sequence = next(part.sequence for part in parts if isinstance(part, MixedLinear))
         weights = [part.weight.data for part in parts]
         deltas = [_delta_of(part) for part in parts]
         self._both = torch.cat([torch.cat(weights), torch.cat(deltas)], 1)
@@ -244,15 +246,15 @@ class _MixedStack:
             self._bias_delta = torch.cat([_bias_delta_of(part) for part in parts])
 
     def __call__(self, x: Tensor) -> Tensor:
-        row = self._row
-        if row.is_zero:
+        sequence = self._sequence
+        if sequence.is_zero:
             return linear(x, self._instruct, self._bias)
-        both = (x.unsqueeze(2) * row.scale).flatten(2)
+        both = (x.unsqueeze(2) * sequence.scale).flatten(2)
         if both.dtype is not x.dtype:
             both = both.to(x.dtype)
         y = product(both, self._both, self._bias)
         if self._bias_delta is not None:
-            y += (row.column[:, None] * self._bias_delta).to(y.dtype)
+            y += (sequence.column[:, None] * self._bias_delta).to(y.dtype)
         return y
 
 

@@ -1,8 +1,8 @@
-"""A key/value cache of slots: rows of different lengths share one batch, come and go.
+"""Key/value cache of slots: sequences of different lengths share one batch.
 
-Row ``r`` of the batch owns row ``r`` of every layer's storage. A newcomer's prompt is written at
-positions 0, 1, …; each later token at the row's own position. What lies beyond a row's position
-is never attended to, so nothing has to be cleared when a row leaves.
+Sequence ``r`` of the batch owns slot ``r`` of every layer's storage. A newcomer's prompt is
+written at positions 0, 1, …; each later token at the sequence's own position. What lies beyond a
+sequence's position is never attended to, so nothing has to be cleared when a sequence leaves.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from mi_tui.engines.transformers.devices.memory import free_bytes
-from mi_tui.engines.transformers.model.length_blocks import Lengths, Segment, segments
+from mi_tui.engines.transformers.model.length_blocks import LengthBlock, Lengths, length_blocks
 
 _CHUNK = 64
 _WORTH_ASKING = 64 << 20
@@ -23,27 +23,29 @@ Measured for the CPU; for CUDA reckoned from 20 µs of launches at 3 TB/s.
 """
 
 _MOVED_AT_ONCE = 64 << 20
-"""Bytes that may be taken for rows on their way."""
+"""Bytes that may be taken for sequences on their way."""
 
 
-class SlotCache(Cache):
-    """Keys and values of up to ``rows`` rows, per layer ``[rows, kv_heads, length, head_dim]``.
+class KVCache(Cache):
+    """Keys and values of up to ``sequences`` sequences.
+
+    Per layer ``[batch, kv_heads, length, head_dim]``.
 
     Storage is allocated at a layer's first use, in the dtype and on the device of its keys (so a
-    model spread over several devices works), and grows in length as needed. Before each forward
-    pass say with :meth:`begin_prefill` or :meth:`begin_decode` which rows it is about.
+    model split over several devices works), and grows in length as needed. Before each forward
+    pass say with :meth:`begin_prefill` or :meth:`begin_decode` which sequences it is about.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, sequences: int) -> None:
         super().__init__(layers=[])
-        self._capacity = rows
+        self._capacity = sequences
         self._length = 0
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
-        self._rows = torch.empty(0, dtype=torch.long)
+        self._sequences = torch.empty(0, dtype=torch.long)
         self._positions = torch.empty(0, dtype=torch.long)
         self._view = 0
-        self._segments: tuple[Segment, ...] = ()
+        self._blocks: tuple[LengthBlock, ...] = ()
         self._prefill = True
         self._biases: dict[tuple[int | None, torch.dtype, torch.device], Tensor] = {}
 
@@ -52,58 +54,59 @@ class SlotCache(Cache):
         """Whether the pass under way reads newcomers' prompts."""
         return self._prefill
 
-    def begin_prefill(self, rows: Tensor, length: int) -> None:
-        """The next pass writes positions 0 to ``length`` − 1 of ``rows`` (int64, shape [m])."""
+    def begin_prefill(self, sequences: Tensor, length: int) -> None:
+        """The next pass writes positions 0 to ``length`` − 1 of these sequences (int64, [m])."""
         self._prefill = True
-        self._rows = rows
+        self._sequences = sequences
         self._biases.clear()
         self._reserve(length)
 
     @property
-    def segments(self) -> tuple[Segment, ...]:
-        """The rows of a decode pass in parts, each attended to up to a length of its own."""
-        return self._segments
+    def blocks(self) -> tuple[LengthBlock, ...]:
+        """The sequences of a decode pass in parts, each attended to up to a length of its own."""
+        return self._blocks
 
-    def begin_decode(self, rows: Tensor, positions: Tensor, lengths: Lengths) -> None:
-        """The next pass writes one token per row.
+    def begin_decode(self, sequences: Tensor, positions: Tensor, lengths: Lengths) -> None:
+        """The next pass writes one token per sequence.
 
         Args:
-            rows: 0, 1, …, n − 1 (int64, shape [n]): the rows alive are always the first ones.
-            positions: where each row's token goes (int64, shape [n]).
+            sequences: 0, 1, …, n − 1 (int64, shape [n]): the sequences alive are always the first
+                ones.
+            positions: where each sequence's token goes (int64, shape [n]).
             lengths: the same plus one (int64, shape [n], known to the host).
         """
         self._prefill = False
-        self._rows, self._positions = rows, positions
+        self._sequences, self._positions = sequences, positions
         self._biases.clear()
         longest = int(lengths.max())
         self._reserve(longest)
         self._view = self._padded(longest)
-        parts = segments(lengths, self._tokens_per_call())
-        self._segments = tuple(replace(part, length=self._padded(part.length)) for part in parts)
+        parts = length_blocks(lengths, self._tokens_per_call())
+        self._blocks = tuple(replace(part, length=self._padded(part.length)) for part in parts)
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        """Store keys and values ``[rows, kv_heads, tokens, head_dim]``; return all to attend to."""
+        """Store ``[batch, kv_heads, tokens, head_dim]``; return all that is attended to."""
         if layer_idx not in self._keys:
             self._allocate(layer_idx, key_states, value_states)
         keys, values = self._keys[layer_idx], self._values[layer_idx]
-        rows = self._rows.to(keys.device)
+        sequences = self._sequences.to(keys.device)
         if self._prefill:
             length = key_states.shape[2]
-            keys[rows, :, :length] = key_states
-            values[rows, :, :length] = value_states
+            keys[sequences, :, :length] = key_states
+            values[sequences, :, :length] = value_states
             return key_states, value_states
         positions = self._positions.to(keys.device)
-        keys[rows, :, positions] = key_states[:, :, 0]
-        values[rows, :, positions] = value_states[:, :, 0]
-        count = len(rows)
+        keys[sequences, :, positions] = key_states[:, :, 0]
+        values[sequences, :, positions] = value_states[:, :, 0]
+        count = len(sequences)
         return keys[:count, :, : self._view], values[:count, :, : self._view]
 
     def bias(self, window: int | None, like: Tensor, length: int) -> Tensor:
         """What is added to the scores: 0 where a token may be attended to, else −∞.
 
-        Shape ``[1, 1, length, length]`` in a prefill and ``[rows, 1, 1, length]`` in a decode
+        Shape ``[1, 1, length, length]`` in a prefill and ``[batch, 1, 1, length]`` in a decode
         pass; dtype and device of ``like``. Made once per pass and window.
         """
         key = (window, like.dtype, like.device)
@@ -125,30 +128,30 @@ class SlotCache(Cache):
         """Compute masks anew in the next pass, as after :meth:`begin_decode`."""
         self._biases.clear()
 
-    def replace(self, sources: list[int], targets: list[int], length: int) -> None:
-        """Copy rows ``sources`` over rows ``targets``, up to ``length`` tokens.
+    def replace(self, origins: list[int], targets: list[int], length: int) -> None:
+        """Copy sequences ``origins`` over sequences ``targets``, up to ``length`` tokens.
 
-        No row may be both; then the copies take no memory.
+        No sequence may be both; then the copies take no memory.
         """
         for stored in (*self._keys.values(), *self._values.values()):
-            for source, target in zip(sources, targets, strict=True):
-                stored[target, :, :length].copy_(stored[source, :, :length])
+            for origin, target in zip(origins, targets, strict=True):
+                stored[target, :, :length].copy_(stored[origin, :, :length])
 
-    def permute(self, sources: list[int], targets: list[int], length: int) -> None:
-        """As :meth:`replace`, where a row may be both.
+    def permute(self, origins: list[int], targets: list[int], length: int) -> None:
+        """As :meth:`replace`, where a sequence may be both.
 
-        Where it raises (out of memory), the rows are torn.
+        Where it raises (out of memory), the sequences are torn.
         """
         for stored in (*self._keys.values(), *self._values.values()):
-            into, out_of = (torch.tensor(at, device=stored.device) for at in (targets, sources))
-            per_token = len(sources) * stored[0, :, 0].numel() * stored.element_size()
+            into, out_of = (torch.tensor(at, device=stored.device) for at in (targets, origins))
+            per_token = len(origins) * stored[0, :, 0].numel() * stored.element_size()
             at_once = max(1, _MOVED_AT_ONCE // per_token)
             for part in torch.split(stored[:, :, :length], at_once, 2):
                 part.index_copy_(0, into, part.index_select(0, out_of))
 
-    def resize(self, rows: int) -> None:
-        """Keep the first ``rows`` rows, or make room for as many."""
-        self._capacity = rows
+    def resize(self, sequences: int) -> None:
+        """Keep the first ``sequences`` sequences, or make room for as many."""
+        self._capacity = sequences
         self._restore(self._length)
 
     def clear(self) -> None:
@@ -159,13 +162,13 @@ class SlotCache(Cache):
         self._length = 0
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """The longest row so far."""
+        """The longest sequence so far."""
         del layer_idx
         return self._view
 
     @property
     def bytes_per_token(self) -> int:
-        """The storage that one more token of one row takes, in bytes; 0 before the first use."""
+        """Bytes of storage per token of a sequence; 0 before the first use."""
         stored = (*self._keys.values(), *self._values.values())
         return sum(t.shape[1] * t.shape[3] * t.element_size() for t in stored)
 
@@ -173,7 +176,7 @@ class SlotCache(Cache):
         return min(self._length, -(-length // 8) * 8)
 
     def _tokens_per_call(self) -> int:
-        """Tokens of one row and layer that are read in the time of one more call."""
+        """Tokens of one sequence and layer that are read in the time of one more call."""
         keys = next(iter(self._keys.values()), None)
         if keys is None:
             return 0
@@ -196,9 +199,9 @@ class SlotCache(Cache):
         kept = min(length, self._length)
         for store in (self._keys, self._values):
             for layer, old in store.items():
-                rows = min(self._capacity, old.shape[0])
+                sequences = min(self._capacity, old.shape[0])
                 new = old.new_zeros((self._capacity, old.shape[1], length, old.shape[3]))
-                new[:rows, :, :kept] = old[:rows, :, :kept]
+                new[:sequences, :, :kept] = old[:sequences, :, :kept]
                 store[layer] = new
         self._length = length
 

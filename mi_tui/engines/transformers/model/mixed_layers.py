@@ -1,6 +1,6 @@
-"""Modules whose weights are W_i + λ·Δ with a λ of its own for each row of the batch.
+"""Layers with weights W_i + λ·Δ and a λ of its own for each sequence of the batch.
 
-All of them share Instruct's tensors with the sources and add only Δ = W_t − W_i. λ is kept in
+All of them share Instruct's tensors with the pair and add only Δ = W_t − W_i. λ is kept in
 float32; products are rounded to the model's dtype.
 """
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, layer_norm, linear
 
 from mi_tui.checkpoints.roles import TensorRole
-from mi_tui.engines.transformers.model.pair_tensors import Source
+from mi_tui.engines.transformers.model.pair_tensors import TensorPair
 
 
-class RowLambda:
-    """λ of each row of the batch for one layer and module kind.
+class SequenceLambda:
+    """λ of each sequence of the batch for one layer and module kind.
 
-    ``column`` is float32 of shape ``[rows, 1]``, and ``scale`` (1, λ), of shape
-    ``[rows, 1, 2, 1]``; ``is_zero`` says that every row has Instruct's weights here.
+    ``column`` is float32 of shape ``[batch, 1]``, and ``scale`` (1, λ), of shape
+    ``[batch, 1, 2, 1]``; ``is_zero`` says that every sequence has Instruct's weights here.
     """
 
     def __init__(self, role: TensorRole) -> None:
@@ -28,7 +28,7 @@ class RowLambda:
         self.is_zero = True
 
     def for_tokens(self, count: int) -> Tensor:
-        """λ of each of ``count`` tokens, rows one after the other: ``[count, 1]``."""
+        """λ of each of ``count`` tokens, sequences one after the other: ``[count, 1]``."""
         tokens = count // len(self.column)
         return self.column if tokens == 1 else self.column.repeat_interleave(tokens, 0)
 
@@ -37,7 +37,11 @@ class MixedLinear(nn.Module):
     """A linear layer: x·W_iᵀ + (λ ⊙ x)·Δᵀ + b."""
 
     def __init__(
-        self, plain: nn.Linear, weight: Source, bias: Source | None, row: RowLambda
+        self,
+        plain: nn.Linear,
+        weight: TensorPair,
+        bias: TensorPair | None,
+        sequence: SequenceLambda,
     ) -> None:
         super().__init__()
         self.weight = plain.weight
@@ -45,18 +49,18 @@ class MixedLinear(nn.Module):
         self.in_features, self.out_features = plain.in_features, plain.out_features
         self.delta = weight.delta().t() if weight.differs else None
         self.bias_delta = bias.delta() if bias is not None and bias.differs else None
-        self.row = row
+        self.sequence = sequence
         # Beside the registered parameters, which torch looks up slowly.
         self._plain = (plain.weight, plain.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[rows, tokens, in]`` or ``[rows · tokens, in]`` to the same with ``out``."""
+        """``[batch, tokens, in]`` or ``[batch · tokens, in]`` to the same with ``out``."""
         weight, bias = self._plain
         y = linear(x, weight, bias)
-        if self.row.is_zero:
+        if self.sequence.is_zero:
             return y
         flat = x if x.dim() == 2 else x.reshape(-1, self.in_features)
-        lambda_ = self.row.for_tokens(len(flat))
+        lambda_ = self.sequence.for_tokens(len(flat))
         change = y.view(-1, self.out_features)
         if self.delta is not None:
             scaled = flat * lambda_
@@ -69,52 +73,56 @@ class MixedLinear(nn.Module):
 class MixedEmbedding(nn.Module):
     """An embedding, with the scale that some architectures put after it."""
 
-    def __init__(self, plain: nn.Embedding, source: Source, row: RowLambda) -> None:
+    def __init__(
+        self, plain: nn.Embedding, tensor_pair: TensorPair, sequence: SequenceLambda
+    ) -> None:
         super().__init__()
         self.weight = plain.weight
         self._scale = getattr(plain, "embed_scale", None)
-        self._delta = source.delta()
-        self._row = row
+        self._delta = tensor_pair.delta()
+        self._sequence = sequence
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Token ids ``[rows, tokens]`` to ``[rows, tokens, hidden]``."""
+        """Token ids ``[batch, tokens]`` to ``[batch, tokens, hidden]``."""
         mixed = embedding(ids, self.weight)
-        if not self._row.is_zero:
-            change = self._row.column[:, :, None] * embedding(ids, self._delta)
+        if not self._sequence.is_zero:
+            change = self._sequence.column[:, :, None] * embedding(ids, self._delta)
             mixed = (mixed + change).to(mixed.dtype)
         return mixed if self._scale is None else mixed * self._scale.to(mixed.dtype)
 
 
 class MixedNorm(nn.Module):
-    """A norm whose weight and bias follow each row's λ.
+    """A norm whose weight and bias follow each sequence's λ.
 
     The architecture's own norm does the work, with its epsilon, its dtypes and its ``w`` or
-    ``1 + w``: only its weight is replaced, by one that has a value for each row.
+    ``1 + w``: only its weight is replaced, by one that has a value for each sequence.
     """
 
-    def __init__(self, plain: nn.Module, sources: dict[str, Source], row: RowLambda) -> None:
+    def __init__(
+        self, plain: nn.Module, pair_tensors: dict[str, TensorPair], sequence: SequenceLambda
+    ) -> None:
         super().__init__()
         self.plain: Any = _AnyShapeLayerNorm(plain) if isinstance(plain, nn.LayerNorm) else plain
-        self._sides = {name: (s.instruct, s.delta()) for name, s in sources.items()}
+        self._sides = {name: (s.instruct, s.delta()) for name, s in pair_tensors.items()}
         for name in self._sides:
             del self.plain._parameters[name]
-        self._row = row
+        self._sequence = sequence
         self._followed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[rows, …, size]`` to the same shape."""
+        """``[batch, …, size]`` to the same shape."""
         self._follow(x.dim())
         normed: Tensor = self.plain(x)
         return normed
 
-    def row_weight(self, dimensions: int) -> Tensor:
-        """The weight of each row, ``[rows, 1, …, size]``, as an input of ``dimensions`` needs."""
+    def sequence_weight(self, dimensions: int) -> Tensor:
+        """The weight of each sequence, ``[batch, 1, …, size]``, for an input of ``dimensions``."""
         self._follow(dimensions)
         weight: Tensor = self.plain.weight
         return weight
 
     def _follow(self, dimensions: int) -> None:
-        column = self._row.column
+        column = self._sequence.column
         if self._followed is column:
             return
         for name, (instruct, delta) in self._sides.items():
@@ -126,11 +134,11 @@ class MixedNorm(nn.Module):
 class MixedRouter(nn.Module):
     """A router of experts: the architecture's own, with logits x·W_iᵀ + λ ⊙ (x·Δᵀ)."""
 
-    def __init__(self, plain: nn.Module, source: Source, row: RowLambda) -> None:
+    def __init__(self, plain: nn.Module, tensor_pair: TensorPair, sequence: SequenceLambda) -> None:
         super().__init__()
         del plain._parameters["weight"]
         # No tensor, but all that the router's own code does with it is to call linear.
-        plain.weight = _RowWeight(source, row)  # type: ignore[assignment]
+        plain.weight = _SequenceWeight(tensor_pair, sequence)  # type: ignore[assignment]
         self._plain = plain
 
     def forward(self, hidden: Tensor) -> Any:
@@ -141,12 +149,14 @@ class MixedRouter(nn.Module):
 class MixedExperts(nn.Module):
     """Stacked experts (``gate_up_proj`` and ``down_proj`` of shape [experts, out, in])."""
 
-    def __init__(self, plain: nn.Module, gate_up: Source, down: Source, row: RowLambda) -> None:
+    def __init__(
+        self, plain: nn.Module, gate_up: TensorPair, down: TensorPair, sequence: SequenceLambda
+    ) -> None:
         super().__init__()
         self._gate_up, self._down = gate_up.instruct, down.instruct
         self._gate_up_delta, self._down_delta = gate_up.delta(), down.delta()
         self._act: Any = plain.act_fn
-        self._row = row
+        self._sequence = sequence
 
     def forward(self, hidden: Tensor, chosen: Tensor, shares: Tensor) -> Tensor:
         """Send each token to its experts and add up what they say.
@@ -156,7 +166,7 @@ class MixedExperts(nn.Module):
             chosen: the experts of each token, ``[tokens, k]``.
             shares: their weights, ``[tokens, k]``.
         """
-        lambda_ = self._row.for_tokens(len(hidden))
+        lambda_ = self._sequence.for_tokens(len(hidden))
         mixed = torch.zeros_like(hidden)
         for expert in sorted(set(chosen.flatten().tolist())):
             token, place = torch.where(chosen == expert)
@@ -175,11 +185,15 @@ def _mixed_linear(x: Tensor, weight: Tensor, delta: Tensor, lambda_: Tensor) -> 
     return linear(x, weight).addmm_((x * lambda_).to(x.dtype), delta.t())
 
 
-class _RowWeight:
+class _SequenceWeight:
     """Stands in for a weight in ``linear(x, weight)`` inside someone else's forward."""
 
-    def __init__(self, source: Source, row: RowLambda) -> None:
-        self._instruct, self._delta, self._row = source.instruct, source.delta(), row
+    def __init__(self, tensor_pair: TensorPair, sequence: SequenceLambda) -> None:
+        self._instruct, self._delta, self._sequence = (
+            tensor_pair.instruct,
+            tensor_pair.delta(),
+            sequence,
+        )
 
     @classmethod
     def __torch_function__(
@@ -188,7 +202,7 @@ class _RowWeight:
         if function is not linear or kwargs or len(args) != 2:
             return NotImplemented
         x, weight = args
-        lambda_ = weight._row.for_tokens(len(x))
+        lambda_ = weight._sequence.for_tokens(len(x))
         return _mixed_linear(x, weight._instruct, weight._delta, lambda_)
 
 

@@ -1,4 +1,4 @@
-"""The pair as the engine holds it: two sets of named tensors, and models to put mixtures into."""
+"""The tensors of a pair in memory, Instruct's and Thinking's, by name."""
 
 import copy
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.protocol import EngineError
-from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, spread
-from mi_tui.engines.transformers.devices.memory import room_beside, rows_that_fit
+from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, split_layers
+from mi_tui.engines.transformers.devices.memory import room_beside, sequences_that_fit
 from mi_tui.engines.transformers.devices.placement import Placement, place_pair
 from mi_tui.engines.transformers.model.attention import ATTENTION
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TensorPair:
     """One tensor of the model on both sides, of equal shape and dtype.
 
     ``differs`` is false when both sides hold the same numbers: nothing to mix.
@@ -33,11 +33,11 @@ class Source:
     differs: bool
 
     def delta(self) -> Tensor:
-        """Thinking minus Instruct: computed in float32, rounded to the sources' dtype."""
+        """Thinking minus Instruct: computed in float32, rounded to the pair's dtype."""
         return (self.thinking.float() - self.instruct.float()).to(self.instruct.dtype)
 
 
-class Sources:
+class PairTensors:
     """Both models' tensors by parameter name.
 
     Loading through transformers gives every architecture's own names and layouts (experts
@@ -71,7 +71,7 @@ class Sources:
         device: torch.device,
         trust_remote_code: bool = False,
         export_dtype: torch.dtype | None = None,
-    ) -> "Sources":
+    ) -> "PairTensors":
         """Read both checkpoints.
 
         ``export_dtype`` is the dtype of a merged checkpoint (default: ``dtype``).
@@ -83,10 +83,10 @@ class Sources:
         other = load_model(thinking, dtype, trust_remote_code)
         return cls(mine, other, device, str(thinking), export_dtype)
 
-    def __iter__(self) -> Iterator[Source]:
+    def __iter__(self) -> Iterator[TensorPair]:
         return iter(self._entries.values())
 
-    def __getitem__(self, name: str) -> Source:
+    def __getitem__(self, name: str) -> TensorPair:
         return self._entries[name]
 
     @property
@@ -104,14 +104,14 @@ class Sources:
         """The size of one side in bytes."""
         return sum(s.instruct.nbytes for s in self)
 
-    def rows_that_fit(self) -> int:
-        """How many rows the device's memory allows at once."""
-        return rows_that_fit(self.config, self.dtype, self.device, model_bytes=self.bytes)
+    def sequences_that_fit(self) -> int:
+        """How many sequences the device's memory allows at once."""
+        return sequences_that_fit(self.config, self.dtype, self.device, model_bytes=self.bytes)
 
     def model(self) -> Any:
         """A model of its own memory on the device or devices, with Instruct's weights."""
         model = copy.deepcopy(self._template)
-        return spread(model, self._map) if self._map else model.to(self.device)
+        return split_layers(model, self._map) if self._map else model.to(self.device)
 
     def instruct(self) -> Iterator[tuple[str, Tensor]]:
         """Instruct's parameters by name, the very objects that :meth:`view` shares."""
@@ -138,14 +138,14 @@ class Sources:
             return placement
         if placement.gpus > 1:
             self._map = device_map(self._template, room.gpus)
-        if placement.sources:
+        if placement.pair_tensors:
             self._template.to(self.device)
         for name, mine in tensors_of(self._template).items():
             old = self._entries[name]
-            theirs = old.thinking.to(self.device) if placement.sources else old.thinking
+            theirs = old.thinking.to(self.device) if placement.pair_tensors else old.thinking
             if placement.pinned and self.device.type == "cuda":
                 mine, theirs = mine.pin_memory(), theirs.pin_memory()
-            self._entries[name] = Source(name, old.role, mine, theirs, old.differs)
+            self._entries[name] = TensorPair(name, old.role, mine, theirs, old.differs)
         return placement
 
 
@@ -181,7 +181,7 @@ def tensors_of(model: Any) -> dict[str, Tensor]:
     return named
 
 
-def _paired(instruct: Any, thinking: Any, where: str) -> Iterator[Source]:
+def _paired(instruct: Any, thinking: Any, where: str) -> Iterator[TensorPair]:
     mine, theirs = tensors_of(instruct), tensors_of(thinking)
     if unshared := sorted(mine.keys() ^ theirs.keys()):
         raise EngineError(f"{where}: only one of the two models has {unshared[0]}")
@@ -192,4 +192,4 @@ def _paired(instruct: Any, thinking: Any, where: str) -> Iterator[Source]:
                 f"{where}: {name} has shape {tuple(other.shape)}, "
                 f"and {tuple(tensor.shape)} in the Instruct model"
             )
-        yield Source(name, role_of(name), tensor, other, not torch.equal(tensor, other))
+        yield TensorPair(name, role_of(name), tensor, other, not torch.equal(tensor, other))

@@ -1,4 +1,4 @@
-"""Matrix products through whichever of torch's two CPU libraries is faster for their size."""
+"""Matrix products on a CPU, by whichever of torch's two libraries is faster for their size."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x·Wᵀ + b as ``torch.nn.functional.linear`` computes it, in the same dtype.
 
     Args:
-        x: ``[rows, tokens, in]``.
+        x: ``[batch, tokens, in]``.
         weight: ``[out, in]``, contiguous.
         bias: ``[out]``.
     """

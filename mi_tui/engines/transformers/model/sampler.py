@@ -1,4 +1,4 @@
-"""Draw the next token of every row, with random numbers that depend on nothing but the rollout.
+"""The sampler: temperature, top-k and top-p with a seed of its own for each sequence.
 
 The draw is a Gumbel race: the token with the largest log-probability + Gumbel noise wins, which
 is an exact sample of the distribution. The noise is a hash of (seed, position, token), so a
@@ -24,7 +24,7 @@ _TOKEN = -3335678366873096957
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """How each of n rows draws; every tensor has shape [n].
+    """How each of n sequences draws; every tensor has shape [n].
 
     ``temperature`` (float32) 0 is greedy; ``top_p`` (float32) infinity and ``top_k`` (int64) 0
     set no limit; ``seeds`` and ``positions`` (int64) decide the random numbers. The flags say
@@ -44,13 +44,13 @@ class Draw:
 
 
 def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
-    """The next token of each row.
+    """The next token of each sequence.
 
     The order is that of transformers: temperature, then top-k, then top-p over what is left.
 
     Args:
         logits: ``[n, vocabulary]``, any floating dtype; float32 inside.
-        draw: each row's settings.
+        draw: each sequence's settings.
 
     Returns:
         Token ids, int64, shape [n].
@@ -68,7 +68,7 @@ def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
         values, ids = scaled, torch.arange(scaled.shape[-1], device=scaled.device).expand_as(scaled)
     race = values + gumbel_noise(draw.seeds, draw.positions, ids)
     winner = ids.gather(1, race.argmax(-1, keepdim=True))[:, 0]
-    # The race is run for greedy rows too: cheaper than taking them out.
+    # The race is run for greedy sequences too: cheaper than taking them out.
     return torch.where(greedy, logits.argmax(-1), winner) if draw.any_greedy else winner
 
 
@@ -83,8 +83,8 @@ def gumbel_noise(seeds: Tensor, positions: Tensor, ids: Tensor) -> Tensor:
     Returns:
         float64, shape [n, m].
     """
-    rows = _mixed(_mixed(seeds) + (positions + 1) * _GOLDEN)
-    bits = _mixed(rows[:, None] ^ ids * _TOKEN)
+    sequences = _mixed(_mixed(seeds) + (positions + 1) * _GOLDEN)
+    bits = _mixed(sequences[:, None] ^ ids * _TOKEN)
     uniform = _shifted(bits, 11).double().add_(0.5).mul_(2.0**-53)
     return uniform.log_().neg_().log_().neg_()
 
@@ -122,7 +122,7 @@ def _kept(scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
 def _limited(values: Tensor, scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
     """Mask what top-k and top-p drop of the best candidates; also whether they are enough.
 
-    They are when no row may want one that is not among them.
+    They are when no sequence may want one that is not among them.
     """
     total = scaled.logsumexp(-1)
     complete = torch.zeros_like(draw.top_k, dtype=torch.bool)
@@ -135,7 +135,7 @@ def _limited(values: Tensor, scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor
 
 
 def _first(values: Tensor, top_k: Tensor) -> Tensor:
-    """Descending values without those after the first ``top_k`` of a row; 0 keeps all."""
+    """Descending values without those after the first ``top_k`` of a sequence; 0 keeps all."""
     rank = torch.arange(values.shape[-1], device=values.device)
     return values.masked_fill((top_k > 0)[:, None] & (rank >= top_k[:, None]), -torch.inf)
 

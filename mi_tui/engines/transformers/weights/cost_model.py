@@ -1,4 +1,4 @@
-"""What a batch of work costs in one pass and in place, from measured steps."""
+"""The cost model: seconds of work in one pass and in place, from measured steps."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -25,48 +25,52 @@ def _relative_lengths() -> list[float]:
 
 _LENGTHS = _relative_lengths()
 _AGE = sum(length**2 for length in _LENGTHS) / (2 * sum(_LENGTHS))
-"""The mean tokens, relative to a response, of the rows of a batch that is kept full."""
+"""The mean tokens, relative to a response, of the sequences of a batch that is kept full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be generated: rows by recipe, and the mean tokens of a prompt and a response."""
+    """Work left: sequences by recipe, and mean tokens of a prompt and of a response."""
 
-    rows: Mapping[int, int]
+    sequences: Mapping[int, int]
     prompt_tokens: float
     response_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Measured speed by number of rows; between the measured numbers it is interpolated.
+    """Measured speed by number of sequences; between the measured numbers it is interpolated.
 
-    ``attention`` is what each token of context adds to a step, in seconds per row.
+    ``attention`` is what each token of context adds to a step, in seconds per sequence.
     """
 
     points: Mapping[int, Speed]
     prompt_tokens: int
     attention: float = 0.0
 
-    def step(self, rows: float, context: float = 0.0) -> float:
-        """Seconds of one step of this many rows of so many tokens each."""
-        return self._at(rows, lambda speed: speed.step) + self.attention * rows * context
+    def step(self, sequences: float, context: float = 0.0) -> float:
+        """Seconds of one step of this many sequences of so many tokens each."""
+        return self._at(sequences, lambda speed: speed.step) + self.attention * sequences * context
 
-    def read(self, rows: float, prompt_tokens: float) -> float:
+    def read(self, sequences: float, prompt_tokens: float) -> float:
         """Seconds to read this many prompts in one pass."""
-        return self._at(rows, lambda speed: speed.first_token) * prompt_tokens / self.prompt_tokens
+        return (
+            self._at(sequences, lambda speed: speed.first_token)
+            * prompt_tokens
+            / self.prompt_tokens
+        )
 
-    def _at(self, rows: float, value: Callable[[Speed], float]) -> float:
+    def _at(self, sequences: float, value: Callable[[Speed], float]) -> float:
         known = sorted(self.points)
         times = [value(self.points[n]) for n in known]
-        if rows > known[-1]:
-            return times[-1] * rows / known[-1]
-        return float(np.interp(rows, known, times))
+        if sequences > known[-1]:
+            return times[-1] * sequences / known[-1]
+        return float(np.interp(sequences, known, times))
 
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """Both ways, measured on this machine. ``switch`` is the time of one change of λ in place."""
+    """Both strategies, measured here. ``switch`` is the time of one change of λ in place."""
 
     single: Curve
     mixed: Curve
@@ -74,40 +78,40 @@ class CostModel:
 
     def one_pass(self, work: Work, capacity: int) -> float:
         """Seconds for the work with all recipes in one batch."""
-        return batch_seconds(self.mixed, sum(work.rows.values()), capacity, work)
+        return batch_seconds(self.mixed, sum(work.sequences.values()), capacity, work)
 
     def in_place(self, work: Work, capacity: int) -> float:
         """Seconds for the work, recipe after recipe."""
-        counts = work.rows.values()
+        counts = work.sequences.values()
         return sum(self.switch + batch_seconds(self.single, n, capacity, work) for n in counts)
 
     def parking(
-        self, recipes: int, rows: int, context_tokens: float, response_tokens: float
+        self, recipes: int, sequences: int, context_tokens: float, response_tokens: float
     ) -> float:
-        """Seconds won when the last rows of each recipe finish together, in one pass.
+        """Seconds won when the last sequences of each recipe finish together, in one pass.
 
         Args:
             recipes: how many recipes there are.
-            rows: how many rows of each are left to the end.
-            context_tokens: of each of those rows, to be read once more.
+            sequences: how many sequences of each are left to the end.
+            context_tokens: of each of those sequences, to be read once more.
             response_tokens: the mean of all; about as many are left to those that last.
         """
-        together = recipes * rows
-        apart = recipes * self.single.step(rows, context_tokens) * response_tokens
+        together = recipes * sequences
+        apart = recipes * self.single.step(sequences, context_tokens) * response_tokens
         read = self.mixed.read(together, context_tokens)
         return apart - self.mixed.step(together, context_tokens) * response_tokens - read
 
 
-def batch_seconds(curve: Curve, rows: int, capacity: int, work: Work) -> float:
-    """Seconds to generate ``rows`` responses, ``capacity`` at once.
+def batch_seconds(curve: Curve, sequences: int, capacity: int, work: Work) -> float:
+    """Seconds to generate ``sequences`` responses, ``capacity`` at once.
 
-    A full batch while rows wait; then the batch thins out as the rows reach their ends.
+    A full batch while sequences wait; then the batch thins out as the sequences reach their ends.
     """
-    if not rows:
+    if not sequences:
         return 0.0
-    together = min(rows, capacity)
-    read = curve.read(together, work.prompt_tokens) * rows / together
-    full_steps = (rows - together) / together * work.response_tokens
+    together = min(sequences, capacity)
+    read = curve.read(together, work.prompt_tokens) * sequences / together
+    full_steps = (sequences - together) / together * work.response_tokens
     seconds = read + full_steps * curve.step(
         together, work.prompt_tokens + _AGE * work.response_tokens
     )

@@ -1,4 +1,4 @@
-"""One recipe at a time: a model whose weights are rewritten in one sweep over memory."""
+"""In place: one model whose weights are rewritten for one recipe at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,9 @@ from mi_tui.engines.transformers.decoding.timing import own_clock
 from mi_tui.engines.transformers.devices.devices import dtype_name
 from mi_tui.engines.transformers.model.forward import Forward
 from mi_tui.engines.transformers.model.fused_forward import forward_of
-from mi_tui.engines.transformers.model.pair_tensors import Sources, load_model, tensors_of
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors, load_model, tensors_of
 from mi_tui.engines.transformers.weights.interpolate import mix
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe, interpolation
 
@@ -25,19 +25,19 @@ from mi_tui.plan.recipe import Recipe, interpolation
 class InPlaceWeights:
     """The single merged model; switching the recipe neither reads a file nor reloads anything."""
 
-    def __init__(self, sources: Sources, recipes: RecipeNumbers, pair: Pair) -> None:
-        self.model: Any = sources.model()
+    def __init__(self, pair_tensors: PairTensors, recipes: RecipeIds, pair: Pair) -> None:
+        self.model: Any = pair_tensors.model()
         # Before the tensors are taken note of: fusing stacks them.
         self.forward: Forward = forward_of(self.model)
-        self._sources = sources
+        self._pair_tensors = pair_tensors
         self._pair = pair
         self._recipes = recipes
         self._tensors = tensors_of(self.model)
-        self._now: dict[str, float] = {source.name: 0.0 for source in sources}
+        self._now: dict[str, float] = {tensor_pair.name: 0.0 for tensor_pair in pair_tensors}
         self._current: int | None = None
 
     def prepare(self, recipes: Sequence[int]) -> None:
-        """Switch to the rows' recipe, which must be one and the same."""
+        """Switch to the sequences' recipe, which must be one and the same."""
         (number,) = set(recipes)
         if number != self._current:
             self._current = None
@@ -63,30 +63,36 @@ class InPlaceWeights:
         self.forward.refresh()
 
     def _write(self, recipe: Recipe) -> None:
-        for source in self._sources:
-            if not source.differs and source.name in self._now:
+        for tensor_pair in self._pair_tensors:
+            if not tensor_pair.differs and tensor_pair.name in self._now:
                 continue
-            lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
-            if lambda_ != self._now.get(source.name):
-                out = self._tensors[source.name]
-                instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
+            lambda_ = recipe.lambda_at(tensor_pair.role.layer, tensor_pair.role.kind)
+            if lambda_ != self._now.get(tensor_pair.name):
+                out = self._tensors[tensor_pair.name]
+                instruct, thinking = (
+                    tensor_pair.instruct.to(out.device),
+                    tensor_pair.thinking.to(out.device),
+                )
                 interpolate_into(out, instruct, thinking, lambda_)
-                self._now[source.name] = lambda_
+                self._now[tensor_pair.name] = lambda_
 
     def _write_rounded(self, recipe: Recipe) -> None:
         """Mix with the arithmetic of the file merger, and round as it does."""
         self._now.clear()
-        for source in self._sources:
-            out = self._tensors[source.name]
-            lambda_ = recipe.lambda_at(source.role.layer, source.role.kind)
-            instruct, thinking = source.instruct.to(out.device), source.thinking.to(out.device)
-            exported = self._sources.export_dtype if out.is_floating_point() else None
+        for tensor_pair in self._pair_tensors:
+            out = self._tensors[tensor_pair.name]
+            lambda_ = recipe.lambda_at(tensor_pair.role.layer, tensor_pair.role.kind)
+            instruct, thinking = (
+                tensor_pair.instruct.to(out.device),
+                tensor_pair.thinking.to(out.device),
+            )
+            exported = self._pair_tensors.export_dtype if out.is_floating_point() else None
             out.copy_(mix(instruct, thinking, lambda_, out_dtype=exported))
 
     def _write_from_files(self, recipe: Recipe, as_exported: bool) -> None:
         """Baselines and other backbones are computed from the files, as an exported merge is."""
         self._now.clear()
-        own = cast(MergeDtype, dtype_name(self._sources.dtype))
+        own = cast(MergeDtype, dtype_name(self._pair_tensors.dtype))
         dtype: MergeDtype = "auto" if as_exported else own
         plan = plan_merge(recipe, self._pair, Path(), dtype=dtype)
         if set(self._tensors) <= {tensor.name for tensor in plan.tensors}:
@@ -99,17 +105,17 @@ class InPlaceWeights:
         with TemporaryDirectory(prefix="mi-tui-") as folder:
             merged = Path(folder) / "merged"
             merge(recipe, self._pair, merged, dtype=dtype)
-            loaded = load_model(merged, self._sources.dtype, self._pair.trust_remote_code)
+            loaded = load_model(merged, self._pair_tensors.dtype, self._pair.trust_remote_code)
             for name, tensor in tensors_of(loaded).items():
                 self._tensors[name].copy_(tensor)
 
     def time_switch(self) -> float:
-        """Seconds for one change of every λ; the recipe of the rows is set again after."""
+        """Seconds for one change of every λ; the recipe of the sequences is set again after."""
         current = self._current
         self.switch(interpolation(0.25))
-        started = own_clock(self._sources.device)
+        started = own_clock(self._pair_tensors.device)
         self.switch(interpolation(0.75))
-        seconds = own_clock(self._sources.device) - started
+        seconds = own_clock(self._pair_tensors.device) - started
         self._current = None
         if current is not None:
             self.prepare([current])
@@ -121,7 +127,7 @@ def interpolate_into(out: Tensor, instruct: Tensor, thinking: Tensor, lambda_: f
 
     One fused pass over memory, float32 inside, rounded once. Its last bit may differ from that of
     ``checkpoints.mix``, which rounds after each operation as the file merger does and takes three
-    to four times as long; λ = 0 and λ = 1 are the sources, bit for bit.
+    to four times as long; λ = 0 and λ = 1 are the checkpoints, bit for bit.
     """
     if lambda_ in (0.0, 1.0) or not out.is_floating_point():
         out.copy_(thinking if lambda_ == 1.0 else instruct)

@@ -1,4 +1,4 @@
-"""The interpolation kernels in torch, for engines that hold both checkpoints in memory.
+"""Interpolation kernels in torch, for an engine that holds both checkpoints in memory.
 
 They do exactly the arithmetic of ``numpy_kernel`` (the kernel for files), step by step and
 unfused, so that a model mixed in memory and one merged on disk agree bit for bit in every dtype.

@@ -1,9 +1,9 @@
-"""Every recipe in one batch: rows of different λ through one model.
+"""One pass: sequences of different λ in one batch through one model.
 
 A linear layer is linear in its weights: with W(λ) = W_i + λ·Δ and Δ = W_t − W_i, a batch whose
-rows have different λ is computed exactly as x·W_iᵀ + (λ ⊙ x)·Δᵀ. Embeddings and norms are linear
-in their weights too. λ may differ per row, per layer and per module kind; what is the same on
-both sides is left alone.
+sequences have different λ is computed exactly as x·W_iᵀ + (λ ⊙ x)·Δᵀ. Embeddings and norms are
+linear in their weights too. λ may differ per sequence, per layer and per module kind; what is the
+same on both sides is left alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +24,10 @@ from mi_tui.engines.transformers.model.mixed_layers import (
     MixedLinear,
     MixedNorm,
     MixedRouter,
-    RowLambda,
+    SequenceLambda,
 )
-from mi_tui.engines.transformers.model.pair_tensors import Source, Sources
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ModuleKind
 
@@ -37,34 +37,36 @@ class CannotMixError(EngineError):
 
 
 class OnePassWeights:
-    """A model whose rows follow their own recipes.
+    """A model whose sequences follow their own recipes.
 
     Raises:
         CannotMixError: the model has a module, different on the two sides, of an unknown kind.
     """
 
-    def __init__(self, sources: Sources, recipes: RecipeNumbers) -> None:
-        self.model: Any = sources.view()
+    def __init__(self, pair_tensors: PairTensors, recipes: RecipeIds) -> None:
+        self.model: Any = pair_tensors.view()
         self._recipes = recipes
-        self._device = sources.device
-        self._rows: dict[tuple[int | None, ModuleKind], RowLambda] = {}
-        self._by_tensor = {id(tensor): sources[name] for name, tensor in sources.instruct()}
-        left = {source.name for source in sources if source.differs}
+        self._device = pair_tensors.device
+        self._sequences: dict[tuple[int | None, ModuleKind], SequenceLambda] = {}
+        self._by_tensor = {
+            id(tensor): pair_tensors[name] for name, tensor in pair_tensors.instruct()
+        }
+        left = {tensor_pair.name for tensor_pair in pair_tensors if tensor_pair.differs}
         makers: dict[str, Callable[[], nn.Module]] = {}
         for name, module in self.model.named_modules():
             own = self._own(module)
-            if any(source.differs for source in own.values()):
+            if any(tensor_pair.differs for tensor_pair in own.values()):
                 makers[name] = self._maker(name, module, own)
-                left -= {source.name for source in own.values()}
+                left -= {tensor_pair.name for tensor_pair in own.values()}
         if left:
             raise CannotMixError(f"{min(left)} is a buffer, which one pass cannot mix")
         # Δ takes as much memory as a model: computed once it is known that all can be mixed.
         for name, make in makers.items():
             parent, _, child = name.rpartition(".")
             setattr(self.model.get_submodule(parent), child, make())
-        self._table = torch.zeros(0, len(self._rows))
+        self._table = torch.zeros(0, len(self._sequences))
         # Fusing takes a copy of Instruct's weights, which only a small model has to spare.
-        self.forward: Forward = forward_of(self.model, fuse=sources.bytes <= SMALL_MODEL)
+        self.forward: Forward = forward_of(self.model, fuse=pair_tensors.bytes <= SMALL_MODEL)
 
     @staticmethod
     def takes(recipe: Recipe) -> bool:
@@ -72,7 +74,7 @@ class OnePassWeights:
         return recipe.is_of_the_pair
 
     def prepare(self, recipes: Sequence[int]) -> None:
-        """Give each row its recipe's λ."""
+        """Give each sequence its recipe's λ."""
         if len(self._table) < len(self._recipes):
             self._extend_table()
         chosen = self._table[list(recipes)].T.contiguous()
@@ -80,10 +82,10 @@ class OnePassWeights:
         lambdas = chosen.to(self._device)
         columns = lambdas[:, :, None].unbind(0)
         scales = torch.stack((torch.ones_like(lambdas), lambdas), -1)[:, :, None, :, None].unbind(0)
-        for row, column, scale, is_zero in zip(
-            self._rows.values(), columns, scales, zero, strict=True
+        for sequence, column, scale, is_zero in zip(
+            self._sequences.values(), columns, scales, zero, strict=True
         ):
-            row.column, row.scale, row.is_zero = column, scale, is_zero
+            sequence.column, sequence.scale, sequence.is_zero = column, scale, is_zero
         self.forward.refresh()
 
     def _extend_table(self) -> None:
@@ -91,34 +93,36 @@ class OnePassWeights:
         new = [
             [
                 recipe.lambda_at(layer, kind) if self.takes(recipe) else 0.0
-                for layer, kind in self._rows
+                for layer, kind in self._sequences
             ]
             for recipe in (self._recipes[n] for n in range(len(self._table), len(self._recipes)))
         ]
-        self._table = torch.cat([self._table, torch.tensor(new).view(len(new), len(self._rows))])
+        self._table = torch.cat(
+            [self._table, torch.tensor(new).view(len(new), len(self._sequences))]
+        )
 
-    def _own(self, module: nn.Module) -> dict[str, Source]:
-        """The sources of a module's own parameters; a tied head finds the embedding's."""
+    def _own(self, module: nn.Module) -> dict[str, TensorPair]:
+        """The pair's tensors of a module's own parameters; a tied head finds the embedding's."""
         parameters = module.named_parameters(recurse=False)
         return {name: self._by_tensor[id(parameter)] for name, parameter in parameters}
 
-    def _row(self, role: TensorRole) -> RowLambda:
-        return self._rows.setdefault((role.layer, role.kind), RowLambda(role))
+    def _sequence(self, role: TensorRole) -> SequenceLambda:
+        return self._sequences.setdefault((role.layer, role.kind), SequenceLambda(role))
 
     def _maker(
-        self, name: str, module: nn.Module, own: dict[str, Source]
+        self, name: str, module: nn.Module, own: dict[str, TensorPair]
     ) -> Callable[[], nn.Module]:
         """What makes the module that takes this one's place."""
         first = next(iter(own.values()))
-        row = self._row(first.role)
+        sequence = self._sequence(first.role)
         if isinstance(module, nn.Linear):
-            return partial(MixedLinear, module, own["weight"], own.get("bias"), row)
+            return partial(MixedLinear, module, own["weight"], own.get("bias"), sequence)
         if isinstance(module, nn.Embedding):
-            return partial(MixedEmbedding, module, own["weight"], row)
+            return partial(MixedEmbedding, module, own["weight"], sequence)
         if own.keys() == {"gate_up_proj", "down_proj"} and hasattr(module, "act_fn"):
-            return partial(MixedExperts, module, own["gate_up_proj"], own["down_proj"], row)
+            return partial(MixedExperts, module, own["gate_up_proj"], own["down_proj"], sequence)
         if first.role.kind is ModuleKind.ROUTER and own.keys() == {"weight"}:
-            return partial(MixedRouter, module, first, row)
+            return partial(MixedRouter, module, first, sequence)
         if first.role.kind is ModuleKind.NORMS and own.keys() <= {"weight", "bias"}:
-            return partial(MixedNorm, module, own, row)
+            return partial(MixedNorm, module, own, sequence)
         raise CannotMixError(f"{name} is a {type(module).__name__}, which one pass cannot mix")

@@ -1,9 +1,9 @@
-"""Number the recipes an engine has met, so that rows carry small integers."""
+"""Small integers for the recipes an engine has met."""
 
 from mi_tui.plan.recipe import Recipe
 
 
-class RecipeNumbers:
+class RecipeIds:
     """Recipes in the order they were first seen; equal recipes share a number."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The two ways to generate with a pair, one pass and in place, and the choice between them."""
+"""The two strategies, one pass and in place, and the choice between them."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,18 +15,17 @@ from mi_tui.engines.transformers.decoding.timing import (
     own_clock,
     wall_clock,
 )
-from mi_tui.engines.transformers.decoding.weights import Weights
-from mi_tui.engines.transformers.model.forward import PlainForward
+from mi_tui.engines.transformers.model.forward import PlainForward, Weights
 from mi_tui.engines.transformers.model.fused_forward import FusedForward
-from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.weights.cost_model import CostModel, Curve, Work
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.one_pass import CannotMixError, OnePassWeights
-from mi_tui.engines.transformers.weights.recipe_ids import RecipeNumbers
+from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 
-Way = Literal["one-pass", "in-place"]
+Strategy = Literal["one-pass", "in-place"]
 Mode = Literal["auto", "one-pass", "in-place"]
 
 _GRID = tuple(at / 8 for at in range(9))
@@ -41,39 +40,39 @@ _CONTEXT = 512
 """Tokens of context at which a step is timed to tell what attention costs, at most."""
 
 
-class Ways:
+class Strategies:
     """Both sets of weights, as far as the mode wants them and the model allows.
 
     ``note`` says in one line what is done, and why when it is less than was asked for.
     """
 
     def __init__(
-        self, sources: Sources, recipes: RecipeNumbers, pair: Pair, mode: Mode = "auto"
+        self, pair_tensors: PairTensors, recipes: RecipeIds, pair: Pair, mode: Mode = "auto"
     ) -> None:
-        placement = sources.settle(one_pass=mode != "in-place")
-        self.in_place = InPlaceWeights(sources, recipes, pair)
+        placement = pair_tensors.settle(one_pass=mode != "in-place")
+        self.in_place = InPlaceWeights(pair_tensors, recipes, pair)
         self.one_pass: OnePassWeights | None = None
         self.note = placement.words
-        self._sources = sources
+        self._pair_tensors = pair_tensors
         self._recipes = recipes
         self._mode = mode
         self._cost: CostModel | None = None
         if mode != "in-place" and placement.one_pass:
             self._try_one_pass()
 
-    def weights(self, way: Way) -> Weights:
-        """The weights that work this way."""
-        if way == "one-pass" and self.one_pass is not None:
+    def weights(self, strategy: Strategy) -> Weights:
+        """The weights of this strategy."""
+        if strategy == "one-pass" and self.one_pass is not None:
             return self.one_pass
         return self.in_place
 
-    def choose(self, work: Work, capacity: int, now: Way | None = None) -> Way:
-        """The cheaper way for this work; ``now`` is kept unless the other is a tenth cheaper."""
+    def choose(self, work: Work, capacity: int, now: Strategy | None = None) -> Strategy:
+        """The cheaper strategy for this work; ``now`` stays unless the other is a tenth cheaper."""
         if self.one_pass is None:
             return "in-place"
         if self._mode == "one-pass":
             return "one-pass"
-        if len(work.rows) < 2:
+        if len(work.sequences) < 2:
             return "in-place"
         model = self.cost_model(capacity)
         one_pass, in_place = model.one_pass(work, capacity), model.in_place(work, capacity)
@@ -84,29 +83,33 @@ class Ways:
         return "one-pass" if one_pass < in_place else "in-place"
 
     def parking_pays(self, lengths: Sequence[int], work: Work, capacity: int) -> bool:
-        """Whether a recipe's last rows had better wait and finish with those of other recipes.
+        """Whether a recipe's last sequences had better wait and finish with those of other recipes.
 
         Args:
-            lengths: tokens of each of these rows.
+            lengths: tokens of each of these sequences.
             work: all that is left to do.
-            capacity: how many rows there is room for.
+            capacity: how many sequences there is room for.
         """
         if self.one_pass is None or not lengths:
             return False
         context = sum(lengths) / len(lengths)
         model = self.cost_model(capacity)
-        return model.parking(len(work.rows), len(lengths), context, work.response_tokens) > 0
+        return model.parking(len(work.sequences), len(lengths), context, work.response_tokens) > 0
 
     def cost_model(self, capacity: int) -> CostModel:
         """The measured model, at the first call measured (seconds)."""
         if self._cost is None:
             numbers = [self._recipes.number(interpolation(lambda_)) for lambda_ in _GRID]
-            sizes = sorted({min(rows, capacity) for rows in (*_MEASURED, capacity)})
-            single = {rows: self.time(self.in_place, numbers[4:5] * rows) for rows in sizes}
+            sizes = sorted({min(sequences, capacity) for sequences in (*_MEASURED, capacity)})
+            single = {
+                sequences: self.time(self.in_place, numbers[4:5] * sequences) for sequences in sizes
+            }
             mixed = {}
             if self.one_pass is not None:
-                for rows in sizes:
-                    mixed[rows] = self.time(self.one_pass, [numbers[n % 9] for n in range(rows)])
+                for sequences in sizes:
+                    mixed[sequences] = self.time(
+                        self.one_pass, [numbers[n % 9] for n in range(sequences)]
+                    )
             attention = self._time_attention(numbers[4:5] * sizes[-1], single[sizes[-1]])
             self._cost = CostModel(
                 Curve(single, PROMPT_TOKENS, attention),
@@ -115,12 +118,12 @@ class Ways:
             )
         return self._cost
 
-    def _time_attention(self, rows: Sequence[int], short: Speed) -> float:
-        """What a token of context adds to a step, in seconds per row; the same in both ways."""
-        config = self._sources.config.get_text_config()
+    def _time_attention(self, sequences: Sequence[int], short: Speed) -> float:
+        """Seconds that a token of context adds to a step, per sequence, in either strategy."""
+        config = self._pair_tensors.config.get_text_config()
         context = min(_CONTEXT, getattr(config, "max_position_embeddings", _CONTEXT) // 2)
-        longer = self.time(self.in_place, rows, context=context)
-        return max(0.0, longer.step - short.step) / (len(rows) * context)
+        longer = self.time(self.in_place, sequences, context=context)
+        return max(0.0, longer.step - short.step) / (len(sequences) * context)
 
     def settle_threads(self, capacity: int) -> None:
         """Keep torch's threads only when they make a step faster than a single one does.
@@ -129,13 +132,13 @@ class Ways:
         busy machine make them many times slower.
         """
         several = torch.get_num_threads()
-        if several == 1 or self._sources.device.type != "cpu":
+        if several == 1 or self._pair_tensors.device.type != "cpu":
             return
-        rows = [self._recipes.number(interpolation(0.5))] * capacity
+        sequences = [self._recipes.number(interpolation(0.5))] * capacity
         torch.set_num_threads(1)
-        alone = self.time(self.in_place, rows, wall_clock)
+        alone = self.time(self.in_place, sequences, wall_clock)
         torch.set_num_threads(several)
-        if self.time(self.in_place, rows, wall_clock).step > 0.9 * alone.step:
+        if self.time(self.in_place, sequences, wall_clock).step > 0.9 * alone.step:
             torch.set_num_threads(1)
 
     def time(
@@ -150,8 +153,8 @@ class Ways:
         speed = measure(
             weights,
             numbers,
-            device=self._sources.device,
-            vocabulary=self._sources.vocabulary,
+            device=self._pair_tensors.device,
+            vocabulary=self._pair_tensors.vocabulary,
             steps=6,
             repeats=2,
             of=min,
@@ -163,7 +166,7 @@ class Ways:
         return Speed(speed.first_token * PROMPT_TOKENS / prompt, speed.step)
 
     def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:
-        """Compare both ways with transformers; one pass that fails is given up, in place stays.
+        """Compare both strategies with transformers; one pass is given up where it fails.
 
         A fused forward pass that fails gives way to the architecture's own first.
         """
@@ -177,7 +180,7 @@ class Ways:
                     numbers,
                     prompts,
                     expected,
-                    device=self._sources.device,
+                    device=self._pair_tensors.device,
                     together=together,
                 )
 
@@ -198,7 +201,7 @@ class Ways:
 
     def _try_one_pass(self) -> None:
         try:
-            self.one_pass = OnePassWeights(self._sources, self._recipes)
+            self.one_pass = OnePassWeights(self._pair_tensors, self._recipes)
         except CannotMixError as error:
             self._give_up_one_pass(str(error))
             return

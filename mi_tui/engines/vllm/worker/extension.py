@@ -1,4 +1,4 @@
-"""What vLLM's worker processes learn in addition: λ per request, and merges in place.
+"""The worker extension of vLLM: λ per request, and merges in place.
 
 Given to vLLM as ``worker_extension_cls``. Importing this module registers the loader.
 """
@@ -28,7 +28,7 @@ class WorkerExtension:
             "reason": model.mi_tui.reason,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
             "dtype": str(runner.model_config.dtype).removeprefix("torch."),
-            "rows": runner.scheduler_config.max_num_seqs,
+            "batch_size": runner.scheduler_config.max_num_seqs,
             "longest": runner.max_model_len,
         }
 

@@ -1,4 +1,4 @@
-"""Fill λ's buffers before each step of a vLLM model runner, request by request."""
+"""Hooks into vLLM's model runners that fill λ's buffers before each step."""
 
 import functools
 from typing import Any

@@ -1,4 +1,4 @@
-"""Load the pair in vLLM's worker: Instruct as the model, Δ beside it.
+"""The model loader in vLLM's worker: Instruct as the model, Δ beside it.
 
 Runs before vLLM compiles the model or captures CUDA graphs, so both see the mixed layers.
 """

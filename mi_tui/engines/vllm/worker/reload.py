@@ -1,4 +1,4 @@
-"""Write merged weights into a running model through vLLM's own reload.
+"""Reload of merged weights into a running model, through vLLM's own reload.
 
 vLLM reloads layer by layer, by the checkpoint's names, and repacks each layer as when it was first
 loaded. On CPUs two kinds of layer keep packed copies that this does not reach.

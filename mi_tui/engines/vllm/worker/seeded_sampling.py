@@ -1,4 +1,4 @@
-"""Keep a seed's random numbers apart from how vLLM cuts long prompts into parts, on CPUs too.
+"""Seeded sampling in vLLM that does not depend on how long prompts are cut into parts.
 
 A request whose prompt is not read to its end in a step is sampled all the same, and vLLM rewinds
 its generator by an offset. Generators of CPUs have none: vLLM 0.32 then ends with an error.

@@ -1,4 +1,4 @@
-"""What the study's worker tells vLLM's workers about the pair, as plain JSON."""
+"""The pair as plain JSON, from the study's worker to vLLM's workers."""
 
 from typing import Any
 

@@ -58,7 +58,7 @@ def test_what_is_spread_runs_in_place_and_says_why() -> None:
     assert needs_several(31 * GIB, 24 * GIB)
     assert not needs_several(20 * GIB, 24 * GIB)
     placement = place_over([24 * GIB] * 2, 31 * GIB, 256 * GIB)
-    assert (placement.one_pass, placement.sources, placement.pinned) == (False, False, True)
+    assert (placement.one_pass, placement.pair_tensors, placement.pinned) == (False, False, True)
     assert "2 GPUs" in placement.reason
     assert not place_over([24 * GIB] * 2, 31 * GIB, 64 * GIB).pinned
 
@@ -75,7 +75,7 @@ def test_the_hooks_of_a_spread_model_change_nothing(
     plain = run(engine_for(pair), wanted)
     made: list[Any] = []
 
-    def hooked(self: pair_tensors.Sources) -> Any:
+    def hooked(self: pair_tensors.PairTensors) -> Any:
         from accelerate import dispatch_model
 
         parts = self._template.model
@@ -93,7 +93,7 @@ def test_the_hooks_of_a_spread_model_change_nothing(
         )
         return made[-1]
 
-    monkeypatch.setattr(pair_tensors.Sources, "model", hooked)
+    monkeypatch.setattr(pair_tensors.PairTensors, "model", hooked)
     done = run(engine_for(pair), wanted)
     assert made[0].model.layers[0]._hf_hook is not None
     assert {n: c.tokens for n, c in done.items()} == {n: c.tokens for n, c in plain.items()}

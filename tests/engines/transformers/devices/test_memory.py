@@ -7,7 +7,7 @@ from transformers import Qwen3Config
 
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.model import kv_cache
-from mi_tui.engines.transformers.model.kv_cache import SlotCache
+from mi_tui.engines.transformers.model.kv_cache import KVCache
 
 CPU = torch.device("cpu")
 CONFIG = Qwen3Config(
@@ -19,21 +19,25 @@ def test_bytes_per_token_of_a_known_model() -> None:
     assert memory.cache_bytes_per_token(CONFIG, torch.bfloat16) == 36 * 2 * 8 * 128 * 2
 
 
-@pytest.mark.parametrize(("free", "rows"), [(0, 1), (1 << 30, 1), (16 << 30, 22), (1 << 50, 128)])
-def test_rows_follow_free_memory(free: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("free", "sequences"), [(0, 1), (1 << 30, 1), (16 << 30, 22), (1 << 50, 128)]
+)
+def test_sequences_follow_free_memory(
+    free: int, sequences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda _: free)
-    assert memory.rows_that_fit(CONFIG, torch.bfloat16, CPU, model_bytes=1 << 20) == rows
+    assert memory.sequences_that_fit(CONFIG, torch.bfloat16, CPU, model_bytes=1 << 20) == sequences
 
 
-def test_large_models_on_a_cpu_take_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_models_on_a_cpu_take_fewer_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1 << 50)
-    assert memory.rows_that_fit(CONFIG, torch.float32, CPU, model_bytes=8 << 30) == 32
+    assert memory.sequences_that_fit(CONFIG, torch.float32, CPU, model_bytes=8 << 30) == 32
 
 
 def test_a_cache_that_would_exceed_memory_raises_before_it_allocates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slots = SlotCache(4)
+    slots = KVCache(4)
     slots.begin_prefill(torch.arange(4), 8)
     states = torch.ones(4, 2, 8, 16)
     slots.update(states, states, 0)
@@ -43,8 +47,8 @@ def test_a_cache_that_would_exceed_memory_raises_before_it_allocates(
         slots.begin_decode(torch.arange(4), torch.full((4,), 900), np.full(4, 901))
 
 
-def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
-    slots = SlotCache(3)
+def test_sequences_keep_their_keys_when_storage_grows_and_sequences_move() -> None:
+    slots = KVCache(3)
     slots.begin_prefill(torch.arange(3), 5)
     keys = torch.randn(3, 2, 5, 4)
     slots.update(keys, -keys, 0)
@@ -61,8 +65,8 @@ def test_rows_keep_their_keys_when_storage_grows_and_rows_move() -> None:
     assert slots.bias(4, got, got.shape[2]).isfinite().sum(-1).flatten().tolist() == [4, 4]
 
 
-def test_rows_take_the_places_of_those_that_leave_without_more_memory() -> None:
-    slots = SlotCache(4)
+def test_sequences_take_the_places_of_those_that_leave_without_more_memory() -> None:
+    slots = KVCache(4)
     slots.begin_prefill(torch.arange(4), 64)
     keys = torch.randn(4, 2, 64, 4)
     slots.update(keys, -keys, 0)

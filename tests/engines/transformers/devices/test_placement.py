@@ -15,7 +15,7 @@ GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
-    ("model", "free", "host", "sources", "one_pass", "pinned"),
+    ("model", "free", "host", "pair_tensors", "one_pass", "pinned"),
     [
         (8, 80, 64, True, True, False),
         (8, 40, 64, True, False, False),
@@ -25,10 +25,14 @@ GIB = 1 << 30
     ],
 )
 def test_as_much_as_fits(
-    model: int, free: int, host: int, sources: bool, one_pass: bool, pinned: bool
+    model: int, free: int, host: int, pair_tensors: bool, one_pass: bool, pinned: bool
 ) -> None:
     placement = place(model * GIB, free * GIB, host * GIB)
-    assert (placement.sources, placement.one_pass, placement.pinned) == (sources, one_pass, pinned)
+    assert (placement.pair_tensors, placement.one_pass, placement.pinned) == (
+        pair_tensors,
+        one_pass,
+        pinned,
+    )
     assert bool(placement.reason) != one_pass
 
 
@@ -71,7 +75,7 @@ SCRIPT = """
 import gc, re, sys
 from pathlib import Path
 import torch
-from mi_tui.engines.transformers.model.pair_tensors import Sources
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 
 def anonymous():
     gc.collect()
@@ -80,14 +84,14 @@ def anonymous():
 
 def pair(dtype, other="thinking"):
     folder, cpu = Path(sys.argv[1]), torch.device("cpu")
-    return Sources.load(folder / "instruct", folder / other, dtype=dtype, device=cpu)
+    return PairTensors.load(folder / "instruct", folder / other, dtype=dtype, device=cpu)
 
 pair(torch.float32, "instruct")  # once for what loading allocates for itself
 for dtype in (torch.float32, torch.bfloat16):
     before = anonymous()
-    sources = pair(dtype)
+    pair_tensors = pair(dtype)
     if dtype == torch.float32:
-        print(sources.bytes / 2**20)
+        print(pair_tensors.bytes / 2**20)
     print(anonymous() - before)
 """
 

@@ -1,4 +1,4 @@
-"""Rows in blocks of like length: nothing is lost, less is read, and the result is the same."""
+"""Sequences in blocks of like length: nothing is lost, less is read, and the result is the same."""
 
 import itertools
 from pathlib import Path
@@ -14,10 +14,10 @@ from torch import nn
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.transformers.decoding import decoder
 from mi_tui.engines.transformers.model import kv_cache
-from mi_tui.engines.transformers.model import length_blocks as segments_module
+from mi_tui.engines.transformers.model import length_blocks as length_blocks_module
 from mi_tui.engines.transformers.model.attention import slot_attention
-from mi_tui.engines.transformers.model.kv_cache import SlotCache
-from mi_tui.engines.transformers.model.length_blocks import BLOCK, arrange, segments
+from mi_tui.engines.transformers.model.kv_cache import KVCache
+from mi_tui.engines.transformers.model.length_blocks import BLOCK, length_blocks, sort_into_blocks
 from mi_tui.plan.recipe import Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import (
@@ -36,19 +36,21 @@ LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=100).map(
 
 
 @given(LENGTHS, st.integers(0, 5000))
-def test_segments_cover_every_row_as_far_as_it_goes(lengths: NDArray[np.int64], worth: int) -> None:
-    parts = segments(lengths, worth)
-    rows = [row for part in parts for row in range(part.start, part.stop)]
-    assert rows == list(range(len(lengths)))
+def test_blocks_cover_every_sequence_as_far_as_it_goes(
+    lengths: NDArray[np.int64], worth: int
+) -> None:
+    parts = length_blocks(lengths, worth)
+    sequences = [sequence for part in parts for sequence in range(part.start, part.stop)]
+    assert sequences == list(range(len(lengths)))
     for part in parts:
         assert part.length == lengths[part.start : part.stop].max()
 
 
 def test_a_call_is_made_only_where_it_saves_enough() -> None:
     lengths = np.repeat([900, 300, 290], BLOCK)
-    assert len(segments(lengths, 0)) == 3
-    assert [part.length for part in segments(lengths, 11 * BLOCK)] == [900, 300]
-    assert len(segments(lengths, 700 * BLOCK * 2)) == 1
+    assert len(length_blocks(lengths, 0)) == 3
+    assert [part.length for part in length_blocks(lengths, 11 * BLOCK)] == [900, 300]
+    assert len(length_blocks(lengths, 700 * BLOCK * 2)) == 1
 
 
 @given(LENGTHS)
@@ -56,22 +58,22 @@ def test_a_call_is_made_only_where_it_saves_enough() -> None:
 def test_arranging_only_changes_places_and_lessens_what_is_read(
     lengths: NDArray[np.int64],
 ) -> None:
-    sources, targets = arrange(lengths)
-    assert sorted(sources) == targets
+    origins, targets = sort_into_blocks(lengths)
+    assert sorted(origins) == targets
     after = lengths.copy()
-    after[targets] = lengths[sources]
+    after[targets] = lengths[origins]
 
     def read(lengths: NDArray[np.int64]) -> int:
-        return sum((part.stop - part.start) * part.length for part in segments(lengths, 0))
+        return sum((part.stop - part.start) * part.length for part in length_blocks(lengths, 0))
 
-    assert read(after) < read(lengths) or not sources
-    assert arrange(after) == ([], [])
+    assert read(after) < read(lengths) or not origins
+    assert sort_into_blocks(after) == ([], [])
 
 
-def test_arranged_rows_fall_in_length_from_block_to_block() -> None:
+def test_sorted_sequences_fall_in_length_from_block_to_block() -> None:
     lengths = np.random.default_rng(0).integers(1, 4000, 7 * BLOCK + 3)
-    sources, targets = arrange(lengths)
-    lengths[targets] = lengths[sources]
+    origins, targets = sort_into_blocks(lengths)
+    lengths[targets] = lengths[origins]
     blocks = [lengths[at : at + BLOCK] for at in range(0, len(lengths), BLOCK)]
     for longer, shorter in itertools.pairwise(blocks):
         assert longer.min() // 32 >= shorter.max() // 32
@@ -79,20 +81,20 @@ def test_arranged_rows_fall_in_length_from_block_to_block() -> None:
 
 @pytest.mark.parametrize("window", [None, 20])
 @pytest.mark.parametrize("softcap", [None, 30.0])
-def test_attention_in_segments_is_that_of_all_rows_at_once(
+def test_attention_in_blocks_is_that_of_all_sequences_at_once(
     window: int | None, softcap: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = 3 * BLOCK - 5
-    lengths = np.sort(np.random.default_rng(1).integers(2, 200, rows))[::-1].copy()
-    states = torch.randn(rows, 2, 200, 8)
-    query = torch.randn(rows, 4, 1, 8)
+    sequences = 3 * BLOCK - 5
+    lengths = np.sort(np.random.default_rng(1).integers(2, 200, sequences))[::-1].copy()
+    states = torch.randn(sequences, 2, 200, 8)
+    query = torch.randn(sequences, 4, 1, 8)
 
     def attended(call_bytes: int) -> tuple[int, torch.Tensor]:
         monkeypatch.setitem(kv_cache._CALL_BYTES, "cpu", call_bytes)
-        slots = SlotCache(rows)
-        slots.begin_prefill(torch.arange(rows), 200)
+        slots = KVCache(sequences)
+        slots.begin_prefill(torch.arange(sequences), 200)
         slots.update(states, -states, 0)
-        slots.begin_decode(torch.arange(rows), torch.from_numpy(lengths - 1), lengths)
+        slots.begin_decode(torch.arange(sequences), torch.from_numpy(lengths - 1), lengths)
         keys, values = slots.update(query[:, :2], query[:, 2:], 0)
         output, _ = slot_attention(
             nn.Identity(),
@@ -104,7 +106,7 @@ def test_attention_in_segments_is_that_of_all_rows_at_once(
             sliding_window=window,
             softcap=softcap,
         )
-        return len(slots.segments), output
+        return len(slots.blocks), output
 
     one, expected = attended(1 << 40)
     several, found = attended(0)
@@ -112,22 +114,22 @@ def test_attention_in_segments_is_that_of_all_rows_at_once(
     torch.testing.assert_close(found, expected)
 
 
-def test_memory_that_runs_out_while_rows_change_places_costs_no_token(
+def test_memory_that_runs_out_while_sequences_change_places_costs_no_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
-    monkeypatch.setattr(segments_module, "_ALIKE", 1)
-    permute = SlotCache.permute
+    monkeypatch.setattr(length_blocks_module, "_ALIKE", 1)
+    permute = KVCache.permute
     torn: list[int] = []
 
-    def failing(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
-        if len(sources) > 2 and not torn:
-            torn.append(len(sources))
-            self._keys[0][targets] = self._keys[0][sources]
+    def failing(self: KVCache, origins: list[int], targets: list[int], length: int) -> None:
+        if len(origins) > 2 and not torn:
+            torn.append(len(origins))
+            self._keys[0][targets] = self._keys[0][origins]
             raise torch.OutOfMemoryError("CUDA out of memory")
-        permute(self, sources, targets, length)
+        permute(self, origins, targets, length)
 
-    monkeypatch.setattr(SlotCache, "permute", failing)
+    monkeypatch.setattr(KVCache, "permute", failing)
     pair = tiny_pair("qwen3", tmp_path)
     recipe = Recipe(lambda_=0.4, decoding=GREEDY)
     questions = prompts(3 * BLOCK, longest=60)
@@ -139,8 +141,8 @@ def test_memory_that_runs_out_while_rows_change_places_costs_no_token(
         assert with_end(done[request.id]) == generated(model, request.prompt, 12)
 
 
-def test_rows_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    slots = SlotCache(5)
+def test_sequences_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = KVCache(5)
     slots.begin_prefill(torch.arange(5), 50)
     keys = torch.randn(5, 2, 50, 4)
     slots.update(keys, -keys, 0)
@@ -154,19 +156,19 @@ def test_rows_move_in_parts_that_fit_beside_them(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("family", ["qwen3", "gemma2"])
-def test_many_rows_that_change_places_equal_the_merged_model(
+def test_many_sequences_that_change_places_equal_the_merged_model(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(kv_cache._CALL_BYTES, "cpu", 0)
     monkeypatch.setattr(decoder, "_SORT_EVERY", 2)
-    sorted_rows: list[int] = []
-    permute = SlotCache.permute
+    sorted_sequences: list[int] = []
+    permute = KVCache.permute
 
-    def counted(self: SlotCache, sources: list[int], targets: list[int], length: int) -> None:
-        sorted_rows.append(len(sources))
-        permute(self, sources, targets, length)
+    def counted(self: KVCache, origins: list[int], targets: list[int], length: int) -> None:
+        sorted_sequences.append(len(origins))
+        permute(self, origins, targets, length)
 
-    monkeypatch.setattr(SlotCache, "permute", counted)
+    monkeypatch.setattr(KVCache, "permute", counted)
     pair = tiny_pair(family, tmp_path)
     questions = prompts(3 * BLOCK, longest=60)
     recipes = [Recipe(lambda_=lambda_, decoding=GREEDY) for lambda_ in (0.2, 0.7)]
@@ -179,4 +181,4 @@ def test_many_rows_that_change_places_equal_the_merged_model(
     for request in requests:
         expected = generated(models[request.id % 2], request.prompt, request.max_new_tokens)
         assert with_end(done[request.id]) == expected
-    assert sum(sorted_rows) > BLOCK
+    assert sum(sorted_sequences) > BLOCK

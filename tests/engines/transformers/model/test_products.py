@@ -10,16 +10,16 @@ from mi_tui.engines.transformers.model.products import product
 
 @settings(max_examples=40, deadline=None)
 @given(
-    rows=st.integers(1, 80),
+    sequences=st.integers(1, 80),
     tokens=st.integers(1, 5),
     sizes=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     biased=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
 )
 def test_any_shape_gives_what_linear_gives(
-    rows: int, tokens: int, sizes: tuple[int, int], biased: bool, dtype: torch.dtype
+    sequences: int, tokens: int, sizes: tuple[int, int], biased: bool, dtype: torch.dtype
 ) -> None:
-    x = torch.randn(rows, tokens, sizes[1]).to(dtype)
+    x = torch.randn(sequences, tokens, sizes[1]).to(dtype)
     weight = torch.randn(sizes).to(dtype)
     bias = torch.randn(sizes[0]).to(dtype) if biased else None
     torch.testing.assert_close(product(x, weight, bias), linear(x, weight, bias))

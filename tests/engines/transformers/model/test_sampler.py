@@ -10,14 +10,14 @@ from mi_tui.engines.transformers.model.sampler import Draw, draw_tokens, gumbel_
 
 
 def draw(
-    rows: int, *, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, seed: int = 0
+    sequences: int, *, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, seed: int = 0
 ) -> Draw:
     return Draw(
-        temperature=torch.full((rows,), temperature),
-        top_p=torch.full((rows,), top_p if top_p < 1 else torch.inf),
-        top_k=torch.full((rows,), top_k),
-        seeds=torch.arange(rows) + 1000 * seed,
-        positions=torch.zeros(rows, dtype=torch.long),
+        temperature=torch.full((sequences,), temperature),
+        top_p=torch.full((sequences,), top_p if top_p < 1 else torch.inf),
+        top_k=torch.full((sequences,), top_k),
+        seeds=torch.arange(sequences) + 1000 * seed,
+        positions=torch.zeros(sequences, dtype=torch.long),
         any_limit=top_p < 1 or top_k > 0,
     )
 
@@ -47,12 +47,12 @@ def test_frequencies_are_those_of_transformers_warpers(
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn(30, generator=generator)
-    rows = 20_000
+    sequences = 20_000
     tokens = draw_tokens(
-        logits.expand(rows, -1),
-        draw(rows, temperature=temperature, top_p=top_p, top_k=top_k, seed=seed % 97),
+        logits.expand(sequences, -1),
+        draw(sequences, temperature=temperature, top_p=top_p, top_k=top_k, seed=seed % 97),
     )
-    shares = torch.bincount(tokens, minlength=30) / rows
+    shares = torch.bincount(tokens, minlength=30) / sequences
     expected = expected_shares(logits, temperature, top_p, top_k)
     assert shares[expected == 0].sum() == 0
     assert 0.5 * (shares - expected).abs().sum() < 0.035
@@ -60,7 +60,7 @@ def test_frequencies_are_those_of_transformers_warpers(
 
 def test_large_vocabularies_take_the_same_token_as_a_full_sort() -> None:
     generator = torch.Generator().manual_seed(3)
-    # Flat rows need more candidates than the first try, peaked rows do not.
+    # Flat sequences need more candidates than the first try, peaked sequences do not.
     sharpness = torch.tensor([0.01, 0.5, 3.0, 8.0]).repeat(8)[:, None]
     logits = sharpness * torch.randn(32, 9000, generator=generator)
     how = draw(32, temperature=0.8, top_p=0.9)
@@ -73,7 +73,7 @@ def test_large_vocabularies_take_the_same_token_as_a_full_sort() -> None:
         sampler._FULL_SORT = original
 
 
-def test_greedy_rows_and_sampled_rows_share_a_batch() -> None:
+def test_greedy_sequences_and_sampled_sequences_share_a_batch() -> None:
     logits = torch.randn(64, 50)
     how = draw(64, temperature=1.0, top_p=0.9)
     how.temperature[::2] = 0
@@ -100,8 +100,8 @@ def test_noise_is_standard_gumbel() -> None:
     )
     assert abs(noise.mean() - 0.5772) < 0.02
     assert abs(noise.var() - 1.6449) < 0.04
-    rows, columns = noise - noise.mean(1, keepdim=True), noise - noise.mean(0)
-    assert abs((rows[:, 1:] * rows[:, :-1]).mean()) < 0.02
+    sequences, columns = noise - noise.mean(1, keepdim=True), noise - noise.mean(0)
+    assert abs((sequences[:, 1:] * sequences[:, :-1]).mean()) < 0.02
     assert abs((columns[1:] * columns[:-1]).mean()) < 0.02
 
 
@@ -111,8 +111,8 @@ def test_like_distributions_pick_like_tokens() -> None:
     one = torch.randn(20, generator=generator)
     other = one + 0.4 * torch.randn(20, generator=generator)
     variation = 0.5 * (one.softmax(-1) - other.softmax(-1)).abs().sum()
-    rows = 20_000
-    same = draw_tokens(one.expand(rows, -1), draw(rows)) == draw_tokens(
-        other.expand(rows, -1), draw(rows)
+    sequences = 20_000
+    same = draw_tokens(one.expand(sequences, -1), draw(sequences)) == draw_tokens(
+        other.expand(sequences, -1), draw(sequences)
     )
     assert same.float().mean() > (1 - variation) / (1 + variation) - 0.02
