@@ -65,7 +65,7 @@ def ours(probe: SimulatedProbe, budget: Budget, tokens: float, batch: int = ROLL
         step = next_batch(seen, preset, spent=Spent(len(seen), probe.tokens_spent, 0.0), size=batch)
         if isinstance(step, Stop):
             break
-        probe.answer(step.asks)
+        probe.answer(step.rollouts)
     found = recommend(seen, budget, seed=search.seed, level=0.9)
     return Outcome(
         found.lambda_,

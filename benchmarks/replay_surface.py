@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.observations import Observations, ProblemRow
-from mi_tui.analysis.search.policy import Ask
+from mi_tui.analysis.search.policy import PlannedRollout
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
 
@@ -148,7 +148,7 @@ class SimulatedProbe:
         self._log.append((recipe, problem, sample, float(correct), tokens, bool(thinking), cut))
         return float(correct), tokens
 
-    def answer(self, asks: tuple[Ask, ...]) -> None:
+    def answer(self, asks: tuple[PlannedRollout, ...]) -> None:
         """Simulate a batch."""
         for ask in asks:
             self.ask(ask.recipe, ask.problem, ask.sample)

@@ -1,4 +1,4 @@
-"""Tokens into seconds: the speed of the single merged model, measured or given by the user."""
+"""The latency of the merged model, measured or given by the user: tokens into seconds."""
 
 import math
 from collections.abc import Sequence

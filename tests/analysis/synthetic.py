@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.observations import Observations, ProblemRow
-from mi_tui.analysis.search.policy import Ask
+from mi_tui.analysis.search.policy import PlannedRollout
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
@@ -73,13 +73,13 @@ class World:
         cut = wanted >= CAP
         self.rows.append((place, problem, sample, float(correct), tokens, thinking, cut, answer))
 
-    def answer(self, asks: Sequence[Ask]) -> None:
+    def answer(self, asks: Sequence[PlannedRollout]) -> None:
         """Draw the rollouts of a batch."""
         for ask in asks:
             self.ask(ask.recipe, ask.problem, ask.sample)
 
     def sweep(self, lambdas: Sequence[float] = GRID, samples: int = 2) -> "World":
-        """Ask every problem of the search part at every λ."""
+        """PlannedRollout every problem of the search part at every λ."""
         for lambda_ in lambdas:
             for problem in range(self.problems - self.held_out):
                 for sample in range(samples):

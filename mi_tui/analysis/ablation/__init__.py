@@ -1,4 +1,4 @@
-"""What a finished study is taken apart into: ablations, their paired comparison, λ per layer group.
+"""Ablations of a recommended recipe: their rows, and their paired comparison.
 
 ``preset.from_study`` makes the preset of an ablation; ``comparison.compare`` reads its table.
 """

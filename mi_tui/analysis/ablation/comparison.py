@@ -1,4 +1,4 @@
-"""An ablation's table: every row against the full interpolation, paired, over the same problems."""
+"""The table of an ablation: every row against the full interpolation, paired by problem."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""From the curves to an answer: the λ for a budget, how sure it is, and what else there is.
+"""Recommendations: the λ for a budget, how sure it is, and its alternatives.
 
 Pure functions; ``recommend.recommend`` is the way in.
 """

@@ -1,4 +1,4 @@
-"""The recommended recipe measured again on problems that took no part in choosing it."""
+"""The confirmation of a recommendation on held-out problems."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How often each λ was asked: what decides how much another rollout there can tell."""
+"""The experimental design so far: how often each λ was asked, on how many problems."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What more rollouts are worth to a decision: the knowledge gradient over λ.
+"""The knowledge gradient over λ: the value of more rollouts to a decision.
 
 A batch at one λ moves the curves of score and length everywhere they are correlated with it. The
 value of a batch is how much better the choice then made is expected to be, limits kept with the
@@ -70,12 +70,12 @@ class _Beliefs:
         return self.score[points] @ by.margin_by_score.T, self.tokens[points] * by.margin_by_tokens
 
 
-def value_of_more(curves: Curves, budget: Budget, decision: Decision, design: Design) -> float:
+def value_of_doubling(curves: Curves, budget: Budget, decision: Decision, design: Design) -> float:
     """What twice the rollouts, the new ones at the best single λ, should add to the utility."""
     beliefs = _beliefs(curves, decision)
     points = np.arange(len(curves.lambdas))
     batch = np.full(len(points), max(float(design.rollouts.sum()), 1.0))
-    return float(_gains(curves, beliefs, budget, design, batch, points).max())
+    return float(_knowledge_gradients(curves, beliefs, budget, design, batch, points).max())
 
 
 def next_lambdas(
@@ -114,15 +114,15 @@ def next_lambdas(
     part = max(math.ceil(size / _PARTS), 1)
     left = size
     while left > 0:
-        gains = _gains(curves, beliefs, budget, design, batch, points)
+        gains = _knowledge_gradients(curves, beliefs, budget, design, batch, points)
         if gains.max() <= _least_gain(beliefs, decision):
-            point = points[int(_hopes(beliefs, decision)[points].argmax())]
+            point = points[int(_upper_bounds(beliefs, decision)[points].argmax())]
         else:
             point = points[int(gains.argmax())]
         asked = min(part, left)
         lambda_ = float(curves.lambdas[point])
         counts[lambda_] = counts.get(lambda_, 0) + asked
-        _learn(curves, beliefs, design, int(point), batch * asked / size)
+        _condition(curves, beliefs, design, int(point), batch * asked / size)
         left -= asked
     return list(counts.items())
 
@@ -137,7 +137,7 @@ def _least_gain(beliefs: _Beliefs, decision: Decision) -> float:
     return _NOTHING + _LITTLE_CHANCE * float(np.ptp(beliefs.utility))
 
 
-def _hopes(beliefs: _Beliefs, decision: Decision) -> Floats:
+def _upper_bounds(beliefs: _Beliefs, decision: Decision) -> Floats:
     """Where to look when no batch is expected to change the choice, shape (points,).
 
     With a choice that keeps the limit, at the choice itself, to know it better; without one, where
@@ -193,7 +193,7 @@ def _noise(curves: Curves, design: Design, batch: Floats) -> tuple[Floats, Float
     return curves.score_variance / gained, curves.tokens_variance / gained
 
 
-def _gains(
+def _knowledge_gradients(
     curves: Curves,
     beliefs: _Beliefs,
     budget: Budget,
@@ -215,12 +215,14 @@ def _gains(
     margin = beliefs.margin + first * by_score + second * by_tokens
     left = np.maximum(beliefs.margin_variance - by_score**2 - by_tokens**2, 0.0)
     worst = float(beliefs.utility.min())
-    after = _worth(utility, margin, left, budget.confidence, worst).mean(axis=0)
-    now = _worth(beliefs.utility, beliefs.margin, beliefs.margin_variance, budget.confidence, worst)
+    after = _best_allowed(utility, margin, left, budget.confidence, worst).mean(axis=0)
+    now = _best_allowed(
+        beliefs.utility, beliefs.margin, beliefs.margin_variance, budget.confidence, worst
+    )
     return np.asarray(np.maximum(after - now, 0.0), dtype=np.float64)
 
 
-def _worth(
+def _best_allowed(
     utility: Floats, margin: Floats, variance: Floats, confidence: float, worst: float
 ) -> Floats:
     """The utility of the choice, over the last axis of the arguments; the worst without one.
@@ -233,7 +235,9 @@ def _worth(
     return np.asarray(np.where(allowed, utility, worst).max(axis=-1), dtype=np.float64)
 
 
-def _learn(curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: Floats) -> None:
+def _condition(
+    curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: Floats
+) -> None:
     """Narrow the beliefs as a batch at a point would, their means left where they are."""
     noise_score, noise_tokens = _noise(curves, design, batch)
     here = np.array([point])

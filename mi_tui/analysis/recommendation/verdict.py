@@ -9,7 +9,7 @@ from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation.decision import Decision, decide
 from mi_tui.analysis.recommendation.design import Design, design_of
-from mi_tui.analysis.recommendation.knowledge_gradient import value_of_more
+from mi_tui.analysis.recommendation.knowledge_gradient import value_of_doubling
 from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.statistics.cells import Floats, aggregate, searched
 from mi_tui.analysis.statistics.curve import Curves, fit_curves
@@ -122,7 +122,7 @@ def _certainty(
         return Certainty.WITHIN_TOLERANCE
     if design.distinct < _ALL_PROBLEMS * design.available:
         return Certainty.OPEN
-    gain = value_of_more(curves, budget, decision, design)
+    gain = value_of_doubling(curves, budget, decision, design)
     return Certainty.NO_MORE_TO_LEARN if gain < _WORTHLESS * tolerance else Certainty.OPEN
 
 

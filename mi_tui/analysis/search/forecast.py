@@ -1,4 +1,4 @@
-"""What a study will ask, cost at most, and be able to tell, before anything runs.
+"""The forecast of a study: its rollouts, its cost at most, its resolution, before it runs.
 
 The resolution is that of an even comparison: the same problems and samples under every λ. The
 search then spends what is left where it decides most, which narrows the answer further.

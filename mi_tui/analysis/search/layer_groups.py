@@ -1,4 +1,4 @@
-"""A λ of its own for each group of layers, searched around the uniform λ and held to its front.
+"""The search for a λ per group of layers, around the uniform λ and held to its front.
 
 Pure, like the search over λ: what is asked next and what came of it follow from what is stored.
 Each group's λ is moved alone, up and down; the effects, paired over the same problems, are added
@@ -17,9 +17,9 @@ from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.recommendation.verdict import answerable, judge
 from mi_tui.analysis.results import Estimate, PairedDifference
-from mi_tui.analysis.search.ask_book import Ask, AskBook
 from mi_tui.analysis.search.limits import Limits, Spent
 from mi_tui.analysis.search.policy import Batch, Stop
+from mi_tui.analysis.search.rollout_ledger import PlannedRollout, RolloutLedger
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.analysis.statistics.metrics import MetricError, paired_difference
 from mi_tui.plan.base import Plan
@@ -69,7 +69,7 @@ def next_group_batch(
     preset: Preset,
     *,
     spent: Spent,
-    in_flight: Sequence[Ask],
+    in_flight: Sequence[PlannedRollout],
     latency: Latency | None,
     uniform: Stop,
     dropped: Sequence[Recipe] = (),
@@ -80,7 +80,7 @@ def next_group_batch(
         observations: everything stored.
         preset: what the study was asked to do, with its layer groups.
         spent: what all stored rollouts have cost; the search's limits hold here, too.
-        in_flight: asks that were handed out and are not stored.
+        in_flight: rollouts that were handed out and are not stored.
         latency: the speed of the merged model, for a budget in seconds.
         uniform: how the search over the uniform λ ended.
         dropped: rows the user no longer wants; nothing more is asked of them.
@@ -91,24 +91,24 @@ def next_group_batch(
     if limits.exhausted:
         return Stop(limits.exhausted, uniform.settled)
     own = {probe.name or probe.kind: probe.samples for probe in preset.probes if probe.samples}
-    book = AskBook(observations, in_flight, dropped, own)
+    ledger = RolloutLedger(observations, in_flight, dropped, own)
     samples = preset.search.samples
     found = _uniform(observations, preset, latency)
-    probing = book.wanted([found.recipe, *_moved_alone(found.recipe, preset)])
-    stages = [(probing, book.places(samples), "moving each layer group's λ")]
+    probing = ledger.wanted([found.recipe, *_moved_alone(found.recipe, preset)])
+    stages = [(probing, ledger.places(samples), "moving each layer group's λ")]
     if _all_asked(observations, probing):
         mixtures = _promising(observations, found, preset)
-        stages.append((mixtures, book.places(samples), "mixing the layer groups' λ"))
+        stages.append((mixtures, ledger.places(samples), "mixing the layer groups' λ"))
         best = _best(observations, found, mixtures)
         if best is not None:
             pair = [best, _rival(observations, found, best)]
-            places = book.places(HELD_OUT_FACTOR * samples, held_out=True)
+            places = ledger.places(HELD_OUT_FACTOR * samples, held_out=True)
             stages.append((pair, places, "λ per layer group on held-out problems"))
     for recipes, places, phase in stages:
-        missing = book.first(book.wanted(recipes), places, len(places) * len(recipes))
-        asks = tuple(missing)[: limits.at_most(len(missing))]
-        if asks:
-            return Batch(asks, phase, book.asked + len(asks))
+        missing = ledger.missing(ledger.wanted(recipes), places, len(places) * len(recipes))
+        rollouts = tuple(missing)[: limits.at_most(len(missing))]
+        if rollouts:
+            return Batch(rollouts, phase, ledger.asked + len(rollouts))
     return uniform
 
 

@@ -1,4 +1,4 @@
-"""How much a study may spend, has spent, and can still afford."""
+"""The limits of a search in rollouts, tokens and minutes, and what is left of them."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What to ask next: a pure function of what is stored, so that a restart goes on the same way.
+"""The search policy: a pure function of what is stored, so that a restart goes on the same way.
 
 Phases: the ends and a coarse grid; rows of ablations and of the user; then whatever λ is
 expected to improve this decision most per token; then the winner and its nearest rival on the
@@ -13,13 +13,13 @@ from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation.confirm import rival_point
 from mi_tui.analysis.recommendation.knowledge_gradient import next_lambdas
 from mi_tui.analysis.recommendation.verdict import Certainty, Verdict, answerable, judge
-from mi_tui.analysis.search.ask_book import Ask, AskBook
 from mi_tui.analysis.search.limits import Limits, Spent
+from mi_tui.analysis.search.rollout_ledger import PlannedRollout, RolloutLedger
 from mi_tui.analysis.statistics.curve import CurveError
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 
-__all__ = ["Ask", "Batch", "Spent", "Stop", "next_batch"]
+__all__ = ["Batch", "PlannedRollout", "Spent", "Stop", "next_batch"]
 
 _WHOLE_GRID_SHARE = 0.45
 _COARSE_SHARE = 0.15
@@ -38,11 +38,11 @@ _REASONS = {
 class Batch:
     """Rollouts to generate next.
 
-    ``asks`` is empty when what is in flight must be known first. ``phase`` names in a few words
+    ``rollouts`` is empty when what is in flight must be known first. ``phase`` names in a few words
     what they are for; ``planned`` is the number of rollouts the study is now expected to take.
     """
 
-    asks: tuple[Ask, ...]
+    rollouts: tuple[PlannedRollout, ...]
     phase: str
     planned: int
 
@@ -60,7 +60,7 @@ def next_batch(
     preset: Preset,
     *,
     spent: Spent,
-    in_flight: Sequence[Ask] = (),
+    in_flight: Sequence[PlannedRollout] = (),
     size: int = 64,
     added: Sequence[Recipe] = (),
     dropped: Sequence[Recipe] = (),
@@ -73,7 +73,7 @@ def next_batch(
         observations: everything stored.
         preset: what the study was asked to do, with the budget as it is now.
         spent: what all stored rollouts have cost.
-        in_flight: asks that were handed out and are not stored yet.
+        in_flight: rollouts that were handed out and are not stored yet.
         size: about how many rollouts keep the engine busy.
         added: rows the user added; they are evaluated like the preset's own rows.
         dropped: rows the user no longer wants; nothing more is asked of them.
@@ -81,14 +81,14 @@ def next_batch(
         latency: the speed of the merged model, for a budget in seconds.
 
     Returns:
-        The asks, or why the study is over.
+        The rollouts, or why the study is over.
     """
     own = {probe.name or probe.kind: probe.samples for probe in preset.probes if probe.samples}
-    book = AskBook(observations, in_flight, dropped, own)
+    ledger = RolloutLedger(observations, in_flight, dropped, own)
     limits = Limits.of(preset.search, spent, observations, len(in_flight))
     if limits.exhausted:
         return Stop(limits.exhausted, _settled(observations, preset, latency))
-    step = _Step(observations, preset, book, limits, size, latency)
+    step = _Step(observations, preset, ledger, limits, size, latency)
     return (
         step.coarse()
         or step.rows(added, more or {})
@@ -106,14 +106,14 @@ class _Step:
         self,
         observations: Observations,
         preset: Preset,
-        book: AskBook,
+        ledger: RolloutLedger,
         limits: Limits,
         size: int,
         latency: Latency | None,
     ) -> None:
         self._observations = observations
         self._preset = preset
-        self._book = book
+        self._ledger = ledger
         self._limits = limits
         self._size = size
         self._latency = latency
@@ -127,19 +127,19 @@ class _Step:
         Where that would take most of what can be afforded, the grid gets a small share of it.
         """
         search = self._preset.search
-        recipes = self._book.wanted([self._preset.recipe(lambda_) for lambda_ in search.grid])
+        recipes = self._ledger.wanted([self._preset.recipe(lambda_) for lambda_ in search.grid])
         if not recipes:
             return None
-        places = self._book.places(search.samples)
+        places = self._ledger.places(search.samples)
         wanted = len(places)
         share = self._limits.each(recipes, self._observations)
         if share is not None and wanted > _WHOLE_GRID_SHARE * share:
             wanted = min(wanted, max(int(_COARSE_SHARE * share), _FIRST_PROBLEMS))
-        asks = self._book.first(recipes, places[:wanted], self._size)
+        rollouts = self._ledger.missing(recipes, places[:wanted], self._size)
         phase = "coarse grid"
-        if asks and not len(self._observations):
+        if rollouts and not len(self._observations):
             phase = "ends and coarse grid"
-        return self._batch(asks, phase)
+        return self._batch(rollouts, phase)
 
     def rows(self, added: Sequence[Recipe], more: Mapping[str, int]) -> Batch | None:
         """The rows of the preset and of the user, each on all search problems.
@@ -147,31 +147,31 @@ class _Step:
         As many rows go into a batch as it takes to fill it: they can share the engine's passes.
         """
         samples = self._preset.search.samples
-        places = self._book.places(samples)
-        fresh: list[Ask] = []
-        for recipe in self._book.wanted([*self._preset.recipes, *added]):
-            fresh += self._book.first([recipe], places, self._size - len(fresh))
+        places = self._ledger.places(samples)
+        fresh: list[PlannedRollout] = []
+        for recipe in self._ledger.wanted([*self._preset.recipes, *added]):
+            fresh += self._ledger.missing([recipe], places, self._size - len(fresh))
             if len(fresh) >= self._size:
                 break
         if fresh:
             label, last = fresh[0].recipe.label, fresh[-1].recipe.label
             return self._batch(fresh, f"row {label}" + (f" to {last}" if last != label else ""))
-        for recipe in self._book.wanted(self._observations.recipes):
+        for recipe in self._ledger.wanted(self._observations.recipes):
             extra = more.get(recipe.key, 0)
             if extra:
-                asks = self._book.first(
-                    [recipe], self._book.more_places(samples, extra), self._size
+                rollouts = self._ledger.missing(
+                    [recipe], self._ledger.more_places(samples, extra), self._size
                 )
-                if asks:
-                    return self._batch(asks, f"more of {recipe.label}")
+                if rollouts:
+                    return self._batch(rollouts, f"more of {recipe.label}")
         return None
 
     def first_answers(self) -> Batch | Stop | None:
         """A decision needs something to decide from: wait, where all is asked and none is back."""
         if len(self._observations):
             return None
-        if self._book.in_flight:
-            return Batch((), "waiting for the first responses", self._book.asked)
+        if self._ledger.in_flight:
+            return Batch((), "waiting for the first responses", self._ledger.asked)
         return Stop("there is nothing to ask", False)
 
     def refine(self) -> Batch | None:
@@ -191,56 +191,58 @@ class _Step:
             self._reason, self._settled = _REASONS[verdict.certainty], True
             return None
         decision = verdict.decision
-        room = _MOST_SAMPLES * search.samples * len(self._book.search_problems)
-        horizon = self._book.asked if left is None else left
+        room = _MOST_SAMPLES * search.samples * len(self._ledger.search_problems)
+        horizon = self._ledger.asked if left is None else left
         chosen = next_lambdas(
             verdict.curves,
             decision,
             self._budget,
-            self._book.design(self._preset.recipe(0.0)),
+            self._ledger.design(self._preset.recipe(0.0)),
             size=self._size if left is None else min(self._size, left),
             horizon=float(self._observations.tokens.mean()) * horizon,
             room=room,
         )
         wanted = [(self._preset.recipe(lambda_), count) for lambda_, count in chosen]
-        asks = self._book.spread([(r, n) for r, n in wanted if self._book.is_wanted(r)])
-        if not asks:
+        rollouts = self._ledger.least_asked(
+            [(r, n) for r, n in wanted if self._ledger.is_wanted(r)]
+        )
+        if not rollouts:
             self._reason = "every problem has been asked many times"
-        return self._batch(asks, "refining around λ = " + f"{decision.lambda_:.2f}")
+        return self._batch(rollouts, "refining around λ = " + f"{decision.lambda_:.2f}")
 
     def confirm(self) -> Batch | None:
         """The winner and its nearest rival on the held-out problems."""
         if not self._may_confirm:
             return None
-        if self._book.search_in_flight:
-            return Batch((), "waiting for the last of the search", self._book.asked)
+        if self._ledger.search_in_flight:
+            return Batch((), "waiting for the last of the search", self._ledger.asked)
         decision = self._judge(fine=True).decision
         points = [decision.chosen]
         rival = rival_point(decision)
         if rival is not None:
             points.append(rival)
         recipes = [self._preset.recipe(float(decision.lambdas[point])) for point in points]
-        recipes = self._book.wanted(recipes)
+        recipes = self._ledger.wanted(recipes)
         if not recipes:
             return None
-        places = self._book.places(self._preset.search.samples, held_out=True)
+        places = self._ledger.places(self._preset.search.samples, held_out=True)
         wanted = len(places)
         in_all = self._limits.in_all
         if in_all is not None:
             wanted = min(wanted, int(_CONFIRM_SHARE * in_all / len(recipes)))
-        asks = self._book.first(recipes, places[:wanted], self._size)
-        return self._batch(asks, "confirming on held-out problems")
+        rollouts = self._ledger.missing(recipes, places[:wanted], self._size)
+        return self._batch(rollouts, "confirming on held-out problems")
 
     def stop(self) -> Stop | Batch:
         """The end, once nothing is in flight."""
-        if self._book.in_flight:
-            return Batch((), "waiting for the last responses", self._book.asked)
+        if self._ledger.in_flight:
+            return Batch((), "waiting for the last responses", self._ledger.asked)
         return Stop(self._reason or "everything asked for is done", self._settled)
 
     @property
     def _may_confirm(self) -> bool:
         """Whether there are held-out problems, and enough can be asked of them to tell anything."""
-        if not self._book.held_out_problems:
+        if not self._ledger.held_out_problems:
             return False
         in_all = self._limits.in_all
         return in_all is None or _CONFIRM_SHARE * in_all / 2 >= _FEWEST_TO_CONFIRM
@@ -257,22 +259,22 @@ class _Step:
             fine=fine,
         )
 
-    def _batch(self, asks: Sequence[Ask], phase: str) -> Batch | None:
-        asks = tuple(asks)[: self._limits.at_most(len(asks))]
-        if not asks:
+    def _batch(self, rollouts: Sequence[PlannedRollout], phase: str) -> Batch | None:
+        rollouts = tuple(rollouts)[: self._limits.at_most(len(rollouts))]
+        if not rollouts:
             return None
-        return Batch(asks, phase, self._planned(len(asks)))
+        return Batch(rollouts, phase, self._planned(len(rollouts)))
 
     def _planned(self, fresh: int) -> int:
         """About how many rollouts the study takes in all, never fewer than are asked by now."""
-        search, book = self._preset.search, self._book
-        each = len(book.places(search.samples))
+        search, ledger = self._preset.search, self._ledger
+        each = len(ledger.places(search.samples))
         grid, rows = len(search.grid) * each, len(self._preset.recipes) * each
-        held_out = 2 * len(book.places(search.samples, held_out=True))
+        held_out = 2 * len(ledger.places(search.samples, held_out=True))
         expected = grid + rows + held_out + (grid // 2 if search.refine else 0)
         if self._limits.in_all is not None:
             expected = min(expected, self._limits.in_all)
-        return max(expected, book.asked + fresh)
+        return max(expected, ledger.asked + fresh)
 
 
 def _settled(observations: Observations, preset: Preset, latency: Latency | None) -> bool:

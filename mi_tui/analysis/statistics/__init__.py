@@ -1,4 +1,4 @@
-"""Numbers from rollouts, with their uncertainty: metrics, intervals, stages, curves over λ.
+"""Statistics of rollouts, with their uncertainty: metrics, intervals, stages, curves over λ.
 
 Pure functions of the observations; NumPy and SciPy only.
 """

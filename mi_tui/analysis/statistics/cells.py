@@ -1,4 +1,4 @@
-"""Rollouts summed per (recipe, problem): all that the statistics need, small at any size."""
+"""Sums of rollouts per (recipe, problem): all that the statistics need, small at any size."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The long end of the lengths: 95th percentiles, and what the token cap has cut off."""
+"""Tails of the lengths of responses: 95th percentiles, and what the token cap has cut off."""
 
 import math
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.search.layer_groups import next_group_batch
-from mi_tui.analysis.search.policy import Ask, Batch, Spent, Stop, next_batch
+from mi_tui.analysis.search.policy import Batch, PlannedRollout, Spent, Stop, next_batch
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.observation_loader import ObservationLoader
 from mi_tui.study.storage.records import PlannedAsk
@@ -88,11 +88,11 @@ class RoundPlanner:
             if any(ask.round < self._latest for ask in self._open.values()):
                 return []  # two rounds are open already
             step = self._next(self._latest - 1)
-            if isinstance(step, Stop) or not step.asks:
+            if isinstance(step, Stop) or not step.rollouts:
                 return []
         else:
             step = self._next(self._latest)
-            if isinstance(step, Stop) or not step.asks:
+            if isinstance(step, Stop) or not step.rollouts:
                 return Finished(
                     step.reason if isinstance(step, Stop) else "nothing more to ask",
                     isinstance(step, Stop) and step.settled,
@@ -104,7 +104,7 @@ class RoundPlanner:
         found = self._loader.load(up_to_round)
         recipes = self._store.recipes()
         in_flight = tuple(
-            Ask(recipes[ask.recipe - 1], ask.problem - 1, ask.sample)
+            PlannedRollout(recipes[ask.recipe - 1], ask.problem - 1, ask.sample)
             for ask in self._open.values()
             if ask.round > up_to_round
         ) + self._stored_after(up_to_round)
@@ -132,17 +132,18 @@ class RoundPlanner:
             dropped=self._store.dropped_recipes(),
         )
 
-    def _stored_after(self, up_to_round: int) -> tuple[Ask, ...]:
+    def _stored_after(self, up_to_round: int) -> tuple[PlannedRollout, ...]:
         """The part of the later round that happens to be stored: in flight for the planning."""
         later = self._loader.load_after(up_to_round)
         return tuple(
-            Ask(later.recipes[r], int(p), int(s))
+            PlannedRollout(later.recipes[r], int(p), int(s))
             for r, p, s in zip(later.recipe, later.problem, later.sample, strict=True)
         )
 
     def _keep(self, batch: Batch) -> list[PlannedAsk]:
         rows = [
-            (self._store.recipe_id(ask.recipe), ask.problem + 1, ask.sample) for ask in batch.asks
+            (self._store.recipe_id(ask.recipe), ask.problem + 1, ask.sample)
+            for ask in batch.rollouts
         ]
         number = self._store.plan_round(rows)
         fresh = [PlannedAsk(*row, number) for row in rows]

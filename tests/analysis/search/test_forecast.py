@@ -56,8 +56,8 @@ def test_the_rollouts_are_those_the_search_asks() -> None:
     ):
         if batch.phase.startswith("confirming"):
             break
-        asked += len(batch.asks)
-        world.answer(batch.asks)
+        asked += len(batch.rollouts)
+        world.answer(batch.rollouts)
     told = forecast(study.model_copy(update={"probes": (ARITHMETIC,)}), [40])
     assert told.held_out == 10
     assert told.recipes == 8
@@ -80,7 +80,7 @@ def test_layer_groups_are_counted_at_their_most() -> None:
     world = layer_groups.GroupWorld(problems=40, held_out=10, score_of=layer_groups.uneven_score)
     wanted = layer_groups.plan()
     batches, _ = layer_groups.run(world, wanted)
-    asked = sum(len(batch.asks) for batch in batches if "layer group" in batch.phase)
+    asked = sum(len(batch.rollouts) for batch in batches if "layer group" in batch.phase)
     told = forecast(wanted.model_copy(update={"probes": (ARITHMETIC,)}), [40])
     plain = wanted.search.model_copy(update={"layer_groups": ()})
     without = forecast(wanted.model_copy(update={"probes": (ARITHMETIC,), "search": plain}), [40])

@@ -74,7 +74,7 @@ def run(world: World, wanted: Preset) -> tuple[list[Batch], Stop]:
             )
         if isinstance(step, Stop):
             return batches, step
-        world.answer(step.asks)
+        world.answer(step.rollouts)
         batches.append(step)
     raise AssertionError("the search does not end")
 
@@ -144,13 +144,13 @@ def test_nothing_is_asked_while_asks_are_in_flight() -> None:
         seen, wanted, spent=Spent(), in_flight=(), latency=None, uniform=uniform
     )
     assert isinstance(step, Batch)
-    assert step.asks
-    assert {ask.problem for ask in step.asks} <= set(range(15))
+    assert step.rollouts
+    assert {ask.problem for ask in step.rollouts} <= set(range(15))
     waiting = next_group_batch(
-        seen, wanted, spent=Spent(), in_flight=step.asks, latency=None, uniform=uniform
+        seen, wanted, spent=Spent(), in_flight=step.rollouts, latency=None, uniform=uniform
     )
     assert isinstance(waiting, Batch)
-    assert waiting.asks == ()
+    assert waiting.rollouts == ()
 
 
 def test_a_dropped_row_is_not_asked_again() -> None:
@@ -166,11 +166,11 @@ def test_a_dropped_row_is_not_asked_again() -> None:
 
     first = step()
     assert isinstance(first, Batch)
-    unwanted = first.asks[-1].recipe
+    unwanted = first.rollouts[-1].recipe
     second = step(unwanted)
     assert isinstance(second, Batch)
-    assert unwanted not in {ask.recipe for ask in second.asks}
-    assert len(second.asks) < len(first.asks)
+    assert unwanted not in {ask.recipe for ask in second.rollouts}
+    assert len(second.rollouts) < len(first.rollouts)
 
 
 @pytest.mark.parametrize("groups", [["0-8", "8-17"], ["all"], ["0-8", "4"]])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_tui.analysis.search.limits import Limits
-from mi_tui.analysis.search.policy import Ask, Batch, Spent, Stop, next_batch
+from mi_tui.analysis.search.policy import Batch, PlannedRollout, Spent, Stop, next_batch
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
@@ -40,9 +40,9 @@ def run(world: World, plan: Preset, **more: object) -> tuple[list[Batch], Stop]:
         found = step(world, plan, **more)
         if isinstance(found, Stop):
             return batches, found
-        assert found.asks
-        assert found.planned >= len(world.rows) + len(found.asks)
-        world.answer(found.asks)
+        assert found.rollouts
+        assert found.planned >= len(world.rows) + len(found.rollouts)
+        world.answer(found.rollouts)
         batches.append(found)
     raise AssertionError("the search does not end")
 
@@ -71,8 +71,8 @@ def test_the_coarse_grid_is_complete_and_paired() -> None:
     assert len(world.rows) == len(asked)
     for batch in batches:
         per_recipe = [
-            {(a.problem, a.sample) for a in batch.asks if a.recipe == recipe}
-            for recipe in {a.recipe for a in batch.asks}
+            {(a.problem, a.sample) for a in batch.rollouts if a.recipe == recipe}
+            for recipe in {a.recipe for a in batch.rollouts}
         ]
         assert all(one == per_recipe[0] for one in per_recipe)
     assert stop.reason == "the grid is done"
@@ -110,9 +110,9 @@ def test_what_is_in_flight_is_not_asked_again() -> None:
     plan = preset()
     first = step(world, plan)
     assert isinstance(first, Batch)
-    second = step(world, plan, in_flight=first.asks)
+    second = step(world, plan, in_flight=first.rollouts)
     assert isinstance(second, Batch)
-    assert not set(first.asks) & set(second.asks)
+    assert not set(first.rollouts) & set(second.rollouts)
 
 
 def test_before_the_end_the_search_waits_for_what_is_in_flight() -> None:
@@ -120,10 +120,10 @@ def test_before_the_end_the_search_waits_for_what_is_in_flight() -> None:
     plan = preset(search=Search(samples=1, refine=False))
     while isinstance(found := step(world, plan), Batch) and "grid" in found.phase:
         last, before = found, replace(world, rows=list(world.rows), recipes=list(world.recipes))
-        world.answer(found.asks)
-    waiting = step(before, plan, in_flight=last.asks)
+        world.answer(found.rollouts)
+    waiting = step(before, plan, in_flight=last.rollouts)
     assert isinstance(waiting, Batch)
-    assert waiting.asks == ()
+    assert waiting.rollouts == ()
 
 
 def test_refinement_goes_where_the_decision_is() -> None:
@@ -197,11 +197,11 @@ def test_a_dropped_row_is_left_alone() -> None:
 def test_the_winner_is_confirmed_with_its_rival_on_held_out_problems() -> None:
     world = World(problems=40, held_out=10, seed=6)
     batches, _ = run(world, preset("knee", Search(samples=2)))
-    asks = [ask for batch in batches for ask in batch.asks if ask.problem >= 30]
+    asks = [ask for batch in batches for ask in batch.rollouts if ask.problem >= 30]
     confirmed = Counter(ask.recipe for ask in asks)
     assert len(confirmed) in (1, 2)
     assert set(confirmed.values()) == {20}
-    assert all("confirming" in b.phase for b in batches if any(a.problem >= 30 for a in b.asks))
+    assert all("confirming" in b.phase for b in batches if any(a.problem >= 30 for a in b.rollouts))
 
 
 def test_a_hopeless_budget_ends_the_search() -> None:
@@ -225,18 +225,23 @@ def test_limits_are_translated_at_the_mean_cost() -> None:
 
 
 def test_asks_are_hashable_and_comparable() -> None:
-    assert len({Ask(interpolation(0.5), 1, 0), Ask(interpolation(0.5), 1, 0)}) == 1
+    assert (
+        len({PlannedRollout(interpolation(0.5), 1, 0), PlannedRollout(interpolation(0.5), 1, 0)})
+        == 1
+    )
 
 
 def test_a_grid_that_is_asked_whole_before_any_answer_is_waited_for() -> None:
     world = World(problems=6, seed=3)
     plan = preset("tokens<=120", Search(samples=1))
-    in_flight: list[Ask] = []
-    while isinstance(found := step(world, plan, in_flight=tuple(in_flight)), Batch) and found.asks:
-        in_flight += found.asks
+    in_flight: list[PlannedRollout] = []
+    while (
+        isinstance(found := step(world, plan, in_flight=tuple(in_flight)), Batch) and found.rollouts
+    ):
+        in_flight += found.rollouts
     assert len(in_flight) == 6 * len(plan.search.grid)
     assert isinstance(found, Batch)
     assert "waiting" in found.phase
     world.answer(in_flight)
     after = step(world, plan)
-    assert isinstance(after, Stop) or after.asks
+    assert isinstance(after, Stop) or after.rollouts

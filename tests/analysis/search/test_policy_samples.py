@@ -48,7 +48,7 @@ def asked(plan: Preset, held_out: int = 0, **more: object) -> Counter[tuple[str,
         )
         if not isinstance(step, Batch):
             break
-        world.answer(step.asks)
+        world.answer(step.rollouts)
     assert len({row[:3] for row in world.rows}) == len(world.rows)
     return Counter((world.recipes[recipe].label, problem) for recipe, problem, *_ in world.rows)
 
@@ -90,7 +90,7 @@ def test_small_rows_share_a_batch_so_that_the_engine_is_busy() -> None:
     world = World(problems=8).sweep(GRID, samples=1)
     step = next_batch(seen(world), plan, spent=Spent(len(world.rows)), size=12)
     assert isinstance(step, Batch)
-    assert len(step.asks) == 12
-    assert [ask.recipe for ask in step.asks] == [ROW] * 8 + [other] * 4
+    assert len(step.rollouts) == 12
+    assert [ask.recipe for ask in step.rollouts] == [ROW] * 8 + [other] * 4
     assert ROW.label in step.phase
     assert other.label in step.phase

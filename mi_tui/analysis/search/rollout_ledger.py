@@ -1,4 +1,4 @@
-"""Which problems and samples a recipe is asked next, paired across λ."""
+"""A ledger of rollouts, stored and in flight, and the next ones of a recipe, paired across λ."""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +13,8 @@ from mi_tui.plan.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One rollout wanted: a recipe, the index of a problem, the index of a sample."""
+class PlannedRollout:
+    """A rollout to generate: a recipe, the index of a problem, the index of a sample."""
 
     recipe: Recipe
     problem: int
@@ -25,7 +25,7 @@ Places = NDArray[np.int64]
 """Pairs of a problem and a sample index, shape (places, 2), in the order they are asked."""
 
 
-class AskBook:
+class RolloutLedger:
     """What was asked already, stored or in flight, and what may be asked.
 
     Args:
@@ -38,7 +38,7 @@ class AskBook:
     def __init__(
         self,
         observations: Observations,
-        in_flight: Sequence[Ask],
+        in_flight: Sequence[PlannedRollout],
         dropped: Iterable[Recipe],
         samples: Mapping[str, int] | None = None,
     ) -> None:
@@ -46,10 +46,13 @@ class AskBook:
         self._own_samples = [(samples or {}).get(problem.probe) for problem in problems]
         self._dropped = set(dropped)
         self._place = {recipe: place for place, recipe in enumerate(observations.recipes)}
-        for ask in in_flight:
-            self._place.setdefault(ask.recipe, len(self._place))
+        for rollout in in_flight:
+            self._place.setdefault(rollout.recipe, len(self._place))
         flying = np.array(
-            [(self._place[ask.recipe], ask.problem, ask.sample) for ask in in_flight],
+            [
+                (self._place[rollout.recipe], rollout.problem, rollout.sample)
+                for rollout in in_flight
+            ],
             dtype=np.int64,
         ).reshape(-1, 3)
         recipe = np.concatenate([observations.recipe, flying[:, 0]])
@@ -64,7 +67,7 @@ class AskBook:
         order = _interleaved(observations)
         self.search_problems = [p for p in order if not problems[p].held_out]
         self.held_out_problems = [p for p in order if problems[p].held_out]
-        self.search_in_flight = any(not problems[ask.problem].held_out for ask in in_flight)
+        self.search_in_flight = any(not problems[rollout.problem].held_out for rollout in in_flight)
 
     def is_wanted(self, recipe: Recipe) -> bool:
         """Whether the user has not dropped it."""
@@ -103,7 +106,9 @@ class AskBook:
             ]
         )
 
-    def first(self, recipes: Sequence[Recipe], places: Places, at_most: int) -> list[Ask]:
+    def missing(
+        self, recipes: Sequence[Recipe], places: Places, at_most: int
+    ) -> list[PlannedRollout]:
         """The first of these places that are still missing for any of the recipes.
 
         All recipes are asked a problem before the next problem is, so that they stay comparable
@@ -118,14 +123,14 @@ class AskBook:
             # Recipes stay together on the last problem, even where that exceeds the size a bit.
             found = found[found[:, 0] <= found[at_most - 1, 0]]
         return [
-            Ask(recipes[which], int(problem[place]), int(sample[place]))
+            PlannedRollout(recipes[which], int(problem[place]), int(sample[place]))
             for place, which in found.tolist()
         ]
 
-    def spread(self, wanted: Sequence[tuple[Recipe, int]]) -> list[Ask]:
-        """So many asks of each recipe, on the problems asked least so far, the same for all."""
+    def least_asked(self, wanted: Sequence[tuple[Recipe, int]]) -> list[PlannedRollout]:
+        """So many rollouts of each recipe, on the problems asked least so far, the same for all."""
         total = self._counts.sum(axis=0).tolist()
-        found: list[Ask] = []
+        found: list[PlannedRollout] = []
         for recipe, count in wanted:
             own = self._own(recipe)
             queue = [
@@ -139,7 +144,7 @@ class AskBook:
                 mine = fresh.setdefault(problem, set())
                 sample = self._next_sample(recipe, problem, mine)
                 mine.add(sample)
-                found.append(Ask(recipe, problem, sample))
+                found.append(PlannedRollout(recipe, problem, sample))
                 heapq.heappush(queue, (times + 1, asked, place, problem))
         return found
 
