@@ -1,8 +1,6 @@
 """The ``mi-tui`` command, also as ``python -m mi_tui``."""
 
-import gc
-
-from mi_tui.startup import imports_uncollected
+from mi_tui.startup import imports_uncollected, leave_all_as_it_is
 
 
 def run() -> None:
@@ -12,8 +10,7 @@ def run() -> None:
     try:
         run_command()
     finally:
-        # All memory goes with the process: what in it is garbage need not be found out first.
-        gc.freeze()
+        leave_all_as_it_is()
 
 
 if __name__ == "__main__":

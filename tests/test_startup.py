@@ -1,12 +1,15 @@
 """The garbage collector is kept from what is imported, and from nothing else."""
 
 import gc
+import re
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from mi_tui.startup import imports_uncollected
+import mi_tui
+from mi_tui.startup import imports_uncollected, uncollected
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +58,24 @@ def test_what_was_garbage_before_is_collected_and_not_kept() -> None:
     del first, second
     with imports_uncollected():
         assert gone
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_work_without_the_collector_leaves_it_as_it_was(on: bool) -> None:
+    (gc.enable if on else gc.disable)()
+    frozen = gc.get_freeze_count()
+    with pytest.raises(KeyError), uncollected():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled() == on
+    assert gc.get_freeze_count() == frozen
+
+
+def test_nothing_else_touches_the_collector() -> None:
+    package = Path(mi_tui.__file__).parent
+    users = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if re.search(r"^\s*(import gc\b|from gc import)", file.read_text(), re.MULTILINE)
+    }
+    assert users == {"startup.py"}

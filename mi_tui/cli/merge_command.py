@@ -1,6 +1,5 @@
 """The merge command: one merged checkpoint without a study, or the check of one."""
 
-import gc
 import math
 import os
 import sys
@@ -14,6 +13,7 @@ import typer
 from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.sizes import GIB, in_bytes
+from mi_tui.startup import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -124,13 +124,8 @@ def _light_start() -> "Iterator[None]":
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 @contextmanager
