@@ -1,7 +1,10 @@
 """The garbage collector is kept from what is imported, and from nothing else."""
 
+import ast
 import gc
 import re
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,9 +67,8 @@ def test_what_was_garbage_before_is_collected_and_not_kept() -> None:
 def test_work_without_the_collector_leaves_it_as_it_was(on: bool) -> None:
     (gc.enable if on else gc.disable)()
     frozen = gc.get_freeze_count()
-    with pytest.raises(KeyError), uncollected():
+    with uncollected():
         assert not gc.isenabled()
-        raise KeyError
     assert gc.isenabled() == on
     assert gc.get_freeze_count() == frozen
 
@@ -79,3 +81,40 @@ def test_nothing_else_touches_the_collector() -> None:
         if re.search(r"^\s*(import gc\b|from gc import)", file.read_text(), re.MULTILINE)
     }
     assert users == {"startup.py"}
+
+
+@pytest.mark.slow
+def test_an_import_inside_a_function_spares_something() -> None:
+    """Nothing is imported there that importing the module has loaded before."""
+    package = Path(mi_tui.__file__).parent
+    code = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+    vain = []
+    for file in sorted(package.rglob("*.py")):
+        inside = _imported_in_functions(ast.parse(file.read_text()))
+        name = ".".join(("mi_tui", *file.relative_to(package).with_suffix("").parts))
+        if not inside or name.startswith("mi_tui.engines.vllm") or name == "mi_tui.__main__":
+            continue
+        done = subprocess.run(
+            [sys.executable, "-c", code, name], capture_output=True, text=True, check=True
+        )
+        vain += [f"{name}: {each}" for each in sorted(inside & set(done.stdout.split()))]
+    assert vain == []
+
+
+def _imported_in_functions(module: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for function in ast.walk(module):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                # Of a package of ours it is one of its modules that is imported.
+                ours = Path(mi_tui.__file__).parents[1] / node.module.replace(".", "/")
+                found |= (
+                    {f"{node.module}.{alias.name}" for alias in node.names}
+                    if ours.is_dir()
+                    else {node.module}
+                )
+    return found

@@ -1,5 +1,6 @@
 """The commands on checkpoints alone: check and merge."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -31,8 +32,6 @@ def check(
     json_: Json = False,
 ) -> None:
     """Check that a pair fits together, from headers and JSON files; exit status 1 if not."""
-    from dataclasses import asdict
-
     from mi_tui.checkpoints.compare import compare
     from mi_tui.checkpoints.inspect import inspect
     from mi_tui.checkpoints.locate import locate

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-if TYPE_CHECKING:
+from mi_tui.cli.console import err
+from mi_tui.engines.open import open_engine
+from mi_tui.plan.library import find_preset
+from mi_tui.study.preflight import require_fit
+
+if TYPE_CHECKING:  # it measures, with torch
     from mi_tui.engines.diagnosis import Diagnosis
 
 
@@ -17,15 +22,10 @@ def diagnose_preset(reference: str) -> "Diagnosis":
     Raises:
         MiTuiError: the preset is not valid, or its pair cannot be loaded here.
     """
-    from mi_tui.cli.console import err
-    from mi_tui.plan.library import find_preset
-    from mi_tui.study.preflight import require_fit
-
     name, preset = find_preset(reference)
     require_fit(preset)
     err().print(f"loading and measuring the pair of {name} …", markup=False)
     from mi_tui.engines.diagnosis import diagnose
-    from mi_tui.engines.open import open_engine
 
     engine = open_engine(preset.engine, preset.pair)
     try:

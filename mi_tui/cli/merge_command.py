@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -211,8 +212,6 @@ def _checked(kind: type[T], **fields: object) -> T:
 
 
 def _verify(directory: Path, json_: bool) -> None:
-    from dataclasses import asdict
-
     from mi_tui.checkpoints.merging.manifest import verify
     from mi_tui.cli.console import print_json
     from mi_tui.cli.findings import print_findings

@@ -1,6 +1,8 @@
 """The commands that make, follow and ask studies: demo, run, watch, recommend and others."""
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -147,8 +149,6 @@ def studies(json_: Json = False) -> None:
 
 def log(study: StudyArgument, json_: Json = False) -> None:
     """Show what a study's worker noted: requests, checks, what failed; oldest first."""
-    import time
-
     from mi_tui.cli.console import err, out, print_json
     from mi_tui.probes.text import shown_line
     from mi_tui.study.storage.folder import find_study
@@ -169,8 +169,6 @@ def log(study: StudyArgument, json_: Json = False) -> None:
 
 def recommend(study: StudyArgument, budget: BudgetOption = None, json_: Json = False) -> None:
     """Ask the stored rollouts a question; nothing is generated. Exit status as of run."""
-    from dataclasses import replace
-
     from mi_tui.plan.budget import parse_budget
     from mi_tui.study.reader import StudyReader
 

@@ -49,7 +49,9 @@ def small(tmp_path: Path) -> Path:
     ("code", "unwanted"),
     [
         ("import mi_tui.cli.main", "torch transformers textual scipy numpy pydantic"),
-        ("import mi_tui.tui.app", "torch transformers"),
+        ("import mi_tui.tui.app", "torch transformers numpy scipy"),
+        ("import mi_tui.machine.account", "torch numpy pydantic rich"),
+        ("import mi_tui.study.preflight", "torch transformers numpy scipy rich"),
         ("import mi_tui.study.reader, mi_tui.export.bundle", "torch transformers"),
         (
             "import mi_tui.checkpoints.compare, mi_tui.checkpoints.merging.write",

@@ -18,6 +18,7 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.toml import PresetError, write_preset
+from mi_tui.probes.text import safe_text
 from mi_tui.study.view import StudyEntry, StudyState, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 
@@ -95,7 +96,6 @@ class Services:
 
     def problems(self, path: Path) -> tuple[ProblemText, ...]:
         """What a study asks, in the order of the problems' indices."""
-        from mi_tui.probes.text import safe_text
         from mi_tui.study.storage.folder import StudyFolder
         from mi_tui.study.storage.store import Store
 

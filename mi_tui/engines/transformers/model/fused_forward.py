@@ -21,7 +21,6 @@ from mi_tui.engines.transformers.model.attention import slot_attention
 from mi_tui.engines.transformers.model.forward import Forward, PlainForward
 from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.model.mixed_layers import MixedLinear, MixedNorm
-from mi_tui.engines.transformers.model.products import product
 
 _LLAMA_LIKE = frozenset(
     {
@@ -221,7 +220,7 @@ class _PlainStack:
                 _make_views([part.bias for part in parts], self._bias)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return product(x, self._weight, self._bias)
+        return linear(x, self._weight, self._bias)
 
 
 class _MixedStack:
@@ -252,7 +251,7 @@ class _MixedStack:
         both = (x.unsqueeze(2) * sequence.scale).flatten(2)
         if both.dtype is not x.dtype:
             both = both.to(x.dtype)
-        y = product(both, self._both, self._bias)
+        y = linear(both, self._both, self._bias)
         if self._bias_delta is not None:
             y += (sequence.column[:, None] * self._bias_delta).to(y.dtype)
         return y
