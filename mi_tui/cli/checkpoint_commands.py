@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from mi_tui.cli.merge_command import merge
+from mi_tui.cli.method_options import MergeCommand
 from mi_tui.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (check, merge):
-        app.command()(command)
+    app.command()(check)
+    app.command(cls=MergeCommand)(merge)
 
 
 def check(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from mi_tui.cli.method_options import complete_method, given_parameters
 from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.sizes import GIB, in_bytes
@@ -35,6 +36,7 @@ class OutputDtype(StrEnum):
 
 
 def merge(
+    context: typer.Context,
     out: Annotated[Path | None, typer.Argument(help="Directory of the merged checkpoint.")] = None,
     instruct: Annotated[str | None, typer.Option("--instruct", help="The Instruct side.")] = None,
     thinking: Annotated[str | None, typer.Option("--thinking", help="The Thinking side.")] = None,
@@ -50,11 +52,16 @@ def merge(
         str, typer.Option("--outside", help="Whose weights the rest keeps: instruct or thinking.")
     ] = "instruct",
     method: Annotated[
-        str, typer.Option("--method", help="interpolation, task-arithmetic or ties.")
+        str,
+        typer.Option(
+            "--method",
+            help="How to merge: see below; --method NAME --help shows what one takes.",
+            autocompletion=complete_method,
+        ),
     ] = "interpolation",
-    base: Annotated[str | None, typer.Option("--base", help="Base model of the baselines.")] = None,
-    scale: Annotated[float | None, typer.Option("--scale", help="Of the baselines.")] = None,
-    density: Annotated[float | None, typer.Option("--density", help="Of TIES.")] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="The base model, for methods that need it.")
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", help="PATH=WEIGHT, several times: a weighted sum of any number."),
@@ -97,10 +104,11 @@ def merge(
     if not 0 < shard_gib < math.inf:
         raise MiTuiError(f"--shard-gib {shard_gib:g}: write a size above 0")
     shard_bytes = max(1, int(shard_gib * GIB))
+    parameters = given_parameters(context)
     scope = {"layers": layers, "modules": modules, "outside": outside}
     with _light_start(), _telling_of_a_stop(out):
         if model:
-            of_a_pair = (instruct, thinking, base, lambda_, rule, scale, density)
+            of_a_pair = (instruct, thinking, base, lambda_, rule, parameters or None)
             scoped = (*scope.values(), method) != ("all", "all", "instruct", "interpolation")
             if scoped or any(value not in (None, []) for value in of_a_pair):
                 raise MiTuiError("--model is a weighted sum: it takes none of a pair's options")
@@ -108,7 +116,7 @@ def merge(
         elif not instruct or not thinking:
             raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
         else:
-            recipe = _recipe(lambda_, scope, rule or [], method, scale, density)
+            recipe = _recipe(lambda_, scope, rule or [], method, parameters)
             sides = {"instruct": instruct, "thinking": thinking, "base": base, "donor": donor}
             plan = _plan_pair(recipe, sides, out, dtype, shard_bytes)
         _carry_out(
@@ -180,8 +188,7 @@ def _recipe(
     scope: "Mapping[str, str]",
     rules: list[str],
     method: str,
-    scale: float | None,
-    density: float | None,
+    parameters: "Mapping[str, float]",
 ) -> "Recipe":
     from mi_tui.cli import merge_arguments
     from mi_tui.plan.recipe import Recipe
@@ -192,8 +199,7 @@ def _recipe(
         "lambda": lambda_,
         "scope": {**scope, "modules": modules},
         "rules": tuple(merge_arguments.rule(text) for text in rules),
-        "scale": scale,
-        "density": density,
+        **parameters,
     }
     return _checked(Recipe, **fields)
 

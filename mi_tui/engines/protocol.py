@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Recipe
 
 FinishReason = Literal["stop", "length"]
 
@@ -39,12 +39,12 @@ def check_request(request: Request, pair: Pair) -> None:
     """Refuse what no engine can generate with this pair.
 
     Raises:
-        EngineError: the prompt is empty, or the recipe is a baseline without a base.
+        EngineError: the prompt is empty, or the recipe lacks the base it needs.
     """
     if not request.prompt:
         raise EngineError(f"request {request.id} has an empty prompt")
     recipe = request.recipe
-    if recipe.method is not Method.INTERPOLATION and pair.of(recipe).base is None:
+    if recipe.merge_method.needs_base and pair.of(recipe).base is None:
         raise EngineError(f"{recipe.label} needs a base model: name one as base in the pair")
 
 

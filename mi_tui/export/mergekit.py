@@ -1,8 +1,9 @@
 """A recipe as a mergekit configuration, for people whose pipeline is mergekit.
 
-Interpolation is written as ``task_arithmetic`` on the donor, in float32 with one rounding at
-the end: mergekit's ``linear`` would take config and tokenizer from either model. mergekit's
-filters match substrings, so every scope is checked against the checkpoint's own tensor names.
+The method says what it is called there. Everything is computed in float32 and rounded once at
+the end. Where the method takes λ, the donor becomes mergekit's base model, as mergekit takes
+config and tokenizer from it. mergekit's filters match substrings, so every scope is checked
+against the checkpoint's own tensor names.
 """
 
 import json
@@ -11,11 +12,12 @@ from collections.abc import Iterable, Mapping
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
-from mi_tui.checkpoints.locate import Location, locate
+from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.paths import expanded, is_directory
+from mi_tui.plan.method import Mergekit
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Recipe
 
 Filters = list[tuple[str, float]]
 
@@ -40,67 +42,100 @@ def mergekit_yaml(
         The configuration, equal to our merge within one rounding step of ``out_dtype``.
 
     Raises:
-        CheckpointError: a baseline lacks its base model, or a scope cannot be expressed.
+        CheckpointError: mergekit has no such method, the base model is missing, or a scope
+            cannot be expressed.
     """
     pair = pair.of(recipe)
-    if recipe.method is not Method.INTERPOLATION:
-        return _baseline(recipe, pair, out_dtype)
-    donor, other = _sides(pair)
-    if recipe.lambda_ is not None and recipe.is_uniform:
-        weight = _number(_weight(recipe.lambda_, pair))
+    said = recipe.merge_method.mergekit(recipe.values)
+    if said is None:
+        raise CheckpointError(
+            f"mergekit has no {recipe.merge_method.title}: export the merged checkpoint instead"
+        )
+    written = f"# {recipe.label}, written by mi-tui"
+    head = [f"{written}: {said.note}" if said.note else written]
+    if said.lambda_:
+        base, other = _sides(pair)
+        models, shared = _along_lambda(recipe, pair, said, other, tensor_names)
     else:
-        names = tensor_names if tensor_names is not None else _names_of(pair)
-        weights = {name: _weight(_lambda(recipe, name), pair) for name in names}
-        filters, default = _filters(weights)
-        lines = [
-            f"        - filter: {_text(name)}\n          value: {_number(w)}" for name, w in filters
+        base = _base(recipe, pair)
+        models, shared = _on_the_base(pair, said), _lines(said.shared, 1)
+        head += [
+            "# mergekit takes config and tokenizer from the base model: copy those of",
+            f"# {_reference(pair.donor_reference)} over them.",
         ]
-        weight = "\n" + "\n".join([*lines, f"        - value: {_number(default)}"])
     return "\n".join(
         [
-            f"# {recipe.label}: W = λ · Thinking + (1 − λ) · Instruct, written by mi-tui",
-            "merge_method: task_arithmetic",
-            f"base_model: {_text(donor)}",
-            "models:",
-            f"  - model: {_text(other)}",
-            "    parameters:",
-            f"      weight:{weight if weight.startswith(chr(10)) else ' ' + weight}",
-            "dtype: float32",
-            f"out_dtype: {out_dtype}",
-            "",
-        ]
-    )
-
-
-def _baseline(recipe: Recipe, pair: Pair, out_dtype: str) -> str:
-    if pair.base is None:
-        raise CheckpointError(f"{recipe.label} needs a base model: name one in the pair")
-    donor, _ = _sides(pair)
-    scale = _number(recipe.scale or 0.0)
-    ties = recipe.method is Method.TIES
-    parameters = [f"      weight: {1.0 if ties else scale}"]
-    if recipe.density is not None:
-        parameters.append(f"      density: {_number(recipe.density)}")
-    models = [
-        line
-        for side in (pair.instruct, pair.thinking)
-        for line in (f"  - model: {_text(_reference(side))}", "    parameters:", *parameters)
-    ]
-    shared = ["parameters:", "  normalize: true", f"  lambda: {scale}"] if ties else []
-    return "\n".join(
-        [
-            f"# {recipe.label}, written by mi-tui. mergekit takes config and tokenizer",
-            f"# from the base model: copy those of {donor} over them.",
-            f"merge_method: {'ties' if ties else 'task_arithmetic'}",
-            f"base_model: {_text(_reference(pair.base))}",
+            *head,
+            f"merge_method: {said.method}",
+            f"base_model: {_text(base)}",
             "models:",
             *models,
-            *shared,
+            *(["parameters:", *shared] if shared else []),
             "dtype: float32",
             f"out_dtype: {out_dtype}",
             "",
         ]
     )
+
+
+def _along_lambda(
+    recipe: Recipe,
+    pair: Pair,
+    said: Mergekit,
+    other: str,
+    tensor_names: Iterable[str] | None,
+) -> tuple[list[str], list[str]]:
+    """The lines of the models and of the shared parameters where λ is the other side's weight."""
+    model, shared = _lines(said.model, 3), _lines(said.shared, 1)
+    if said.lambda_is_shared:
+        shared += _weight_lines(recipe, pair, said.lambda_, tensor_names, 1)
+    else:
+        model += _weight_lines(recipe, pair, said.lambda_, tensor_names, 3)
+    head = [f"  - model: {_text(other)}"]
+    return head + (["    parameters:", *model] if model else []), shared
+
+
+def _weight_lines(
+    recipe: Recipe, pair: Pair, name: str, tensor_names: Iterable[str] | None, depth: int
+) -> list[str]:
+    """The parameter that holds λ: one number, or a list of filters, first match counts."""
+    indent = "  " * depth
+    if recipe.lambda_ is not None and not recipe.rules and recipe.scope.is_full:
+        return [f"{indent}{name}: {_number(_weight(recipe.lambda_, pair))}"]
+    names = tensor_names if tensor_names is not None else _names_of(pair)
+    filters, default = _filters({text: _weight(_lambda(recipe, text), pair) for text in names})
+    lines = [f"{indent}{name}:"]
+    for text, weight in filters:
+        lines += [
+            f"{indent}  - filter: {_text(text)}",
+            f"{indent}    value: {_number(weight)}",
+        ]
+    return [*lines, f"{indent}  - value: {_number(default)}"]
+
+
+def _on_the_base(pair: Pair, said: Mergekit) -> list[str]:
+    """The lines of the models whose changes are added to the base model."""
+    parameters = _lines(said.model, 3)
+    return [
+        line
+        for side in (pair.instruct, pair.thinking)
+        for line in (
+            f"  - model: {_text(_reference(side))}",
+            *(["    parameters:", *parameters] if parameters else []),
+        )
+    ]
+
+
+def _base(recipe: Recipe, pair: Pair) -> str:
+    if not recipe.merge_method.needs_base:
+        return _reference(pair.donor_reference)
+    if pair.base is None:
+        raise CheckpointError(f"{recipe.label} needs a base model: name one in the pair")
+    return _reference(pair.base)
+
+
+def _lines(parameters: Mapping[str, float | bool], depth: int) -> list[str]:
+    return [f"{'  ' * depth}{name}: {_number(value)}" for name, value in parameters.items()]
 
 
 def _sides(pair: Pair) -> tuple[str, str]:
@@ -117,8 +152,7 @@ def _reference(reference: str) -> str:
 
 
 def _names_of(pair: Pair) -> Iterable[str]:
-    location: Location = locate(pair.instruct if pair.donor == "instruct" else pair.thinking)
-    return inspect(location).tensors
+    return inspect(locate(pair.donor_reference)).tensors
 
 
 def _lambda(recipe: Recipe, name: str) -> float:
@@ -169,8 +203,8 @@ def _layer_text(name: str) -> str:
     return head.rpartition(".")[2] + found if found else ""
 
 
-def _number(value: float) -> str:
-    return f"{value:.9g}"
+def _number(value: float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.9g}"
 
 
 def _text(value: str) -> str:

@@ -5,13 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from mi_tui.plan.base import Plan
+from mi_tui.plan.method import Role
 from mi_tui.plan.recipe import Recipe
 
 
 class Pair(Plan):
     """The checkpoints to mix: a local directory, a hub id, or ``bundled:NAME``.
 
-    A hub id may carry a revision (``owner/name@revision``). ``base`` serves the baselines.
+    A hub id may carry a revision (``owner/name@revision``). ``base`` is the model that both
+    sides were trained from, for the methods that need it.
     ``donor`` names the side that gives a merged checkpoint its config, tokenizer, chat template
     and generation config.
     """
@@ -21,6 +23,15 @@ class Pair(Plan):
     base: str | None = None
     donor: Literal["instruct", "thinking"] = "thinking"
     trust_remote_code: bool = False
+
+    def reference(self, role: Role) -> str | None:
+        """The checkpoint of this role; ``None`` for a base that there is not."""
+        return {"instruct": self.instruct, "thinking": self.thinking, "base": self.base}[role]
+
+    @property
+    def donor_reference(self) -> str:
+        """The donor's checkpoint."""
+        return self.instruct if self.donor == "instruct" else self.thinking
 
     def of(self, recipe: Recipe) -> "Pair":
         """The pair that a recipe mixes: this one, but for the checkpoints it names itself."""

@@ -1,15 +1,25 @@
-"""What one merged model is: λ or a baseline method, its scope, and how it is decoded."""
+"""What one merged model is: its merge method and λ, its scope, and how it is decoded."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from mi_tui.plan.base import Plan
+from mi_tui.plan.method import LAMBDA, METHODS, MergeMethod, Values
 from mi_tui.plan.scope import ALL_MODULES, Layers, ModuleKind, Modules, Scope
+from mi_tui.registry import UnknownNameError
 
 
 def _rounded(value: float) -> float:
@@ -37,14 +47,6 @@ class Decoding(Plan):
         return f"T {self.temperature:g}, top-p {self.top_p:g}{top_k}"
 
 
-class Method(StrEnum):
-    """How the weights are mixed; the last two are the paper's baselines (section 4.2)."""
-
-    INTERPOLATION = "interpolation"
-    TASK_ARITHMETIC = "task-arithmetic"
-    TIES = "ties"
-
-
 class LambdaRule(Plan):
     """A λ of its own for some layers and module kinds."""
 
@@ -64,45 +66,72 @@ class LambdaRule(Plan):
         return Scope(layers=self.layers, modules=self.modules)
 
 
+_STORED = ("scale", "density")
+"""Parameters that every stored recipe has a key for, ``null`` where its method takes none."""
+
+
 class Recipe(Plan):
     """One merged model and the decoding it is sampled with.
 
+    ``method`` names a merge method; the numbers that it declares stand beside the other fields
+    (``method = "ties"``, ``scale = 0.5``, ``density = 0.2``) and are read as ``parameters``.
     ``rules`` give parts of the scope a λ of their own; the last rule that covers a tensor wins.
-    ``scale`` and ``density`` belong to the baselines: task arithmetic adds ``scale`` times each
-    task vector to the base model; TIES first keeps the ``density`` largest share of each.
-    ``backbone`` is a checkpoint that takes Instruct's place in an interpolation (paper, section
-    4.3: other backbones); ``base`` is a baseline's base model, where it is not the pair's.
+    ``backbone`` is a checkpoint that takes Instruct's place where the method takes λ (paper,
+    section 4.3: other backbones); ``base`` is the base model of a method that needs one, where
+    it is not the pair's.
     """
 
-    method: Method = Method.INTERPOLATION
+    model_config = ConfigDict(extra="allow")
+
+    method: str = "interpolation"
     lambda_: Lambda | None = Field(default=None, alias="lambda")
     scope: Scope = Scope()
     rules: tuple[LambdaRule, ...] = ()
     decoding: Decoding = Decoding()
-    scale: float | None = Field(default=None, gt=0.0, le=2.0)
-    density: float | None = Field(default=None, gt=0.0, le=1.0)
     backbone: str | None = Field(default=None, min_length=1)
     base: str | None = Field(default=None, min_length=1)
 
+    @field_validator("method")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return METHODS[value].name
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from error
+
     @model_validator(mode="after")
     def _belongs_together(self) -> "Recipe":
-        if self.method is Method.INTERPOLATION:
+        method = self.merge_method
+        given = {
+            name: value
+            for name, value in self.parameters.items()
+            if not (value is None and name in _STORED)
+        }
+        # The class is frozen, and what is written out is the recipe's identity.
+        object.__setattr__(self, "__pydantic_extra__", method.checked(given))
+        if method.takes_lambda:
             if self.lambda_ is None:
-                raise ValueError("an interpolation needs lambda, a number from 0 to 1")
-            if self.scale is not None or self.density is not None:
-                raise ValueError("scale and density belong to task-arithmetic and ties")
-            if self.base is not None:
-                raise ValueError("base belongs to task-arithmetic and ties: write backbone")
-        else:
-            if self.lambda_ is not None or self.rules or not self.scope.is_full:
-                raise ValueError(f"{self.method} takes scale, and no lambda, scope or rules")
-            if self.scale is None:
-                raise ValueError(f"{self.method} needs scale")
-            if (self.density is None) != (self.method is Method.TASK_ARITHMETIC):
-                raise ValueError("ties needs density, task-arithmetic takes none")
-            if self.backbone is not None:
-                raise ValueError("backbone belongs to an interpolation")
+                raise ValueError(f"{method.name} needs lambda, a number from 0 to 1")
+        elif self.lambda_ is not None or self.rules or not self.scope.is_full:
+            raise ValueError(f"{method.name} takes {method.takes}, and no lambda, scope or rules")
+        if self.base is not None and not method.needs_base:
+            instead = ": write backbone" if method.takes_lambda else ""
+            raise ValueError(f"{method.name} takes no base{instead}")
+        if self.backbone is not None and not method.takes_lambda:
+            raise ValueError(f"{method.name} takes no backbone: it belongs to an interpolation")
         return self
+
+    @model_serializer(mode="wrap")
+    def _with_stored_keys(
+        self, write: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """The fields, with the parameters behind the decoding where they always stood."""
+        content = cast(dict[str, Any], write(self))
+        own = {name: content.pop(name) for name in self.parameters}
+        if not (info.exclude_none or info.exclude_defaults):
+            own = dict.fromkeys(_STORED) | own
+        last = {name: content.pop(name) for name in ("backbone", "base") if name in content}
+        return content | own | last
 
     def canonical_json(self) -> str:
         """As for any plan, without the checkpoints of its own where there are none.
@@ -114,11 +143,34 @@ class Recipe(Plan):
         own = {key: content[key] for key in ("backbone", "base") if content[key] is not None}
         return json.dumps(named | own, sort_keys=True, separators=(",", ":"))
 
+    @property
+    def merge_method(self) -> MergeMethod:
+        """What the method declares: its capabilities, its words, its work."""
+        return METHODS[self.method]
+
+    @property
+    def parameters(self) -> Values:
+        """The numbers that the method declares, beside λ; defaults written out."""
+        return cast(Values, self.model_extra or {})
+
+    @property
+    def values(self) -> Values:
+        """The parameters, and λ where the method takes it."""
+        return (
+            self.parameters if self.lambda_ is None else {LAMBDA: self.lambda_, **self.parameters}
+        )
+
+    def values_at(self, layer: int | None, kind: ModuleKind) -> Values:
+        """As ``values``, with the λ of a tensor of this kind in this layer."""
+        if self.lambda_ is None:
+            return self.parameters
+        return {LAMBDA: self.lambda_at(layer, kind), **self.parameters}
+
     def lambda_at(self, layer: int | None, kind: ModuleKind) -> float:
         """The λ of a tensor of this kind in this layer (``None``: outside the layer stack).
 
         Raises:
-            ValueError: the recipe is a baseline and has no λ.
+            ValueError: the method takes no λ.
         """
         if self.lambda_ is None:
             raise ValueError(f"{self.label} has no λ")
@@ -131,22 +183,20 @@ class Recipe(Plan):
 
     @property
     def is_uniform(self) -> bool:
-        """Whether one λ of the pair holds for the whole model."""
-        whole = self.lambda_ is not None and self.scope.is_full and not self.rules
-        return whole and self.backbone is None
+        """Whether the whole model lies on the line between the pair, at one λ."""
+        return self.is_of_the_pair and self.scope.is_full and not self.rules
 
     @property
     def is_of_the_pair(self) -> bool:
         """Whether the weights are linear in λ between the pair's own two checkpoints."""
-        return self.method is Method.INTERPOLATION and self.backbone is None
+        return self.merge_method.is_linear and self.backbone is None
 
     @property
     def label(self) -> str:
         """How the recipe is shown: ``MI-0.55``, ``MI-0.8 · w/o FFN``, ``TIES``."""
-        if self.method is not Method.INTERPOLATION:
-            name = f"TA-{self.scale:g}" if self.method is Method.TASK_ARITHMETIC else "TIES"
-            return f"{name} · base {_short(self.base)}" if self.base else name
-        parts = [f"MI-{self.lambda_:g}"]
+        parts = [self.merge_method.label(self.values)]
+        if self.base:
+            parts.append(f"base {_short(self.base)}")
         if self.backbone:
             parts.append(f"from {_short(self.backbone)}")
         if not self.scope.is_full:

@@ -20,8 +20,7 @@ def example_for(pair: Pair, plan: AnyProbe) -> Example:
         ProbeError: the probe cannot be drawn, or the donor has no chat template.
         CheckpointError: the donor cannot be found.
     """
-    donor = pair.thinking if pair.donor == "thinking" else pair.instruct
-    return preview(plan, locate(donor, weights=False).path)
+    return preview(plan, locate(pair.donor_reference, weights=False).path)
 
 
 def example_text(example: Example) -> str:

@@ -11,7 +11,7 @@ from mi_tui.checkpoints.merging.plan import plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.export.mergekit import mergekit_yaml
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
+from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.merging.test_write import SCOPED
@@ -21,8 +21,8 @@ pytest.importorskip("mergekit", reason="mergekit is not installed")
 yaml: Any = pytest.importorskip("yaml")
 
 FAMILIES = ("qwen2", "qwen3", "llama", "mistral", "gemma2", "phi3")
-TASK_ARITHMETIC = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
-TIES = Recipe(method=Method.TIES, scale=0.5, density=0.2)
+TASK_ARITHMETIC = Recipe(method="task-arithmetic", scale=0.7)
+TIES = Recipe(method="ties", scale=0.5, density=0.2)
 
 
 def run_mergekit(config: str, out: Path) -> dict[str, torch.Tensor]:
@@ -114,7 +114,7 @@ def test_ties_between_equal_changes_keep_the_exact_share(tmp_path: Path) -> None
     flat = {name: torch.ones_like(tensor) for name, tensor in base.items()}
     store(paths[0], flat)
     store(paths[1], base)
-    merge(Recipe(method=Method.TIES, scale=1.0, density=0.2), as_pair(paths), tmp_path / "out")
+    merge(Recipe(method="ties", scale=1.0, density=0.2), as_pair(paths), tmp_path / "out")
     for name, tensor in load(tmp_path / "out").items():
         kept = max(1, int(0.2 * tensor.numel()))
         assert tensor.flatten()[:kept].eq(1).all(), name

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mi_tui.plan.recipe import Decoding, LambdaRule, Method, Recipe, interpolation, labels
+from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe, interpolation, labels
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 
 lambdas = st.floats(0, 1)
@@ -62,10 +62,10 @@ def test_lambda_outside_its_range_is_refused(lambda_: float) -> None:
     [
         {},
         {"lambda_": 0.5, "scale": 0.7},
-        {"method": Method.TIES, "scale": 0.5},
-        {"method": Method.TASK_ARITHMETIC},
-        {"method": Method.TASK_ARITHMETIC, "scale": 0.7, "density": 0.2},
-        {"method": Method.TASK_ARITHMETIC, "scale": 0.7, "lambda_": 0.5},
+        {"method": "ties", "scale": 0.5},
+        {"method": "task-arithmetic"},
+        {"method": "task-arithmetic", "scale": 0.7, "density": 0.2},
+        {"method": "task-arithmetic", "scale": 0.7, "lambda_": 0.5},
     ],
 )
 def test_what_does_not_belong_together_is_refused(fields: dict[str, object]) -> None:
@@ -79,8 +79,8 @@ def test_what_does_not_belong_together_is_refused(fields: dict[str, object]) -> 
         (interpolation(0.55), "MI-0.55"),
         (interpolation(1), "MI-1"),
         (interpolation(0.8, Scope(layers=parse_layers("12-35"))), "MI-0.8 · layers 12–35"),
-        (Recipe(method=Method.TIES, scale=0.5, density=0.2), "TIES"),
-        (Recipe(method=Method.TASK_ARITHMETIC, scale=0.7), "TA-0.7"),
+        (Recipe(method="ties", scale=0.5, density=0.2), "TIES"),
+        (Recipe(method="task-arithmetic", scale=0.7), "TA-0.7"),
     ],
 )
 def test_labels(recipe: Recipe, label: str) -> None:
@@ -89,7 +89,7 @@ def test_labels(recipe: Recipe, label: str) -> None:
 
 def test_a_baseline_has_no_lambda() -> None:
     with pytest.raises(ValueError, match="no λ"):
-        Recipe(method=Method.TIES, scale=0.5, density=0.2).lambda_at(0, ModuleKind.FFN)
+        Recipe(method="ties", scale=0.5, density=0.2).lambda_at(0, ModuleKind.FFN)
 
 
 def test_a_recipe_stored_before_checkpoints_of_its_own_keeps_its_key() -> None:
@@ -106,7 +106,7 @@ def test_checkpoints_of_its_own_belong_to_the_method() -> None:
     with pytest.raises(ValueError, match="write backbone"):
         Recipe(lambda_=0.5, base="x")
     with pytest.raises(ValueError, match="belongs to an interpolation"):
-        Recipe(method=Method.TIES, scale=0.5, density=0.2, backbone="x")
+        Recipe(method="ties", scale=0.5, density=0.2, backbone="x")
 
 
 def test_labels_name_the_decoding_where_it_differs() -> None:

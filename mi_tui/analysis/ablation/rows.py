@@ -3,16 +3,13 @@
 from enum import StrEnum
 from itertools import pairwise
 
-from mi_tui.plan.recipe import Decoding, Method, Recipe
+from mi_tui.plan.method import METHODS
+from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import ALL_MODULES, LayerRange, ModuleKind, Modules, Scope
 
 TEMPERATURES = (0.6, 0.65, 0.7)
 TOP_PS = (0.8, 0.85, 0.9, 0.95)
 """The paper's decoding grid (arXiv 2510.10977, section 4.3)."""
-
-TASK_ARITHMETIC_SCALE = 0.7
-TIES_SCALE, TIES_DENSITY = 0.5, 0.2
-"""The paper's settings of the baselines (section 4.2)."""
 
 _FFN: Modules = (ModuleKind.FFN, ModuleKind.ROUTER)
 _ATTENTION: Modules = (ModuleKind.ATTENTION,)
@@ -45,7 +42,8 @@ def ablation_rows(
         kind: ``LAYERS``: each third and each two thirds of the layers, the rest Instruct's.
             ``MODULES``: without each of attention, FFN, norms, embeddings and head; and
             attention alone, FFN alone. ``LAYERS_MODULES``: thirds of the layers by modules.
-            ``DECODING``: temperature by top-p. ``BASELINES``: task arithmetic and TIES.
+            ``DECODING``: temperature by top-p. ``BASELINES``: the other merge methods
+            that the paper compares with.
             ``LAYER_GROUPS``: none, as its rows come of its search.
         reference: the full interpolation.
         layers: how many layers the model has.
@@ -128,18 +126,16 @@ def _decoded(reference: Recipe, temperature: float, top_p: float) -> Recipe:
 
 
 def _baselines(reference: Recipe) -> tuple[Recipe, ...]:
-    return (
+    """Each method that the paper compares with, at its suggested numbers and the same λ."""
+    return tuple(
         Recipe(
-            method=Method.TASK_ARITHMETIC,
-            scale=TASK_ARITHMETIC_SCALE,
+            method=method.name,
+            lambda_=reference.lambda_ if method.takes_lambda else None,
             decoding=reference.decoding,
-        ),
-        Recipe(
-            method=Method.TIES,
-            scale=TIES_SCALE,
-            density=TIES_DENSITY,
-            decoding=reference.decoding,
-        ),
+            **{parameter.name: parameter.suggested for parameter in method.parameters},
+        )
+        for method in METHODS
+        if method.in_paper
     )
 
 

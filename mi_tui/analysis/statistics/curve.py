@@ -12,7 +12,7 @@ from mi_tui.analysis.statistics.gaussian_process import Smoothness, posterior
 from mi_tui.analysis.statistics.lengths import LengthTail, length_tails
 from mi_tui.analysis.statistics.marginal import LOG, LOGIT, Responses, expit, fit_mean
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Recipe
 
 _SCORE = Smoothness(level=2.0, slope=1.5, amplitudes=(0.15, 0.5, 1.5))
 _TOKENS = Smoothness(level=1.0, slope=1.0, amplitudes=(0.1, 0.3, 1.0))
@@ -61,7 +61,7 @@ def family(recipes: tuple[Recipe, ...], like: Recipe | None = None) -> NDArray[n
     """
     groups: dict[str, list[int]] = {}
     for index, recipe in enumerate(recipes):
-        if recipe.method is Method.INTERPOLATION and not recipe.rules:
+        if recipe.merge_method.is_linear and not recipe.rules:
             groups.setdefault(_without_lambda(recipe), []).append(index)
     if like is not None:
         chosen = groups.get(_without_lambda(like), [])

@@ -62,14 +62,8 @@ def _what(plan: MergePlan) -> str:
     recipe = plan.recipe
     if recipe is None:
         return f"A weighted sum of {len(plan.sources)} checkpoints, parameter by parameter."
-    if recipe.lambda_ is None:
-        density = "" if recipe.density is None else f", density {recipe.density:g}"
-        return f"A merge by {recipe.method} ({recipe.label}): scale {recipe.scale:g}{density}."
-    text = (
-        f"**{recipe.label}**: the interpolation W(λ) = λ · Thinking + (1 − λ) · Instruct "
-        f"([arXiv 2510.10977](https://arxiv.org/abs/2510.10977)), λ = {recipe.lambda_:g}, "
-        f"{recipe.scope}."
-    )
+    said = recipe.merge_method.card(recipe.label, recipe.values)
+    text = f"{said}, {recipe.scope}." if recipe.merge_method.takes_lambda else f"{said}."
     if recipe.rules:
         rules = "\n".join(f"- {rule}" for rule in recipe.rules)
         text += f"\n\nParts with a λ of their own; the last that names a tensor wins:\n\n{rules}"

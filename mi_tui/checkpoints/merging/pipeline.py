@@ -141,9 +141,8 @@ def _stretches(
 
 def _stretches_of(file: ShardFile, shard: Shard) -> Iterator[_Stretch]:
     for tensor, place in shard.places:
-        # TIES looks at a whole tensor first, so one thread takes it whole.
-        whole = tensor.density is not None
-        step = max(tensor.count, 1) if whole else _part_elements(tensor)
+        # A method may look at a whole tensor first, so one thread takes it whole.
+        step = _part_elements(tensor) if tensor.merge is None else max(tensor.count, 1)
         for start in range(0, tensor.count, step):
             yield _Stretch(file, tensor, place, start, min(tensor.count, start + step))
 
@@ -157,7 +156,7 @@ def _work(worker: TensorWorker, shared: _Shared) -> None:
     own = memory(PART_BYTES)
     while (stretch := shared.next_stretch()) is not None:
         # Stretches of whole tensors finish out of order for long: waiting could be for ever.
-        patience = _PATIENCE if stretch.tensor.density is None else 0.0
+        patience = _PATIENCE if stretch.tensor.merge is None else 0.0
         for start, stop in stretch.parts():
             buffer = shared.buffers.take(patience)
             _do_part(worker, stretch, (start, stop), own if buffer is None else buffer)

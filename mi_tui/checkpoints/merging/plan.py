@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +10,13 @@ from mi_tui.checkpoints.compare import PairReport, compare, compare_many
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import EMBEDDING_NAMES, HEAD_NAME, CheckpointInfo, inspect
-from mi_tui.checkpoints.layers import require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.companions import companion_files
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.machine.host import free_disk
+from mi_tui.plan.method import ChunkMerge, Role
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Recipe
 
 MergeDtype = Literal["auto", "float32", "bfloat16", "float16"]
 """The dtype of the merged weights; ``auto`` keeps each tensor's (the donor's where they differ)."""
@@ -40,9 +40,10 @@ class TensorPlan:
     """How one tensor of the result comes about.
 
     The result is ``anchor + Σ weight · (source − anchor)``; without terms it is the anchor's
-    bytes. Integers and booleans are not mixed: the sources must equal the anchor. With
-    ``density`` the changes are trimmed and merged by TIES, times ``scale``. ``tail`` gives the
-    rows behind the common ones where a vocabulary is padded differently.
+    bytes. Integers and booleans are not mixed: the sources must equal the anchor. With ``merge``
+    the method's own arithmetic takes the sum's place, on the anchor and the terms' sources in
+    this order; chunks must then be computed in order, from the first. ``tail`` gives the rows
+    behind the common ones where a vocabulary is padded differently.
     """
 
     name: str
@@ -50,8 +51,7 @@ class TensorPlan:
     shape: tuple[int, ...]
     anchor: TensorInfo
     terms: tuple[Term, ...] = ()
-    density: float | None = None
-    scale: float = 1.0
+    merge: ChunkMerge | None = None
     tail: TensorInfo | None = None
 
     @property
@@ -146,25 +146,43 @@ def plan_merge(
     """Plan the merge of a pair by a recipe.
 
     Raises:
-        CheckpointError: a checkpoint is missing or unusable, the pair does not fit, a baseline
+        CheckpointError: a checkpoint is missing or unusable, the pair does not fit, the method
             lacks its base model, or the recipe names layers there are not.
     """
     pair = pair.of(recipe)
-    references = {"instruct": pair.instruct, "thinking": pair.thinking}
-    if recipe.method is not Method.INTERPOLATION:
-        if pair.base is None:
-            raise CheckpointError(f"{recipe.label} needs a base model: name one in the pair")
-        references["base"] = pair.base
+    roles = recipe.merge_method.roles
     infos, report = _open(
-        list(references.values()),
+        [_reference(pair, role, recipe) for role in roles],
         lambda found: compare(*found, trust_remote_code=pair.trust_remote_code),
     )
-    require_layers(recipe, infos[1])
-    sides = [Source(role, info) for role, info in zip(references, infos, strict=True)]
-    donor = sides[0] if pair.donor == "instruct" else sides[1]
+    _require_layers(recipe, infos[1])
+    sides = [Source(role, info) for role, info in zip(roles, infos, strict=True)]
+    donor = sides[roles.index(pair.donor)]
     planner = _Planner(infos, donor.info, dtype)
     tensors = tuple(planner.by_recipe(name, recipe) for name in planner.names)
     return _plan(out, sides, donor, recipe, dtype, tensors, shard_bytes, report)
+
+
+def _reference(pair: Pair, role: Role, recipe: Recipe) -> str:
+    reference = pair.reference(role)
+    if reference is None:
+        raise CheckpointError(f"{recipe.label} needs a base model: name one in the pair")
+    return reference
+
+
+def _require_layers(recipe: Recipe, info: CheckpointInfo) -> None:
+    """Refuse a scope or a rule beyond the last layer.
+
+    Raises:
+        CheckpointError: a layer range ends behind the checkpoint's last layer.
+    """
+    ranges = [*recipe.scope.layers, *(r for rule in recipe.rules for r in rule.layers)]
+    for layers in ranges:
+        if layers.last >= info.layers:
+            raise CheckpointError(
+                f"{recipe.label}: layers {layers} are not all in {info.location}, "
+                f"which has layers 0-{info.layers - 1}"
+            )
 
 
 def plan_weighted_sum(
@@ -277,26 +295,19 @@ class _Planner:
         self.names = [name for name in owner.tensors if not (name == HEAD_NAME and donor.is_tied)]
 
     def by_recipe(self, name: str, recipe: Recipe) -> TensorPlan:
-        found = self._find(name)
-        if recipe.method is Method.INTERPOLATION:
-            role = role_of(name)
-            lambda_ = recipe.lambda_at(role.layer, role.kind)
-            return self._weighted(name, found, [1.0 - lambda_, lambda_])
-        instruct, thinking, base = found
-        if recipe.method is Method.TASK_ARITHMETIC:
-            terms = (Term(instruct, recipe.scale or 0.0), Term(thinking, recipe.scale or 0.0))
-            return self._make(name, base, terms)
-        terms = (Term(instruct, 1.0), Term(thinking, 1.0))
-        return self._make(name, base, terms, density=recipe.density, scale=recipe.scale or 0.0)
+        found = dict(zip(recipe.merge_method.roles, self._find(name), strict=True))
+        role = role_of(name)
+        made = recipe.merge_method.tensor(recipe.values_at(role.layer, role.kind))
+        if isinstance(made, ChunkMerge):
+            anchor, *others = made.sources
+            terms = tuple(Term(found[source], 0.0) for source in others)
+            return self._make(name, found[anchor], terms, made)
+        terms = tuple(Term(found[source], weight) for source, weight in made.terms)
+        return self._make(name, found[made.anchor], terms)
 
     def weighted(self, name: str, weights: Sequence[float]) -> TensorPlan:
-        return self._weighted(name, self._find(name), weights)
-
-    def _weighted(
-        self, name: str, found: Sequence[TensorInfo], weights: Sequence[float]
-    ) -> TensorPlan:
         """Anchored on the first checkpoint; one with all the weight is taken as it is."""
-        parts = [(info, w) for info, w in zip(found, weights, strict=True) if w != 0.0]
+        parts = [(info, w) for info, w in zip(self._find(name), weights, strict=True) if w != 0.0]
         if len(parts) == 1:
             return self._make(name, parts[0][0], ())
         anchor, *others = parts
@@ -307,17 +318,14 @@ class _Planner:
         name: str,
         anchor: TensorInfo,
         terms: tuple[Term, ...],
-        density: float | None = None,
-        scale: float = 1.0,
+        merge: ChunkMerge | None = None,
     ) -> TensorPlan:
         model = self._in(self._donor, name)
         if model.dtype not in MIXABLE:
             return TensorPlan(name, model.dtype, model.shape, anchor, terms)
         dtype = model.dtype if self._dtype == "auto" else _SAFETENSORS[self._dtype]
-        plan = TensorPlan(name, dtype, model.shape, anchor, terms, density, scale)
-        if plan.common < plan.count:
-            plan = TensorPlan(name, dtype, model.shape, anchor, terms, density, scale, model)
-        return plan
+        plan = TensorPlan(name, dtype, model.shape, anchor, terms, merge)
+        return replace(plan, tail=model) if plan.common < plan.count else plan
 
     def _find(self, name: str) -> list[TensorInfo]:
         return [self._in(side, name) for side in self._sides]

@@ -13,7 +13,7 @@ from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw, memor
 from mi_tui.checkpoints.merging.plan import TensorPlan
 
 if TYPE_CHECKING:
-    from mi_tui.checkpoints.merging.ties_worker import TiesWorker
+    from mi_tui.checkpoints.merging.chunk_worker import ChunkWorker
 
 
 class Sources:
@@ -56,7 +56,7 @@ class TensorWorker:
         self._sources = sources
         self._kernel = make_kernel()
         self._raws: list[Bytes] = []
-        self._ties: TiesWorker | None = None
+        self._chunks: ChunkWorker | None = None
         self.nonfinite: set[str] = set()
 
     def compute(
@@ -64,8 +64,8 @@ class TensorWorker:
     ) -> Iterator[tuple[int, Bytes]]:
         """Compute the elements from ``start`` to ``stop`` into ``out``, as this is iterated.
 
-        Of a tensor with ``density`` (TIES) the stretches must be asked for in order, from the
-        first element, because what is trimmed depends on what was kept before.
+        Of a tensor with ``merge`` the stretches must be asked for in order, from the first
+        element, because the method may depend on what it did before.
 
         Yields:
             Each chunk when it is done: its first element, and its bytes, which lie in ``out``.
@@ -91,9 +91,9 @@ class TensorWorker:
             return self._compare(plan, first, count, out)
         if not plan.terms:
             return self._take(plan, plan.anchor, first, count, out)
-        if plan.density is None:
+        if plan.merge is None:
             return self._blend(plan, first, count, out)
-        return self._merge_disjoint(plan, first, count, out)
+        return self._merge(plan, first, count, out)
 
     def _blend(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
         anchor = self._read(plan.anchor, first, count, 0)
@@ -103,14 +103,14 @@ class TensorWorker:
         ]
         return self._kernel.mix(anchor, terms, plan.dtype, out)
 
-    def _merge_disjoint(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
-        if self._ties is None:
-            from mi_tui.checkpoints.merging.ties_worker import (
-                TiesWorker,  # It needs NumPy, merging does not.
+    def _merge(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
+        if self._chunks is None:
+            from mi_tui.checkpoints.merging.chunk_worker import (
+                ChunkWorker,  # It needs NumPy, merging does not.
             )
 
-            self._ties = TiesWorker(partial(self._read, number=0))
-        self._ties.merge(plan, first, count, out)
+            self._chunks = ChunkWorker(partial(self._read, number=0))
+        self._chunks.merge(plan, first, count, out)
         return self._kernel.has_nonfinite(Raw(plan.dtype, out))
 
     def _take(

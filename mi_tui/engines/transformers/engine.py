@@ -74,16 +74,15 @@ class TransformersEngine:
         use_threads(plan)
         device = device_of(plan)
         instruct, thinking = locate(pair.instruct).path, locate(pair.thinking).path
-        donor = thinking if pair.donor == "thinking" else instruct
-        donor_name = pair.thinking if pair.donor == "thinking" else pair.instruct
-        chat = Chat(donor, trust_remote_code=pair.trust_remote_code)
+        donor = locate(pair.donor_reference)
+        chat = Chat(donor.path, trust_remote_code=pair.trust_remote_code)
         pair_tensors = PairTensors.load(
             instruct,
             thinking,
             dtype=dtype_of(plan, device),
             device=device,
             trust_remote_code=pair.trust_remote_code,
-            export_dtype=dtype_of_files(inspect(locate(donor_name))),
+            export_dtype=dtype_of_files(inspect(donor)),
         )
         return cls(pair_tensors, chat, pair, plan)
 

@@ -114,8 +114,7 @@ class Replicas:
             CheckpointError: a checkpoint cannot be found.
             EngineError: a process cannot load the pair, or ended.
         """
-        donor = pair.thinking if pair.donor == "thinking" else pair.instruct
-        chat = Chat(locate(donor).path, trust_remote_code=pair.trust_remote_code)
+        chat = Chat(locate(pair.donor_reference).path, trust_remote_code=pair.trust_remote_code)
         return cls(plans, pair, chat)
 
     @property

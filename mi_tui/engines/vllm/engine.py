@@ -40,7 +40,7 @@ class VllmEngine:
         self._plan = plan
         self._pair = _local(pair)
         self._folder = Path(self._pair.instruct)
-        donor = self._pair.thinking if pair.donor == "thinking" else self._pair.instruct
+        donor = self._pair.donor_reference
         in_files = dtype_of_files(inspect(locate(donor)))
         self._export_dtype = "" if in_files is None else dtype_name(in_files)
         self._chat = Chat(Path(donor), trust_remote_code=pair.trust_remote_code)

@@ -14,7 +14,7 @@ from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.plan.recipe import Decoding, Method, Recipe
+from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.plan.search import Search
 from mi_tui.tui.forms.draft import Draft, ProbeDraft
@@ -145,9 +145,7 @@ class _Reading:
         )
 
     def baselines(self, draft: Draft) -> None:
-        with_base = [
-            r for r in draft.recipes if r.method is not Method.INTERPOLATION and not r.base
-        ]
+        with_base = [r for r in draft.recipes if r.merge_method.needs_base and not r.base]
         if with_base and not draft.base.strip():
             self.problems["recipes"] = f"{with_base[0].label} needs a base model: see Models"
 

@@ -15,7 +15,7 @@ from mi_tui.analysis.ablation.rows import (
 )
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.recipe import Decoding, Method
+from mi_tui.plan.recipe import Decoding
 from mi_tui.plan.scope import ALL_MODULES, ModuleKind, parse_layers
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.study.ablation_preset import ablation_of, from_study
@@ -111,7 +111,12 @@ def test_custom_layers_become_the_rows() -> None:
 
 def test_baselines_are_refused_without_a_base_model() -> None:
     found = ablation_of(demo(), AblationKind.BASELINES, 0.6, 4)
-    assert [row.method for row in found.recipes] == [Method.TASK_ARITHMETIC, Method.TIES]
+    assert [row.method for row in found.recipes] == [
+        "task-arithmetic",
+        "ties",
+        "dare",
+        "slerp",
+    ]
     pair = demo().pair.model_copy(update={"base": None})
     with pytest.raises(StudyError, match="need a base model"):
         ablation_of(demo().model_copy(update={"pair": pair}), AblationKind.BASELINES, 0.6, 4)

@@ -10,7 +10,7 @@ from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.analysis.statistics.metrics import paired_difference
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AimeProbe, AnyProbe, ArithmeticProbe, FileProbe, WordProblemsProbe
-from mi_tui.plan.recipe import Method, Recipe
+from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
 from tests.analysis import synthetic
@@ -48,7 +48,7 @@ def test_the_rollouts_are_those_the_search_asks() -> None:
     world = synthetic.World(problems=40, held_out=10)
     study = synthetic.preset(
         search=Search(samples=3, refine=False),
-        recipes=(Recipe(method=Method.TASK_ARITHMETIC, scale=0.7),),
+        recipes=(Recipe(method="task-arithmetic", scale=0.7),),
     )
     asked = 0
     while isinstance(

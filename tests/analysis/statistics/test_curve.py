@@ -6,7 +6,7 @@ import pytest
 from mi_tui.analysis.observations import Observations, ProblemRow
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import CurveError, Curves, family, fit_curves
-from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
+from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import Scope
 from tests.analysis.synthetic import (
     GRID,
@@ -119,7 +119,7 @@ def test_the_family_differs_in_lambda_alone() -> None:
         interpolation(0.8, Scope(layers=())).model_copy(
             update={"decoding": Decoding(temperature=1.0)}
         ),
-        Recipe(method=Method.TASK_ARITHMETIC, scale=0.7),
+        Recipe(method="task-arithmetic", scale=0.7),
     )
     recipes = (interpolation(0.9), *others, interpolation(0.1))
     assert family(recipes).tolist() == [3, 0]

@@ -21,7 +21,7 @@ from mi_tui.checkpoints.merging.plan import MergeDtype, plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Method, Recipe, interpolation
+from mi_tui.plan.recipe import Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load, same_bits, store
 
@@ -168,8 +168,8 @@ def test_one_bad_number_among_many_is_found(
 SUM, ARITHMETIC, TIES = "weighted sum", "task arithmetic", "TIES"
 METHODS = {
     "interpolation": interpolation(0.55),
-    ARITHMETIC: Recipe(method=Method.TASK_ARITHMETIC, scale=0.7),
-    TIES: Recipe(method=Method.TIES, scale=0.7, density=0.3),
+    ARITHMETIC: Recipe(method="task-arithmetic", scale=0.7),
+    TIES: Recipe(method="ties", scale=0.7, density=0.3),
 }
 
 

@@ -17,7 +17,7 @@ from mi_tui.checkpoints.merging.model_card import CurvePoint, StudyFacts, model_
 from mi_tui.checkpoints.merging.plan import MergePlan, Source, plan_merge, plan_weighted_sum
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Method, Recipe, interpolation
+from mi_tui.plan.recipe import Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import change_json
 
@@ -163,7 +163,7 @@ def test_a_card_names_the_parts_with_a_lambda_of_their_own(
 
 def test_cards_of_baselines_and_sums(paths: tuple[Path, ...], tmp_path: Path) -> None:
     pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]), base=str(paths[2]))
-    ties = plan_merge(Recipe(method=Method.TIES, scale=0.5, density=0.2), pair, tmp_path / "a")
+    ties = plan_merge(Recipe(method="ties", scale=0.5, density=0.2), pair, tmp_path / "a")
     assert "A merge by ties (TIES): scale 0.5, density 0.2." in model_card(ties)
     weighted = [(str(path), weight) for path, weight in zip(paths, (0.5, 0.3, 0.2), strict=True)]
     text = model_card(plan_weighted_sum(weighted, tmp_path / "b"))

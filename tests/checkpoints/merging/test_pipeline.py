@@ -15,12 +15,12 @@ from mi_tui.checkpoints.merging.plan import MergeDtype
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Method, Recipe, interpolation
+from mi_tui.plan.recipe import Recipe, interpolation
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load, same_bits, store
 
 HALF = interpolation(0.55)
-TIES = Recipe(method=Method.TIES, scale=0.7, density=0.3)
+TIES = Recipe(method="ties", scale=0.7, density=0.3)
 
 
 @pytest.fixture(scope="module")

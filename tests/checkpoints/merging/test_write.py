@@ -15,7 +15,7 @@ from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import LambdaRule, Method, Recipe, interpolation
+from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import FAMILIES, tiny_pair
 from tests.checkpoints.weights import change_json, load, same_bits, store
@@ -210,7 +210,7 @@ def test_two_weights_are_an_interpolation(qwen: tuple[Path, ...], tmp_path: Path
 
 
 def test_engines_get_the_bytes_that_are_written(qwen: tuple[Path, ...], tmp_path: Path) -> None:
-    recipes = [interpolation(0.4), Recipe(method=Method.TIES, scale=0.5, density=0.2)]
+    recipes = [interpolation(0.4), Recipe(method="ties", scale=0.5, density=0.2)]
     for number, recipe in enumerate(recipes):
         out = tmp_path / str(number)
         merge(recipe, as_pair(qwen), out)
@@ -305,6 +305,6 @@ def test_progress_ends_at_the_total(qwen: tuple[Path, ...], tmp_path: Path) -> N
 
 
 def test_a_baseline_needs_its_base(qwen: tuple[Path, ...], tmp_path: Path) -> None:
-    recipe = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
+    recipe = Recipe(method="task-arithmetic", scale=0.7)
     with pytest.raises(CheckpointError, match="needs a base"):
         merge(recipe, as_pair(qwen[:2]), tmp_path / "out")

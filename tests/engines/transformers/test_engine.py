@@ -11,7 +11,7 @@ from mi_tui.engines.protocol import Completion, EngineError, Request
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Decoding, Method, Recipe
+from mi_tui.plan.recipe import Decoding, Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for, prompts, run
 
@@ -144,7 +144,7 @@ def test_out_of_memory_with_one_sequence_is_an_error_with_advice(
 
 def test_baselines_need_a_base(pair: tuple[Path, ...]) -> None:
     engine = engine_for(pair)
-    baseline = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
+    baseline = Recipe(method="task-arithmetic", scale=0.7)
     with pytest.raises(EngineError, match="base"):
         engine.add([*requests(2), Request(9, baseline, (5,), 0, 4)])
     assert engine.pending == 0

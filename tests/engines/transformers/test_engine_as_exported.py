@@ -13,7 +13,7 @@ from mi_tui.engines.protocol import Engine, Request
 from mi_tui.engines.transformers.engine import TransformersEngine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import LambdaRule, Method, Recipe
+from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import GREEDY, generated, plain_model, run, with_end
@@ -27,7 +27,7 @@ RECIPES = (
         rules=(LambdaRule(lambda_=0.9, layers=parse_layers("2-3")),),
         decoding=GREEDY,
     ),
-    Recipe(method=Method.TIES, scale=0.5, density=0.2, decoding=GREEDY),
+    Recipe(method="ties", scale=0.5, density=0.2, decoding=GREEDY),
     Recipe(lambda_=0.7, backbone="bundled:base", decoding=GREEDY),
 )
 
@@ -111,7 +111,7 @@ def mixture(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     "recipe",
     [
         Recipe(lambda_=0.57, decoding=GREEDY),
-        Recipe(method=Method.TASK_ARITHMETIC, scale=0.7, decoding=GREEDY),
+        Recipe(method="task-arithmetic", scale=0.7, decoding=GREEDY),
         Recipe(lambda_=0.7, backbone="BASE", decoding=GREEDY),
     ],
     ids=lambda recipe: recipe.label,

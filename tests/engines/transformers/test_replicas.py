@@ -13,7 +13,7 @@ from mi_tui.engines.transformers.devices.replica_plans import plans_for
 from mi_tui.engines.transformers.replicas import Replicas
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Decoding, Method, Recipe
+from mi_tui.plan.recipe import Decoding, Recipe
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for, prompts, run
 
@@ -79,7 +79,7 @@ def test_what_is_cancelled_does_not_come_back(two: Replicas) -> None:
 
 
 def test_a_refused_request_leaves_nothing_queued(two: Replicas) -> None:
-    baseline = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7)
+    baseline = Recipe(method="task-arithmetic", scale=0.7)
     with pytest.raises(EngineError, match="base"):
         two.add([*requests(1, 2), Request(9, baseline, (5,), 0, 4)])
     assert two.pending == 0

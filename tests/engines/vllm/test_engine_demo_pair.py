@@ -10,7 +10,7 @@ from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.response import Response
 from mi_tui.plan.engine import EnginePlan
-from mi_tui.plan.recipe import Decoding, LambdaRule, Method, Recipe
+from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 from mi_tui.resources import demo_pair_folder
 from tests.engines.support import GREEDY, generated, merged_model, run, with_end
@@ -179,7 +179,7 @@ def test_a_response_that_cannot_fit_is_refused_before_anything_runs(demo: Engine
 
 
 def test_baselines_and_exported_weights_take_turns_with_one_pass(demo: Engine) -> None:
-    task = Recipe(method=Method.TASK_ARITHMETIC, scale=0.5, decoding=GREEDY)
+    task = Recipe(method="task-arithmetic", scale=0.5, decoding=GREEDY)
     plain = open_engine(EnginePlan(device="cpu", dtype="float32", threads=1, mode="in-place"), DEMO)
     asked = requests(demo, (task, LAMBDAS[1]))
     rounded = [

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.request_queue import INSTRUCT, Waiting, Weights
-from mi_tui.plan.recipe import Decoding, Method, Recipe
+from mi_tui.plan.recipe import Decoding, Recipe
 
-TASK = Recipe(method=Method.TASK_ARITHMETIC, scale=0.5)
+TASK = Recipe(method="task-arithmetic", scale=0.5)
 RECIPES = (Recipe(lambda_=0.0), Recipe(lambda_=0.3), Recipe(lambda_=1.0), TASK)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan, ServerSpeed
 from mi_tui.plan.objective import OBJECTIVES
-from mi_tui.plan.recipe import Decoding, Method, Recipe, interpolation
+from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
@@ -118,7 +118,7 @@ def test_a_pair_names_its_study(instruct: str, thinking: str, title: str) -> Non
 
 
 def test_baselines_ask_for_a_base() -> None:
-    baseline = Recipe(method=Method.TIES, scale=0.5, density=0.2)
+    baseline = Recipe(method="ties", scale=0.5, density=0.2)
     draft = replace(draft_of(views.preset()), recipes=(baseline,))
     assert set(check(draft).problems) == {"recipes"}
     preset = check(replace(draft, base="bundled:base")).preset
@@ -130,7 +130,7 @@ def test_further_rows_are_decoded_as_the_search_but_for_those_that_say_otherwise
     ablation = interpolation(0.4).model_copy(update={"decoding": Decoding(temperature=0.7)})
     preset = views.preset().model_copy(update={"recipes": (ablation, interpolation(0.3))})
     draft = draft_of(preset)
-    baseline = Recipe(method=Method.TASK_ARITHMETIC, scale=0.7, base="b")
+    baseline = Recipe(method="task-arithmetic", scale=0.7, base="b")
     changed = replace(draft, recipes=(*draft.recipes, baseline), temperature="0.2")
     read = check(changed).preset
     assert read is not None

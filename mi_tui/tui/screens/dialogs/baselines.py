@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
-from mi_tui.plan.recipe import Decoding, Method, Recipe
-from mi_tui.tui.forms.numbers import number
+from mi_tui.plan.method import LAMBDA, METHODS, MergeMethod
+from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.screens.dialogs.ask import AskScreen
 from mi_tui.tui.screens.dialogs.dialog import Dialog
@@ -21,8 +21,8 @@ Rows = tuple[tuple[Recipe, ...], str]
 """The further rows, and the base model of the baselines."""
 
 _ABOUT = (
-    "Measured once each beside the search over λ, so that the table can compare. Task "
-    "arithmetic and TIES add both sides' changes to the base model both were trained from."
+    "Measured once each beside the search over λ, so that the table can compare. Methods that "
+    "need a base model add both sides' changes to the model that both were trained from."
 )
 
 
@@ -58,21 +58,19 @@ class RowsScreen(Dialog[Rows]):
 
     def on_mount(self) -> None:
         """List what there is."""
-        self._show("add:task-arithmetic")
+        self._show(f"add:{_addable()[0].name}")
 
     @on(OptionList.OptionSelected)
     def chosen(self, event: OptionList.OptionSelected) -> None:
         """Ask for what the line needs."""
-        match str(event.option.id):
-            case "add:task-arithmetic":
-                self._ask("Scale of the two changes? (paper: 0.7)", "0.7", Method.TASK_ARITHMETIC)
-            case "add:ties":
-                self._ask("Scale and density? (paper: 0.5, 0.2)", "0.5, 0.2", Method.TIES)
-            case "base":
-                self.app.push_screen(
-                    AskScreen("Base model of the baselines?", self._base, lambda _: ""),
-                    self._take_base,
-                )
+        chosen = str(event.option.id)
+        if chosen == "base":
+            self.app.push_screen(
+                AskScreen("Base model of the baselines?", self._base, lambda _: ""),
+                self._take_base,
+            )
+        elif chosen.startswith("add:"):
+            self._ask(METHODS[chosen.removeprefix("add:")])
 
     def action_remove(self) -> None:
         """Take out the row under the cursor."""
@@ -81,19 +79,20 @@ class RowsScreen(Dialog[Rows]):
         under = "" if index is None else str(listed.get_option_at_index(index).id)
         if under.startswith("row:"):
             del self._recipes[int(under.removeprefix("row:"))]
-            self._show("add:task-arithmetic")
+            self._show(f"add:{_addable()[0].name}")
 
     def action_done(self) -> None:
         """Give the rows back."""
         self.dismiss((tuple(self._recipes), self._base))
 
-    def _ask(self, question: str, example: str, method: Method) -> None:
+    def _ask(self, method: MergeMethod) -> None:
         def add(text: str | None) -> None:
             if text is not None:
                 recipe = read_baseline(method, text, self._decoding)
                 if recipe not in self._recipes:
                     self._recipes.append(recipe)
-                self._show("base" if not self._base else f"add:{method}")
+                needs_base = method.needs_base and not self._base
+                self._show("base" if needs_base else f"add:{method.name}")
 
         def problem(text: str) -> str:
             try:
@@ -102,7 +101,7 @@ class RowsScreen(Dialog[Rows]):
                 return str(error)
             return ""
 
-        self.app.push_screen(AskScreen(question, example, problem), add)
+        self.app.push_screen(AskScreen(_question(method), _suggestion(method), problem), add)
 
     def _take_base(self, base: str | None) -> None:
         if base is not None:
@@ -115,12 +114,11 @@ class RowsScreen(Dialog[Rows]):
             Option(Text.assemble("  ", (f"{i + 1} ", secondary), in_words(recipe)), id=f"row:{i}")
             for i, recipe in enumerate(self._recipes)
         ]
-        needs = any(recipe.method is not Method.INTERPOLATION for recipe in self._recipes)
+        needs = any(recipe.merge_method.needs_base for recipe in self._recipes)
         missing = "! none yet: the baselines need one" if needs else "none"
         lines += [
             *([Option("", disabled=True)] if lines else []),
-            Option("+ task arithmetic", id="add:task-arithmetic"),
-            Option("+ TIES", id="add:ties"),
+            *(Option(f"+ {method.title}", id=f"add:{method.name}") for method in _addable()),
             Option("", disabled=True),
             Option(Text.assemble("Base model  ", (self._base or missing, secondary)), id="base"),
         ]
@@ -132,29 +130,52 @@ class RowsScreen(Dialog[Rows]):
 
 def in_words(recipe: Recipe) -> str:
     """A further row with what its label leaves out."""
-    if recipe.method is Method.TASK_ARITHMETIC:
-        return f"task arithmetic, scale {recipe.scale:g}"
-    if recipe.method is Method.TIES:
-        return f"TIES, scale {recipe.scale:g}, density {recipe.density:g}"
-    return f"{recipe.label}  ({recipe.decoding})"
+    if recipe.merge_method.is_linear:
+        return f"{recipe.label}  ({recipe.decoding})"
+    return recipe.merge_method.described(recipe.values)
 
 
-def read_baseline(method: Method, text: str, decoding: Decoding) -> Recipe:
-    """A baseline from its scale, for TIES with its density.
+def read_baseline(method: MergeMethod, text: str, decoding: Decoding) -> Recipe:
+    """A baseline from the numbers that its method takes, λ first where it takes one.
 
     Raises:
         ValueError: the numbers are not what the method takes.
     """
+    names = _names(method)
     parts = text.replace(",", " ").split()
-    if method is Method.TASK_ARITHMETIC:
-        if len(parts) != 1:
-            raise ValueError("one number up to 2, such as 0.7")
-        return Recipe(method=method, scale=number(parts[0], above=0, most=2), decoding=decoding)
-    if len(parts) != 2:
-        raise ValueError("scale and density, such as 0.5, 0.2")
-    return Recipe(
-        method=method,
-        scale=number(parts[0], above=0, most=2),
-        density=number(parts[1], above=0, most=1),
-        decoding=decoding,
-    )
+    if len(parts) != len(names):
+        raise ValueError(f"{_listed(names)}, such as {_suggestion(method)}")
+    try:
+        given = {name: float(part) for name, part in zip(names, parts, strict=True)}
+    except ValueError:
+        raise ValueError(f"a number for each of {_listed(names)}") from None
+    lambda_ = given.pop(LAMBDA, None)
+    if lambda_ is not None and not 0.0 <= lambda_ <= 1.0:
+        raise ValueError("lambda is a number from 0 to 1")
+    parameters = method.checked(given)
+    return Recipe(method=method.name, lambda_=lambda_, decoding=decoding, **parameters)
+
+
+def _addable() -> list[MergeMethod]:
+    """All methods but the one that the search itself measures."""
+    return [method for method in METHODS if not method.is_linear]
+
+
+def _question(method: MergeMethod) -> str:
+    paper = [f"{p.paper:g}" for p in method.parameters if p.paper is not None]
+    asked = _listed(["λ" if name == LAMBDA else name for name in _names(method)]).capitalize()
+    return f"{asked}?" + (f" (paper: {', '.join(paper)})" if paper else "")
+
+
+def _suggestion(method: MergeMethod) -> str:
+    lambda_ = [method.example_lambda] if method.takes_lambda else []
+    return ", ".join(f"{v:.10g}" for v in (*lambda_, *(p.suggested for p in method.parameters)))
+
+
+def _names(method: MergeMethod) -> list[str]:
+    return [*([LAMBDA] if method.takes_lambda else []), *(p.name for p in method.parameters)]
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = names or ["nothing"]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -9,7 +9,6 @@ from textual.widgets import Input
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
-from mi_tui.plan.recipe import Method
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.forms.draft import draft_of
@@ -169,13 +168,13 @@ async def test_baselines_are_added_and_ask_for_their_base() -> None:
         await pilot.press("f7")
         await until(pilot, lambda: isinstance(app.screen, RowsScreen))
         await pilot.press("enter")
-        await until(pilot, lambda: "Scale of the two" in shown(app))
+        await until(pilot, lambda: "Scale? (paper: 0.7)" in shown(app))
         await pilot.press("end", "x")
         await until(pilot, lambda: "a number" in shown(app))
         await pilot.press("backspace", "enter")
         await until(pilot, lambda: "task arithmetic, scale 0.7" in shown(app))
         await until(pilot, lambda: "the baselines need one" in shown(app))
-        await pilot.press("k", "enter")
+        await pilot.press("k", "k", "k", "k", "enter")
         await until(pilot, lambda: "Scale and density" in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: "TIES, scale 0.5, density 0.2" in shown(app))
@@ -189,7 +188,7 @@ async def test_baselines_are_added_and_ask_for_their_base() -> None:
         await pilot.press("enter", "escape")
         await until(pilot, lambda: "TA-0.7, TIES" in shown(app))
         await until(pilot, lambda: "9 recipes" in shown(app))
-        assert [r.method for r in screen.draft.recipes] == [Method.TASK_ARITHMETIC, Method.TIES]
+        assert [r.method for r in screen.draft.recipes] == ["task-arithmetic", "ties"]
         assert screen.checked.preset is not None
         assert screen.checked.preset.pair.base == "bundled:base"
         await pilot.press("f7")
