@@ -21,6 +21,7 @@ from mi_tui.checkpoints.weight_files import (
     index_names,
     names_in,
 )
+from mi_tui.plan.recipe import Recipe
 
 EMBEDDING_NAMES = ("model.embed_tokens.weight", "embed_tokens.weight")
 HEAD_NAME = "lm_head.weight"
@@ -228,3 +229,18 @@ def _stale_index(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[str]:
     if not missing:
         return []
     return [f"{INDEX} lists {len(missing)} tensors that no shard has, such as {missing[0]}"]
+
+
+def require_layers(recipe: Recipe, info: CheckpointInfo) -> None:
+    """Refuse a scope or a rule beyond the last layer.
+
+    Raises:
+        CheckpointError: a layer range ends behind the checkpoint's last layer.
+    """
+    ranges = [*recipe.scope.layers, *(r for rule in recipe.rules for r in rule.layers)]
+    for layers in ranges:
+        if layers.last >= info.layers:
+            raise CheckpointError(
+                f"{recipe.label}: layers {layers} are not all in {info.location}, "
+                f"which has layers 0-{info.layers - 1}"
+            )

@@ -54,7 +54,7 @@ def mergekit_yaml(
     written = f"# {recipe.label}, written by mi-tui"
     head = [f"{written}: {said.note}" if said.note else written]
     if said.lambda_:
-        base, other = _sides(pair)
+        base, other = (_reference(side) for side in pair.sides)
         models, shared = _along_lambda(recipe, pair, said, other, tensor_names)
     else:
         base = _base(recipe, pair)
@@ -136,12 +136,6 @@ def _base(recipe: Recipe, pair: Pair) -> str:
 
 def _lines(parameters: Mapping[str, float | bool], depth: int) -> list[str]:
     return [f"{'  ' * depth}{name}: {_number(value)}" for name, value in parameters.items()]
-
-
-def _sides(pair: Pair) -> tuple[str, str]:
-    """The donor's reference and the other side's."""
-    sides = (_reference(pair.instruct), _reference(pair.thinking))
-    return sides if pair.donor == "instruct" else (sides[1], sides[0])
 
 
 def _reference(reference: str) -> str:

@@ -31,7 +31,13 @@ class Pair(Plan):
     @property
     def donor_reference(self) -> str:
         """The donor's checkpoint."""
-        return self.instruct if self.donor == "instruct" else self.thinking
+        return self.sides[0]
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The donor's checkpoint, then the other side's."""
+        both = (self.instruct, self.thinking)
+        return both if self.donor == "instruct" else both[::-1]
 
     def of(self, recipe: Recipe) -> "Pair":
         """The pair that a recipe mixes: this one, but for the checkpoints it names itself."""

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mi_tui.checkpoints.compare import Finding, compare
-from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
-from mi_tui.checkpoints.layers import require_layers
+from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.fit import fit
 from mi_tui.machine.account import Machine

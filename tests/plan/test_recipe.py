@@ -1,12 +1,18 @@
 """Recipes: λ by layer and module kind, labels, keys."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mi_tui.plan.library import find_preset
+from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe, interpolation, labels
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
+from mi_tui.plan.toml import PresetError, read_preset, write_preset
 
 lambdas = st.floats(0, 1)
 kinds = st.sampled_from(ModuleKind)
@@ -113,3 +119,121 @@ def test_labels_name_the_decoding_where_it_differs() -> None:
     warm = interpolation(0.4).model_copy(update={"decoding": Decoding(temperature=0.7, top_p=0.8)})
     assert labels([interpolation(0.4), warm]) == ("MI-0.4", "MI-0.4 · T 0.7, top-p 0.8")
     assert labels([]) == ()
+
+
+STORED = {
+    "b0f769edd2b89f03": interpolation(0.5),
+    "7c2c1e00181ccd81": interpolation(0.0),
+    "8e1070d5c9d7fac7": interpolation(
+        0.8,
+        Scope(layers=parse_layers("12-35"), modules=(ModuleKind.FFN,), outside="thinking"),
+    ),
+    "ce2538b87d457bcd": Recipe(
+        lambda_=0.5,
+        rules=(LambdaRule(lambda_=0.2, layers=parse_layers("0-9")),),
+        decoding=Decoding(temperature=0, top_k=20),
+    ),
+    "b1f66d2d5046dcc2": Recipe(lambda_=0.8, backbone="Qwen/Qwen3-4B"),
+    "386037914641b292": Recipe(method="task-arithmetic", scale=0.7),
+    "63d7b2a7e8e635e0": Recipe(method="task-arithmetic", scale=1),
+    "d77a019bb37824d7": Recipe(method="task-arithmetic", scale=0.7, base="Qwen/Qwen3-4B-Base"),
+    "bab1fbfb4003749d": Recipe(method="ties", scale=0.5, density=0.2),
+    "0c6a9f8ea24f5a71": Recipe(method="ties", scale=2, density=1, base="b"),
+}
+"""Keys under which recipes lie in the databases of studies, by the recipe."""
+
+
+@pytest.mark.parametrize("key", STORED)
+def test_the_keys_of_stored_recipes_hold(key: str) -> None:
+    assert STORED[key].key == key
+
+
+def test_the_json_of_a_stored_recipe_is_read_and_written_byte_by_byte() -> None:
+    modules = '["attention","ffn","router","norms","embeddings","head"]'
+    text = (
+        '{"decoding":{"temperature":0.6,"top_k":0,"top_p":0.95},"density":0.2,"lambda":null,'
+        f'"method":"ties","rules":[],"scale":0.5,"scope":{{"layers":"all","modules":{modules},'
+        '"outside":"instruct"}}'
+    )
+    assert Recipe.from_json(text) == Recipe(method="ties", scale=0.5, density=0.2)
+    assert Recipe.from_json(text).canonical_json() == text
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("demo", "98e7897c7d3724fa"),
+        ("paper-4b-layers", "ff475c470878b53e"),
+        ("paper-4b-backbones", "af4d2752f9e61b7c"),
+    ],
+)
+def test_the_keys_of_stored_presets_hold(name: str, key: str) -> None:
+    assert find_preset(name)[1].key == key
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"method": "ties", "scale": 0.5}, "ties needs density, a number above 0, at most 1"),
+        ({"method": "ties", "scale": 0.5, "density": 1.5}, "density = 1.5: a number above 0"),
+        ({"method": "ties", "scale": "0.5", "density": 0.2}, "scale = '0.5': a number"),
+        ({"method": "ties", "scale": True, "density": 0.2}, "scale = True: a number"),
+        ({"method": "ties", "scale": float("nan"), "density": 0.2}, "scale = nan: a number"),
+        (
+            {"method": "ties", "scale": 0.5, "density": 0.2, "seed": 3},
+            "unknown key seed: ties takes scale and density",
+        ),
+        ({"method": "ties", "scale": 0.5, "density": 0.2, "seed": None}, "unknown key seed"),
+        ({"lambda_": 0.5, "scale": 0.7}, "unknown key scale: interpolation takes lambda"),
+        ({"method": "slerp"}, "slerp needs lambda, a number from 0 to 1"),
+        ({"method": "dare", "scale": 0.7, "density": 0.2, "seed": 1.5}, "seed = 1.5: a whole"),
+        ({"method": "dare", "scale": 0.7, "density": 0.2, "seed": -1}, "seed = -1: a whole"),
+        ({"method": "tie"}, "unknown merge method 'tie': use one of interpolation, task"),
+    ],
+)
+def test_a_refusal_says_what_the_method_takes(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(says)):
+        Recipe(**fields)
+
+
+def test_defaults_are_part_of_the_identity() -> None:
+    short = Recipe(method="dare", scale=0.7, density=0.2)
+    assert short == Recipe(method="dare", scale=0.7, density=0.2, seed=0)
+    assert '"seed":0' in short.canonical_json()
+    other = Recipe(method="dare", scale=0.7, density=0.2, seed=3)
+    assert other != short
+    assert other.key != short.key
+    assert (short.label, other.label) == ("DARE", "DARE · seed 3")
+    assert Recipe.from_json(other.canonical_json()) == other
+
+
+def test_parameters_stand_flat_in_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "rows.toml"
+    path.write_text(
+        'title = "Rows"\n'
+        'recipes = [{ method = "dare", scale = 0.7, density = 0.2, seed = 3 }]\n'
+        '[pair]\ninstruct = "a"\nthinking = "b"\n[[probes]]\nkind = "arithmetic"\n'
+    )
+    found = read_preset(path)
+    assert dict(found.recipes[0].parameters) == {"scale": 0.7, "density": 0.2, "seed": 3}
+    assert read_written(found, tmp_path / "again.toml") == found
+    path.write_text(path.read_text().replace("density", "densty"))
+    with pytest.raises(PresetError, match=r"recipes\.0: unknown key densty: dare takes scale, d"):
+        read_preset(path)
+
+
+def read_written(preset: Preset, path: Path) -> Preset:
+    write_preset(preset, path)
+    return read_preset(path)
+
+
+def test_only_an_interpolation_of_the_pair_lies_on_its_line() -> None:
+    slerp = Recipe(method="slerp", lambda_=0.5)
+    assert slerp.label == "SLERP-0.5"
+    assert not slerp.is_uniform
+    assert not slerp.is_of_the_pair
+    assert interpolation(0.5).is_uniform
+    assert not Recipe(lambda_=0.5, backbone="x").is_uniform
+    scoped = Recipe(method="slerp", lambda_=0.5, scope=Scope(modules=(ModuleKind.FFN,)))
+    assert scoped.values_at(0, ModuleKind.ATTENTION) == {"lambda": 0.0}
+    assert scoped.values_at(0, ModuleKind.FFN) == {"lambda": 0.5}

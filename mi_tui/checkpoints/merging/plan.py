@@ -9,7 +9,13 @@ from typing import Literal
 from mi_tui.checkpoints.compare import PairReport, compare, compare_many
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
-from mi_tui.checkpoints.inspect import EMBEDDING_NAMES, HEAD_NAME, CheckpointInfo, inspect
+from mi_tui.checkpoints.inspect import (
+    EMBEDDING_NAMES,
+    HEAD_NAME,
+    CheckpointInfo,
+    inspect,
+    require_layers,
+)
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.companions import companion_files
 from mi_tui.checkpoints.roles import role_of
@@ -155,7 +161,7 @@ def plan_merge(
         [_reference(pair, role, recipe) for role in roles],
         lambda found: compare(*found, trust_remote_code=pair.trust_remote_code),
     )
-    _require_layers(recipe, infos[1])
+    require_layers(recipe, infos[1])
     sides = [Source(role, info) for role, info in zip(roles, infos, strict=True)]
     donor = sides[roles.index(pair.donor)]
     planner = _Planner(infos, donor.info, dtype)
@@ -168,21 +174,6 @@ def _reference(pair: Pair, role: Role, recipe: Recipe) -> str:
     if reference is None:
         raise CheckpointError(f"{recipe.label} needs a base model: name one in the pair")
     return reference
-
-
-def _require_layers(recipe: Recipe, info: CheckpointInfo) -> None:
-    """Refuse a scope or a rule beyond the last layer.
-
-    Raises:
-        CheckpointError: a layer range ends behind the checkpoint's last layer.
-    """
-    ranges = [*recipe.scope.layers, *(r for rule in recipe.rules for r in rule.layers)]
-    for layers in ranges:
-        if layers.last >= info.layers:
-            raise CheckpointError(
-                f"{recipe.label}: layers {layers} are not all in {info.location}, "
-                f"which has layers 0-{info.layers - 1}"
-            )
 
 
 def plan_weighted_sum(
