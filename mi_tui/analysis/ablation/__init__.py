@@ -1,4 +1,4 @@
 """Ablations of a recommended recipe: their rows, and their paired comparison.
 
-``preset.from_study`` makes the preset of an ablation; ``comparison.compare`` reads its table.
+``rows.ablation_rows`` makes the recipes; ``comparison.compare`` compares what came of them.
 """

@@ -36,6 +36,8 @@ class ScoreWithinSeconds(CurveObjective):
     def margin(self, question: Question) -> Margin:
         """The logarithm of the limit minus that of the seconds, the speed's error drawn too.
 
+        The derivative takes the seconds as proportional to the tokens.
+
         Raises:
             DecisionError: no speed is known.
         """

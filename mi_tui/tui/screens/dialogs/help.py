@@ -77,6 +77,8 @@ def keys_shown_by(screen: Screen[Any]) -> list[KeyRow]:
 def page_text(page: str) -> str:
     """The Markdown of a page of help, with the objectives that there are filled in."""
     text = (_PAGES / f"{page}.md").read_text(encoding="utf-8")
+    titles = (f"* **{objective.title}**: {objective.summary}" for objective in OBJECTIVES)
+    text = text.replace("{titles}", "\n".join(titles))
     return text.replace("{objectives}", "\n".join(_objectives()))
 
 
