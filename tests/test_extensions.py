@@ -142,14 +142,14 @@ async def test_the_budget_step_asks_for_an_installed_objective() -> None:
         assert "Best score within thinking" in shown(app)
         screen.query_one("#objective", Choice).focus()
         await pilot.press(*["down"] * 4)
-        await until(pilot, lambda: "at most 50% of responses think" in said(app, "outlook"))
+        await until(pilot, lambda: "at most 50% of responses think" in said(app, "forecast"))
         assert screen.query_one("#limit", Input).value == "50"
         assert "% of responses" in shown(app)
         assert not screen.query_one("#row-statistic").display
         screen.query_one("#limit", Input).value = "101"
         await until(pilot, lambda: "a number up to 100, not 101" in shown(app))
         screen.query_one("#limit", Input).value = "30"
-        await until(pilot, lambda: "at most 30% of responses think" in said(app, "outlook"))
+        await until(pilot, lambda: "at most 30% of responses think" in said(app, "forecast"))
         assert screen.checked.preset is not None
         assert screen.checked.preset.budget == parse_budget("thinking<=30%", 0.9)
 

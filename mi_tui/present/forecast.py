@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class StudyForecast:
     """A preset, the problems of its probes as far as they are known, and an earlier speed."""
 
     preset: Preset
@@ -32,57 +32,57 @@ class Outlook:
         return forecast(self.preset, known) if len(known) == len(self.sizes) else None
 
 
-def in_brief(outlook: Outlook, label: str, strong: str) -> Text:
+def in_brief(study: StudyForecast, label: str, strong: str) -> Text:
     """Two paragraphs for the foot of a narrow screen; ``label`` and ``strong`` are styles."""
-    told = outlook.forecast
+    told = study.forecast
     if told is None:
-        return Text.assemble(("Cost      ", label), _uncounted(outlook))
+        return Text.assemble(("Cost      ", label), _uncounted(study))
     text = Text.assemble(
-        ("Cost      ", label), (f"{told.rollouts:,} rollouts", strong), f": {_size(outlook, told)}"
+        ("Cost      ", label), (f"{told.rollouts:,} rollouts", strong), f": {_size(study, told)}"
     )
-    text.append(f"\n          {_tokens(outlook, told)}")
+    text.append(f"\n          {_tokens(study, told)}")
     text.append("\nCan tell  ", label)
     text.append(_resolution(told), strong)
-    text.append(_refined(outlook.preset))
+    text.append(_refined(study.preset))
     return text
 
 
-def in_full(outlook: Outlook, label: str, strong: str) -> Text:
+def in_full(study: StudyForecast, label: str, strong: str) -> Text:
     """The same at length, for a panel of its own."""
-    told = outlook.forecast
+    told = study.forecast
     if told is None:
-        return Text.assemble(("Cost\n", label), _uncounted(outlook))
+        return Text.assemble(("Cost\n", label), _uncounted(study))
     text = Text.assemble(
         ("Cost\n", label),
         (f"{told.rollouts:,} rollouts", strong),
-        f"\n{_size(outlook, told)}\n{_tokens(outlook, told)}\n",
+        f"\n{_size(study, told)}\n{_tokens(study, told)}\n",
     )
     if told.held_out:
         text.append(f"and {told.held_out} problems held out to confirm\n")
-    if len(outlook.preset.probes) > 1:
+    if len(study.preset.probes) > 1:
         text.append("\nProbes\n", label)
-        text.append_text(_weights(outlook))
+        text.append_text(_weights(study))
     text.append("\nCan tell\n", label)
     text.append(_resolution(told).replace(", ", "\n"), strong)
     text.append("\nbetween two λ of the grid, with 95 %\nconfidence")
-    if outlook.preset.search.refine:
+    if study.preset.search.refine:
         text.append("; refining then narrows it\naround the answer")
     text.append(".\n\n")
-    text.append(_advice(outlook, told), "italic")
+    text.append(_advice(study, told), "italic")
     return text
 
 
-def _uncounted(outlook: Outlook) -> str:
-    plans = zip(outlook.preset.probes, outlook.sizes, strict=True)
+def _uncounted(study: StudyForecast) -> str:
+    plans = zip(study.preset.probes, study.sizes, strict=True)
     names = [plan.name or plan.kind for plan, size in plans if size is None]
-    recipes = len(outlook.preset.search.grid) + len(outlook.preset.recipes)
-    samples = _samples(outlook.preset)
+    recipes = len(study.preset.search.grid) + len(study.preset.recipes)
+    samples = _samples(study.preset)
     return f"{recipes} recipes × {samples} samples × all problems of {', '.join(names)}"
 
 
-def _size(outlook: Outlook, told: "Forecast") -> str:
+def _size(study: StudyForecast, told: "Forecast") -> str:
     search = told.problems - told.held_out
-    text = f"{told.recipes} recipes × {search} problems × {_samples(outlook.preset)} samples"
+    text = f"{told.recipes} recipes × {search} problems × {_samples(study.preset)} samples"
     if told.share != 1:
         text = f"{numbers.percent(told.share)} of {text} (limit)"
     return text + (f", {told.group_rollouts:,} for the layer groups" if told.group_rollouts else "")
@@ -94,9 +94,9 @@ def _samples(preset: Preset) -> str:
     return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
 
 
-def _tokens(outlook: Outlook, told: "Forecast") -> str:
+def _tokens(study: StudyForecast, told: "Forecast") -> str:
     text = f"at most {numbers.count(told.most_tokens)} tokens"
-    speed = outlook.speed
+    speed = study.speed
     if speed is not None and speed.tokens_per_second > 0:
         text += (
             f", {numbers.duration(told.most_tokens / speed.tokens_per_second)} as fast as before"
@@ -113,10 +113,10 @@ def _refined(preset: Preset) -> str:
     return "; refining narrows it" if preset.search.refine else ""
 
 
-def _weights(outlook: Outlook) -> Text:
+def _weights(study: StudyForecast) -> Text:
     plans: Sequence[tuple[float, str, int | None]] = [
         (plan.weight, plan.name or plan.kind, size)
-        for plan, size in zip(outlook.preset.probes, outlook.sizes, strict=True)
+        for plan, size in zip(study.preset.probes, study.sizes, strict=True)
     ]
     total = sum(weight for weight, _, _ in plans)
     lines = [
@@ -126,9 +126,9 @@ def _weights(outlook: Outlook) -> Text:
     return Text("".join(lines))
 
 
-def _advice(outlook: Outlook, told: "Forecast") -> str:
+def _advice(study: StudyForecast, told: "Forecast") -> str:
     if told.score > 0.2:
         return "Too little for more than a first look:\nask more problems."
-    if min(plan.samples or outlook.preset.search.samples for plan in outlook.preset.probes) >= 8:
+    if min(plan.samples or study.preset.search.samples for plan in study.preset.probes) >= 8:
         return "More problems would narrow it more\nthan more samples."
     return "Half the interval takes four times\nthe problems."

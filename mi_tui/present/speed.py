@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from mi_tui.analysis.latency import Latency
     from mi_tui.study.known_speeds import KnownSpeed
 
-EXCHANGED = ("tokens", "seconds")
+CONVERTIBLE = ("tokens", "seconds")
 """The axes on which a limit can be said in the other's unit."""
 
 
-def exchange(
+def tokens_and_seconds(
     budget: Budget, server: ServerSpeed | None, known: "KnownSpeed | None"
 ) -> tuple[str, ...]:
     """What a limit means in the other unit, and whose speed that is, a line each.
@@ -22,7 +22,7 @@ def exchange(
     The user's figures come before what an earlier study measured; empty for objectives without
     a limit on tokens or seconds.
     """
-    if budget.axis not in EXCHANGED or budget.limit is None:
+    if budget.axis not in CONVERTIBLE or budget.limit is None:
         return ()
     if server is not None:
         from mi_tui.analysis.latency import latency_of_server  # it brings NumPy along

@@ -25,7 +25,7 @@ from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.steps.budget import BudgetScreen
 from mi_tui.tui.screens.steps.models import ModelsScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
-from mi_tui.tui.studies.commands import Steering
+from mi_tui.tui.studies.commands import StudyCommands
 from mi_tui.tui.studies.messages import (
     Ablate,
     LeaveStudy,
@@ -108,7 +108,7 @@ class MiTuiApp(App[str]):
         self._study = study
         self._preset = preset
         self._services = services or Services()
-        self._steering = Steering(self, self._services)
+        self._commands = StudyCommands(self, self._services)
         self._watch = StudyWatch(self, self._services)
         config, problems = read_preferences()
         self._own_themes, skipped = take_themes(self, config.theme or remembered("theme"), theme)
@@ -161,7 +161,7 @@ class MiTuiApp(App[str]):
         try:
             path = self._services.save_preset(message.preset, message.name)
         except MiTuiError as error:
-            self._complain(error)
+            self._notify_error(error)
         else:
             self.notify(f"Saved {path}", markup=False)
 
@@ -175,7 +175,7 @@ class MiTuiApp(App[str]):
     @on(StartStudy)
     def start_study(self, message: StartStudy) -> None:
         """Create the study, start its worker, and watch it."""
-        self._steering.begin(message.preset, lambda path: self.open_study(OpenStudy(path)))
+        self._commands.begin(message.preset, lambda path: self.open_study(OpenStudy(path)))
 
     @on(OpenStudy)
     def open_study(self, message: OpenStudy) -> None:
@@ -183,7 +183,7 @@ class MiTuiApp(App[str]):
         from mi_tui.tui.screens.steps.probe import ProbeScreen
 
         if message.go_on:
-            self._steering.go_on(message.path, StudyState.INTERRUPTED)
+            self._commands.go_on(message.path, StudyState.INTERRUPTED)
         session = self._watch.open(message.path)
         self._leave_guide()
         self.push_screen(ProbeScreen(session))
@@ -225,7 +225,7 @@ class MiTuiApp(App[str]):
                 self.push_screen(ScopeScreen(draft_of(preset), self._services))
 
         if session is not None:
-            self._steering.ablate(session.path, message, show)
+            self._commands.ablate(session.path, message, show)
 
     @on(LeaveStudy)
     def leave_study(self) -> None:
@@ -240,9 +240,9 @@ class MiTuiApp(App[str]):
         if session is None or session.view is None:
             return
         if message.kind == "resume":
-            self._steering.go_on(session.path, session.view.state)
+            self._commands.go_on(session.path, session.view.state)
         else:
-            self._steering.request(session.path, message)
+            self._commands.request(session.path, message)
 
     def action_help(self) -> None:
         """The page of help of this screen; in a dialog, if it has none, of the one below."""
@@ -305,5 +305,5 @@ class MiTuiApp(App[str]):
         while len(self.screen_stack) > 2:
             self.pop_screen()
 
-    def _complain(self, error: MiTuiError) -> None:
+    def _notify_error(self, error: MiTuiError) -> None:
         self.notify(str(error), severity="error", markup=False, timeout=12)

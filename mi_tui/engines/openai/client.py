@@ -101,7 +101,7 @@ class Answer:
         return (self.seconds - self.first_token) / (self.tokens - 1) if self.tokens > 1 else None
 
 
-class EndpointClient:
+class OpenAIClient:
     """A connection to a server; an asynchronous context manager.
 
     A request whose connection was lost, or for which the server is too busy, is repeated after

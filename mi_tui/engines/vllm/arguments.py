@@ -1,12 +1,15 @@
-"""A preset's engine section as the arguments and the environment of vLLM."""
+"""Arguments of vLLM: engine, environment and sampling, from our plan and requests."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
+from mi_tui.engines.protocol import Request
+from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
 from mi_tui.machine.host import main_memory
 from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.recipe import Recipe
 
 _EXTENSION = "mi_tui.engines.vllm.worker.extension.WorkerExtension"
 _CPU_CACHE_SHARE = 0.3
@@ -86,3 +89,32 @@ def _cpu_cache(ranks: int) -> int:
     """Bytes of cache for each rank on a CPU, where vLLM would take most of the machine."""
     free = main_memory().available
     return min(_MOST_CPU_CACHE, int(free * _CPU_CACHE_SHARE) // ranks)
+
+
+def sampling_arguments(
+    request: Request, mixed: Recipe, end_tokens: Collection[int], logprobs: int | None = None
+) -> dict[str, Any]:
+    """The keyword arguments of ``vllm.SamplingParams`` for a request.
+
+    A response ends with the donor's end tokens alone, so vLLM is told to ignore the one that it
+    finds by itself.
+
+    Args:
+        request: what is wanted.
+        mixed: the recipe that one pass is to mix for it.
+        end_tokens: the ids that end a response.
+        logprobs: how many alternatives to report for each token.
+    """
+    decoding = request.recipe.decoding
+    return {
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "top_k": decoding.top_k,
+        "seed": request.seed,
+        "max_tokens": request.max_new_tokens,
+        "stop_token_ids": sorted(end_tokens),
+        "ignore_eos": True,
+        "logprobs": logprobs,
+        "detokenize": False,
+        "extra_args": {RECIPE: mixed.canonical_json()},
+    }

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mi_tui.engines.protocol import EngineError, Request
-from mi_tui.engines.vllm.request_queue import INSTRUCT, Waiting, Weights
+from mi_tui.engines.vllm.arguments import sampling_arguments
+from mi_tui.engines.vllm.request_queue import INSTRUCT, RequestQueue, Weights
 from mi_tui.engines.vllm.response import Response
-from mi_tui.engines.vllm.sampling import sampling_arguments
 
 if TYPE_CHECKING:  # importing it imports vLLM
     from mi_tui.engines.vllm.client import Client
@@ -46,7 +46,7 @@ class Instance:
         ranks = [Description(**answer) for answer in client.call("mi_tui_describe")]
         reasons = [rank.reason for rank in ranks if rank.reason]
         self.description = ranks[0] if not reasons else _because(ranks[0], reasons[0])
-        self._waiting = Waiting(one_pass=not reasons)
+        self._queue = RequestQueue(one_pass=not reasons)
         client.call("mi_tui_prepare", not reasons)
 
     @property
@@ -57,18 +57,18 @@ class Instance:
     @property
     def one_pass(self) -> bool:
         """Whether requests of different λ run together."""
-        return self._waiting.one_pass
+        return self._queue.one_pass
 
     @property
     def pending(self) -> int:
         """Requests queued or running."""
-        return len(self._waiting) + self._client.running
+        return len(self._queue) + self._client.running
 
     def add(self, requests: Iterable[Request]) -> None:
         """Queue requests."""
         fresh = list(requests)
         self._requests.update((request.id, request) for request in fresh)
-        self._waiting.add(fresh)
+        self._queue.add(fresh)
         self._hand_over()
 
     def step(self, seconds: float) -> list[tuple[Request, Response]]:
@@ -89,7 +89,7 @@ class Instance:
 
     def cancel(self, ids: set[int]) -> None:
         """Forget requests; unknown ids are ignored."""
-        self._waiting.drop(ids)
+        self._queue.drop(ids)
         self._client.abort(ids)
         for number in ids:
             self._requests.pop(number, None)
@@ -130,16 +130,16 @@ class Instance:
         self._client.close()
 
     def _hand_over(self) -> None:
-        self._submit(self._waiting.take(self._loaded))
-        wanted = self._waiting.most_wanted()
+        self._submit(self._queue.take(self._loaded))
+        wanted = self._queue.most_wanted()
         if wanted is not None and not self._client.running:
             self.load(wanted)
-            self._submit(self._waiting.take(wanted))
+            self._submit(self._queue.take(wanted))
 
     def _submit(self, requests: Iterable[Request]) -> None:
         for request in requests:
             weights = Weights.of(request)
-            mixes = self.one_pass and self._waiting.needs(request) == INSTRUCT
+            mixes = self.one_pass and self._queue.needs(request) == INSTRUCT
             recipe = weights.recipe if mixes else INSTRUCT.recipe
             sampling = sampling_arguments(request, recipe, self._end_tokens)
             self._client.submit(request.id, request.prompt, weights.salt, sampling)

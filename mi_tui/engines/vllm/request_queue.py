@@ -40,7 +40,7 @@ INSTRUCT = Weights(without_decoding(interpolation(0.0)))
 """What is loaded when interpolations run in one pass: Δ is added to Instruct."""
 
 
-class Waiting:
+class RequestQueue:
     """Requests that have not been handed to vLLM, by the weights that must be loaded for them.
 
     ``one_pass``: every interpolation of the pair runs on Instruct's weights. Baselines are not

@@ -1,4 +1,4 @@
-"""What comes back from vLLM, and what it says of its cache."""
+"""A response of vLLM, and its prefix cache."""
 
 from dataclasses import dataclass
 

@@ -11,8 +11,8 @@ from mi_tui.analysis.observations import ProblemRow
 from mi_tui.engines.openai.client import (
     Answer,
     Endpoint,
-    EndpointClient,
     EndpointError,
+    OpenAIClient,
     Question,
     only_model,
 )
@@ -88,7 +88,7 @@ class Asking:
             EndpointError: the server cannot be reached or does not answer as it should.
         """
         gate = asyncio.Semaphore(self._plan.concurrency)
-        async with EndpointClient(self._endpoint) as client:
+        async with OpenAIClient(self._endpoint) as client:
             model = self._plan.model or only_model(await client.models())
             about = self._about(model)
             kept = self._store.answers(about)

@@ -77,7 +77,7 @@ class FormScreen(GuideScreen):
     ]
     FIELDS: ClassVar[dict[str, str]] = {}
     """The draft's fields on this screen, and the id of the row that shows each one's problem."""
-    HAS_OUTLOOK: ClassVar[bool] = False
+    HAS_FORECAST: ClassVar[bool] = False
     """Whether what the fields amount to stands at the foot, or beside them where it is wide."""
 
     def __init__(self, draft: Draft) -> None:
@@ -86,15 +86,15 @@ class FormScreen(GuideScreen):
         self.checked: Checked = check(draft)
 
     def compose(self) -> ComposeResult:
-        """As every step; with the outlook where the step has one."""
-        if not self.HAS_OUTLOOK:
+        """As every step; with the forecast where the step has one."""
+        if not self.HAS_FORECAST:
             yield from super().compose()
             return
         yield StepHeader(self.STEP)
         with Container(id="form-panes"):
             with VerticalScroll(id="body", can_focus=False):
                 yield from self.compose_body()
-            yield Static("", id="outlook", markup=False)
+            yield Static("", id="forecast", markup=False)
         yield Static("", id="status", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
@@ -103,19 +103,19 @@ class FormScreen(GuideScreen):
         self.show_checked()
 
     def on_resize(self) -> None:
-        """The outlook is written anew for the room it has."""
-        self.call_after_refresh(self.show_outlook)
+        """The forecast is written anew for the room it has."""
+        self.call_after_refresh(self.show_forecast)
 
-    def outlook(self, *, wide: bool) -> Text | None:
+    def forecast(self, *, wide: bool) -> Text | None:
         """What the fields amount to; ``None`` keeps what was shown before."""
         del wide
         return None
 
-    def show_outlook(self) -> None:
-        """Write the outlook for the width there is."""
-        text = self.outlook(wide=self.has_class("-wide")) if self.HAS_OUTLOOK else None
+    def show_forecast(self) -> None:
+        """Write the forecast for the width there is."""
+        text = self.forecast(wide=self.has_class("-wide")) if self.HAS_FORECAST else None
         if text is not None and self.is_mounted:
-            self.query_one("#outlook", Static).update(text)
+            self.query_one("#forecast", Static).update(text)
 
     def collect(self) -> Draft:
         """The draft with what the fields hold now."""

@@ -18,7 +18,7 @@ from mi_tui.tui.studies.services import Services
 T = TypeVar("T")
 
 
-class Steering:
+class StudyCommands:
     """Carries out what screens ask of studies, one after the other; failures are notified.
 
     Args:
@@ -29,7 +29,7 @@ class Steering:
     def __init__(self, app: App[Any], services: Services) -> None:
         self._app = app
         self._services = services
-        self._thread = Background("steering")
+        self._thread = Background("study commands")
         self._begins = False
 
     def begin(self, preset: Preset, then: Callable[[Path], None]) -> None:
@@ -74,4 +74,4 @@ class Steering:
             if then is not None:
                 then(result)
 
-        start(self._app, done, group="steering", exclusive=False)
+        start(self._app, done, group="study commands", exclusive=False)

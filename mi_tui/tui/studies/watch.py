@@ -11,7 +11,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.studies.services import Services
-from mi_tui.tui.studies.watched_study import ShowsStudy, StudySession
+from mi_tui.tui.studies.watched_study import ShowsStudy, WatchedStudy
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the watched study: the most often that anything is drawn anew."""
@@ -25,16 +25,16 @@ class StudyWatch:
     """
 
     def __init__(self, app: App[Any], services: Services) -> None:
-        self.session: StudySession | None = None
+        self.session: WatchedStudy | None = None
         self._app = app
         self._services = services
         self._timer: Timer | None = None
         self._failure = ""
 
-    def open(self, path: Path) -> StudySession:
+    def open(self, path: Path) -> WatchedStudy:
         """Watch a study from now on; :meth:`look` has to be called for the first picture."""
         self.close()
-        self.session = session = StudySession(self._services, path)
+        self.session = session = WatchedStudy(self._services, path)
         self._timer = self._app.set_interval(_LOOK_EVERY, self.look)
         return session
 
@@ -54,17 +54,17 @@ class StudyWatch:
             work = partial(self._refresh, self.session)
             start(self._app, work, group="look", exclusive=False)
 
-    async def _refresh(self, session: StudySession) -> None:
+    async def _refresh(self, session: WatchedStudy) -> None:
         try:
             news = await session.refresh()
         except MiTuiError as error:
-            self._complain(str(error))
+            self._notify_error(str(error))
             return
         self._failure = ""
         if news and session is self.session and session.view is not None:
             self._show(session.view)
 
-    def _complain(self, failure: str) -> None:
+    def _notify_error(self, failure: str) -> None:
         """Say once, not at every look, why the study cannot be read."""
         if failure != self._failure:
             self._failure = failure

@@ -19,7 +19,7 @@ class ShowsStudy(Protocol):
         """Show a new picture of the study."""
 
 
-class StudySession:
+class WatchedStudy:
     """Keeps the newest view of one study.
 
     Attributes:

@@ -12,7 +12,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.present import numbers
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.studies.responses import ProblemText, Response
-from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.studies.watched_study import WatchedStudy
 
 _QUESTION, _ANSWER, _THOUGHT = 160, 320, 2000
 """Characters shown at most of each; the whole is on the Responses screen."""
@@ -46,7 +46,7 @@ class NewestResponses(VerticalScroll, can_focus=False):
         """Show what was given before the widget was there."""
         self.draw_again()
 
-    async def read(self, session: StudySession, recipe_key: str | None) -> None:
+    async def read(self, session: WatchedStudy, recipe_key: str | None) -> None:
         """Read the newest responses of a recipe, or of all, and show them."""
         try:
             responses = await session.responses(recipe_key, limit=_NEWEST)

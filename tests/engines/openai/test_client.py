@@ -10,8 +10,8 @@ from mi_tui.engines.openai import client
 from mi_tui.engines.openai.client import (
     Answer,
     Endpoint,
-    EndpointClient,
     EndpointError,
+    OpenAIClient,
     Question,
     only_model,
 )
@@ -39,7 +39,7 @@ def served(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 def ask(url: str, question: Question = QUESTION, key: str = "") -> tuple[Answer, str]:
     async def once() -> tuple[Answer, str]:
-        async with EndpointClient(Endpoint(url, key)) as client:
+        async with OpenAIClient(Endpoint(url, key)) as client:
             model = only_model(await client.models())
             return await client.ask(model, question), client.remark
 

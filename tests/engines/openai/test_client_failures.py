@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_tui.engines.openai import client
-from mi_tui.engines.openai.client import Answer, Endpoint, EndpointClient, EndpointError, Question
+from mi_tui.engines.openai.client import Answer, Endpoint, EndpointError, OpenAIClient, Question
 from mi_tui.engines.openai.events import Heard, UnreadableError, seconds_to_wait
 from mi_tui.plan.recipe import Decoding
 from tests.engines.scripted_server import (
@@ -45,7 +45,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def ask(answers: Sequence[Reply], timeout: float = 30.0) -> tuple[Answer, Scripted]:
     async def once(url: str) -> Answer:
-        async with EndpointClient(Endpoint(url, timeout=timeout)) as client:
+        async with OpenAIClient(Endpoint(url, timeout=timeout)) as client:
             return await client.ask("merged", QUESTION)
 
     with scripted(answers) as server:
@@ -54,7 +54,7 @@ def ask(answers: Sequence[Reply], timeout: float = 30.0) -> tuple[Answer, Script
 
 def names(models: Reply, timeout: float = 30.0) -> list[str]:
     async def once(url: str) -> list[str]:
-        async with EndpointClient(Endpoint(url, timeout=timeout)) as client:
+        async with OpenAIClient(Endpoint(url, timeout=timeout)) as client:
             return await client.models()
 
     with scripted([whole()], models) as server:
@@ -235,7 +235,7 @@ def test_a_page_that_lists_no_models(listed: bytes) -> None:
 
 def test_an_address_where_nobody_listens_is_refused_at_once(pauses: list[float]) -> None:
     async def once() -> None:
-        async with EndpointClient(Endpoint("http://127.0.0.1:1")) as client:
+        async with OpenAIClient(Endpoint("http://127.0.0.1:1")) as client:
             await client.models()
 
     with pytest.raises(EndpointError, match="is the server running"):
@@ -282,7 +282,7 @@ def test_whatever_is_said_is_heard_or_refused(data: str) -> None:
 
 def test_cancelling_hangs_up() -> None:
     async def cancelled(server: Scripted) -> None:
-        async with EndpointClient(Endpoint(server.url)) as client:
+        async with OpenAIClient(Endpoint(server.url)) as client:
             asking = asyncio.create_task(client.ask("merged", QUESTION))
             await asyncio.to_thread(server.in_silence.wait, 30)
             asking.cancel()

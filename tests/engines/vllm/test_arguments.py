@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import EngineError, Request
-from mi_tui.engines.vllm.arguments import engine_arguments, environment
-from mi_tui.engines.vllm.sampling import sampling_arguments
+from mi_tui.engines.vllm.arguments import engine_arguments, environment, sampling_arguments
 from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.pair import Pair

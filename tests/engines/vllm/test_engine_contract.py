@@ -10,8 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.vllm.arguments import engine_arguments
-from mi_tui.engines.vllm.sampling import sampling_arguments
+from mi_tui.engines.vllm.arguments import engine_arguments, sampling_arguments
 from mi_tui.export.serve import serve_command
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.recipe import Recipe
@@ -27,7 +26,7 @@ _LOADER = "vllm.model_executor.model_loader.default_loader:DefaultModelLoader"
 _NORMS = "vllm.model_executor.layers.layernorm"
 
 REPLACED = {
-    # follow.py, rewind.py
+    # hooks.py, seeded_sampling.py
     f"{_FIRST}._prepare_inputs": "scheduler_output num_scheduled_tokens",
     f"{_SECOND}.prepare_inputs": "scheduler_output batch_req_state batch_desc num_active_loras",
     f"{_SECOND}.add_requests": "scheduler_output",

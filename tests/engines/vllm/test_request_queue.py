@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.vllm.request_queue import INSTRUCT, Waiting, Weights
+from mi_tui.engines.vllm.request_queue import INSTRUCT, RequestQueue, Weights
 from mi_tui.plan.recipe import Decoding, Recipe
 
 TASK = Recipe(method="task-arithmetic", scale=0.5)
@@ -16,7 +16,7 @@ def request(number: int, recipe: Recipe, *, as_exported: bool = False) -> Reques
 
 
 def test_interpolations_wait_for_nothing_in_one_pass() -> None:
-    waiting = Waiting(one_pass=True)
+    waiting = RequestQueue(one_pass=True)
     waiting.add(request(at, recipe) for at, recipe in enumerate(RECIPES))
     assert [taken.id for taken in waiting.take(INSTRUCT)] == [0, 1, 2]
     assert waiting.most_wanted() == Weights(TASK)
@@ -25,7 +25,7 @@ def test_interpolations_wait_for_nothing_in_one_pass() -> None:
 
 
 def test_rounded_weights_and_other_backbones_need_their_own_merge() -> None:
-    waiting = Waiting(one_pass=True)
+    waiting = RequestQueue(one_pass=True)
     rounded = request(0, Recipe(lambda_=0.3), as_exported=True)
     other = request(1, Recipe(lambda_=0.3, backbone="elsewhere"))
     assert waiting.needs(rounded) == Weights(Recipe(lambda_=0.3), as_exported=True)
@@ -48,7 +48,7 @@ def test_salts_differ_whenever_weights_do() -> None:
 def test_every_request_is_served_once_in_the_order_of_its_weights(
     asked: list[tuple[int, bool]], one_pass: bool
 ) -> None:
-    waiting = Waiting(one_pass=one_pass)
+    waiting = RequestQueue(one_pass=one_pass)
     waiting.add(request(at, RECIPES[kind]) for at, (kind, _) in enumerate(asked))
     dropped = {at for at, (_, drop) in enumerate(asked) if drop}
     waiting.drop(dropped)

@@ -148,7 +148,7 @@ async def test_the_budget_is_checked_as_it_is_typed() -> None:
         await until(pilot, on(app, ModelsScreen))
         await enter(pilot, app, BudgetScreen)
         await pilot.press("down", "down")
-        assert "score" in said(app, "outlook")
+        assert "score" in said(app, "forecast")
         limit = app.screen.query_one("#limit", Input)
         assert limit.value == "80"
         await pilot.press("tab", *["backspace"] * 2, *"120")
@@ -170,10 +170,10 @@ async def test_the_scope_says_what_it_costs_and_starts_what_it_says() -> None:
         await until(pilot, on(app, ModelsScreen))
         await enter(pilot, app, BudgetScreen)
         await enter(pilot, app, ScopeScreen)
-        await until(pilot, lambda: "7 recipes × 48 problems × 4 samples" in said(app, "outlook"))
+        await until(pilot, lambda: "7 recipes × 48 problems × 4 samples" in said(app, "forecast"))
         field = app.screen.query_one("#grid", Input)
         field.value = "0-1 by 0.5"
-        await until(pilot, lambda: "3 recipes" in said(app, "outlook"))
+        await until(pilot, lambda: "3 recipes" in said(app, "forecast"))
         await enter(pilot, app, ProbeScreen)
     started = next(what for kind, what in services.asked if kind == "start")
     assert started.search.grid == (0.0, 0.5, 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mi_tui.engines.vllm.worker.hooks import follow
+from mi_tui.engines.vllm.worker.hooks import install_hooks
 from mi_tui.engines.vllm.worker.loader import LoadedPair, merged_tensors
 from mi_tui.engines.vllm.worker.reload import reload
 from mi_tui.engines.vllm.worker.seeded_sampling import let_generators_rewind
@@ -41,7 +41,7 @@ class WorkerExtension:
         let_generators_rewind(self.model_runner)
         pair: LoadedPair = self.model_runner.get_model().mi_tui
         if one_pass and pair.lambdas is not None:
-            follow(self.model_runner, pair.lambdas)
+            install_hooks(self.model_runner, pair.lambdas)
 
     def mi_tui_load(self, recipe: str, as_exported: bool) -> None:
         """Write a recipe's merge into the model, through vLLM's own reload.

@@ -3,19 +3,19 @@
 import functools
 from typing import Any
 
-from mi_tui.engines.vllm.worker.row_lambdas import RowLambdas
+from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
 from mi_tui.engines.vllm.worker.spec import RECIPE
 
 
-def follow(runner: Any, lambdas: RowLambdas) -> None:
+def install_hooks(runner: Any, lambdas: LambdaBuffers) -> None:
     """Fill λ's buffers before each step, in either of vLLM's model runners."""
     if hasattr(runner, "req_states"):
-        _follow_second_runner(runner, lambdas)
+        _hook_second_runner(runner, lambdas)
     else:
-        _follow_first_runner(runner, lambdas)
+        _hook_first_runner(runner, lambdas)
 
 
-def _follow_first_runner(runner: Any, lambdas: RowLambdas) -> None:
+def _hook_first_runner(runner: Any, lambdas: LambdaBuffers) -> None:
     """The runner of vLLM's V1 engine; it reorders its batch before it prepares the inputs."""
     prepare = runner._prepare_inputs
 
@@ -29,7 +29,7 @@ def _follow_first_runner(runner: Any, lambdas: RowLambdas) -> None:
     runner._prepare_inputs = prepare_with_lambdas
 
 
-def _follow_second_runner(runner: Any, lambdas: RowLambdas) -> None:
+def _hook_second_runner(runner: Any, lambdas: LambdaBuffers) -> None:
     """vLLM's second model runner: requests are told once, batches name them by id."""
     recipes: dict[str, int] = {}
     prepare, add, remove = runner.prepare_inputs, runner.add_requests, runner._remove_request
@@ -57,5 +57,5 @@ def _follow_second_runner(runner: Any, lambdas: RowLambdas) -> None:
     runner.prepare_inputs = prepare_with_lambdas
 
 
-def _number(lambdas: RowLambdas, sampling: Any) -> int:
+def _number(lambdas: LambdaBuffers, sampling: Any) -> int:
     return lambdas.number(sampling.extra_args[RECIPE])

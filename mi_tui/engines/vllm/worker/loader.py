@@ -16,8 +16,8 @@ from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 from mi_tui.checkpoints.merging.in_memory import mixed_tensors
 from mi_tui.checkpoints.merging.plan import MergeDtype
 from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
+from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
 from mi_tui.engines.vllm.worker.mixed_layers import MixedPart, mix, parts_to_mix
-from mi_tui.engines.vllm.worker.row_lambdas import RowLambdas
 from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
 from mi_tui.plan.recipe import Recipe
 
@@ -31,7 +31,7 @@ class LoadedPair:
     """
 
     spec: PairSpec
-    lambdas: RowLambdas | None
+    lambdas: LambdaBuffers | None
     reason: str
 
 
@@ -91,7 +91,7 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
     def _mix(self, model: nn.Module, pair: LoadedPair, vllm_config: Any) -> None:
         scheduler = vllm_config.scheduler_config
         captured = vllm_config.compilation_config.cudagraph_capture_sizes or [0]
-        pair.lambdas = RowLambdas(
+        pair.lambdas = LambdaBuffers(
             [part.place for part in self._parts],
             most_tokens=max(scheduler.max_num_batched_tokens, *captured),
             most_requests=max(scheduler.max_num_seqs, *captured),

@@ -23,7 +23,7 @@ from vllm.model_executor.layers.vocab_parallel_embedding import (
 
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.vllm.worker.differences import CannotMixError, Difference, Differences
-from mi_tui.engines.vllm.worker.row_lambdas import LambdaColumn, Place, RowLambdas
+from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers, LambdaColumn, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def parts_to_mix(model: nn.Module, found: Differences) -> list[MixedPart]:
     return parts
 
 
-def mix(parts: list[MixedPart], lambdas: RowLambdas, *, skip_zero: bool) -> None:
+def mix(parts: list[MixedPart], lambdas: LambdaBuffers, *, skip_zero: bool) -> None:
     """Make the parts of a loaded and processed model follow λ.
 
     Args:

@@ -16,7 +16,7 @@ from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.studies.responses import one_per_recipe
-from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
 
@@ -38,7 +38,7 @@ class CaseScreen(Screen[None]):
         Binding("escape", "app.pop_screen", "Back", id="case.back", tooltip="Back to the list"),
     ]
 
-    def __init__(self, session: StudySession, problem: int) -> None:
+    def __init__(self, session: WatchedStudy, problem: int) -> None:
         super().__init__()
         self._session = session
         self._problem = problem

@@ -20,7 +20,7 @@ from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.studies.messages import ShowCase
 from mi_tui.tui.studies.responses import Response
-from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.menu import MenuList
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
@@ -54,7 +54,7 @@ class ResponsesScreen(Screen[None]):
         ),
     ]
 
-    def __init__(self, session: StudySession, row: RecipeSummary) -> None:
+    def __init__(self, session: WatchedStudy, row: RecipeSummary) -> None:
         super().__init__()
         self._session = session
         self._row = row

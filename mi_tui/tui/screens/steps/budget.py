@@ -11,7 +11,7 @@ from textual.widgets import Input
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.objective import HELD, OBJECTIVES
 from mi_tui.plan.pair import Pair
-from mi_tui.present.speed import EXCHANGED, exchange
+from mi_tui.present.speed import CONVERTIBLE, tokens_and_seconds
 from mi_tui.tui.forms.draft import Draft, default_limit
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
@@ -30,7 +30,7 @@ class BudgetScreen(FormScreen):
 
     STEP = Step.BUDGET
     HELP_PAGE = "budget"
-    HAS_OUTLOOK = True
+    HAS_FORECAST = True
     FIELDS: ClassVar[dict[str, str]] = {
         "limit": "row-limit",
         "confidence": "row-confidence",
@@ -120,12 +120,12 @@ class BudgetScreen(FormScreen):
         row = self.query_one("#row-limit", FormRow)
         row.show_hint("no limit needed" if limit is None else limit.unit)
         row.query_one("#limit", Input).disabled = limit is None
-        exchanged = limit is not None and limit.axis in EXCHANGED
+        convertible = limit is not None and limit.axis in CONVERTIBLE
         self.query_one("#row-statistic").set_class(not objective.takes_statistic, "-hidden")
-        self.query_one("#row-speed").set_class(not exchanged, "-hidden")
-        given = exchanged and self.draft.speed == "given"
+        self.query_one("#row-speed").set_class(not convertible, "-hidden")
+        given = convertible and self.draft.speed == "given"
         self.query_one("#row-server").set_class(not given, "-hidden")
-        self.show_outlook()
+        self.show_forecast()
 
     async def _look_up(self) -> None:
         instruct, thinking = self.draft.instruct.strip(), self.draft.thinking.strip()
@@ -137,9 +137,9 @@ class BudgetScreen(FormScreen):
         except MiTuiError:
             return  # Without an earlier study the speed is measured when this one starts.
         if is_open(self):
-            self.show_outlook()
+            self.show_forecast()
 
-    def outlook(self, *, wide: bool) -> Text:
+    def forecast(self, *, wide: bool) -> Text:
         """The question in words, and what its limit means in the other unit."""
         preset = self.checked.preset
         if preset is None:
@@ -155,7 +155,7 @@ class BudgetScreen(FormScreen):
             (goal, strong),
             f"{sure}.",
         )
-        lines = exchange(budget, preset.server, self._known)
+        lines = tokens_and_seconds(budget, preset.server, self._known)
         if lines:
             text.append("\n\nIn time\n" if wide else "\n", label)
             text.append(lines[0])

@@ -18,7 +18,7 @@ from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.studies.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
-from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.curves import CurvesPlot
 from mi_tui.tui.widgets.newest import NewestResponses
 from mi_tui.tui.widgets.results_table import ResultsTable
@@ -126,7 +126,7 @@ class ProbeScreen(GuideScreen):
         ),
     ]
 
-    def __init__(self, session: StudySession) -> None:
+    def __init__(self, session: WatchedStudy) -> None:
         super().__init__()
         self._session = session
         self._view: StudyView | None = None

@@ -27,7 +27,7 @@ from mi_tui.tui.screens.base import GuideScreen, is_open
 from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
 from mi_tui.tui.studies.export import COPIES, EXPORTS, Export
 from mi_tui.tui.studies.messages import Ablate
-from mi_tui.tui.studies.watched_study import StudySession
+from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
 from mi_tui.tui.widgets.limit_slider import LimitSlider
@@ -133,7 +133,7 @@ class RecommendScreen(GuideScreen):
         ),
     ]
 
-    def __init__(self, session: StudySession, export: Export) -> None:
+    def __init__(self, session: WatchedStudy, export: Export) -> None:
         super().__init__()
         self._session = session
         self._export = export

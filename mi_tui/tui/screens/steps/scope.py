@@ -19,7 +19,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, labels
 from mi_tui.plan.scope import parse_layers
 from mi_tui.present import numbers
-from mi_tui.present.forecast import Outlook, in_brief, in_full
+from mi_tui.present.forecast import StudyForecast, in_brief, in_full
 from mi_tui.tui.forms.draft import Draft, probe_row
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
@@ -71,7 +71,7 @@ class ScopeScreen(FormScreen):
     STEP = Step.SCOPE
     HELP_PAGE = "scope"
     FIELDS = FIELDS
-    HAS_OUTLOOK = True
+    HAS_FORECAST = True
 
     def __init__(self, draft: Draft, services: Services) -> None:
         super().__init__(draft)
@@ -79,7 +79,7 @@ class ScopeScreen(FormScreen):
         self._thread = Background("scope")
         self._network: Network | None = None
         self._sizes: dict[str, int | None] = {}
-        self._outlook: Outlook | None = None
+        self._forecast: StudyForecast | None = None
         self._pair = self._named_pair()
 
     def compose_body(self) -> Iterable[Widget]:
@@ -228,15 +228,15 @@ class ScopeScreen(FormScreen):
         known = {} if gap is None else {(c.layer, c.kind): c.sigma for c in gap.cells}
         self.query_one(ScopeMap).show_network(self._network, known)
         speed = await self._thread.run(lambda: self._services.known_speed(pair))
-        if is_open(self) and self._outlook is not None:
-            self._outlook = replace(self._outlook, speed=speed)
-            self.show_outlook()
+        if is_open(self) and self._forecast is not None:
+            self._forecast = replace(self._forecast, speed=speed)
+            self.show_forecast()
 
     def _show_cost(self, preset: Preset) -> None:
         sizes = tuple(self._sizes.get(plan.key) for plan in preset.probes)
-        speed = self._outlook.speed if self._outlook else None
-        self._outlook = Outlook(preset, sizes, speed)
-        self.show_outlook()
+        speed = self._forecast.speed if self._forecast else None
+        self._forecast = StudyForecast(preset, sizes, speed)
+        self.show_forecast()
         if any(plan.key not in self._sizes for plan in preset.probes):
             start(self, partial(self._count, preset), group="count")
 
@@ -254,9 +254,9 @@ class ScopeScreen(FormScreen):
         if is_open(self) and self.checked.preset is not None:
             self._show_cost(self.checked.preset)
 
-    def outlook(self, *, wide: bool) -> Text | None:
+    def forecast(self, *, wide: bool) -> Text | None:
         """What the study costs and what it can tell."""
-        if self._outlook is None:
+        if self._forecast is None:
             return None
         styles = self.colour("secondary"), f"bold {self.colour('accent')}"
-        return (in_full if wide else in_brief)(self._outlook, *styles)
+        return (in_full if wide else in_brief)(self._forecast, *styles)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mi_tui.engines.vllm.worker.hooks import follow
-from mi_tui.engines.vllm.worker.row_lambdas import RowLambdas
+from mi_tui.engines.vllm.worker.hooks import install_hooks
+from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
 from mi_tui.engines.vllm.worker.spec import RECIPE
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ModuleKind
@@ -20,11 +20,11 @@ def sampling(lambda_: float) -> SimpleNamespace:
     return SimpleNamespace(extra_args={RECIPE: Recipe(lambda_=lambda_).canonical_json()})
 
 
-def buffers() -> RowLambdas:
-    return RowLambdas([PLACE], most_tokens=16, most_requests=4, device=torch.device("cpu"))
+def buffers() -> LambdaBuffers:
+    return LambdaBuffers([PLACE], most_tokens=16, most_requests=4, device=torch.device("cpu"))
 
 
-def held(lambdas: RowLambdas, tokens: int, requests: int) -> tuple[list[float], list[float]]:
+def held(lambdas: LambdaBuffers, tokens: int, requests: int) -> tuple[list[float], list[float]]:
     column = lambdas.column(PLACE)
     return column.tokens[:tokens, 0].tolist(), column.requests[:requests, 0].tolist()
 
@@ -39,7 +39,7 @@ def test_the_first_runner_is_read_in_the_order_of_its_batch() -> None:
         _prepare_inputs=lambda scheduled, counts: ("prepared", counts),
     )
     lambdas = buffers()
-    follow(runner, lambdas)
+    install_hooks(runner, lambdas)
     scheduled = SimpleNamespace(num_scheduled_tokens={"a": 3, "b": 1})
     assert runner._prepare_inputs(scheduled, [1, 3]) == ("prepared", [1, 3])
     assert held(lambdas, 4, 2) == ([0.5, 0.25, 0.25, 0.25], [0.5, 0.25])
@@ -79,7 +79,7 @@ def arrival(**lambdas: float) -> SimpleNamespace:
 def test_the_second_runner_tells_requests_once_and_names_them_after() -> None:
     runner: Any = SecondRunner()
     lambdas = buffers()
-    follow(runner, lambdas)
+    install_hooks(runner, lambdas)
     runner.add_requests(arrival(a=0.25, b=0.5))
     runner.prepare_inputs(SimpleNamespace(num_scheduled_tokens={"a": 2, "b": 1}))
     assert held(lambdas, 3, 2) == ([0.5, 0.25, 0.25], [0.5, 0.25])
@@ -91,7 +91,7 @@ def test_the_second_runner_tells_requests_once_and_names_them_after() -> None:
 
 def test_a_forgotten_request_has_no_lambda() -> None:
     runner: Any = SecondRunner()
-    follow(runner, buffers())
+    install_hooks(runner, buffers())
     runner.add_requests(arrival(a=0.25))
     runner._remove_request("a")
     with pytest.raises(KeyError):

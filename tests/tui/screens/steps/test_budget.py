@@ -10,7 +10,7 @@ from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.engine import ServerSpeed
-from mi_tui.present.speed import exchange
+from mi_tui.present.speed import tokens_and_seconds
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.forms.draft import draft_of
@@ -40,25 +40,29 @@ KNOWN = KnownSpeed(
     ],
 )
 def test_the_users_figures_turn_one_unit_into_the_other(budget: str, told: str) -> None:
-    lines = exchange(parse_budget(budget), SERVER, KNOWN)
+    lines = tokens_and_seconds(parse_budget(budget), SERVER, KNOWN)
     assert lines[0] == told
     assert "200 ms to the first token, then 20 ms each: the figures you give" in lines[1]
 
 
 def test_a_measurement_says_where_it_comes_from_and_what_load_does() -> None:
-    lines = exchange(parse_budget("seconds<=10"), None, KNOWN)
+    lines = tokens_and_seconds(parse_budget("seconds<=10"), None, KNOWN)
     assert lines[0] == "10 s hold about 991 tokens."
     assert "measured in demo-20261122-120000 on box · cuda · bfloat16" in lines[1]
     assert lines[2] == "With more at once: 246 tokens at 16."
-    assert "40 s at 16" in exchange(parse_budget("tokens<=1000"), None, KNOWN)[2]
+    assert "40 s at 16" in tokens_and_seconds(parse_budget("tokens<=1000"), None, KNOWN)[2]
 
 
 def test_without_figures_nothing_is_invented() -> None:
     assert (
-        "measured here when the study starts" in exchange(parse_budget("seconds<=9"), None, None)[0]
+        "measured here when the study starts"
+        in tokens_and_seconds(parse_budget("seconds<=9"), None, None)[0]
     )
-    assert exchange(Budget(objective="fewest-tokens-for-score", limit=0.8), SERVER, KNOWN) == ()
-    assert exchange(Budget(), None, KNOWN) == ()
+    assert (
+        tokens_and_seconds(Budget(objective="fewest-tokens-for-score", limit=0.8), SERVER, KNOWN)
+        == ()
+    )
+    assert tokens_and_seconds(Budget(), None, KNOWN) == ()
 
 
 async def to_budget(pilot: Pilot[Any], services: SteeredServices) -> BudgetScreen:
@@ -75,14 +79,14 @@ async def test_a_server_is_typed_in_and_changes_what_the_limit_means(size: tuple
     app = MiTuiApp(services=services)
     async with app.run_test(size=size) as pilot:
         screen = await to_budget(pilot, services)
-        await until(pilot, lambda: "80 tokens take about 0.89 s" in said(app, "outlook"))
+        await until(pilot, lambda: "80 tokens take about 0.89 s" in said(app, "forecast"))
         assert not screen.query_one("#row-server").display
         assert "at 16" in shown(app), "the last line is not cut off"
         screen.set_focus(screen.query_one("#speed", Choice))
         await pilot.press("right")
         await until(pilot, lambda: "the figures you give" in shown(app))
         screen.query_one("#per-token", Input).value = "100"
-        await until(pilot, lambda: "80 tokens take about 8.10 s" in said(app, "outlook"))
+        await until(pilot, lambda: "80 tokens take about 8.10 s" in said(app, "forecast"))
         assert screen.checked.preset is not None
         assert screen.checked.preset.server == ServerSpeed(
             time_to_first_token=0.2, time_per_output_token=0.1

@@ -1,4 +1,4 @@
-"""Scope: the map of the network, the catalogue of probes, baselines, the outlook."""
+"""Scope: the map of the network, the catalogue of probes, baselines, the forecast."""
 
 from pathlib import Path
 from typing import Any
@@ -209,7 +209,7 @@ async def test_the_outlook_gives_time_where_an_earlier_study_measured_it() -> No
     app = on(services)
     async with app.run_test() as pilot:
         await to_scope(pilot)
-        await until(pilot, lambda: "430k tokens, 1:40 min" in said(app, "outlook"))
+        await until(pilot, lambda: "430k tokens, 1:40 min" in said(app, "forecast"))
 
 
 async def test_a_file_is_counted_and_a_bad_one_is_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""λ of every token and every request of vLLM's batch, in buffers that never move.
+"""Buffers of λ, for every token and every request of vLLM's batch, at fixed addresses.
 
 A captured CUDA graph reads its inputs from fixed addresses, so λ is written into the same buffers
 before each step, and the mixed layers hold views of them.
@@ -20,7 +20,7 @@ class LambdaColumn:
     """λ of the batch for one layer and module kind.
 
     ``tokens`` (float32, ``[most tokens, 1]``) follows the rows of the hidden states, ``requests``
-    (float32, ``[most requests, 1]``) those of the logits. ``is_zero`` says that every row of the
+    (float32, ``[most requests, 1]``) those of the logits. ``is_zero`` says that every part of the
     present step has Instruct's weights here.
     """
 
@@ -30,7 +30,7 @@ class LambdaColumn:
         self.is_zero = True
 
 
-class RowLambdas:
+class LambdaBuffers:
     """The buffers, and the table of recipes from which they are filled.
 
     Args:
