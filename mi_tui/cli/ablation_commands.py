@@ -1,4 +1,4 @@
-"""The commands that take a study apart: ablate makes and runs an ablation, table compares rows."""
+"""The commands ``ablate`` and ``table``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

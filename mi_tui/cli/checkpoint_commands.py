@@ -1,4 +1,4 @@
-"""The commands on checkpoints alone: check and merge."""
+"""The commands on checkpoints alone: ``check`` and ``merge``."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The command that asks a running server whether the exported checkpoint keeps its promise."""
+"""The command ``confirm``: a running server against what the study predicts."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from mi_tui.errors import MiTuiError, StoppedError
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Estimate
-    from mi_tui.study.served.confirmation import ServedConfirmation
+    from mi_tui.study.confirmation.confirmation import ServerConfirmation
 
 KEY_VARIABLE = "MI_TUI_API_KEY"
 DIFFERS = 3
@@ -49,16 +49,16 @@ def confirm(
     from mi_tui.engines.openai.client import Endpoint
     from mi_tui.plan.budget import parse_budget
     from mi_tui.probes.text import shown_line
-    from mi_tui.study.served.confirmation import confirm_served
-    from mi_tui.study.served.questions import ServedPlan
+    from mi_tui.study.confirmation.confirmation import confirm_on_server
+    from mi_tui.study.confirmation.questions import ConfirmationPlan
 
     if key_from != KEY_VARIABLE and key_from not in os.environ:
         raise MiTuiError(f"--key-from: the environment has no variable {key_from}")
     with _telling_what_is_kept(), _progress() as show:
-        found = confirm_served(
+        found = confirm_on_server(
             study,
             Endpoint(endpoint, os.environ.get(key_from, ""), timeout),
-            ServedPlan(model=model, samples=samples, concurrency=concurrency),
+            ConfirmationPlan(model=model, samples=samples, concurrency=concurrency),
             budget=parse_budget(budget) if budget else None,
             progress=show,
         )
@@ -98,7 +98,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
             print(file=sys.stderr)
 
 
-def confirmation_lines(found: "ServedConfirmation") -> list[str]:
+def confirmation_lines(found: "ServerConfirmation") -> list[str]:
     """What was asked, each measure beside its prediction, and the speed."""
     which = "held-out problems" if found.held_out else "problems (the study holds none out)"
     lines = [

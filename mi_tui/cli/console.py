@@ -1,4 +1,4 @@
-"""Where output goes: data to standard output, everything else to standard error."""
+"""The consoles: data to standard output, everything else to standard error."""
 
 import io
 import json

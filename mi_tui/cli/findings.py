@@ -1,4 +1,4 @@
-"""What was found about checkpoints, as lines with a sign."""
+"""Findings about checkpoints, as lines with a sign."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Follow a running study on the terminal: live table, plain lines, or nothing but the end."""
+"""Displays of a running study on the terminal: live table, plain lines, or the end alone."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""What this machine is, found out without torch."""
+"""A description of this machine, without torch."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What the options of ``merge`` that hold more than one value say."""
+"""Parsers of ``merge`` options that hold more than one value."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The merge command: one merged checkpoint without a study, or the check of one."""
+"""The command ``merge``: one merged checkpoint without a study, or the check of one."""
 
 import math
 import os

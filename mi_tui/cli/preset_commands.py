@@ -1,4 +1,4 @@
-"""The commands that look at what there is: presets, themes, doctor."""
+"""The commands ``presets``, ``themes`` and ``doctor``."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""The commands that make, follow and ask studies: demo, run, watch, recommend and others."""
+"""The commands on studies: ``demo``, ``run``, ``watch``, ``recommend`` and others."""
 
 import sys
 import time

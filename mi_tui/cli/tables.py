@@ -1,4 +1,4 @@
-"""Studies as text: the results table, one line of progress, the recommendation in words."""
+"""Tables and sentences of studies for a terminal."""
 
 from rich import box
 from rich.table import Table

@@ -1,4 +1,4 @@
-"""A finished study turned into the preset of one of its ablations, at the recommended λ."""
+"""The preset of an ablation, made from a finished study."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Make, start and steer studies: all that a screen or a command may do to one."""
+"""Control of studies: create, list, start a worker, leave a request."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What a study would ask: one full example of each probe, before anything runs."""
+"""Examples of a study's prompts, before anything runs."""
 
 from mi_tui.checkpoints.locate import locate
 from mi_tui.plan.pair import Pair

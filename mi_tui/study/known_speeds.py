@@ -1,4 +1,4 @@
-"""What earlier studies on this machine measured of a pair: its speed and its lengths."""
+"""Known speeds: what earlier studies on this machine measured of a pair."""
 
 import platform
 from collections.abc import Iterable, Iterator

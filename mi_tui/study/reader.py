@@ -1,4 +1,4 @@
-"""Look on at a study: its picture for screens and commands, and answers to new budgets."""
+"""The reader of a study: its view, its responses, and answers to new budgets."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The rows of the results table, computed anew only for recipes that have new rollouts."""
+"""Summaries per recipe, computed anew only where there are new rollouts."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What a screen, ``watch`` and ``run`` see of a study: one frozen picture of its directory."""
+"""The view of a study: one frozen picture for the app, ``watch`` and ``run``."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The app: which screen is open, which study is watched, and what the screens' messages do."""
+"""The app: its screens, the watched study, and the handlers of the screens' messages."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Every key of the app, gathered from the screens themselves: for the documentation."""
+"""The keys of the app, gathered from the screens, for the documentation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

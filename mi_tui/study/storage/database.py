@@ -1,4 +1,4 @@
-"""A study's SQLite file: opened for writing or only for reading, its failures told in one line."""
+"""The SQLite file of a study: opened for writing or reading, with one-line errors."""
 
 import contextlib
 import sqlite3

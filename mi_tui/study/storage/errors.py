@@ -1,4 +1,4 @@
-"""What can go wrong with a study, as one-line errors."""
+"""Errors of studies."""
 
 from mi_tui.errors import MiTuiError
 

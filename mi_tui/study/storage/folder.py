@@ -1,4 +1,4 @@
-"""The study directory: where it lies and what it holds."""
+"""The study directory: its place and its files."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""One worker per study: an advisory lock that dies with its holder."""
+"""The lock of a study: one worker at a time, freed when its holder dies."""
 
 import fcntl
 import os
@@ -37,7 +37,7 @@ def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise StudyBusyError(
-                    f"a worker is running in {path.parent} already: look on with "
+                    f"a worker is running in {path.parent} already: watch it with "
                     f"mi-tui watch {StudyFolder(path.parent).reference}"
                 ) from None
             time.sleep(0.02)

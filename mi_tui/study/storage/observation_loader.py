@@ -1,4 +1,4 @@
-"""Stored rollouts as columns, read once and then only what is new."""
+"""The loader of observations: stored rollouts as columns, read incrementally."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A long stretch of rollouts as one piece of bytes: compressed columns that load at once."""
+"""Packed rollouts: compressed columns that load at once."""
 
 import io
 import json

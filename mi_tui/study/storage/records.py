@@ -1,4 +1,4 @@
-"""What the store takes in and gives out: planned and finished rollouts, and requests."""
+"""Records of the store: planned and finished rollouts, and requests."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""The tables of a study's SQLite database, and the steps from older schemas to this one.
+"""The schema of a study's SQLite database, and migrations of older ones.
 
 ``rollouts`` is narrow, and ``packed`` holds long stretches of it as compressed columns, so that a
 study of 250,000 rollouts loads in a moment; the texts lie compressed in a table of their own.

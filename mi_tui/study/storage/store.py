@@ -1,6 +1,6 @@
-"""The study's SQLite database: the one place where anything about a study is kept.
+"""The store: everything that a study keeps, one transaction per method.
 
-One worker writes; any number of readers look on (write-ahead log). Every method is one
+One worker writes; any number of readers read (write-ahead log). Every method is one
 transaction, so that ``kill -9`` at any moment leaves whole rollouts only.
 """
 

@@ -1,4 +1,4 @@
-"""Rollouts in the making: asks become requests, completions are scored, scores are stored."""
+"""Generation of rollouts: asks become requests, completions are scored."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""What to generate next: rounds of rollouts, planned by the search and kept in the store.
+"""The planner of rounds: what the search asks next, kept in the store.
 
 Round r + 1 is planned from the complete rounds up to r − 1 while round r is generated. What is
 planned thus depends on what is stored and never on timing, so that a worker that was killed goes

@@ -1,4 +1,4 @@
-"""One run of the worker over a study: plan, generate, score, store, until there is no more to ask.
+"""A session of the worker: plan, generate, score, store, handle requests.
 
 Everything that matters is in the store; a session can end at any moment and the next goes on.
 """

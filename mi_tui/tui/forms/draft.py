@@ -1,4 +1,4 @@
-"""The preset being edited: what the form fields hold, as text.
+"""A draft: the preset that is edited, as the texts of the form's fields.
 
 Fields hold the text as typed, so that a half-written number is kept and explained, never lost;
 ``mi_tui.tui.forms.draft_reader`` reads it.

@@ -1,4 +1,4 @@
-"""Reads a draft: the preset it makes, or what is wrong with which field."""
+"""The reader of a draft: the preset it makes, or what is wrong with which field."""
 
 import re
 from collections.abc import Callable, Mapping

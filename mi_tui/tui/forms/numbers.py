@@ -1,4 +1,4 @@
-"""Reads numbers as they are typed into a form; every refusal says what is wanted."""
+"""Parsers of the numbers that are typed into forms."""
 
 
 def parse_grid(text: str) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""One daemon thread for slow reads: calls run in order, the app never waits and can always quit."""
+"""A daemon thread for slow reads: calls in order, and the app can always quit."""
 
 import asyncio
 import threading

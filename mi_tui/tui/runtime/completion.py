@@ -1,4 +1,4 @@
-"""Completes the name of a checkpoint: bundled ones, the hub's local cache, the file system."""
+"""Completion of checkpoint names: bundled ones, the hub's cache, the file system."""
 
 import os
 import re

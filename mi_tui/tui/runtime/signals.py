@@ -1,4 +1,4 @@
-"""What a lost connection or a polite kill does: the terminal is put right, then the app ends."""
+"""Signal handlers: put the terminal right and end the app."""
 
 import asyncio
 import os

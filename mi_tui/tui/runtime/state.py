@@ -1,4 +1,4 @@
-"""What the app remembers from one session to the next; losing it costs nothing."""
+"""The app's state between two sessions; losing it costs nothing."""
 
 import json
 from pathlib import Path

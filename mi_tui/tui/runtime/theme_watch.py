@@ -1,4 +1,4 @@
-"""Takes over the user's theme files as they are saved, while one is in use or being chosen."""
+"""A watch over the user's theme files: what is saved is shown."""
 
 from collections.abc import Mapping
 from pathlib import Path

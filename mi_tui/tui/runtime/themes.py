@@ -1,4 +1,4 @@
-"""Themes as TOML files: read strictly, a bad file named and skipped."""
+"""Themes as TOML files, read strictly; a bad file is named and skipped."""
 
 import re
 import tomllib

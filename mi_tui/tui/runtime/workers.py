@@ -1,4 +1,4 @@
-"""Start asynchronous work that belongs to a screen and ends with it."""
+"""Asynchronous work that belongs to a screen and ends with it."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the five steps have in common: header, scrolling body, status line, footer, keys."""
+"""The base of the five steps: header, scrolling body, status line, footer, keys."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Where the app begins: start a study, take a preset, come back to a study."""
+"""The home screen: a new study, presets, the studies there are."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Presets: browse by pair, filter by typing, read what one asks, open it in the guide."""
+"""The presets screen: browse, filter, read, open in the guide."""
 
 from typing import ClassVar
 

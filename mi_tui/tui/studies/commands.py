@@ -1,4 +1,4 @@
-"""Makes, starts and steers studies on a thread of its own, so that no screen waits for a disk."""
+"""Commands to studies from the app, on a thread of their own."""
 
 from collections.abc import Callable
 from functools import partial

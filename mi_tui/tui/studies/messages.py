@@ -1,4 +1,4 @@
-"""What screens ask of the app. A screen never acts itself: it posts one of these."""
+"""Messages from screens to the app."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Responses made ready for a screen: harmless text, thinking parted from the answer."""
+"""Responses made ready for a screen: harmless text, thinking apart from the answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the app asks of the rest of the program; imports happen at the first use.
+"""Services of the app: the rest of the program, imported at the first use.
 
 One class, so that the first screen is drawn before anything heavy is loaded, and so that tests
 can put an app over a study of their own.

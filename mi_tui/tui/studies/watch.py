@@ -1,4 +1,4 @@
-"""The watch over one study: looks now and again, and shows news on whichever screen is open."""
+"""The watch over one study: a timer that reads it and updates the open screen."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The study being watched: read on a thread of its own, shown by whichever screen is open."""
+"""The watched study: its newest view, read on a thread of its own."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable

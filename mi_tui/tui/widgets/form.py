@@ -1,4 +1,4 @@
-"""Rows of a form: label, controls, hint, and below them what is wrong."""
+"""Fields of a form: label, controls, hint, and what is wrong below."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""The budget's limit on a line from tight to loose; keys or a click move it."""
+"""A slider for the budget's limit, from tight to loose."""
 
 from dataclasses import dataclass
 

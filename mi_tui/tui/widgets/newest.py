@@ -1,4 +1,4 @@
-"""The newest responses as they come, beside the table: a glance, with the thinking folded."""
+"""The newest responses beside the table, with the thinking folded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

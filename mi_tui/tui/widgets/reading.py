@@ -1,4 +1,4 @@
-"""One response to read: verdict, folded thinking, answer. Plain text, never markup."""
+"""A response to read: verdict, folded thinking, answer, as plain text."""
 
 from rich.text import Text
 from textual.app import ComposeResult

@@ -1,4 +1,4 @@
-"""The columns of the results table: what each says of a recipe, and what sorting looks at."""
+"""The columns of the results table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The results table: one recipe per line; only lines that changed are drawn again.
+"""The results table: one recipe per line, redrawn line by line.
 
 Textual's DataTable repaints whole on every cell (8 kB over SSH); this one sends what differs.
 """

@@ -1,4 +1,4 @@
-"""The line at the top: the five steps, and which one the user is on."""
+"""The header of a step: the five steps, and the present one."""
 
 from enum import IntEnum
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""One short question over a screen: a value, or yes and no."""
+"""A dialog with one short question: a value, or yes and no."""
 
 from collections.abc import Callable
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Further rows of a study: baselines to compare with, and what else a preset brought along."""
+"""The dialog of baselines and further recipes of a study."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""A dialog over a screen: help works in it as everywhere."""
+"""The base of dialogs over a screen."""
 
 from typing import ClassVar, TypeVar
 

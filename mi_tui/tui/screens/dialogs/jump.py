@@ -1,4 +1,4 @@
-"""Jump to any field with two keys: every field shows a letter, the letter goes there."""
+"""Jump labels: a letter on every field, and the key that goes there."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""Pick one of a few things over a screen."""
+"""A dialog to pick one of a few things."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

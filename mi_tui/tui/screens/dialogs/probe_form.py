@@ -1,4 +1,4 @@
-"""The fields of one probe: what it asks, how much of it, and how it weighs."""
+"""The form of one probe: its problems, how many, and its weight."""
 
 from typing import ClassVar
 

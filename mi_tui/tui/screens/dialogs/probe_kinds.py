@@ -1,4 +1,4 @@
-"""Choose a kind of probe to add: what there is, what each asks, an example on a key."""
+"""The dialog that adds a probe of some kind."""
 
 from itertools import groupby
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Choose a theme: the screen behind changes as the cursor moves."""
+"""The dialog that chooses a theme, with the screen behind as preview."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""σ of a pair, layer by layer and module by module: how far the two checkpoints are apart."""
+"""The relative gap σ of a pair, layer by layer and module by module."""
 
 from functools import partial
 from threading import Event

@@ -1,4 +1,4 @@
-"""Responses of one recipe as they come: a list to choose from, the chosen one to read."""
+"""The responses of one recipe: a list, and the chosen one to read."""
 
 from typing import ClassVar
 

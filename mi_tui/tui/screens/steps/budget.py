@@ -1,4 +1,4 @@
-"""Step 2: what the user wants from λ, in words and with one number."""
+"""Step 2: the budget, in words and with one number."""
 
 from collections.abc import Iterable
 from dataclasses import replace

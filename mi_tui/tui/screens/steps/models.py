@@ -1,4 +1,4 @@
-"""Step 1: which two checkpoints are mixed, and whether they fit."""
+"""Step 1: the two checkpoints and their preflight."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Step 4: the study as it runs: table, curves, progress; pause, resume and stop by key."""
+"""Step 4: the running study: table, curves, progress; pause, resume, stop."""
 
 from functools import partial
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Step 5: the answer, why it is the answer, another question to the same data, and the export."""
+"""Step 5: the recommendation, other budgets on the same data, and the export."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Step 3: which λ, layers, modules, decoding and probes, what that costs and what it can tell."""
+"""Step 3: λ, layers, modules, decoding and probes, with the forecast of their cost."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The rows of the Scope form, from a draft; and the draft, from the rows."""
+"""The fields of the Scope form, from a draft and back."""
 
 from collections.abc import Iterable
 from dataclasses import replace

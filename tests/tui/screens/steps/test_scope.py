@@ -197,7 +197,7 @@ async def test_baselines_are_added_and_ask_for_their_base() -> None:
         await until(pilot, lambda: "8 recipes" in shown(app))
 
 
-async def test_the_outlook_gives_time_where_an_earlier_study_measured_it() -> None:
+async def test_the_forecast_gives_time_where_an_earlier_study_measured_it() -> None:
     services = SteeredServices()
     services.speed = KnownSpeed(
         "demo-1",

@@ -1,4 +1,4 @@
-"""Confirm an exported checkpoint on the server that runs it, against what the study predicts."""
+"""Confirmation of an exported checkpoint on the server that runs it."""
 
 import asyncio
 import time
@@ -17,8 +17,14 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Score
 from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.study.confirmation.questions import (
+    AskedSample,
+    ConfirmationPlan,
+    Progress,
+    ServerQuestions,
+    questions,
+)
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.served.questions import Asked, Asking, Progress, ServedPlan, questions
 from mi_tui.study.storage.store import Store
 
 STORED_UNDER = "endpoint_confirmations"
@@ -41,7 +47,7 @@ class Comparison(Plan):
     inside: bool | None
 
 
-class ServedConfirmation(Plan):
+class ServerConfirmation(Plan):
     """What a server that runs the checkpoint answered to the study's held-out problems.
 
     ``time`` is in Unix seconds. ``first_token`` and ``per_token`` are the medians, with 5 % and
@@ -69,14 +75,14 @@ class ServedConfirmation(Plan):
         return all(one.inside is not False for one in self.comparisons)
 
 
-def confirm_served(
+def confirm_on_server(
     study: str,
     endpoint: Endpoint,
-    plan: ServedPlan,
+    plan: ConfirmationPlan,
     *,
     budget: Budget | None = None,
     progress: Progress | None = None,
-) -> ServedConfirmation:
+) -> ServerConfirmation:
     """Ask the server the study's held-out problems, score, compare, and keep it in the study.
 
     Answers are kept as they come: what was stopped or failed goes on where it was.
@@ -99,25 +105,25 @@ def confirm_served(
         folder = reader.folder
     with Store(folder.database) as store:
         asked, rows = questions(store, plan.samples)
-        asking = Asking(store, endpoint, plan, predicted.recipe, seed)
-        model, answers, remark = asyncio.run(asking.ask_all(asked, progress))
+        open_questions = ServerQuestions(store, endpoint, plan, predicted.recipe, seed)
+        model, answers, remark = asyncio.run(open_questions.ask_all(asked, progress))
         scores = _scores(asked, answers)
         found = _confirmation(predicted, plan, asked, rows, answers, scores, latency).model_copy(
             update={"url": endpoint.base, "model": model, "remark": remark}
         )
         store.append(STORED_UNDER, found.model_dump(mode="json", by_alias=True))
-        asking.forget(model)
+        open_questions.forget(model)
     return found
 
 
-def stored_confirmations(study: str) -> tuple[ServedConfirmation, ...]:
+def stored_confirmations(study: str) -> tuple[ServerConfirmation, ...]:
     """What was confirmed before, oldest first."""
     with StudyReader(study) as reader, Store(reader.folder.database) as store:
         kept = store.get(STORED_UNDER, [])
-    return tuple(ServedConfirmation.model_validate(one, strict=False) for one in kept)
+    return tuple(ServerConfirmation.model_validate(one, strict=False) for one in kept)
 
 
-def _scores(asked: Sequence[Asked], answers: Sequence[Answer]) -> list[Score]:
+def _scores(asked: Sequence[AskedSample], answers: Sequence[Answer]) -> list[Score]:
     scores: dict[int, Score] = {}
     with ScoringPool(processes=1, time_limit=_SCORING_SECONDS) as pool:
         for at, (wanted, answer) in enumerate(zip(asked, answers, strict=True)):
@@ -130,13 +136,13 @@ def _scores(asked: Sequence[Asked], answers: Sequence[Answer]) -> list[Score]:
 
 def _confirmation(
     predicted: Recommendation,
-    plan: ServedPlan,
-    asked: Sequence[Asked],
+    plan: ConfirmationPlan,
+    asked: Sequence[AskedSample],
     rows: Sequence[ProblemRow],
     answers: Sequence[Answer],
     scores: Sequence[Score],
     latency: Latency | None,
-) -> ServedConfirmation:
+) -> ServerConfirmation:
     # Seconds are predicted for one concurrency; others are no like-for-like comparison.
     alike = latency is not None and latency.concurrency == plan.concurrency
     predicted_seconds = predicted.seconds if alike else None
@@ -152,7 +158,7 @@ def _confirmation(
         ("seconds", predicted_seconds, length_interval(seconds, weights)),
     )
     rates = [answer.per_token for answer in answers if answer.per_token is not None]
-    return ServedConfirmation(
+    return ServerConfirmation(
         time=time.time(),
         url="",
         model="",
@@ -178,7 +184,7 @@ def _confirmation(
 
 def _summary(
     recipe: Recipe,
-    asked: Sequence[Asked],
+    asked: Sequence[AskedSample],
     rows: Sequence[ProblemRow],
     answers: Sequence[Answer],
     scores: Sequence[Score],

@@ -1,4 +1,4 @@
-"""Ask a server a study's problems; each answer is kept as it comes, so that a stop loses none."""
+"""Questions to a server about a study's problems, and the answers kept so far."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 """Told how many answers of how many have come."""
 
 
-class ServedPlan(Plan):
+class ConfirmationPlan(Plan):
     """How a server is asked. ``samples`` per problem; ``concurrency`` requests at once."""
 
     model: str | None = None
@@ -35,7 +35,7 @@ class ServedPlan(Plan):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedSample:
     """One sample of one problem, which is the row ``row`` of the study's problems."""
 
     probe: Probe
@@ -49,15 +49,17 @@ class Asked:
         return self.row + 1, self.sample
 
 
-def questions(store: Store, samples: int) -> tuple[list[Asked], tuple[ProblemRow, ...]]:
+def questions(store: Store, samples: int) -> tuple[list[AskedSample], tuple[ProblemRow, ...]]:
     """The held-out problems (all, where none is), each ``samples`` times."""
     problems = [(probe, problem) for probe in store.probes() for problem in probe.problems]
     rows = store.problem_rows()
     chosen = [at for at, row in enumerate(rows) if row.held_out] or list(range(len(rows)))
-    return [Asked(*problems[at], at, sample) for at in chosen for sample in range(samples)], rows
+    return [
+        AskedSample(*problems[at], at, sample) for at in chosen for sample in range(samples)
+    ], rows
 
 
-class Asking:
+class ServerQuestions:
     """Questions to one server about one recipe, and the answers that it has given so far.
 
     Args:
@@ -69,7 +71,7 @@ class Asking:
     """
 
     def __init__(
-        self, store: Store, endpoint: Endpoint, plan: ServedPlan, recipe: Recipe, seed: int
+        self, store: Store, endpoint: Endpoint, plan: ConfirmationPlan, recipe: Recipe, seed: int
     ) -> None:
         self._store = store
         self._endpoint = endpoint
@@ -78,7 +80,7 @@ class Asking:
         self._seed = seed
 
     async def ask_all(
-        self, asked: Sequence[Asked], progress: Progress | None = None
+        self, asked: Sequence[AskedSample], progress: Progress | None = None
     ) -> tuple[str, list[Answer], str]:
         """The model's name, an answer to each question, and a remark about the server.
 
@@ -96,7 +98,7 @@ class Asking:
                 each.place: Answer(**kept[each.place]) for each in asked if each.place in kept
             }
 
-            async def one(wanted: Asked) -> None:
+            async def one(wanted: AskedSample) -> None:
                 async with gate:
                     answer = await client.ask(model, self._question(wanted))
                 self._store.add_answer(about, *wanted.place, asdict(answer))
@@ -121,7 +123,7 @@ class Asking:
         """What the answers depend on beside problem and sample; times depend on concurrency."""
         return json.dumps([self._endpoint.base, model, self._recipe.key, self._plan.concurrency])
 
-    def _question(self, wanted: Asked) -> Question:
+    def _question(self, wanted: AskedSample) -> Question:
         return Question(
             wanted.problem.messages,
             self._recipe.decoding,

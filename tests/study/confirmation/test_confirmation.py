@@ -18,9 +18,9 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.openai import client
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
+from mi_tui.study.confirmation.confirmation import inside, stored_confirmations
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
-from mi_tui.study.served.confirmation import inside, stored_confirmations
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
