@@ -83,12 +83,14 @@ def shown_line(text: object, limit: int | None = None) -> str:
 
 
 _BOX_TOKENS = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_BOX_WITHOUT_BRACES = re.compile(r"\\boxed[ \t]{0,4}([^\s{$][^\n$]{0,200})")
 
 
 def last_boxed(text: str) -> str | None:
-    r"""The content of the last ``\boxed{…}`` whose braces close; of nested ones the inner.
+    r"""The content of the last ``\boxed{…}`` whose braces close and that holds something.
 
-    One pass over the text, however many boxes are left open.
+    Of nested boxes the inner counts. ``\boxed 42``, without braces, holds what stands up to the
+    end of the line or of the formula. One pass over the text, however many boxes are left open.
     """
     open_braces: list[tuple[int, bool]] = []
     found: tuple[int, int] | None = None
@@ -98,6 +100,10 @@ def last_boxed(text: str) -> str | None:
             open_braces.append((match.end(), token != "{"))
         elif token == "}" and open_braces:
             start, is_box = open_braces.pop()
-            if is_box and (found is None or start > found[0]):
+            holds = text[start : match.start()].strip()
+            if is_box and holds and (found is None or start > found[0]):
                 found = (start, match.start())
+    for match in _BOX_WITHOUT_BRACES.finditer(text):
+        if found is None or match.start() > found[1]:
+            found = match.span(1)
     return text[found[0] : found[1]].strip() if found else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score, Scorer
-from mi_tui.probes.scoring.extraction import final_choice
+from mi_tui.probes.scoring.extraction import final_choice, normalised
 from mi_tui.probes.text import last_boxed
 
 # Every repetition is bounded, so that no text takes more than linear time.
@@ -23,12 +23,14 @@ def score_exact(problem: Problem, response: str) -> Score:
     The final answer is the last ``\boxed{…}``, else the last line ``Answer: …``, else the whole
     response.
     """
+    response = normalised(response)
     found = last_boxed(response)
     if found is None:
         lines = _ANSWER_LINE.findall(response)
         found = lines[-1].strip(" *_") if lines else response
     found = " ".join(found.split())
-    return Score(float(found == " ".join(problem.answer.split())), found or None)
+    wanted = " ".join(normalised(problem.answer).split())
+    return Score(float(found == wanted), found or None)
 
 
 def score_choice(problem: Problem, response: str) -> Score:
@@ -44,9 +46,14 @@ def score_contains(problem: Problem, response: str) -> Score:
     With ``parts`` in the problem's meta it must contain each of them.
     """
     parts = problem.meta.get("parts", [problem.answer])
-    text = " ".join(response.split()).casefold()
-    found = [part for part in parts if " ".join(part.split()).casefold() in text]
+    text = _folded(response)
+    found = [part for part in parts if _folded(part) in text]
     return Score(float(len(found) == len(parts)), ", ".join(found) or None)
+
+
+def _folded(text: str) -> str:
+    """Text for a comparison that knows no case, no spacing and one spelling of each letter."""
+    return " ".join(normalised(normalised(text).casefold()).split())
 
 
 def score_regex(problem: Problem, response: str) -> Score:

@@ -4,17 +4,25 @@ math-verify can take for ever on a hostile answer (``2^{10^9}``), so it runs wit
 signal-based limit, which works on a main thread only, inside a process that the pool may kill.
 """
 
+import re
 from typing import Any
 
 from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score, Scorer
-from mi_tui.probes.scoring.extraction import as_integer
+from mi_tui.probes.scoring.extraction import (
+    MAX_ANSWER,
+    answered_integer,
+    as_integer,
+    bare,
+    stated_answer,
+    without_degrees,
+)
 from mi_tui.probes.text import last_boxed
 
 TAIL = 2000
 """Without a box, a final answer is looked for in so many last characters."""
 
-_MAX_ANSWER = 500
+_PARTED_DIGITS = re.compile(r"\d[\s,;]*[\s,;]\d")
 
 
 def math_scorer() -> Scorer:
@@ -47,21 +55,30 @@ class _MathScorer:
         """Judge the response; see :func:`math_scorer`."""
         content = last_boxed(response)
         if content is None:
+            content = stated_answer(response[-TAIL:])
+        if content is None:
             return self._judge_tail(problem.answer, response[-TAIL:])
-        found, wanted = as_integer(content), as_integer(problem.answer)
-        if found is not None and wanted is not None:
-            return Score(float(found == wanted), str(found))
-        if len(content) > _MAX_ANSWER:
-            return Score(0.0, content[:_MAX_ANSWER])
-        return Score(float(self._equal(f"\\boxed{{{content}}}", problem.answer)), content)
+        return self._judge(problem.answer, content)
+
+    def _judge(self, wanted: str, content: str) -> Score:
+        found, gold = answered_integer(content), as_integer(without_degrees(wanted))
+        if found is not None and gold is not None:
+            return Score(float(found == gold), str(found))
+        if len(content) > MAX_ANSWER:
+            return Score(0.0, content[:MAX_ANSWER])
+        if gold is not None and _PARTED_DIGITS.search(bare(content)):
+            # "1, 234" is two numbers, and a parser that drops spaces would make it one.
+            return Score(0.0, content)
+        answer, plain = without_degrees(bare(content)), without_degrees(wanted)
+        return Score(float(self._equal(f"\\boxed{{{answer}}}", plain)), content)
 
     def _judge_tail(self, wanted: str, tail: str) -> Score:
-        parsed = self._library.parse(tail, self._anchored, parsing_timeout=None)
+        parsed = self._library.parse(tail.replace("**", ""), self._anchored, parsing_timeout=None)
         if not parsed:
             return Score(0.0)
         gold = self._gold(wanted)
         correct = bool(self._library.verify(gold, parsed, timeout_seconds=None))
-        return Score(float(correct), str(parsed[-1])[:_MAX_ANSWER])
+        return Score(float(correct), str(parsed[-1])[:MAX_ANSWER])
 
     def _equal(self, answer: str, wanted: str) -> bool:
         parsed = self._library.parse(answer, parsing_timeout=None)
