@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mi_tui.notebook import html_table, html_text
 from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Lambda, Recipe
@@ -151,6 +152,28 @@ class Recommendation(Plan):
     curve: Curve = Curve()
     sentence: str
     """The answer in plain words, one sentence."""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def __repr__(self) -> str:
+        state = "resolved" if self.resolved else "not resolved"
+        return f"<Recommendation {self.recipe.label} for {self.budget.spec}: {state}>"
+
+    def _repr_html_(self) -> str:
+        measured = (
+            ("λ", Estimate(value=self.lambda_, low=self.lambda_low, high=self.lambda_high)),
+            ("score", self.score),
+            ("tokens", self.tokens),
+            ("seconds", self.seconds),
+            ("think ratio", self.think_ratio),
+        )
+        rows = [(name, *map(_short, (e.value, e.low, e.high))) for name, e in measured if e]
+        return html_text(self.sentence) + html_table(("", "estimate", "low", "high"), rows)
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)

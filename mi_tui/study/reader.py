@@ -1,7 +1,7 @@
 """The reader of a study: its view, its responses, and answers to new budgets."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 
@@ -32,42 +32,61 @@ class StudyReader:
     Args:
         reference: the study's path or name.
 
+    Attributes:
+        folder: the files of the study.
+        store: its database.
+
     Raises:
         StudyError: there is no such study, or it cannot be read.
     """
 
     def __init__(self, reference: Path | str) -> None:
         self.folder: StudyFolder = find_study(reference)
-        self._store = Store(self.folder.database)
-        self._loader = ObservationLoader(self._store)
+        self.store = Store(self.folder.database)
+        self._loader = ObservationLoader(self.store)
         self._seen = -1
         self._change = 0
-        self._state: StudyState | None = None
+        self._shown: StudyState | None = None
         self._summaries = Summaries()
         self._curves: Curves | None = None
         self._fitted_to = (0, 0)
 
     def close(self) -> None:
         """Close the connection."""
-        self._store.close()
+        self.store.close()
 
-    def __enter__(self) -> "StudyReader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def state(self) -> StudyState:
+        """Where the study stands now."""
+        return state_of(self.folder, self.store.get("state", StudyState.NEW))
+
+    @property
+    def preset(self) -> Preset:
+        """The preset, with the budget as it was last set."""
+        return self._preset(self.store.get_many())
+
+    @property
+    def progress(self) -> Progress:
+        """How far the worker is."""
+        return self._progress(self.store.get_many(), self.store.totals()[0])
+
     def changed(self) -> bool:
         """Whether :meth:`view` would show something new since it was last called."""
-        return self._store.data_version() != self._seen or self._current_state() != self._state
+        return self.store.data_version() != self._seen or self.state != self._shown
 
     def view(self) -> StudyView:
         """The picture of the study as it is now."""
-        version = self._store.data_version()
-        state = self._current_state()
-        if (version, state) != (self._seen, self._state):
-            self._seen, self._state, self._change = version, state, self._change + 1
-        facts = self._store.get_many()
+        version = self.store.data_version()
+        state = self.state
+        if (version, state) != (self._seen, self._shown):
+            self._seen, self._shown, self._change = version, state, self._change + 1
+        facts = self.store.get_many()
         complete, begun = self._loader.load_complete()
         answer = facts.get("recommendation")
         return StudyView(
@@ -93,12 +112,12 @@ class StudyReader:
         Raises:
             MiTuiError: too little is stored to say anything, or the budget cannot be answered.
         """
-        facts = self._store.get_many()
+        facts = self.store.get_many()
         preset = self._preset(facts)
         observations, begun = self._loader.load_complete()
         if not len(observations) + len(begun):
             raise StudyError(f"{self.folder.name} has no rollouts yet: run it first")
-        waits = self._store.in_first_round() and self._current_state().is_active
+        waits = self.store.in_first_round() and self.state.is_active
         if waits or not len(observations):
             raise StudyError(f"{self.folder.name} has no complete round yet: let it go on")
         return recommend(
@@ -126,12 +145,12 @@ class StudyReader:
         A recipe is named by ``recipe_key`` and ``recipe_label``: one that was only asked held-out
         problems has no row in the table.
         """
-        recipes = self._store.recipes()
+        recipes = self.store.recipes()
         keys = [recipe.key for recipe in recipes]
         if recipe_key is not None and recipe_key not in keys:
             return []
         number = None if recipe_key is None else keys.index(recipe_key) + 1
-        found = self._store.responses(
+        found = self.store.responses(
             recipe=number, problem=None if problem is None else problem + 1, limit=limit
         )
         for row in found:
@@ -141,14 +160,11 @@ class StudyReader:
 
     def examples(self) -> dict[str, str]:
         """The first prompt of each probe, as the model sees it."""
-        return self._store.examples()
+        return self.store.examples()
 
     def latency(self) -> Latency | None:
         """What was measured of the merged model's speed."""
-        return self._latency(self._store.get_many())
-
-    def _current_state(self) -> StudyState:
-        return state_of(self.folder, self._store.get("state", StudyState.NEW))
+        return self._latency(self.store.get_many())
 
     def _preset(self, facts: dict[str, Any]) -> Preset:
         if "preset" not in facts:

@@ -285,6 +285,19 @@ class Store:
             row["text"] = zlib.decompress(row.pop("body")).decode()
         return found
 
+    def rollouts_after(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """At most ``limit`` rollouts with an id above ``after`` with their texts, oldest first.
+
+        ``recipe`` and ``problem`` are indices.
+        """
+        query = """SELECT r.*, r.recipe - 1 AS recipe, r.problem - 1 AS problem, t.body AS body
+                   FROM rollouts r JOIN texts t ON t.rollout = r.id
+                   WHERE r.id > :after ORDER BY r.id LIMIT :limit"""
+        found = self._db.named_rows(query, {"after": after, "limit": limit})
+        for row in found:
+            row["text"] = zlib.decompress(row.pop("body")).decode()
+        return found
+
     # -- answers of servers ---------------------------------------------------------------
 
     def add_answer(self, asked: str, problem: int, sample: int, answer: dict[str, Any]) -> None:

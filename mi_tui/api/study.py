@@ -1,0 +1,419 @@
+"""A study, as scripts, the commands and the app use it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from mi_tui.analysis.ablation.comparison import Comparison, compare, find_reference
+from mi_tui.analysis.ablation.rows import AblationKind, Part
+from mi_tui.analysis.results import Recommendation
+from mi_tui.analysis.search.layer_groups import GroupResult, group_result
+from mi_tui.api.presets import as_preset
+from mi_tui.api.rollouts import Rollout, read_rollouts
+from mi_tui.api.table import Table
+from mi_tui.errors import MiTuiError
+from mi_tui.export.bundle import CONFIG_FORMATS, ExportError, ExportFormat, Report, export_study
+from mi_tui.notebook import html_text
+from mi_tui.plan.budget import Budget, parse_budget
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import Recipe
+from mi_tui.probes.problem import Problem
+from mi_tui.study import control
+from mi_tui.study.ablation_preset import from_study
+from mi_tui.study.preflight import require_fit
+from mi_tui.study.reader import StudyReader
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.records import RequestKind
+from mi_tui.study.view import Progress, StudyState, StudyView
+
+if TYPE_CHECKING:
+    from mi_tui.checkpoints.merging.manifest import Manifest
+    from mi_tui.study.served.confirmation import ServedConfirmation
+
+_LOOK_SECONDS = 0.25
+
+
+class StudyFailedError(StudyError):
+    """A study that ended without a result, or whose worker is gone."""
+
+
+class WaitedTooLongError(StudyError, TimeoutError):
+    """A study that has not ended in the time that was given; it goes on."""
+
+
+class Study(StudyReader):
+    """One study: its directory, and a worker process that generates as long as it runs.
+
+    The worker is detached: it goes on when this object, or this process, is gone. Any number of
+    objects may look at one study.
+
+    A study is for the thread that made it (SQLite's rule, and an error tells it); several threads
+    load one each. ``with`` or :meth:`close` lets the file go.
+
+    Attributes:
+        folder: the files of the study.
+    """
+
+    # -- making and finding ---------------------------------------------------------------
+
+    @classmethod
+    def load(cls, reference: Path | str) -> Self:
+        """The study of a directory, or of a name (or its beginning) in the studies folder.
+
+        Raises:
+            StudyError: there is no such study, or it cannot be read.
+        """
+        return cls(reference)
+
+    @classmethod
+    def create(cls, preset: Preset | Path | str, path: Path | str | None = None) -> Self:
+        """Make a study; nothing runs before :meth:`start`.
+
+        Args:
+            preset: a preset, the name of one, or a TOML file.
+            path: the directory, which may hold a study of the same preset already: that is
+                taken as it is. By default a new one in the studies folder.
+
+        Raises:
+            PresetError: there is no such preset, or it is not valid.
+            StudyError: the pair cannot be mixed, the directory cannot be written, or it holds
+                another study.
+            CheckpointError: a checkpoint cannot be found or read.
+        """
+        wanted = as_preset(preset)
+        require_fit(wanted)
+        return cls(control.create_study(wanted, None if path is None else Path(path)))
+
+    # -- what it is -----------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self.folder.path
+
+    @property
+    def name(self) -> str:
+        """The name: that of the directory."""
+        return self.folder.name
+
+    # -- running --------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Start the worker, a process of its own; one that was stopped goes on where it was.
+
+        Raises:
+            StudyBusyError: a worker is at it already.
+            StudyError: the directory cannot be written.
+        """
+        control.start_worker(self.path)
+        return self
+
+    def pause(self) -> Self:
+        """Ask the worker to pause after what it is generating; without one nothing is asked."""
+        return self._ask_worker("pause")
+
+    def resume(self) -> Self:
+        """Let a paused study go on, or start the worker of one that has none.
+
+        Raises:
+            StudyError: the directory cannot be written.
+        """
+        return self._ask_worker("resume") if self.state.is_active else self.start()
+
+    def stop(self) -> Self:
+        """Ask the worker to end; what was measured is kept, and :meth:`start` goes on."""
+        return self._ask_worker("stop")
+
+    def request(self, kind: RequestKind, **data: Any) -> None:
+        """Leave any wish for the worker; see :func:`mi_tui.study.control.request`.
+
+        Raises:
+            StudyError: the study cannot be written.
+        """
+        control.request(self.path, kind, **data)
+
+    def _ask_worker(self, kind: RequestKind) -> Self:
+        # A wish is kept until a worker reads it: one that starts next week must not stop at once.
+        if self.state.is_active:
+            self.request(kind)
+        return self
+
+    def follow(self, timeout: float | None = None) -> Iterator[StudyView]:
+        """Pictures of the study, some each second, until its worker has ended; the last is final.
+
+        Args:
+            timeout: seconds to follow it at most.
+
+        Raises:
+            WaitedTooLongError: it has not ended by then.
+            StudyError: the study cannot be read.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        view = self.view()
+        while True:
+            yield view
+            if not view.state.is_active:
+                return
+            if end is not None and time.monotonic() >= end:
+                raise WaitedTooLongError(f"{self.name} has not ended after {timeout:g} s")
+            time.sleep(_LOOK_SECONDS)
+            if self.changed():
+                view = self.view()
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Self:
+        """Wait until the worker has ended; a paused one is waited for.
+
+        Args:
+            timeout: seconds to wait at most.
+            progress: told how far the study is, whenever that changes.
+
+        Raises:
+            StudyFailedError: the study failed, its worker is gone, or it was never started; the
+                message is the reason.
+            WaitedTooLongError: it has not ended in ``timeout``; it goes on.
+        """
+        told: Progress | None = None
+        for view in self.follow(timeout):
+            if progress is not None and view.progress != told:
+                told = view.progress
+                progress(told)
+        if view.state is StudyState.NEW:
+            raise StudyFailedError(f"{self.name} was never started: start() does it")
+        if view.state in (StudyState.FAILED, StudyState.INTERRUPTED):
+            raise StudyFailedError(f"{self.name}: {view.message}")
+        return self
+
+    # -- asking ---------------------------------------------------------------------------
+
+    def table(self) -> Table:
+        """A row for each recipe, from its complete rounds.
+
+        What was measured of a round that is not complete is left out: the short responses come
+        first, and would mislead.
+        """
+        view = self.view()
+        return Table(view.measured, f"{view.preset.title} · {self.name}")
+
+    def recommend(self, budget: Budget | str | None = None) -> Recommendation:
+        """The λ for a budget, from what is stored; nothing is generated.
+
+        Args:
+            budget: a budget, or its short form, such as ``"tokens<=2000"``, ``"score>=95%"`` (of
+                Thinking) or ``"knee"``; by default the study's own.
+
+        Raises:
+            BudgetError: the text is no budget.
+            StudyError: there is no complete round yet.
+            DecisionError: the budget is in seconds and no speed is known.
+        """
+        return super().recommend(parse_budget(budget) if isinstance(budget, str) else budget)
+
+    def rollouts(self, recipe: Recipe | str | float | None = None) -> Iterator[Rollout]:
+        """Every stored rollout with its texts, in the order of arrival, a few in memory at once.
+
+        Those of rounds that are not complete are among them.
+
+        Args:
+            recipe: only those of this recipe, label or λ.
+
+        Raises:
+            TableError: no row of the table has this label or λ.
+        """
+        if recipe is not None and not isinstance(recipe, Recipe):
+            recipe = self.table()[recipe].recipe
+        return read_rollouts(self.store, recipe)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems of all probes, in the order of their indices; none before the start."""
+        return tuple(problem for probe in self.store.probes() for problem in probe.problems)
+
+    def log(self) -> list[tuple[float, str, str]]:
+        """What the worker noted, oldest first: (Unix time, level, message)."""
+        return self.store.log_lines()
+
+    def comparison(self, against: str | None = None) -> Comparison:
+        """Every row's differences from one, over the problems that both answered.
+
+        Args:
+            against: the label of the row to compare with; by default the full interpolation.
+
+        Raises:
+            ComparisonError: no row has that label, or there are no rollouts.
+        """
+        observations = self.observations()
+        return compare(observations, find_reference(observations, self.preset, against))
+
+    def layer_groups(self) -> GroupResult | None:
+        """What came of a λ per layer group; ``None`` where the preset asks for none."""
+        preset = self.preset
+        if not preset.search.layer_groups:
+            return None
+        return group_result(self.observations(), preset, self.latency())
+
+    def ablation(
+        self,
+        kind: AblationKind | str,
+        *,
+        lambda_: float | None = None,
+        layers: Sequence[Part] = (),
+        quick: bool = False,
+    ) -> Preset:
+        """The preset of an ablation at the recommended λ; :meth:`create` makes a study of it.
+
+        Args:
+            kind: ``layers``, ``modules``, ``layers-modules``, ``decoding``, ``baselines`` or
+                ``layer-groups``.
+            lambda_: instead of the recommended one.
+            layers: the parts or groups of layers, instead of even ones.
+            quick: fewer problems and samples, for a first look.
+
+        Raises:
+            StudyError: there is no recommendation, or the kind does not fit.
+            CheckpointError: the Thinking checkpoint cannot be read.
+        """
+        if str(kind) not in list(AblationKind):
+            raise StudyError(f"no ablation {str(kind)!r}: write one of {', '.join(AblationKind)}")
+        return from_study(self.view(), kind, lambda_=lambda_, layers=layers, quick=quick)
+
+    # -- what leaves it -------------------------------------------------------------------
+
+    def export(
+        self,
+        out: Path | str | None = None,
+        formats: Sequence[str] = CONFIG_FORMATS,
+        *,
+        budget: Budget | str | None = None,
+        answer: Recommendation | None = None,
+        progress: Report | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[Path, ...]:
+        """Write the recommendation; returns the paths written.
+
+        Args:
+            out: the directory; by default ``exports`` in the study.
+            formats: such as ``"mergekit"``, ``"report"`` or ``"checkpoint"``; by default all but
+                the checkpoint.
+            budget: the question, instead of the study's own.
+            answer: a recommendation that was made, instead of asking anew.
+            progress: told how far the export is.
+            cancelled: asked now and then; true ends the checkpoint's writing, without a trace.
+
+        Raises:
+            ExportError: a format is unknown, or ``out`` cannot be written.
+            StudyError: there is nothing to recommend yet.
+            CheckpointError: mergekit cannot express the recipe; the other files are written.
+        """
+        try:
+            wanted = [ExportFormat(name) for name in formats]
+        except ValueError as error:
+            raise ExportError(f"{error}: write one of {', '.join(ExportFormat)}") from error
+        if answer is None and budget is not None:
+            answer = self.recommend(budget)
+        folder = self.folder.exports if out is None else Path(out)
+        return export_study(self.path, folder, wanted, progress, answer=answer, cancelled=cancelled)
+
+    def merge(
+        self,
+        row: str | float,
+        out: Path | str,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "Manifest":
+        """Write the checkpoint of one row of the table.
+
+        Args:
+            row: its label or λ.
+            out: the directory.
+            progress: told the bytes done and the bytes in all.
+
+        Raises:
+            TableError: there is no such row.
+            CheckpointError: the checkpoint cannot be written.
+        """
+        # The merge compiles its kernel's binding when it is imported: only who merges pays.
+        from mi_tui.checkpoints.merging.write import merge
+
+        recipe = self.table()[row].recipe
+        return merge(recipe, self.preset.pair, Path(out), progress=progress)
+
+    def confirm(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        samples: int = 4,
+        concurrency: int = 8,
+        api_key: str = "",
+        timeout: float = 600.0,
+        budget: Budget | str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "ServedConfirmation":
+        """Ask a server that runs the exported checkpoint the held-out problems, and compare.
+
+        Answers are kept as they come: what was stopped goes on where it was.
+
+        Args:
+            url: address of an OpenAI-compatible server.
+            model: the model's name there; by default the only one.
+            samples: answers to each problem.
+            concurrency: requests at once.
+            api_key: sent to the server.
+            timeout: seconds that the server may be silent.
+            budget: the question whose answer was exported; by default the study's.
+            progress: told how many answers of how many have come.
+
+        Raises:
+            EndpointError: the server cannot be reached or does not answer as it should.
+            StudyError: there is nothing to compare with yet.
+        """
+        # An HTTP client is loaded for those alone who ask a server.
+        from mi_tui.engines.openai.client import Endpoint
+        from mi_tui.study.served.confirmation import confirm_served
+        from mi_tui.study.served.questions import ServedPlan
+
+        question = parse_budget(budget) if isinstance(budget, str) else budget
+
+        def ask() -> "ServedConfirmation":
+            return confirm_served(
+                str(self.path),
+                Endpoint(url, api_key, timeout),
+                ServedPlan(model=model, samples=samples, concurrency=concurrency),
+                budget=question,
+                progress=progress,
+            )
+
+        if not _in_event_loop():
+            return ask()
+        with ThreadPoolExecutor(1) as pool:  # a notebook has an event loop of its own
+            return pool.submit(ask).result()
+
+    # -- how it is shown ------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        try:
+            return f"<Study {self.name}: {self.state}>"
+        except MiTuiError:
+            return f"<Study {self.name}: closed>"
+
+    def _repr_html_(self) -> str:
+        view = self.view()
+        done = f"{view.progress.rollouts} rollouts"
+        lines = [f"{view.preset.title} · {self.name}", f"{view.state} · {done}"]
+        lines += [view.message] if view.message else []
+        lines += [view.recommendation.sentence] if view.recommendation else []
+        return html_text(*lines) + (self.table()._repr_html_() if view.measured else "")
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
