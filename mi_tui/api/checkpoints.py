@@ -10,17 +10,19 @@ from pydantic import ValidationError
 from mi_tui.checkpoints.compare import PairReport, compare
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.machine import fit, this_machine
 from mi_tui.checkpoints.merging import write
 from mi_tui.checkpoints.merging.manifest import Manifest
 from mi_tui.checkpoints.merging.plan import MergeDtype
 from mi_tui.checkpoints.merging.threads import Progress
 from mi_tui.errors import MiTuiError
+from mi_tui.machine.account import this_machine
 from mi_tui.notebook import html_table
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.toml import explain
 from mi_tui.probes.text import shown_line
+from mi_tui.study.preflight import fit_findings
 
 Reference = str | PathLike[str]
 """A checkpoint: a directory, a hub id with or without ``@revision``, or ``bundled:NAME``."""
@@ -64,9 +66,13 @@ def check(
     *,
     base: Reference | None = None,
     trust_remote_code: bool = False,
+    engine: EnginePlan | None = None,
     weights: bool = False,
 ) -> Report:
     """Check that two checkpoints can be mixed, from headers and JSON files alone.
+
+    Warnings say, too, what the engine will do with them on this machine, and whether a merged
+    checkpoint fits the disk.
 
     Takes well under a second for a local pair; of one on the hub the small files are fetched.
 
@@ -75,6 +81,7 @@ def check(
         thinking: the Thinking side.
         base: the base model of the baselines.
         trust_remote_code: accept code that comes with a checkpoint; it is not run here.
+        engine: how they would be run; by default as a preset does that says nothing of it.
         weights: fetch the weights of a hub checkpoint, too.
 
     Raises:
@@ -83,7 +90,7 @@ def check(
     sides = [str(side) for side in (instruct, thinking, base) if side]
     infos = [inspect(locate(side, weights=weights)) for side in sides]
     report = compare(*infos, trust_remote_code=trust_remote_code)
-    return Report((*report.findings, *fit(infos[0], infos[1], this_machine())))
+    return Report((*report.findings, *fit_findings(infos[0], infos[1], this_machine(), engine)))
 
 
 def merge(

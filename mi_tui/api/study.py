@@ -14,6 +14,8 @@ from mi_tui.analysis.search.layer_groups import GroupResult, group_result
 from mi_tui.api.presets import as_preset
 from mi_tui.api.rollouts import Rollout, read_rollouts
 from mi_tui.api.table import Table
+from mi_tui.checkpoints.merging.manifest import Manifest
+from mi_tui.checkpoints.merging.write import merge
 from mi_tui.errors import MiTuiError
 from mi_tui.export.bundle import CONFIG_FORMATS, ExportError, ExportFormat, Report, export_study
 from mi_tui.notebook import html_text
@@ -30,8 +32,7 @@ from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Progress, StudyState, StudyView
 
 if TYPE_CHECKING:
-    from mi_tui.checkpoints.merging.manifest import Manifest
-    from mi_tui.study.served.confirmation import ServedConfirmation
+    from mi_tui.study.confirmation.confirmation import ServerConfirmation
 
 _LOOK_SECONDS = 0.25
 
@@ -299,7 +300,7 @@ class Study(StudyReader):
         Args:
             out: the directory; by default ``exports`` in the study.
             formats: such as ``"mergekit"``, ``"report"`` or ``"checkpoint"``; by default all but
-                the checkpoint.
+                the checkpoint; ``"all"`` among them stands for each.
             budget: the question, instead of the study's own.
             answer: a recommendation that was made, instead of asking anew.
             progress: told how far the export is.
@@ -311,9 +312,9 @@ class Study(StudyReader):
             CheckpointError: mergekit cannot express the recipe; the other files are written.
         """
         try:
-            wanted = [ExportFormat(name) for name in formats]
+            wanted = list(ExportFormat) if "all" in formats else list(map(ExportFormat, formats))
         except ValueError as error:
-            raise ExportError(f"{error}: write one of {', '.join(ExportFormat)}") from error
+            raise ExportError(f"{error}; write one of {', '.join(ExportFormat)} or all") from error
         if answer is None and budget is not None:
             answer = self.recommend(budget)
         folder = self.folder.exports if out is None else Path(out)
@@ -325,7 +326,7 @@ class Study(StudyReader):
         out: Path | str,
         *,
         progress: Callable[[int, int], None] | None = None,
-    ) -> "Manifest":
+    ) -> Manifest:
         """Write the checkpoint of one row of the table.
 
         Args:
@@ -337,9 +338,6 @@ class Study(StudyReader):
             TableError: there is no such row.
             CheckpointError: the checkpoint cannot be written.
         """
-        # The merge compiles its kernel's binding when it is imported: only who merges pays.
-        from mi_tui.checkpoints.merging.write import merge
-
         recipe = self.table()[row].recipe
         return merge(recipe, self.preset.pair, Path(out), progress=progress)
 
@@ -354,7 +352,7 @@ class Study(StudyReader):
         timeout: float = 600.0,
         budget: Budget | str | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> "ServedConfirmation":
+    ) -> "ServerConfirmation":
         """Ask a server that runs the exported checkpoint the held-out problems, and compare.
 
         Answers are kept as they come: what was stopped goes on where it was.
@@ -375,16 +373,16 @@ class Study(StudyReader):
         """
         # An HTTP client is loaded for those alone who ask a server.
         from mi_tui.engines.openai.client import Endpoint
-        from mi_tui.study.served.confirmation import confirm_served
-        from mi_tui.study.served.questions import ServedPlan
+        from mi_tui.study.confirmation.confirmation import confirm_on_server
+        from mi_tui.study.confirmation.questions import ConfirmationPlan
 
         question = parse_budget(budget) if isinstance(budget, str) else budget
 
-        def ask() -> "ServedConfirmation":
-            return confirm_served(
+        def ask() -> "ServerConfirmation":
+            return confirm_on_server(
                 str(self.path),
                 Endpoint(url, api_key, timeout),
-                ServedPlan(model=model, samples=samples, concurrency=concurrency),
+                ConfirmationPlan(model=model, samples=samples, concurrency=concurrency),
                 budget=question,
                 progress=progress,
             )

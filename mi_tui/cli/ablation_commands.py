@@ -51,10 +51,10 @@ def ablate(
     plain: Plain = False,
 ) -> None:
     """Turn a study into an ablation at its recommended λ: a preset, or with --run its table."""
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import err
     from mi_tui.plan.scope import parse_layers
     from mi_tui.plan.toml import preset_text, write_preset
-    from mi_tui.study.ablation_preset import from_study
 
     try:
         parts: list[tuple[LayerRange, ...]] = [parse_layers(text) for text in layers or []]
@@ -62,7 +62,8 @@ def ablate(
         raise MiTuiError(f"--layers: {error}") from error
     if lambda_ is not None and not 0.0 <= lambda_ <= 1.0:
         raise MiTuiError(f"--lambda {lambda_:g}: write a number from 0 to 1")
-    preset = from_study(study, _kind(kind), lambda_=lambda_, layers=parts, quick=quick)
+    with Study.load(study) as opened:
+        preset = opened.ablation(kind, lambda_=lambda_, layers=parts, quick=quick)
     if run:
         _run(preset, to, json_=json_, plain=plain)
     elif to:
@@ -86,44 +87,20 @@ def table(
     json_: Json = False,
 ) -> None:
     """Show a study's table; with --paired every row against the full interpolation."""
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.tables import results_table
     from mi_tui.export.bundle import table_data
-    from mi_tui.study.reader import StudyReader
 
     if paired or against:
         _show_comparison(study, against, json_=json_)
         return
-    with StudyReader(study) as reader:
-        view = reader.view()
+    with Study.load(study) as opened:
+        view = opened.view()
     if json_:
         print_json(table_data(view.rows))
     else:
         out().print(results_table(view))
-
-
-def export_row(study: str, label: str, to: Path | None) -> None:
-    """Write the checkpoint of one row of a study's table."""
-    from mi_tui.analysis.ablation.comparison import find_reference
-    from mi_tui.checkpoints.merging.write import merge
-    from mi_tui.cli.progress import byte_progress
-    from mi_tui.study.reader import StudyReader
-
-    with StudyReader(study) as reader:
-        preset = reader.view().preset
-        recipe = find_reference(reader.observations(), preset, label)
-        out = to or reader.folder.exports / "row"
-    with byte_progress(f"writing {recipe.label}") as report:
-        merge(recipe, preset.pair, out, progress=report)
-    print(out)
-
-
-def _kind(text: str) -> str:
-    from mi_tui.analysis.ablation.rows import AblationKind
-
-    if text not in list(AblationKind):
-        raise MiTuiError(f"--kind {text!r}: write one of {', '.join(AblationKind)}")
-    return text
 
 
 def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> None:
@@ -135,21 +112,15 @@ def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> No
 
 
 def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
-    from mi_tui.analysis.ablation.comparison import compare, find_reference
     from mi_tui.analysis.ablation.grid import grids
-    from mi_tui.analysis.search.layer_groups import group_result
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.heatmap import score_map
     from mi_tui.cli.tables import comparison_table
-    from mi_tui.study.reader import StudyReader
 
-    with StudyReader(study) as reader:
-        observations, view, latency = reader.observations(), reader.view(), reader.latency()
-    found = compare(observations, find_reference(observations, view.preset, against))
-    maps = grids(view.measured, found.reference.recipe)
-    groups = None
-    if view.preset.search.layer_groups:
-        groups = group_result(observations, view.preset, latency)
+    with Study.load(study) as opened:
+        found, groups = opened.comparison(against), opened.layer_groups()
+        maps = grids(opened.view().measured, found.reference.recipe)
     if json_:
         own = groups.model_dump(mode="json", by_alias=True) if groups else None
         print_json({**_comparison_data(found, maps), "layer_groups": own})

@@ -33,41 +33,37 @@ def check(
     json_: Json = False,
 ) -> None:
     """Check that a pair fits together, from headers and JSON files; exit status 1 if not."""
-    from mi_tui.checkpoints.compare import compare
-    from mi_tui.checkpoints.inspect import inspect
-    from mi_tui.checkpoints.locate import locate
+    from mi_tui.api.checkpoints import check as examine
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.findings import print_findings
-    from mi_tui.machine.account import this_machine
-    from mi_tui.study.preflight import fit_findings
 
-    infos = [
-        inspect(locate(reference, weights=sigma))
-        for reference in (instruct, thinking, base)
-        if reference
-    ]
-    report = compare(*infos, trust_remote_code=trust_remote_code)
-    findings = (*report.findings, *fit_findings(infos[0], infos[1], this_machine()))
+    report = examine(
+        instruct, thinking, base=base, trust_remote_code=trust_remote_code, weights=sigma
+    )
     gap = None
-    if sigma and report.fits:
+    if sigma and report.ok:
+        from mi_tui.checkpoints.inspect import inspect
+        from mi_tui.checkpoints.locate import locate
         from mi_tui.checkpoints.relative_gap import relative_gap
         from mi_tui.cli.progress import byte_progress
 
         with byte_progress("reading the weights") as progress:
-            gap = relative_gap(infos[0], infos[1], progress=progress)
+            gap = relative_gap(
+                inspect(locate(instruct)), inspect(locate(thinking)), progress=progress
+            )
     if json_:
         print_json(
             {
-                "fits": report.fits,
-                "findings": [asdict(finding) for finding in findings],
+                "fits": report.ok,
+                "findings": [asdict(finding) for finding in report.findings],
                 "sigma": gap and gap.as_dict(),
             }
         )
     else:
-        print_findings(findings)
+        print_findings(report.findings)
         if gap:
             from mi_tui.cli.heatmap import heat_map
 
             out().print(heat_map(gap))
-    if not report.fits:
+    if not report.ok:
         raise typer.Exit(1)

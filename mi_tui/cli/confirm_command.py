@@ -45,21 +45,21 @@ def confirm(
     """Ask a server that runs the exported checkpoint the held-out problems; compare with the
     prediction. What was stopped goes on where it was. Exit status 0 when it holds, 3 when it
     does not."""
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
-    from mi_tui.engines.openai.client import Endpoint
-    from mi_tui.plan.budget import parse_budget
     from mi_tui.probes.text import shown_line
-    from mi_tui.study.confirmation.confirmation import confirm_on_server
-    from mi_tui.study.confirmation.questions import ConfirmationPlan
 
     if key_from != KEY_VARIABLE and key_from not in os.environ:
         raise MiTuiError(f"--key-from: the environment has no variable {key_from}")
-    with _telling_what_is_kept(), _progress() as show:
-        found = confirm_on_server(
-            study,
-            Endpoint(endpoint, os.environ.get(key_from, ""), timeout),
-            ConfirmationPlan(model=model, samples=samples, concurrency=concurrency),
-            budget=parse_budget(budget) if budget else None,
+    with Study.load(study) as opened, _telling_what_is_kept(), _progress() as show:
+        found = opened.confirm(
+            endpoint,
+            model=model,
+            samples=samples,
+            concurrency=concurrency,
+            api_key=os.environ.get(key_from, ""),
+            timeout=timeout,
+            budget=budget,
             progress=show,
         )
     if json_:

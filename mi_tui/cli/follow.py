@@ -11,17 +11,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from mi_tui.api.study import Study
 from mi_tui.cli.console import err
 from mi_tui.cli.tables import plain_rows, progress_line, recommendation_lines, results_table
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
-from mi_tui.study.control import create_study, request, start_worker
-from mi_tui.study.preflight import require_fit
-from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState, StudyView
-
-_POLL_SECONDS = 0.25
 
 
 class Display(Protocol):
@@ -108,16 +104,14 @@ def run_study(preset: Preset, path: Path | None, *, plain: bool) -> StudyView:
     Raises:
         MiTuiError: the study cannot run, or has failed.
     """
-    require_fit(preset)
-    study = create_study(preset, path)
-    start_worker(study)
+    with Study.create(preset, path) as study:
+        study.start()
 
-    def stop() -> None:
-        request(study, "stop")
-        err().print("stopping; what was measured is kept", markup=False)
+        def stop() -> None:
+            study.request("stop")
+            err().print("stopping; what was measured is kept", markup=False)
 
-    with StudyReader(study) as reader:
-        view = follow(reader, display_for(plain), stop)
+        view = follow(study, display_for(plain), stop)
     if view.state is StudyState.FAILED:
         raise MiTuiError(f"the study failed: {view.message}")
     return view
@@ -135,27 +129,27 @@ def require_ended(view: StudyView) -> None:
         raise MiTuiError(f"stopped before its end; to go on: {again}")
 
 
-def follow(reader: StudyReader, display: Display, on_interrupt: Callable[[], None]) -> StudyView:
+def follow(study: Study, display: Display, on_interrupt: Callable[[], None]) -> StudyView:
     """Show a study until its worker has ended; Ctrl-C calls ``on_interrupt`` and goes on once.
 
     A second Ctrl-C leaves at once. Returns the last picture.
     """
     interrupted = False
-    view = reader.view()
     with display:
         while True:
             try:
-                display.show(view)
-                if not view.state.is_active:
-                    return view
-                time.sleep(_POLL_SECONDS)
-                if reader.changed():
-                    view = reader.view()
+                return _show(study, display)
             except KeyboardInterrupt:
                 if interrupted:
                     raise
                 interrupted = True
                 on_interrupt()
+
+
+def _show(study: Study, display: Display) -> StudyView:
+    for view in study.follow():
+        display.show(view)
+    return view
 
 
 def print_result(view: StudyView, console: Console, *, plain: bool = False) -> None:

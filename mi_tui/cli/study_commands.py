@@ -106,26 +106,26 @@ def watch(
         if not entries:
             raise MiTuiError("there are no studies yet: mi-tui demo makes one")
         study = str(entries[0].path)
-    path = find_study(study).path
     if plain:
-        _watch_plain(path)
+        _watch_plain(study)
     else:
+        path = find_study(study).path
         open_app("watch", study=path, theme=theme, color=color, mouse=not no_mouse)
 
 
-def _watch_plain(path: Path) -> None:
+def _watch_plain(reference: str) -> None:
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import err, out
     from mi_tui.cli.follow import display_for, follow, print_result
-    from mi_tui.study.reader import StudyReader
-    from mi_tui.study.storage.folder import StudyFolder
 
-    def leave() -> None:
-        again = StudyFolder(path).reference
-        err().print(f"the study goes on; look again: mi-tui watch {again}", markup=False)
-        raise typer.Exit(130)
+    with Study.load(reference) as study:
 
-    with StudyReader(path) as reader:
-        view = follow(reader, display_for(plain=True), leave)
+        def leave() -> None:
+            again = study.folder.reference
+            err().print(f"the study goes on; look again: mi-tui watch {again}", markup=False)
+            raise typer.Exit(130)
+
+        view = follow(study, display_for(plain=True), leave)
     print_result(view, out(), plain=True)
 
 
@@ -149,14 +149,12 @@ def studies(json_: Json = False) -> None:
 
 def log(study: StudyArgument, json_: Json = False) -> None:
     """Show what a study's worker noted: requests, checks, what failed; oldest first."""
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import err, out, print_json
     from mi_tui.probes.text import shown_line
-    from mi_tui.study.storage.folder import find_study
-    from mi_tui.study.storage.store import Store
 
-    folder = find_study(study)
-    with Store(folder.database) as store:
-        lines = store.log_lines()
+    with Study.load(study) as opened:
+        folder, lines = opened.folder, opened.log()
     if json_:
         print_json([{"time": at, "level": level, "message": said} for at, level, said in lines])
         return
@@ -169,12 +167,10 @@ def log(study: StudyArgument, json_: Json = False) -> None:
 
 def recommend(study: StudyArgument, budget: BudgetOption = None, json_: Json = False) -> None:
     """Ask the stored rollouts a question; nothing is generated. Exit status as of run."""
-    from mi_tui.plan.budget import parse_budget
-    from mi_tui.study.reader import StudyReader
+    from mi_tui.api.study import Study
 
-    question = parse_budget(budget) if budget else None
-    with StudyReader(study) as reader:
-        view = replace(reader.view(), recommendation=reader.recommend(question))
+    with Study.load(study) as opened:
+        view = replace(opened.view(), recommendation=opened.recommend(budget))
     _print_outcome(view, json_=json_)
     _end(view)
 
@@ -200,38 +196,25 @@ def export(
     ] = None,
 ) -> None:
     """Write the recommendation: configs, report, serve command, merged checkpoint."""
+    from mi_tui.api.study import Study
     from mi_tui.cli.progress import byte_progress
-    from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, ExportProgress, export_study
-    from mi_tui.plan.budget import parse_budget
-    from mi_tui.study.reader import StudyReader
-    from mi_tui.study.storage.folder import find_study
+    from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, ExportProgress
 
-    if row is not None:
-        from mi_tui.cli.ablation_commands import export_row
-
-        if format_ or budget:
-            raise MiTuiError("--row writes a checkpoint: leave --format and --budget out")
-        export_row(study, row, to)
-        return
-    allowed = ", ".join(ExportFormat)
-    formats: tuple[ExportFormat, ...] = CONFIG_FORMATS
-    if format_:
-        try:
-            formats = tuple(ExportFormat) if "all" in format_ else tuple(map(ExportFormat, format_))
-        except ValueError as error:
-            raise MiTuiError(f"--format: {error}; write one of {allowed} or all") from error
-    folder = find_study(study)
-    answer = None
-    if budget:
-        with StudyReader(folder.path) as reader:
-            answer = reader.recommend(parse_budget(budget))
-    with byte_progress("writing the checkpoint") as report:
+    if row is not None and (format_ or budget):
+        raise MiTuiError("--row writes a checkpoint: leave --format and --budget out")
+    with Study.load(study) as opened, byte_progress("writing the checkpoint") as report:
 
         def show(step: ExportProgress) -> None:
             if step.format is ExportFormat.CHECKPOINT:
                 report(step.done, step.total)
 
-        written = export_study(folder.path, to or folder.exports, formats, show, answer=answer)
+        if row is not None:
+            out = to or opened.folder.exports / "row"
+            opened.merge(row, out, progress=report)
+            written: tuple[Path, ...] = (out,)
+        else:
+            formats = format_ or CONFIG_FORMATS
+            written = opened.export(to, formats, budget=budget, progress=show)
     for path in written:
         print(path)
 

@@ -14,7 +14,6 @@ from textual.screen import Screen
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.folder import StudyFolder
-from mi_tui.study.view import StudyState
 from mi_tui.tui.forms.draft import draft_of
 from mi_tui.tui.runtime.preferences import read_preferences, take_themes
 from mi_tui.tui.runtime.signals import leave_on_signals
@@ -183,7 +182,7 @@ class MiTuiApp(App[str]):
         from mi_tui.tui.screens.steps.probe import ProbeScreen
 
         if message.go_on:
-            self._commands.go_on(message.path, StudyState.INTERRUPTED)
+            self._commands.go_on(message.path)
         session = self._watch.open(message.path)
         self._leave_guide()
         self.push_screen(ProbeScreen(session))
@@ -240,7 +239,7 @@ class MiTuiApp(App[str]):
         if session is None or session.view is None:
             return
         if message.kind == "resume":
-            self._commands.go_on(session.path, session.view.state)
+            self._commands.go_on(session.path)
         else:
             self._commands.request(session.path, message)
 

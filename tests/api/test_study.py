@@ -131,6 +131,9 @@ def test_wishes_reach_a_running_worker(tmp_path: Path) -> None:
         finally:
             study.stop().wait(timeout=120)
         assert study.state is StudyState.STOPPED
+        study.resume()  # without a worker, that starts one
+        _follow_until(study, StudyState.RUNNING)
+        study.stop().wait(timeout=120)
 
 
 def _follow_until(study: Study, state: StudyState) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,10 @@ class _Running:
     def __init__(self) -> None:
         self.state = StudyState.RUNNING
 
-    def view(self) -> StudyView:
-        return views.view(self.state)
-
-    def changed(self) -> bool:
-        return True
+    def follow(self) -> Iterator[StudyView]:
+        while self.state.is_active:
+            yield views.view(self.state)
+        yield views.view(self.state)
 
 
 class _InterruptedWhileDrawing:
@@ -108,10 +108,7 @@ class _InterruptedWhileDrawing:
             signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_while_the_table_is_drawn_stops_the_study_like_any_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(follow, "_POLL_SECONDS", 0.0)
+def test_ctrl_c_while_the_table_is_drawn_stops_the_study_like_any_other() -> None:
     study = _Running()
 
     def stop() -> None:

@@ -244,7 +244,7 @@ def test_a_running_study_answers_once_its_first_round_is_complete(
         store.add_rollouts([a_rollout(ask) for ask in by_recipe[short]])
         assert store.in_first_round()
         assert reader.recommend()
-        monkeypatch.setattr(reader, "_current_state", lambda: StudyState.RUNNING)
+        monkeypatch.setattr(StudyReader, "state", StudyState.RUNNING)
         with pytest.raises(StudyError, match="no complete round yet: let it go on"):
             reader.recommend()
         store.add_rollouts([a_rollout(ask) for ask in by_recipe[long] if ask.round == 1])

@@ -16,7 +16,8 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.study.known_speeds import KnownSpeed
-from mi_tui.study.view import StudyEntry, StudyState, StudyView
+from mi_tui.study.storage.records import RequestKind
+from mi_tui.study.view import StudyEntry, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 from mi_tui.tui.studies.services import PreflightLine, Reader, Services
 from tests.tui import views
@@ -109,11 +110,11 @@ class SteeredServices(Services):
         self.asked.append(("start", preset))
         return self.view.path
 
-    def request(self, path: Path, kind: str, **data: Any) -> None:
+    def request(self, path: Path, kind: RequestKind, **data: Any) -> None:
         self.asked.append((kind, data))
 
-    def go_on(self, path: Path, state: StudyState) -> None:
-        self.asked.append(("go on", state))
+    def go_on(self, path: Path) -> None:
+        self.asked.append(("go on", path))
 
     def preflight(self, pair: Pair, engine: EnginePlan | None = None) -> tuple[PreflightLine, ...]:
         return self.preflight_lines

@@ -9,7 +9,6 @@ from textual.app import App
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
-from mi_tui.study.view import StudyState
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.studies.messages import Ablate, StudyRequest
@@ -45,9 +44,9 @@ class StudyCommands:
 
         self._do(partial(self._services.create_and_start, preset), over)
 
-    def go_on(self, path: Path, state: StudyState) -> None:
+    def go_on(self, path: Path) -> None:
         """Let a paused study go on, or start the worker of one that has none."""
-        self._do(partial(self._services.go_on, path, state))
+        self._do(partial(self._services.go_on, path))
 
     def request(self, path: Path, message: StudyRequest) -> None:
         """Leave a request for the study's worker."""

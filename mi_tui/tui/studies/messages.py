@@ -7,6 +7,7 @@ from textual.message import Message
 
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.plan.preset import Preset
+from mi_tui.study.storage.records import RequestKind
 from mi_tui.tui.forms.draft import Draft
 
 
@@ -78,7 +79,7 @@ class LeaveStudy(Message):
 class StudyRequest(Message):
     """Leave a request for the worker of the study being watched."""
 
-    kind: str
+    kind: RequestKind
     data: dict[str, object]
 
 

@@ -19,7 +19,8 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.probes.text import safe_text
-from mi_tui.study.view import StudyEntry, StudyState, StudyView
+from mi_tui.study.storage.records import RequestKind
+from mi_tui.study.view import StudyEntry, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 
 if TYPE_CHECKING:
@@ -86,70 +87,64 @@ class Services:
         """The studies in the user's studies folder, the newest first."""
         from mi_tui.study.control import list_studies
 
-        return tuple(sorted(list_studies(), key=lambda entry: -entry.modified))
+        return list_studies()
 
     def reader(self, path: Path) -> Reader:
         """Open a study for reading."""
-        from mi_tui.study.reader import StudyReader
+        from mi_tui.api.study import Study
 
-        return StudyReader(path)
+        return Study.load(path)
 
     def problems(self, path: Path) -> tuple[ProblemText, ...]:
         """What a study asks, in the order of the problems' indices."""
-        from mi_tui.study.storage.folder import StudyFolder
-        from mi_tui.study.storage.store import Store
+        from mi_tui.api.study import Study
 
-        with Store(StudyFolder(path).database) as store:
-            asked = [problem for probe in store.probes() for problem in probe.problems]
-        return tuple(
-            ProblemText(
-                safe_text(problem.id, 40),
-                safe_text(problem.messages[-1]["content"], 4000),
-                safe_text(problem.answer, 200),
+        with Study.load(path) as study:
+            return tuple(
+                ProblemText(
+                    safe_text(problem.id, 40),
+                    safe_text(problem.messages[-1]["content"], 4000),
+                    safe_text(problem.answer, 200),
+                )
+                for problem in study.problems()
             )
-            for problem in asked
-        )
 
     def create_and_start(self, preset: Preset) -> Path:
         """Make a study of the preset and start its worker; its directory."""
-        from mi_tui.study.control import create_study, start_worker
+        from mi_tui.api.study import Study
 
-        path = create_study(preset)
-        start_worker(path)
-        return path
+        with Study.create(preset) as study:
+            return study.start().path
 
-    def request(self, path: Path, kind: str, **data: Any) -> None:
+    def request(self, path: Path, kind: RequestKind, **data: Any) -> None:
         """Leave a request for the study's worker."""
-        from mi_tui.study.control import request
+        from mi_tui.api.study import Study
 
-        request(path, kind, **data)  # type: ignore[arg-type]
+        with Study.load(path) as study:
+            study.request(kind, **data)
 
-    def go_on(self, path: Path, state: StudyState) -> None:
+    def go_on(self, path: Path) -> None:
         """Let a paused study go on, or start the worker of one that has none."""
-        from mi_tui.study.control import request, start_worker
+        from mi_tui.api.study import Study
 
-        if state.is_active:
-            request(path, "resume")
-        else:
-            start_worker(path)
+        with Study.load(path) as study:
+            study.resume()
 
     def preflight(self, pair: Pair, engine: EnginePlan | None = None) -> tuple[PreflightLine, ...]:
         """What fits, what differs and what the engine will do; one error line if unreadable."""
-        from mi_tui.checkpoints.compare import compare
-        from mi_tui.checkpoints.inspect import inspect
-        from mi_tui.checkpoints.locate import locate
-        from mi_tui.machine.account import this_machine
-        from mi_tui.study.preflight import fit_findings
+        from mi_tui.api.checkpoints import check
 
         try:
-            sides = (pair.instruct, pair.thinking, pair.base)
-            # Without weights: a name that is being typed must never start a download.
-            infos = [inspect(locate(side, weights=False)) for side in sides if side]
+            report = check(
+                pair.instruct,
+                pair.thinking,
+                base=pair.base,
+                trust_remote_code=pair.trust_remote_code,
+                engine=engine,
+            )
         except MiTuiError as error:
             return (PreflightLine("error", "checkpoint", str(error)),)
-        report = compare(*infos, trust_remote_code=pair.trust_remote_code)
-        findings = (*report.findings, *fit_findings(infos[0], infos[1], this_machine(), engine))
-        return tuple(PreflightLine(f.level, f.subject, f.message) for f in findings)
+        return tuple(PreflightLine(f.level, f.subject, f.message) for f in report.findings)
 
     def network(self, pair: Pair) -> "Network":
         """The layers and modules of a pair, from headers alone.
@@ -255,16 +250,16 @@ class Services:
         Raises:
             MiTuiError: something cannot be written, or the export was cancelled.
         """
-        from mi_tui.export.bundle import ExportFormat, export_study
+        from mi_tui.api.study import Study
 
-        return export_study(
-            study,
-            out,
-            [ExportFormat(name)],
-            lambda step: progress(step.done, step.total),
-            answer=answer,
-            cancelled=cancelled,
-        )
+        with Study.load(study) as opened:
+            return opened.export(
+                out,
+                [name],
+                answer=answer,
+                progress=lambda step: progress(step.done, step.total),
+                cancelled=cancelled,
+            )
 
     def write_text(self, path: Path, text: str) -> Path:
         """Write a text that was copied; its path.
@@ -292,6 +287,7 @@ class Services:
         Raises:
             MiTuiError: the study has no such ablation, or its pair cannot be read.
         """
-        from mi_tui.study.ablation_preset import from_study
+        from mi_tui.api.study import Study
 
-        return from_study(study, kind, lambda_=lambda_)
+        with Study.load(study) as opened:
+            return opened.ablation(kind, lambda_=lambda_)

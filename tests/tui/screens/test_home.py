@@ -30,7 +30,7 @@ async def test_enter_on_an_interrupted_study_lets_it_go_on() -> None:
         await until(pilot, lambda: "interrupted" in shown(app))
         await pilot.press("G", "enter")
         await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
-    assert ("go on", StudyState.INTERRUPTED) in services.asked
+    assert ("go on", services.entries[0].path) in services.asked
 
 
 async def test_enter_on_a_stopped_study_only_looks_at_it() -> None:

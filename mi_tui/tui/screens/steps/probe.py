@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
 from mi_tui.present.progress import progress_line, status_line
+from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui.forms.numbers import lambdas, whole
 from mi_tui.tui.runtime.colours import colours_of
@@ -218,7 +219,7 @@ class ProbeScreen(GuideScreen):
         self._read_of = None
         self._read_newest()
 
-    def action_ask(self, kind: str) -> None:
+    def action_ask(self, kind: RequestKind) -> None:
         """Leave the request for the worker."""
         self.post_message(StudyRequest(kind, {}))
         self.show_status(Text(f"Asked the study to {kind} …"))
