@@ -1,4 +1,4 @@
-"""Would CUDA graphs, torch.compile or flash attention pay? One step, measured each way.
+"""Steps on a GPU: eager, CUDA graph, ``torch.compile`` and flash attention.
 
 Used by ``benchmarks/gpu.py``. A step is one forward pass for one more token of every sequence,
 without drawing it. *Eager* is what the engine does. *Graph* replays a CUDA graph of the same pass

@@ -1,4 +1,4 @@
-"""Write a pair of random bf16 checkpoints with the shapes of Qwen3-0.6B, or larger, to disk.
+"""A pair of random bf16 checkpoints with the shapes of Qwen3-0.6B, or larger.
 
     python benchmarks/merge_pair.py FOLDER [--shards 3] [--times 1]
 

@@ -1,4 +1,4 @@
-"""What a merge is made of, each part by itself in one thread: the least it can take.
+"""The parts of a merge in one thread, each by itself: the least it can take.
 
     python -m benchmarks.merge_parts [--folder /dev/shm] [--rounds 5]
 

@@ -1,4 +1,4 @@
-"""The released way of merging, written from its description: the yardstick of ``merge.py``.
+"""The released way of merging, written from its description, as the yardstick.
 
 One model is loaded whole; the other's shards are read one after another with the safetensors
 library, mixed in bf16 with torch, and saved under the same names. Index, config and tokenizer

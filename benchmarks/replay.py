@@ -1,4 +1,4 @@
-"""Replay the search on measured surfaces: regret, violations and coverage against baselines.
+"""A replay of the search on measured surfaces: regret, violations, coverage.
 
     python -m benchmarks.replay --surface FILE.csv [--probe P] [--budget-tokens N] [--seeds 200]
         [--first-seed 0] [--processes 2] [--optuna-seeds 40] [--json]

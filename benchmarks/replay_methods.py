@@ -1,4 +1,4 @@
-"""The contestants of the replay: mi-tui's own search and four baselines at the same tokens."""
+"""The methods of the replay: our search and four baselines at the same tokens."""
 
 import math
 import warnings

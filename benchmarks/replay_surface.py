@@ -1,4 +1,4 @@
-"""A table of measured (λ, mean, tokens, think ratio) as curves, and rollouts simulated from it."""
+"""A surface of the replay: measured curves, and rollouts simulated from them."""
 
 import csv
 import math

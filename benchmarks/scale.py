@@ -1,4 +1,4 @@
-"""A study of the paper's full size: how long it takes to open, to refresh, to ask a new budget.
+"""A study of the paper's full size: times to open, refresh and ask a new budget.
 
 ``python -m benchmarks.scale [--rollouts 250000] [--keep DIRECTORY]``; writes the study through
 the store, with compressed texts, then measures the reader and the app on a pseudo-terminal.

@@ -1,4 +1,4 @@
-"""How long a user waits: for ``--help``, the first screen, and the demo's recommendation.
+"""Start times: ``--help``, the first screen, and the demo's recommendation.
 
 ``python -m benchmarks.startup [--runs 9]``; a real pseudo-terminal of 80×24, warm caches. The
 demo is timed from starting its worker to its recommendation, once for every three runs.

@@ -1,4 +1,4 @@
-"""The nine-λ sweep as it is done without this tool, against ``mi-tui run``: wall clock.
+"""The nine-λ sweep without this tool, against ``mi-tui run``: wall clock.
 
 ``python -m benchmarks.sweep [--lm-eval PATH] [--merge mi-tui|mergekit] [--problems 64]``
 

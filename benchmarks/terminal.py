@@ -1,4 +1,4 @@
-"""What the app costs over SSH: bytes per second, key to screen, and how quickly it can be left.
+"""The app over SSH: bytes per second, key to screen, time to quit.
 
 ``python -m benchmarks.terminal [--seconds 60] [--columns 110] [--lines 34]``; a real
 pseudo-terminal, with the demo study running on the same machine. Bytes are those the app writes

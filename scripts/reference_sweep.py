@@ -1,4 +1,4 @@
-"""Measure the demo pair at 101 λ on 400 problems: the reference that recommendations are held to.
+"""The reference sweep of the demo pair: 101 λ on 400 problems.
 
     python scripts/reference_sweep.py --samples 4
 

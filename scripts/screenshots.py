@@ -1,4 +1,4 @@
-"""Draw the README's screenshots: the demo walked through, a picture of every step.
+"""The README's screenshots: the demo walked through, one of every step.
 
 ``make screenshots``; runs the real demo study in a folder of its own, about a minute.
 """

@@ -1,4 +1,4 @@
-"""Train the bundled demo pair from nothing, measure it, and write what was measured.
+"""The training, measurement and report of the bundled demo pair.
 
     python scripts/train_demo_pair.py --seed 1
 

@@ -1,4 +1,4 @@
-"""The latency of the merged model, measured or given by the user: tokens into seconds."""
+"""Latency: seconds of a response from its tokens, by measured or given speed."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The rollouts of a study as columns: what metrics, search and recommendation read."""
+"""Observations: the rollouts of a study as columns."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Results of a study as frozen data: estimates, recipe rows, curves, the recommendation.
+"""Results of a study as frozen data: estimates, summaries, curves, the recommendation.
 
 Scores, shares and rates lie in [0, 1]; tokens are per response; times are in seconds.
 """

@@ -1,4 +1,4 @@
-"""Find, inspect, compare, interpolate and write checkpoints.
+"""Checkpoints: find, inspect, compare, interpolate, write.
 
 Inspection reads headers and JSON only; torch is imported by the kernels alone.
 """

@@ -1,4 +1,4 @@
-"""Preflight: whether checkpoints fit together, from headers and JSON files alone."""
+"""The comparison of checkpoints: whether they fit together, from headers and JSON files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

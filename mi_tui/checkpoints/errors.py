@@ -1,4 +1,4 @@
-"""What can go wrong with checkpoints."""
+"""Errors of checkpoints."""
 
 from mi_tui.errors import MiTuiError
 

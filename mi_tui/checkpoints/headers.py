@@ -1,4 +1,4 @@
-"""Read safetensors headers without torch, trusting nothing in them.
+"""Readers of safetensors headers, without torch, that trust nothing in them.
 
 The format (huggingface.co/docs/safetensors): eight bytes give the header's length as a little
 endian integer, then a JSON object maps tensor names to dtype, shape and byte offsets, then the

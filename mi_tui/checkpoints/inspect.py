@@ -1,4 +1,4 @@
-"""What a checkpoint is, from its headers and JSON files alone: no torch, no weights read."""
+"""The description of a checkpoint, from headers and JSON files alone."""
 
 import hashlib
 from collections import Counter

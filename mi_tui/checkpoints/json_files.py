@@ -1,4 +1,4 @@
-"""Read the JSON files of a checkpoint."""
+"""Readers of a checkpoint's JSON files."""
 
 import json
 from pathlib import Path

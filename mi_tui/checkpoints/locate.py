@@ -1,4 +1,4 @@
-"""Find a checkpoint: a local directory, a hub id, or one that ships with the package."""
+"""The location of a checkpoint: a local directory, a hub id, or a bundled one."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""σ, the relative gap between two checkpoints: where, and how much, they differ.
+"""The relative gap σ between two checkpoints, by layer and module.
 
 σ = Σ|A − B| / (Σ|A| + Σ|B|) (Shadow-FT, arXiv 2505.12716). The paper's pairs: 0.027 between
 Instruct and Thinking, 0.056 and 0.064 from the base to either.

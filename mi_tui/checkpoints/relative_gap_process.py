@@ -1,4 +1,4 @@
-"""Measure σ in a process of its own, so that it can be cancelled and holds nothing up.
+"""The process that measures σ, so that it can be cancelled.
 
 Run as ``python -m mi_tui.checkpoints.relative_gap_process INSTRUCT THINKING`` it is that process:
 progress and the outcome go as JSON lines to standard output.

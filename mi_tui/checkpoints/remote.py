@@ -1,4 +1,4 @@
-"""Headers of a checkpoint on the hub, read over the network without downloading its weights."""
+"""Headers of a checkpoint on the hub, read without downloading its weights."""
 
 from pathlib import Path
 

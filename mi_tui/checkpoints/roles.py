@@ -1,4 +1,4 @@
-"""What a tensor does in the network, told from its name: its layer and its module kind.
+"""Roles of tensors, told from their names: layer and module kind.
 
 Names are compared part by part between the dots, never by substring, so that layer 1 is not
 layer 10 and an FFN's ``gate_proj`` is not a router's ``gate``.

@@ -1,4 +1,4 @@
-"""What a checkpoint's tokenizer files say: vocabulary, special tokens, chat template."""
+"""The tokenizer of a checkpoint, from its files: vocabulary, special tokens, chat template."""
 
 import hashlib
 import re

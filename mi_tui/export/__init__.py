@@ -1,1 +1,1 @@
-"""What a study leaves behind: preset, JSON, mergekit YAML, report, serve script, checkpoint."""
+"""Exports of a study: preset, JSON, mergekit YAML, report, serve script, checkpoint."""

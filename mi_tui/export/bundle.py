@@ -1,4 +1,4 @@
-"""Export a study: the chosen formats, written into one directory."""
+"""The export of a study: the chosen formats in one directory."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Write the recommended checkpoint in a process of its own, so that no screen imports torch.
+"""The export of the recommended checkpoint, in a process of its own.
 
 Run as ``python -m mi_tui.export.checkpoint`` it is that process: the job comes as JSON on
 standard input, progress and the outcome go as JSON lines to standard output.

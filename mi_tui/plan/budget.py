@@ -1,4 +1,4 @@
-"""A budget: an objective, its limit, and how surely the limit must be met."""
+"""Budgets: an objective and its limit."""
 
 from pydantic import Field, field_validator, model_validator
 

@@ -1,4 +1,4 @@
-"""Which problems a study asks: one plan per kind of probe."""
+"""The plans of probes, one for each kind."""
 
 from typing import Annotated, Literal
 

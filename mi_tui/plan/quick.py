@@ -1,4 +1,4 @@
-"""A preset made small: the same rows on fewer problems and samples, for a first look."""
+"""A preset made small: fewer problems and samples, for a first look."""
 
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe

@@ -1,4 +1,4 @@
-"""What one merged model is: its merge method and λ, its scope, and how it is decoded."""
+"""Recipes: λ or a baseline method, its scope, and its decoding."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Which part of a model is interpolated: layers and module kinds."""
+"""Scopes: the layers and module kinds that are interpolated."""
 
 import re
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The limits that a budget can usefully have, for keys and clicks that move it."""
+"""Useful limits of a budget, from tight to loose."""
 
 from bisect import bisect_left, bisect_right
 

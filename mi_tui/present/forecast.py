@@ -1,4 +1,4 @@
-"""What a study will cost and what it can tell, in words, before it starts."""
+"""The forecast of a study in words: its cost and what it can tell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What this machine is, in one line for the home screen."""
+"""This machine in one line."""
 
 import platform
 

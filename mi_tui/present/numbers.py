@@ -1,4 +1,4 @@
-"""How numbers are written on every screen: one spelling per quantity."""
+"""The spelling of numbers on every screen, one for each quantity."""
 
 import time
 

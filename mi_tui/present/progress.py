@@ -1,4 +1,4 @@
-"""How a study stands, in one line each: its progress and its state."""
+"""The progress and the state of a study, in one line each."""
 
 from rich.text import Text
 

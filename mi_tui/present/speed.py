@@ -1,4 +1,4 @@
-"""Tokens and seconds, one in terms of the other, and where the figures come from, in words."""
+"""Tokens and seconds of a budget, one in terms of the other, in words."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Render a checkpoint's chat template without transformers, so that a screen can show a prompt.
+"""The chat template of a checkpoint, rendered without transformers.
 
 It does what ``PreTrainedTokenizerBase.apply_chat_template`` does: the same files, the same
 sandboxed Jinja environment and globals.

@@ -1,4 +1,4 @@
-"""The errors of probes and scorers that a user can act on."""
+"""Errors of probes and scorers."""
 
 from mi_tui.errors import MiTuiError
 

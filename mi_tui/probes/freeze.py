@@ -1,4 +1,4 @@
-"""Turn a probe's plan into the frozen list of problems that a study asks."""
+"""Frozen probes: the list of problems made from a probe's plan."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Problems, probes and scores: what a study asks and how an answer is judged."""
+"""Problems, probes and scores."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Draw problems and split them into a search and a held-out part: stratified, from a seed."""
+"""The split of a probe's problems into search and held-out part, stratified by a seed."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Take a response apart, and make hostile text harmless before it is shown."""
+"""Texts of responses: thinking and answer apart, and control characters made harmless."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Measure mixtures of the demo pair on held-out problems: score, length and think ratio."""
+"""Measurement of demo-pair mixtures on held-out problems."""
 
 from __future__ import annotations
 

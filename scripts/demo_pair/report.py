@@ -1,4 +1,4 @@
-"""Write what was measured of the demo pair: ``sweep.csv``, and ``README.md`` from it."""
+"""The report of the demo pair: ``sweep.csv``, and ``README.md`` from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train the models of the demo pair: a base from nothing, and two fine-tunes of it."""
+"""Training of the demo pair: a base from nothing, and two fine-tunes."""
 
 from __future__ import annotations
 

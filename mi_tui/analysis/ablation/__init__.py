@@ -1,4 +1,4 @@
-"""Ablations of a recommended recipe: their rows, and their paired comparison.
+"""Ablations: their recipes, their paired comparison, and grids over two axes.
 
 ``rows.ablation_rows`` makes the recipes; ``comparison.compare`` compares what came of them.
 """

@@ -1,4 +1,4 @@
-"""The table of an ablation: every row against the full interpolation, paired by problem."""
+"""The comparison of an ablation: each recipe against the reference, paired over problems."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The rows of an ablation laid out over two axes: temperature by top-p, layers by modules."""
+"""The grid of an ablation over two axes: temperature by top-p, layers by modules."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The rows of each kind of ablation: one recipe for each part that is left out or changed."""
+"""The recipes of each kind of ablation, one for each part left out or changed."""
 
 from enum import StrEnum
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Recommendations: the λ for a budget, how sure it is, and its alternatives.
+"""The recommendation: the λ for a budget, its certainty, and the alternatives.
 
 Pure functions; ``recommend.recommend`` is the way in.
 """

@@ -1,4 +1,4 @@
-"""The confirmation of a recommendation on held-out problems."""
+"""Confirmation of the recommended recipe on held-out problems."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The decision of a budget on draws of the curves: the λ, and how sure it is."""
+"""The decision over the curves: what a budget wants and allows, and how sure that is."""
 
 from dataclasses import dataclass
 

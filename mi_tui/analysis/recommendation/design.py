@@ -1,4 +1,4 @@
-"""The experimental design so far: how often each λ was asked, on how many problems."""
+"""The design: how often each λ was asked, and what a rollout more there can tell."""
 
 from dataclasses import dataclass
 from typing import Any

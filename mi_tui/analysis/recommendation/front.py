@@ -1,4 +1,4 @@
-"""The Pareto front of score against length, and the alternatives worth naming on it."""
+"""The Pareto front of score against length, and the alternatives on it."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""The knowledge gradient over λ: the value of more rollouts to a decision.
+"""The knowledge gradient over λ: what more rollouts are worth to a decision.
 
 A batch at one λ moves the curves of score and length everywhere they are correlated with it. The
 value of a batch is how much better the choice then made is expected to be, limits kept with the

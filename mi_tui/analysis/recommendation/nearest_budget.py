@@ -1,4 +1,4 @@
-"""The nearest budget that some λ does meet, for one that none does."""
+"""The nearest budget that some λ meets, for one that none does."""
 
 from mi_tui.analysis.recommendation.decision import Decision
 from mi_tui.analysis.recommendation.objective import objective_of

@@ -1,4 +1,4 @@
-"""The answer to a budget: one λ with its uncertainty, from nothing but stored rollouts."""
+"""The recommendation for a budget, from stored rollouts alone."""
 
 import math
 

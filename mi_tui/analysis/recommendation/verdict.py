@@ -1,4 +1,4 @@
-"""The verdict on a budget: the decision so far, and whether more rollouts would change it."""
+"""The verdict: the decision as it stands, and whether more rollouts would change it."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The forecast of a study: its rollouts, its cost at most, its resolution, before it runs.
+"""The forecast of a study: its asks, its cost at most, and what it will be able to tell.
 
 The resolution is that of an even comparison: the same problems and samples under every λ. The
 search then spends what is left where it decides most, which narrows the answer further.

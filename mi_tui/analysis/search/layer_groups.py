@@ -1,4 +1,4 @@
-"""The search for a λ per group of layers, around the uniform λ and held to its front.
+"""The search of a λ for each group of layers, around the uniform λ and held to its front.
 
 Pure, like the search over λ: what is asked next and what came of it follow from what is stored.
 Each group's λ is moved alone, up and down; the effects, paired over the same problems, are added

@@ -1,4 +1,4 @@
-"""The limits of a search in rollouts, tokens and minutes, and what is left of them."""
+"""Limits of a study: tokens and time it may spend, has spent, and can still afford."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The search policy: a pure function of what is stored, so that a restart goes on the same way.
+"""The search policy: the next batch of asks, a pure function of what is stored.
 
 Phases: the ends and a coarse grid; rows of ablations and of the user; then whatever λ is
 expected to improve this decision most per token; then the winner and its nearest rival on the

@@ -1,4 +1,4 @@
-"""Sums of rollouts per (recipe, problem): all that the statistics need, small at any size."""
+"""Cells: rollouts summed per recipe and problem, all that the statistics need."""
 
 from dataclasses import dataclass
 

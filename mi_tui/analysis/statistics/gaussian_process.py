@@ -1,4 +1,4 @@
-"""Gaussian processes over λ: several smoothness hypotheses, weighed by the data, then drawn from.
+"""Gaussian processes over λ: smoothness hypotheses weighed by the data, and draws.
 
 The paper's curves are flat in places and steep in stage 2. Two means let one process follow
 both: the λ axis may be stretched where the think ratio changes, and length scale, amplitude and

@@ -1,4 +1,4 @@
-"""Tails of the lengths of responses: 95th percentiles, and what the token cap has cut off."""
+"""Lengths of responses: 95th percentiles, and what the token cap has cut off."""
 
 import math
 from collections.abc import Callable

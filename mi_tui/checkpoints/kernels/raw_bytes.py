@@ -1,4 +1,4 @@
-"""Elements of tensors as they are in files: bytes of a dtype, in chunks."""
+"""Raw bytes of tensors in files, in chunks of elements of a dtype."""
 
 from typing import NamedTuple
 

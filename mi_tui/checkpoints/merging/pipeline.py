@@ -1,4 +1,4 @@
-"""Compute, write and digest all shards at once, in several threads and bounded memory.
+"""The merge pipeline: shards computed, written and digested by threads in bounded memory.
 
 Each thread takes the next stretch of a tensor, computes it chunk by chunk into a buffer, writes
 every chunk while it is in the cache, and hands the buffer to the file, which digests it in the

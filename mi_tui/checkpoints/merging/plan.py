@@ -1,4 +1,4 @@
-"""Decide how every tensor of a merged checkpoint comes about, before any byte is written."""
+"""The plan of a merge: how every tensor comes about, before any byte is written."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Divide tensors among safetensors files and lay out each file."""
+"""Shards: tensors divided among safetensors files, and the layout of each file."""
 
 import json
 from collections.abc import Iterable, Sequence

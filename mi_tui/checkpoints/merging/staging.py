@@ -1,4 +1,4 @@
-"""Write a directory as a whole or not at all.
+"""Staging: a directory written as a whole or not at all.
 
 The files are written to a hidden directory beside the target, synced, and renamed in one step.
 A killed run leaves only that hidden directory; the next run on the same target removes it.

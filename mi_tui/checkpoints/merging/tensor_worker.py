@@ -1,4 +1,4 @@
-"""Compute one stretch of one merged tensor, chunk by chunk, in constant memory."""
+"""The worker that computes a stretch of a merged tensor in constant memory."""
 
 import os
 from collections.abc import Iterator

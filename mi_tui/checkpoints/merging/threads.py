@@ -1,4 +1,4 @@
-"""Work divided among threads: counted by all, watched by the one that started it."""
+"""Worker threads with a shared count of the work done."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Merge checkpoints into a new directory: streamed, in constant memory, all or nothing."""
+"""The merge of checkpoints into a new directory, streamed, all or nothing."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Draw the built-in arithmetic problems, the ones that the bundled demo pair can solve.
+"""Arithmetic problems, the ones that the bundled demo pair can solve.
 
 A problem is a chain of one to five operations, worked strictly left to right (no operator
 precedence) and modulo 100, e.g. ``Compute 47*6+5-8 mod 100`` with the answer 79. About one fifth

@@ -1,4 +1,4 @@
-"""Read rows of problems: a local JSONL, CSV or Parquet file, or a data set on the hub."""
+"""Records of problems from JSONL, CSV or Parquet files, or a data set on the hub."""
 
 import csv
 import io

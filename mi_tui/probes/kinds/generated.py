@@ -1,4 +1,4 @@
-"""Draw built-in problems from a seed: what the three generators have in common."""
+"""The base of the problem generators: problems drawn from a seed."""
 
 import random
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Write tasks with instructions that a program can verify, and verify them.
+"""Writing tasks with instructions that a program can verify.
 
 The idea is IFEval's (Zhou et al. 2023, arXiv 2311.07911); the instructions and checks are our
 own and need no library. Words are runs of letters, digits and apostrophes; paragraphs are

@@ -1,4 +1,4 @@
-"""Use a task of lm-eval as a probe: its prompts, its filters and its metric, per response."""
+"""Tasks of lm-eval as probes: prompts, filters and metric, per response."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Write four-way choices that take reasoning and no knowledge."""
+"""Four-way choices that take reasoning and no knowledge."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The user's own problems: rows of a file, checked one by one."""
+"""The user's own problems: records of a file, checked one by one."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Write stories about a stock of things that is filled and emptied, with an integer answer."""
+"""Stories about a stock that is filled and emptied, with an integer answer."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""One scoring process as its owner sees it: started, spoken to with time limits, killed."""
+"""The client of a scoring process: start, calls with time limits, kill."""
 
 import contextlib
 import json

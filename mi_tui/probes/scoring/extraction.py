@@ -1,4 +1,4 @@
-r"""Final answers in responses: integers, choice letters, and the text of an answer.
+"""Extraction of the final answer from a response: an integer or a choice letter.
 
 What a prompt asks for comes first (the last ``\boxed{…}``, the last ``ANSWER: X``), then what a
 careful reader would take. Every pattern is bounded, so that no text takes more than linear time.

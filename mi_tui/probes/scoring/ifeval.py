@@ -1,4 +1,4 @@
-"""Score IFEval's verifiable instructions with the checkers that lm-eval ships."""
+"""The IFEval scorer, with the checkers that lm-eval ships."""
 
 import importlib.util
 import random

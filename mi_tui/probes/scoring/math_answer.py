@@ -1,4 +1,4 @@
-"""Score a mathematical answer: integers at once, everything else by math-verify.
+"""The scorer of mathematical answers: integers at once, all else by math-verify.
 
 math-verify can take for ever on a hostile answer (``2^{10^9}``), so it runs without its own
 signal-based limit, which works on a main thread only, inside a process that the pool may kill.

@@ -1,4 +1,4 @@
-"""Score responses away from the generating process, with a time limit for each.
+"""The pool of scoring processes, with a time limit for each response.
 
 Each of the pool's threads owns one scoring process and talks to it in JSON lines. A process that
 hangs is killed, one that dies is replaced; the rollout it was at gets the reason, and the others

@@ -1,4 +1,4 @@
-"""The process in which responses are scored: jobs come in as JSON lines, scores go out.
+"""The scoring process: jobs come in as JSON lines, scores go out.
 
 It is started by ``scoring.pool``, which kills it when a scorer hangs. Whatever a scorer prints
 goes to nowhere: standard output belongs to the protocol alone.
