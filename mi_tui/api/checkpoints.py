@@ -15,7 +15,6 @@ from mi_tui.checkpoints.merging.manifest import Manifest
 from mi_tui.checkpoints.merging.plan import MergeDtype
 from mi_tui.checkpoints.merging.threads import Progress
 from mi_tui.errors import MiTuiError
-from mi_tui.machine.account import this_machine
 from mi_tui.notebook import html_table
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
@@ -90,7 +89,7 @@ def check(
     sides = [str(side) for side in (instruct, thinking, base) if side]
     infos = [inspect(locate(side, weights=weights)) for side in sides]
     report = compare(*infos, trust_remote_code=trust_remote_code)
-    return Report((*report.findings, *fit_findings(infos[0], infos[1], this_machine(), engine)))
+    return Report((*report.findings, *fit_findings(infos[0], infos[1], engine)))
 
 
 def merge(

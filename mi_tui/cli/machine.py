@@ -11,6 +11,7 @@ from mi_tui.checkpoints.kernels.compiled_kernel import kernel_name
 from mi_tui.machine.account import this_machine
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.library import user_presets_folder
+from mi_tui.sizes import GIB
 from mi_tui.study.storage.folder import studies_folder
 
 _PACKAGES = ("torch", "transformers", "accelerate", "textual")
@@ -25,9 +26,9 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": [f"{name} {found}" for name in _PACKAGES if (found := _version(name))],
         "cores": machine.cores,
-        "memory_gib": round(machine.memory_total / 2**30, 1),
+        "memory_gib": round(machine.memory_total / GIB, 1),
         "gpus": [
-            f"{gpu.name}, {gpu.total / 2**30:.0f} GiB, {gpu.free / 2**30:.0f} free"
+            f"{gpu.name}, {gpu.total / GIB:.0f} GiB, {gpu.free / GIB:.0f} free"
             + (", shared with the system" if gpu.unified else "")
             for gpu in machine.gpus
         ],
@@ -39,7 +40,7 @@ def describe_machine() -> dict[str, Any]:
         "over_ssh": any(name.startswith("SSH_") for name in os.environ),
         "studies": str(studies_folder()),
         "your_presets": str(user_presets_folder()),
-        "free_disk_gib": round(free_disk(studies_folder()) / 2**30, 1),
+        "free_disk_gib": round(free_disk(studies_folder()) / GIB, 1),
     }
 
 

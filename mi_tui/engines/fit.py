@@ -1,6 +1,6 @@
 """The fit of a pair to a machine: what the engine will do with it, in one line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.protocol import EngineError
@@ -43,6 +43,21 @@ def fit(
         return Fit(str(error), fits=False, as_asked=False)
     as_asked = decision.placement.one_pass or plan.mode == "in-place"
     return Fit(decision.words, fits=True, as_asked=as_asked)
+
+
+def usable(machine: Machine, torch_version: str | None) -> Machine:
+    """A machine as this torch can use it: one that is built for CPUs only sees no GPU.
+
+    Args:
+        machine: what is there.
+        torch_version: such as ``2.9.0+cpu`` (pytorch.org names builds so); ``None``: no torch.
+    """
+    if not machine.gpus or torch_version is None or not torch_version.endswith("+cpu"):
+        return machine
+    cards = f"{len(machine.gpus)} × {machine.gpus[0].name}"
+    free = in_bytes(sum(gpu.free for gpu in machine.gpus))
+    problem = f"{cards}, {free} free, not used by torch {torch_version}, which is built for CPUs"
+    return replace(machine, gpus=(), gpu_problem=problem)
 
 
 def room_of(machine: Machine) -> Room:

@@ -1,13 +1,14 @@
 """The preflight: whether a study can run, before anything is downloaded, loaded or started."""
 
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mi_tui.checkpoints.compare import Finding, compare
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
-from mi_tui.engines.fit import fit
-from mi_tui.machine.account import Machine
+from mi_tui.engines.fit import fit, usable
+from mi_tui.machine.account import Machine, this_machine
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
@@ -42,8 +43,8 @@ def require_fit(preset: Preset) -> None:
 def fit_findings(
     instruct: CheckpointInfo,
     thinking: CheckpointInfo,
-    machine: Machine,
     plan: EnginePlan | None = None,
+    machine: Machine | None = None,
     out: Path | None = None,
 ) -> tuple[Finding, ...]:
     """What the engine will do with a pair on this machine, and whether a merge fits its disk.
@@ -51,10 +52,11 @@ def fit_findings(
     Args:
         instruct: one side, of which the headers suffice.
         thinking: the other.
-        machine: what is free.
         plan: the engine section of a preset; by default that of one that says nothing.
+        machine: what is free; by default this machine, as the torch installed here can use it.
         out: where a merge would be written; the working directory unless given.
     """
+    machine = machine or usable(this_machine(), _torch_version())
     found = fit(plan or EnginePlan(), instruct, thinking, machine)
     memory = Finding(
         "ok" if found.fits and found.as_asked and not machine.gpu_problem else "warning",
@@ -64,6 +66,14 @@ def fit_findings(
     needed, free = max(instruct.nbytes, thinking.nbytes), free_disk(out or Path())
     text = f"a merged checkpoint takes {in_bytes(needed)}; {in_bytes(free)} free"
     return (memory, Finding("ok" if needed <= free else "warning", "disk", text))
+
+
+def _torch_version() -> str | None:
+    """The version of the torch that is installed, which is not imported for that."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return None
 
 
 def _what_there_is(machine: Machine) -> str:

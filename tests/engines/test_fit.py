@@ -12,7 +12,7 @@ from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.checkpoints.tokenizer import TokenizerInfo
-from mi_tui.engines.fit import fit, room_of
+from mi_tui.engines.fit import fit, room_of, usable
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
@@ -97,7 +97,7 @@ def test_preflight_and_placement_agree(
     assert says in found.words
     assert found.fits
     assert found.as_asked == placements[0].one_pass
-    finding = fit_findings(model, model, what)[0]
+    finding = fit_findings(model, model, machine=what)[0]
     assert finding.message.startswith(found.words)
     assert finding.level == ("ok" if found.as_asked else "warning")
 
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_said_before_anything_is_read(
     assert "\n" not in found.words
     with pytest.raises(EngineError):
         decide(engine, model, model, room_of(what))
-    assert fit_findings(model, model, what, engine)[0].level == "warning"
+    assert fit_findings(model, model, engine, what)[0].level == "warning"
 
 
 @pytest.mark.parametrize("what", [H100, A100S, machine(139, host=900)])
@@ -186,6 +186,19 @@ def test_vllm_needs_both_sides_on_its_gpus(
 ) -> None:
     engine = EnginePlan.model_validate({"kind": "vllm", **plan})
     assert says in fit(engine, QWEN_4B, QWEN_4B, what).words
+
+
+def test_a_torch_for_cpus_uses_no_gpu() -> None:
+    for version in (None, "2.9.0", "2.9.0+cu130"):
+        assert usable(H100, version) is H100
+    seen = usable(H100, "2.9.0+cpu")
+    assert not seen.gpus
+    finding = fit_findings(QWEN_4B, QWEN_4B, machine=seen)[0]
+    assert finding.level == "warning"
+    assert finding.message.startswith("one pass on the CPU")
+    assert "1 × card, 79.1 GiB free, not used by torch 2.9.0+cpu" in finding.message
+    bare = machine()
+    assert usable(bare, "2.9.0+cpu") is bare
 
 
 def test_the_engine_says_what_the_preflight_said(

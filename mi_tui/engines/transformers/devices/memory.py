@@ -6,6 +6,7 @@ import torch
 
 from mi_tui.engines.transformers.devices.placement import Room
 from mi_tui.machine.host import main_memory
+from mi_tui.sizes import GIB
 
 _NOMINAL_LENGTH = 4096
 """Tokens a sequence is expected to reach; beyond, the batch shrinks when memory runs out."""
@@ -48,8 +49,7 @@ def in_use(device: torch.device) -> str:
     if device.type != "cuda":
         return ""
     free, total = torch.cuda.mem_get_info(device)
-    gib = 1 << 30
-    return f"{(total - free) / gib:.1f} of {total / gib:.1f} GiB"
+    return f"{(total - free) / GIB:.1f} of {total / GIB:.1f} GiB"
 
 
 def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
