@@ -8,9 +8,11 @@ from mi_tui.analysis.results import Estimate, RecipeSummary
 from mi_tui.errors import MiTuiError
 from mi_tui.notebook import html_table
 from mi_tui.plan.recipe import Recipe, labels
-from mi_tui.present import numbers
+from mi_tui.present.columns import COLUMNS, ResultLine
+from mi_tui.present.table import Shown
 
-_HEADS = ("recipe", "n", "score %", "think %", "tokens", "cut %")
+_COLUMNS = tuple(column for column in COLUMNS if column.shown is Shown.ALWAYS)
+_HEADS = tuple(column.title for column in _COLUMNS)
 _ESTIMATES = ("score", "tokens", "think_ratio", "truncated", "seconds")
 
 
@@ -134,14 +136,8 @@ def _row(label: str, summary: RecipeSummary) -> Row:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.label,
-        str(row.n),
-        numbers.percent_interval(row.score),
-        numbers.percent_interval(row.think_ratio),
-        numbers.tokens(row.tokens, row.censored),
-        numbers.percent_interval(row.truncated),
-    )
+    line = ResultLine(row.summary, row.label, row.label)
+    return tuple(column.text(line) for column in _COLUMNS)
 
 
 def _flat(row: Row) -> dict[str, object]:

@@ -100,7 +100,8 @@ def table(
     if json_:
         print_json(table_data(view.rows))
     else:
-        out().print(results_table(view))
+        console = out()
+        console.print(results_table(view, console.width))
 
 
 def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> None:
@@ -115,8 +116,8 @@ def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
     from mi_tui.analysis.ablation.grid import grids
     from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
-    from mi_tui.cli.heatmap import score_map
-    from mi_tui.cli.tables import comparison_table
+    from mi_tui.present.comparison import comparison_table
+    from mi_tui.present.heat_map import score_map
 
     with Study.load(study) as opened:
         found, groups = opened.comparison(against), opened.layer_groups()
@@ -126,7 +127,7 @@ def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
         print_json({**_comparison_data(found, maps), "layer_groups": own})
         return
     console = out()
-    console.print(comparison_table(found))
+    console.print(comparison_table(found, console.width))
     console.print(found.note, markup=False)
     if groups:
         console.print(groups.sentence, markup=False)

@@ -62,8 +62,8 @@ def check(
     else:
         print_findings(report.findings)
         if gap:
-            from mi_tui.cli.heatmap import heat_map
+            from mi_tui.present.heat_map import sigma_map
 
-            out().print(heat_map(gap))
+            out().print(sigma_map(gap))
     if not report.ok:
         raise typer.Exit(1)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from mi_tui.checkpoints.compare import Finding
 from mi_tui.cli.console import out
-
-SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
+from mi_tui.present import signs
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print one line for each finding on standard output."""
     for finding in findings:
-        out().print(f"{SIGNS[finding.level]} {finding.subject}: {finding.message}", markup=False)
+        sign = signs.FINDINGS[finding.level]
+        out().print(f"{sign} {finding.subject}: {finding.message}", markup=False)

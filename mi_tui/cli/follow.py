@@ -13,9 +13,12 @@ from rich.text import Text
 
 from mi_tui.api.study import Study
 from mi_tui.cli.console import err
-from mi_tui.cli.tables import plain_rows, progress_line, recommendation_lines, results_table
+from mi_tui.cli.tables import results_table
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
+from mi_tui.present.answer import answer_lines, so_far
+from mi_tui.present.columns import result_lines, spoken
+from mi_tui.present.progress import plain_line
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState, StudyView
 
@@ -46,7 +49,7 @@ class LiveDisplay:
 
     def show(self, view: StudyView) -> None:
         """Redraw table and progress."""
-        self._live.update(_picture(view), refresh=True)
+        self._live.update(_picture(view, self._live.console.width), refresh=True)
 
 
 class PlainDisplay:
@@ -66,7 +69,7 @@ class PlainDisplay:
 
     def show(self, view: StudyView) -> None:
         """Print the progress when the phase changes and now and then, the answer as it moves."""
-        line = progress_line(view)
+        line = plain_line(view)
         step = f"{view.state} {view.progress.phase}"
         if step == self._shown and time.monotonic() < self._next:
             return
@@ -75,16 +78,16 @@ class PlainDisplay:
         answer = view.recommendation
         if answer is not None and view.state.is_active and answer.recipe.label != self._said:
             self._said = answer.recipe.label
-            self._console.print(f"so far: {answer.sentence}", markup=False)
+            self._console.print(so_far(answer), markup=False)
 
 
-def _picture(view: StudyView) -> RenderableType:
+def _picture(view: StudyView, room: int) -> RenderableType:
     parts: list[RenderableType] = [Text(f"{view.preset.title} · {view.name}", style="bold")]
     if view.rows:
-        parts.append(results_table(view))
-    parts.append(Text(progress_line(view)))
+        parts.append(results_table(view, room))
+    parts.append(Text(plain_line(view)))
     if view.recommendation:
-        parts.append(Text("so far: " + view.recommendation.sentence, style="dim"))
+        parts.append(Text(so_far(view.recommendation), style="dim"))
     return Group(*parts)
 
 
@@ -154,10 +157,11 @@ def _show(study: Study, display: Display) -> StudyView:
 
 def print_result(view: StudyView, console: Console, *, plain: bool = False) -> None:
     """The final table and the answer in words; ``plain`` writes the table as sentences, too."""
+    answer = view.recommendation
     if plain:
-        for line in plain_rows(view):
-            console.print(line, markup=False)
+        for line in result_lines(view.rows, answer.recipe.key if answer else None):
+            console.print(spoken(line), markup=False)
     elif view.rows:
-        console.print(results_table(view))
-    for line in recommendation_lines(view):
-        console.print(line, markup=False)
+        console.print(results_table(view, console.width))
+    for text in answer_lines(answer) if answer else [plain_line(view)]:
+        console.print(text, markup=False)

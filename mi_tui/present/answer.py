@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_tui.analysis.results import Estimate, Recommendation
-from mi_tui.present import numbers
+from mi_tui.present import numbers, signs
 from mi_tui.present.colours import Colours
 
 
@@ -17,7 +17,7 @@ def headline(colours: Colours, answer: Recommendation) -> Text:
     else:
         sign, words, colour = "✓", "settled", "success"
     return Text.assemble(
-        (f" λ = {answer.lambda_:g} ", f"bold reverse {colours('primary')}"),
+        (f" λ = {numbers.lambda_(answer.lambda_)} ", f"bold reverse {colours('primary')}"),
         (f"  {answer.recipe.label}", "bold"),
         (f"   {sign} {words}", colours(colour)),
         f"\n{answer.sentence}",
@@ -26,18 +26,17 @@ def headline(colours: Colours, answer: Recommendation) -> Text:
 
 def measures(colours: Colours, answer: Recommendation) -> Text:
     """The numbers behind the answer, one per line."""
-    stage = f"stage {numbers.stage_sign(answer.stage)}" if answer.stage else ""
-    saved, given_up = answer.tokens_saved, answer.score_given_up
+    stage = f"stage {signs.stage(answer.stage)}" if answer.stage else ""
+    less_score = _against(answer.score_given_up, "points below", "points above")
+    fewer_tokens = _against(answer.tokens_saved, "% fewer than", "% more than")
     lines = [
-        ("Score", _percent(answer.score), _against(given_up, "points below", "points above")),
-        ("Tokens", _tokens(answer.tokens), _against(saved, "% fewer than", "% more than")),
-        ("Think #R", _percent(answer.think_ratio), stage),
+        ("Score", numbers.percent_range(answer.score), less_score),
+        ("Tokens", numbers.token_range(answer.tokens), fewer_tokens),
+        ("Think #R", numbers.percent_range(answer.think_ratio), stage),
         ("λ interval", f"{answer.lambda_low:.2f} – {answer.lambda_high:.2f}", "90 % credible"),
     ]
     if answer.seconds is not None:
-        shown = f"{numbers.seconds(answer.seconds.value)}"
-        span = f"{numbers.seconds(answer.seconds.low)} – {numbers.seconds(answer.seconds.high)}"
-        lines.insert(2, ("Latency", f"{shown:<9} {span}", "projected"))
+        lines.insert(2, ("Latency", numbers.seconds_range(answer.seconds), "projected"))
     if answer.budget.limit is not None:
         words = f"of {answer.budget.spec}; {100 * answer.budget.confidence:g} % wanted"
         lines.append(("Meets it", numbers.percent(answer.probability), words))
@@ -47,7 +46,8 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
             more += f", {numbers.duration(answer.more_seconds)}"
         lines.append(("To settle", more, ""))
     if answer.confirmation is not None:
-        lines.append(("Held out", _percent(answer.confirmation.score), answer.confirmation.dtype))
+        score = numbers.percent_range(answer.confirmation.score)
+        lines.append(("Held out", score, answer.confirmation.dtype))
     text = Text()
     for label, value, words in lines:
         text.append(f"{label:<13}", style=colours("secondary"))
@@ -59,10 +59,11 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
 
 def in_words(colours: Colours, answer: Recommendation) -> str:
     """The whole answer as plain text: the sentence, the numbers, the other points."""
-    confirmed = [answer.confirmation.sentence] if answer.confirmation else []
-    others = [f"Or: {other.sentence}" for other in answer.alternatives]
-    parts = [f"{answer.recipe.label}, for {answer.budget.in_words}", answer.sentence, *confirmed]
-    return "\n".join([*parts, "", measures(colours, answer).plain, "", *others]).rstrip() + "\n"
+    budget, *sentences = answer_lines(answer)
+    count = len(sentences) - len(answer.alternatives)
+    parts = [answer.recipe.label, budget, *sentences[:count]]
+    measured = measures(colours, answer).plain
+    return "\n".join([*parts, "", measured, "", *sentences[count:]]).rstrip() + "\n"
 
 
 def alternatives(colours: Colours, answer: Recommendation) -> Table:
@@ -74,16 +75,18 @@ def alternatives(colours: Colours, answer: Recommendation) -> Table:
     return table
 
 
-def _percent(estimate: Estimate) -> str:
-    span = f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f}"
-    return f"{numbers.percent(estimate.value, 1):<9} {span}"
-
-
-def _tokens(estimate: Estimate) -> str:
-    span = f"{numbers.count(estimate.low)} – {numbers.count(estimate.high)}"
-    return f"{numbers.count(estimate.value):<9} {span}"
-
-
 def _against(difference: Estimate, positive: str, negative: str) -> str:
     words = positive if difference.value >= 0 else negative
     return f"{100 * abs(difference.value):.1f} {words} Thinking's"
+
+
+def answer_lines(answer: Recommendation) -> list[str]:
+    """The answer, what it gives up, and the alternatives, a sentence a line."""
+    confirmed = [answer.confirmation.sentence] if answer.confirmation else []
+    others = [f"Or: {other.sentence}" for other in answer.alternatives]
+    return [f"Budget: {answer.budget.in_words}.", answer.sentence, *confirmed, *others]
+
+
+def so_far(answer: Recommendation) -> str:
+    """The answer of a study that has not ended."""
+    return f"so far: {answer.sentence}"

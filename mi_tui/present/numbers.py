@@ -2,54 +2,63 @@
 
 import time
 
-from mi_tui.analysis.results import Estimate, RecipeSummary, Stage
+from mi_tui.analysis.results import Estimate
 from mi_tui.plan.recipe import Decoding
-from mi_tui.study.view import StudyState
 
 MISSING = "–"
 """Shown where there is no number yet."""
 
-STAGE_SIGNS: dict[Stage, str] = {1: "○", 2: "◐", 3: "●"}
-"""The sign beside a stage's number: an empty, a half and a full think ratio."""
-
-STATE_SIGNS: dict[StudyState, str] = {
-    StudyState.NEW: "·",
-    StudyState.STARTING: "▹",
-    StudyState.RUNNING: "▶",
-    StudyState.PAUSED: "‖",
-    StudyState.STOPPED: "■",
-    StudyState.INTERRUPTED: "!",
-    StudyState.DONE: "✓",
-    StudyState.FAILED: "✗",
-}
-"""The sign beside a study's state."""
-
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share from 0 to 1 as ``62 %``."""
-    return MISSING if share is None else f"{100 * share:.{digits}f} %"
+    """A share from 0 to 1: ``62 %``; ``<1 %`` and ``>99 %`` where it is not quite none or all."""
+    if share is None:
+        return MISSING
+    text = f"{100 * share:.{digits}f}"
+    if digits == 0 and text == "0" and share > 0:
+        return "<1 %"
+    if digits == 0 and text == "100" and share < 1:
+        return ">99 %"
+    return f"{text} %"
 
 
-def percent_interval(estimate: Estimate, digits: int = 1) -> str:
-    """A share with half its interval's width: ``62.1 ± 5.2``, in per cent."""
+def percent_interval(estimate: Estimate | None, digits: int = 1) -> str:
+    """A share with half its interval's width, in at most 12 characters: ``62.1 ± 5.2 %``."""
+    if estimate is None:
+        return MISSING
     half = (estimate.high - estimate.low) / 2
     if half >= 0.1:  # the digits behind the point would say nothing, and need room
         digits = 0
-    return f"{100 * estimate.value:.{digits}f} ± {100 * half:.{digits}f}"
+    value = f"{100 * estimate.value:.{digits}f}".replace("100.0", "100")
+    return f"{value} ± {100 * half:.{digits}f} %"
 
 
-def share(row: RecipeSummary) -> str:
-    """A row's score in per cent with half its interval's width, where that is known."""
-    if row.preliminary:
-        return f"{100 * row.score.value:.0f} ± ?"
-    return percent_interval(row.score)
+def percent_range(estimate: Estimate | None) -> str:
+    """A share with the ends of its interval: ``62.1 % (57.0 – 67.3)``."""
+    if estimate is None:
+        return MISSING
+    low, high = 100 * estimate.low, 100 * estimate.high
+    return f"{percent(estimate.value, 1)} ({low:.1f} – {high:.1f})"
 
 
-def length(row: RecipeSummary) -> str:
-    """A row's tokens per response; of a preliminary one a lower bound."""
-    if row.preliminary:
-        return f"≥{count(row.tokens.value)} ± ?"
-    return tokens(row.tokens, row.tokens_censored)
+def points(difference: Estimate) -> str:
+    """A difference of scores in points: ``-3.1 ± 2.4``."""
+    half = (difference.high - difference.low) / 2
+    return f"{100 * difference.value:+.1f} ± {100 * half:.1f}"
+
+
+def ratio(value: float) -> str:
+    """How many times as much: ``×0.54``."""
+    return f"×{value:.2f}"
+
+
+def lambda_(value: float) -> str:
+    """λ without superfluous zeros: ``0.55``, ``0.7``."""
+    return f"{value:g}"
+
+
+def sigma(value: float) -> str:
+    """A relative gap σ: ``0.0269``."""
+    return f"{value:.4f}"
 
 
 def count(number: float) -> str:
@@ -68,26 +77,60 @@ def tokens(estimate: Estimate, censored: bool = False) -> str:
     return f"{'≥' if censored else ''}{count(estimate.value)} ± {count(half) if known else '?'}"
 
 
+def token_range(estimate: Estimate) -> str:
+    """Tokens with the ends of their interval: ``51 (46 – 56)``."""
+    return f"{count(estimate.value)} ({count(estimate.low)} – {count(estimate.high)})"
+
+
 def seconds(value: float | None) -> str:
-    """A duration of one response: ``0.31 s``, ``12 s``, ``3.5 min``."""
+    """The time of one response: ``0.31 s``, ``12 s``, ``3.5 min``."""
     if value is None:
         return MISSING
+    size, digits, unit = _unit_of_seconds(value)
+    return f"{value / size:.{digits}f} {unit}"
+
+
+def seconds_interval(estimate: Estimate | None) -> str:
+    """The time of one response with half its interval's width: ``0.31 ± 0.02 s``."""
+    if estimate is None:
+        return MISSING
+    size, digits, unit = _unit_of_seconds(estimate.value)
+    half = (estimate.high - estimate.low) / 2
+    return f"{estimate.value / size:.{digits}f} ± {half / size:.{digits}f} {unit}"
+
+
+def seconds_range(estimate: Estimate) -> str:
+    """The time of one response with the ends of its interval: ``0.31 s (0.29 – 0.33)``."""
+    size, digits, _ = _unit_of_seconds(estimate.value)
+    low, high = estimate.low / size, estimate.high / size
+    return f"{seconds(estimate.value)} ({low:.{digits}f} – {high:.{digits}f})"
+
+
+def _unit_of_seconds(value: float) -> tuple[float, int, str]:
+    """What to divide by, the digits behind the point, and the unit."""
     if value < 10:
-        return f"{value:.2f} s"
-    return f"{value:.0f} s" if value < 100 else f"{value / 60:.1f} min"
+        return 1.0, 2, "s"
+    if value < 100:
+        return 1.0, 0, "s"
+    return 60.0, 1 if value < 600 else 0, "min"
+
+
+def milliseconds(value: float) -> str:
+    """Seconds as milliseconds: ``12.3 ms``."""
+    return f"{1000 * value:.3g} ms"
 
 
 def duration(value: float | None) -> str:
-    """A time to wait or passed: ``42 s``, ``3:20 min``, ``2:05 h``, ``3.1 d``."""
+    """A time to wait or passed: ``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``3.1 d``."""
     if value is None:
         return MISSING
     whole = round(value)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
+        return f"{whole // 60} min {whole % 60} s"
     if whole < 48 * 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole / 86400:.1f} d"
 
 
@@ -100,21 +143,11 @@ def ago(moment: float, now: float | None = None) -> str:
     return "just now"
 
 
-def stage_sign(stage: Stage | None) -> str:
-    """``◐ 2``: a sign and a digit, so that colour is never needed to read it."""
-    return MISSING if stage is None else f"{STAGE_SIGNS[stage]} {stage}"
-
-
 def decoding(sampled: Decoding) -> str:
     """Temperature and top-p in a few cells: ``.6/.95``, ``1/.8``, ``greedy``."""
     if sampled.temperature == 0:
         return "greedy"
     return f"{sampled.temperature:g}/{sampled.top_p:g}".replace("0.", ".")
-
-
-def state_words(state: StudyState) -> str:
-    """``▶ running``."""
-    return f"{STATE_SIGNS[state]} {state}"
 
 
 def cut(text: str, width: int) -> str:

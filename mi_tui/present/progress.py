@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from mi_tui.present import numbers
+from mi_tui.present import numbers, signs
 from mi_tui.present.colours import Colours
 from mi_tui.study.view import StudyState, StudyView
 
@@ -14,27 +14,48 @@ _COLOURS = {
 }
 
 
-def progress_line(colours: Colours, view: StudyView) -> Text:
-    """State, bar, rollouts, speed, time left and passed, memory."""
+def share_done(rollouts: int, planned: int) -> float:
+    """How much of a plan is done; 0 where nothing is planned yet."""
+    return rollouts / planned if planned else 0.0
+
+
+def how_far(view: StudyView) -> str:
+    """Rollouts, and while a worker is at it speed, time left, time passed and memory."""
     now = view.progress
-    share = now.rollouts / now.planned if now.planned else 0.0
-    colour = _state_colour(colours, view.state)
     parts = [f"{now.rollouts:,}/{now.planned:,} rollouts"]
     if view.state.is_active:
         parts.append(f"{numbers.count(now.tokens_per_second)} tok/s")
         if now.eta_seconds is not None:
             parts.append(f"{numbers.duration(now.eta_seconds)} left")
-    parts.append(f"{numbers.duration(now.elapsed_seconds)} so far")
+    parts.append(f"{numbers.duration(now.elapsed_seconds)} passed")
     if now.device_memory and view.state.is_active:
         parts.append(now.device_memory)
+    return " · ".join(parts)
+
+
+def progress_line(colours: Colours, view: StudyView) -> Text:
+    """State, bar, share, and how far it is."""
+    share = share_done(view.progress.rollouts, view.progress.planned)
+    colour = _state_colour(colours, view.state)
     return Text.assemble(
-        (f" {numbers.state_words(view.state)} ", f"bold {colour}"),
+        (f" {signs.state(view.state)} ", f"bold {colour}"),
         (f" {numbers.bar(share, 10)} ", colour),
         f"{numbers.percent(share):>5}  ",
-        " · ".join(parts),
+        how_far(view),
         no_wrap=True,
         overflow="ellipsis",
     )
+
+
+def plain_line(view: StudyView) -> str:
+    """State, phase, share and how far it is, without signs: to be read aloud."""
+    if not view.state.is_active:
+        return f"{view.state}: {view.message}" if view.message else str(view.state)
+    head = f"{view.state}: {view.progress.phase}" if view.progress.phase else str(view.state)
+    if not view.progress.planned:
+        return head
+    share = share_done(view.progress.rollouts, view.progress.planned)
+    return f"{head} · {numbers.percent(share)} · {how_far(view)}"
 
 
 def status_line(colours: Colours, view: StudyView) -> Text:

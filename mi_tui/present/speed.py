@@ -52,12 +52,9 @@ def _means(budget: Budget, latency: "Latency") -> str:
 
 
 def _speed(latency: "Latency") -> str:
-    first, each = latency.time_to_first_token, latency.time_per_output_token
-    return f"{_milliseconds(first)} to the first token, then {_milliseconds(each)} each"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:.3g} ms"
+    first = numbers.milliseconds(latency.time_to_first_token)
+    each = numbers.milliseconds(latency.time_per_output_token)
+    return f"{first} to the first token, then {each} each"
 
 
 def _at(budget: Budget, known: "KnownSpeed", concurrency: int) -> str:

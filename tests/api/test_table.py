@@ -63,7 +63,7 @@ def test_it_is_shown_as_text_and_as_escaped_html() -> None:
     recipe = Recipe(lambda_=0.5, backbone="x/<b>bold</b>")
     table = Table([a_summary(recipe)], title="<script>")
     lines = str(table).splitlines()
-    assert lines[0].split()[:2] == ["recipe", "n"]
+    assert lines[0].split()[:2] == ["Recipe", "Stage"]
     assert len({len(line) for line in lines}) == 1
     shown = table._repr_html_()
     assert "<b>" not in shown

@@ -26,7 +26,8 @@ def test_the_table_is_read_as_sentences() -> None:
     print_result(shown, console(buffer), plain=True)
     first, *others = printed(buffer)
     assert first == (
-        "MI-0: score 27.0 ±5.0 %, stage 1, 0 % think, 5 tokens, 0.02 s, 0.0 % cut, 256 rollouts"
+        "MI-0: Stage 1, Rollouts 256, Mean@k 27.0 ± 5.0 %, Think #R 0.0 ± 1.5 %, "
+        "Token #N 5 ± 0, Truncated 0.0 ± 0.5 %, Latency 0.02 ± 0.00 s"
     )
     assert [line.split(":")[0] for line in others[:6]] == [
         "MI-0.2", "MI-0.4", "MI-0.5", "MI-0.6 (recommended)", "MI-0.8", "MI-1",
@@ -54,5 +55,5 @@ def test_progress_is_a_line_now_and_then_and_the_answer_a_line_when_it_moves(
     assert [line.startswith("so far") for line in lines] == [
         False, True, False, False, True, False,
     ]  # fmt: skip
-    assert lines[0].startswith("running: coarse grid · 1792/2400 rollouts (75%)")
+    assert lines[0].startswith("running: coarse grid · 75 % · 1,792/2,400 rollouts · ")
     assert lines[-1] == "done: done"

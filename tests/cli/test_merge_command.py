@@ -134,7 +134,7 @@ def test_sigma_is_drawn_as_a_heat_map_and_given_as_json(
     assert f"σ = {sigma['sigma']:.4f}" in drawn
     cells = {(cell["layer"], cell["module"]): cell["sigma"] for cell in sigma["cells"]}
     for layer in range(4):
-        (row,) = re.findall(rf"^ *{layer} .*$", drawn, re.MULTILINE)
+        (row,) = re.findall(rf"^layer +{layer} .*$", drawn, re.MULTILINE)
         assert f"{cells[layer, 'attention']:.4f}" in row
         assert f"{cells[layer, 'ffn']:.4f}" in row
 

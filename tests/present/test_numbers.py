@@ -34,9 +34,9 @@ def test_a_count_has_at_most_five_characters(number: float) -> None:
     [
         (None, "–"),
         (0.3, "0 s"),
-        (59.6, "1:00 min"),
-        (200, "3:20 min"),
-        (7500, "2:05 h"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
         (3e5, "3.5 d"),
     ],
 )
@@ -63,6 +63,29 @@ def test_cut_text_fits(text: str, width: int) -> None:
 
 
 def test_wide_intervals_take_little_room() -> None:
-    assert numbers.percent_interval(Estimate(value=1.0, low=0.28, high=1.0)) == "100 ± 36"
-    assert numbers.percent_interval(Estimate(value=0.5, low=0.45, high=0.55)) == "50.0 ± 5.0"
+    assert numbers.percent_interval(Estimate(value=1.0, low=0.28, high=1.0)) == "100 ± 36 %"
+    assert numbers.percent_interval(Estimate(value=0.5, low=0.45, high=0.55)) == "50.0 ± 5.0 %"
     assert numbers.tokens(Estimate(value=23, low=0, high=7.6e6)) == "23 ± ?"
+    assert numbers.percent_interval(Estimate(value=1.0, low=0.99, high=1.0)) == "100 ± 0.5 %"
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_share_with_its_interval_has_at_most_twelve_characters(value: float, half: float) -> None:
+    estimate = Estimate(value=value, low=max(value - half, 0), high=min(value + half, 1))
+    assert len(numbers.percent_interval(estimate)) <= 12
+
+
+@given(st.floats(0, 1))
+def test_a_share_is_none_or_all_only_where_it_is(value: float) -> None:
+    assert (numbers.percent(value) == "0 %") == (value == 0)
+    assert (numbers.percent(value) == "100 %") == (value == 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.31, "0.31 s"), (12, "12 s"), (210, "3.5 min"), (750, "12 min")],
+)
+def test_the_time_of_a_response(value: float, shown: str) -> None:
+    assert numbers.seconds(value) == shown
+    around = numbers.seconds_interval(Estimate(value=value, low=value, high=value))
+    assert around.split()[0] == shown.split()[0]

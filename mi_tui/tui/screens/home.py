@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 
 from mi_tui import __version__
 from mi_tui.errors import MiTuiError
-from mi_tui.present import numbers
+from mi_tui.present import numbers, signs
 from mi_tui.study.view import StudyEntry, StudyState
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.runtime.background import Background
@@ -206,7 +206,7 @@ class HomeScreen(Screen[None]):
         best = entry.best if entry.best.startswith("λ") else numbers.MISSING
         return Text.assemble(
             f"  {numbers.cut(entry.name, width):<{width}}  ",
-            (f"{numbers.state_words(entry.state):<14}", colour),
+            (f"{signs.state(entry.state):<14}", colour),
             f"{numbers.bar(share, 10)} {numbers.percent(share):>5}  ",
             f"{numbers.cut(best, 9):<10}",
             (numbers.ago(entry.modified), rich_colour(self.app, "secondary")),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mi_tui.analysis.results import RecipeSummary
+from mi_tui.present import signs
 from mi_tui.probes.text import is_unfinished_thought, safe_text, strip_thinking
 
 LONGEST = 40_000
@@ -44,20 +45,12 @@ class Response:
     @property
     def sign(self) -> str:
         """Right, cut or wrong, as one sign."""
-        if self.truncated:
-            return "…"
-        return "✓" if self.score >= 1.0 else "✗" if self.score <= 0.0 else "◐"
+        return signs.answer(self.score, truncated=self.truncated)
 
     @property
     def verdict(self) -> str:
         """The same in a word or two."""
-        if self.failure:
-            return f"not scored: {self.failure}"
-        if self.truncated:
-            return "cut at the token cap"
-        if 0.0 < self.score < 1.0:
-            return f"{100 * self.score:.0f} % right"
-        return "right" if self.score else "wrong"
+        return signs.verdict(self.score, truncated=self.truncated, failure=self.failure)
 
 
 def read_response(row: dict[str, Any]) -> Response:

@@ -10,7 +10,7 @@ from textual_plot.axis_formatter import NumericAxisFormatter
 
 from mi_tui.analysis.results import Curve, Estimate, RecipeSummary, Stage, StageLimits
 from mi_tui.plan.budget import Budget
-from mi_tui.present import numbers
+from mi_tui.present import numbers, signs
 from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.widgets.quiet_plot import QuietCanvas, QuietPlot
@@ -133,7 +133,7 @@ class CurvesPlot(QuietPlot):
         if self._picture.stages.first:
             for stage, left, right in self._stages():
                 start, end = (self.get_pixel_from_coordinate(at, 0.0)[0] for at in (left, right))
-                text = numbers.stage_sign(stage)
+                text = signs.stage(stage)
                 if end - start > len(text) + 3:
                     canvas.write_text((start + end - len(text)) // 2 - 1, 0, f" {text} ")
                 if stage != 1:

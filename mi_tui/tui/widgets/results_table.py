@@ -4,7 +4,7 @@ Textual's DataTable repaints whole on every cell (8 kB over SSH); this one sends
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,14 +16,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mi_tui.analysis.results import RecipeSummary
-from mi_tui.tui.widgets.results_columns import (
-    COLUMNS,
-    MORE_COLUMNS,
-    Column,
-    aligned,
-    order_of,
-    with_decoding,
-)
+from mi_tui.present import numbers, signs
+from mi_tui.present.columns import COLUMNS, ResultLine, fitting, result_lines
+from mi_tui.present.table import Fitted
 
 _ROOMY = 92
 """Columns from which on two spaces part the cells."""
@@ -64,18 +59,17 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._rows: tuple[RecipeSummary, ...] = ()
-        self._several_decodings = False
-        self._best: str | None = None
+        self._rows: tuple[ResultLine, ...] = ()
         self._selected: str | None = None
-        self._sort = "lambda"
+        self._sort = COLUMNS[0].id
         self._lines: list[str] = []
         self._follows = True
 
     @property
     def selected(self) -> RecipeSummary | None:
         """The recipe under the cursor."""
-        return next((r for r in self._rows if r.recipe.key == self._selected), None)
+        found = (line.row for line in self._rows if line.row.recipe.key == self._selected)
+        return next(found, None)
 
     @property
     def follows(self) -> bool:
@@ -87,10 +81,8 @@ class ResultsTable(ScrollView, can_focus=True):
 
         The cursor follows the recommended recipe until the user moves it.
         """
-        self._rows = self._sorted(rows)
-        self._several_decodings = len({row.recipe.decoding for row in rows}) > 1
-        self._best = best
-        keys = [row.recipe.key for row in self._rows]
+        self._rows = self._sorted(result_lines(rows, best))
+        keys = self._keys()
         if self._follows and best in keys:
             self._select(keys.index(best))
         elif self.selected is None and self._rows:
@@ -102,15 +94,12 @@ class ResultsTable(ScrollView, can_focus=True):
     def _gap(self) -> str:
         return "  " if self.size.width >= _ROOMY else " "
 
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[Fitted[ResultLine], ...]:
         """The columns for which there is room."""
-        used = sum(column.width + len(self._gap) for column in COLUMNS)
-        shown = list(COLUMNS)
-        for column in MORE_COLUMNS:
-            used += column.width + len(self._gap)
-            if used <= self.size.width:
-                shown.append(column)
-        return tuple(shown)
+        return fitting(self.size.width - 1, len(self._gap))
+
+    def _keys(self) -> list[str]:
+        return [line.row.recipe.key for line in self._rows]
 
     def get_content_height(self, _container: Size, _viewport: Size, _width: int) -> int:
         """The header and one line per recipe."""
@@ -144,12 +133,12 @@ class ResultsTable(ScrollView, can_focus=True):
         for column in self.columns():
             left += column.width + len(self._gap)
             if event.x < left:
-                self._sort_by(column.key)
+                self._sort_by(column.id)
                 return
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor."""
-        keys = [row.recipe.key for row in self._rows]
+        keys = self._keys()
         if keys:
             here = keys.index(self._selected) if self._selected in keys else 0
             self.action_cursor_to(min(max(here + by, 0), len(keys) - 1))
@@ -164,7 +153,7 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        keys = [column.key for column in self.columns()]
+        keys = [column.id for column in self.columns()]
         here = keys.index(self._sort) if self._sort in keys else -1
         self._sort_by(keys[(here + 1) % len(keys)])
 
@@ -173,24 +162,25 @@ class ResultsTable(ScrollView, can_focus=True):
         self._rows = self._sorted(self._rows)
         self._redraw()
 
-    def _sorted(self, rows: Sequence[RecipeSummary]) -> tuple[RecipeSummary, ...]:
-        column = next(c for c in COLUMNS + MORE_COLUMNS if c.key == self._sort)
-        by_lambda = sorted(
-            rows,
-            key=lambda r: (not r.recipe.is_uniform, order_of(r.recipe.lambda_), r.recipe.label),
+    def _sorted(self, lines: Sequence[ResultLine]) -> tuple[ResultLine, ...]:
+        """By the chosen column, the largest first; by recipe as tables have it everywhere."""
+        natural = result_lines(
+            [line.row for line in lines],
+            next((line.row.recipe.key for line in lines if line.chosen), None),
         )
-        if self._sort == "lambda":
-            return tuple(by_lambda)
-        return tuple(sorted(by_lambda, key=column.order, reverse=True))
+        if self._sort == COLUMNS[0].id:
+            return tuple(natural)
+        column = next(one for one in COLUMNS if one.id == self._sort)
+        return tuple(sorted(natural, key=column.order, reverse=True))
 
     def _select(self, index: int) -> None:
-        row = self._rows[index]
+        row = self._rows[index].row
         if row.recipe.key != self._selected:
             self._selected = row.recipe.key
             self.post_message(self.Highlighted(row))
 
     def _scroll_to_cursor(self) -> None:
-        keys = [row.recipe.key for row in self._rows]
+        keys = self._keys()
         if self._selected in keys:
             # Two lines, since the header covers the first one of the window.
             region = Region(0, keys.index(self._selected), 1, 2)
@@ -199,7 +189,8 @@ class ResultsTable(ScrollView, can_focus=True):
     def _redraw(self) -> None:
         """Refresh the lines whose text changed, the whole when lines came or went."""
         lines = [self._header().markup] + [
-            self._line(row).markup + str(row.recipe.key == self._selected) for row in self._rows
+            self._line(line).markup + str(line.row.recipe.key == self._selected)
+            for line in self._rows
         ]
         if len(lines) != len(self._lines):
             self.virtual_size = Size(self.size.width, len(lines))
@@ -213,41 +204,36 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def _header(self) -> Text:
         line = Text(" ", style=self._style("header"), no_wrap=True)
-        for column in self._fitted():
-            title = column.title
-            style = self._style("sorted") if column.key == self._sort else ""
-            line.append(aligned(title, column) + self._gap, style=style)
+        for column, width in self._widths():
+            style = self._style("sorted") if column.id == self._sort else ""
+            line.append(_aligned(column.title, column, width) + self._gap, style=style)
         return line
 
-    def _line(self, row: RecipeSummary) -> Text:
-        best = row.recipe.key == self._best
-        style = "cursor" if row.recipe.key == self._selected and self.has_focus else ""
-        line = Text("▸" if best else " ", no_wrap=True)
+    def _line(self, shown: ResultLine) -> Text:
+        style = "cursor" if shown.row.recipe.key == self._selected and self.has_focus else ""
+        line = Text(signs.RECOMMENDED if shown.chosen else " ", no_wrap=True)
         line.stylize(self._style("best"))
-        for column in self._fitted():
-            line.append(
-                aligned(column.cell(row), column) + self._gap, self._cell_style(row, column)
-            )
+        for column, width in self._widths():
+            cell = _aligned(column.text(shown), column, width)
+            line.append(cell + self._gap, self._cell_style(shown, column))
         if style:
             line.pad_right(max(0, self.size.width - line.cell_len))
             line.stylize(self._style(style))
         return line
 
-    def _cell_style(self, row: RecipeSummary, column: Column) -> str:
-        if column.key == "stage" and row.stage is not None:
-            return self._style(f"stage-{row.stage}")
-        if column.key == "lambda" and row.recipe.key == self._best:
+    def _cell_style(self, line: ResultLine, column: Fitted[ResultLine]) -> str:
+        if column.id == "stage" and line.row.stage is not None:
+            return self._style(f"stage-{line.row.stage}")
+        if column.id == COLUMNS[0].id and line.chosen:
             return self._style("best")
         return ""
 
-    def _fitted(self) -> tuple[Column, ...]:
-        """The columns, the first as wide as the rest leaves room."""
+    def _widths(self) -> list[tuple[Fitted[ResultLine], int]]:
+        """The columns with their widths, the first as wide as the rest leaves room."""
         first, *rest = self.columns()
         used = sum(column.width + len(self._gap) for column in rest) + len(self._gap) + 1
         width = min(max(self.size.width - used, 9), 28)
-        if self._several_decodings:
-            first = replace(first, title="Recipe T/top-p", cell=with_decoding)
-        return (replace(first, width=width), *rest)
+        return [(first, width), *((column, column.width) for column in rest)]
 
     def _style(self, part: str) -> str:
         return str(self.get_component_rich_style(f"results--{part}", partial=True))
@@ -263,3 +249,9 @@ class ResultsTable(ScrollView, can_focus=True):
     def on_blur(self) -> None:
         """Hide the cursor."""
         self._redraw()
+
+
+def _aligned(text: str, column: Fitted[ResultLine], width: int) -> str:
+    """A cell's text, cut or filled to a width."""
+    shown = numbers.cut(text, width)
+    return shown.ljust(width) if column.column.align == "left" else shown.rjust(width)

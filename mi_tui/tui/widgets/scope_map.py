@@ -12,11 +12,11 @@ from rich.text import Text
 
 from mi_tui.checkpoints.network import Network, Place
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
+from mi_tui.present import signs
 from mi_tui.tui.widgets.choice import Checks, Option
 
 MIXED, KEPT, PARTLY = "■", "·", "▪"
-SHADES = "░▒▓█"
-"""From the smallest σ to the largest; what is kept stays a dot."""
+"""Mixed, kept and partly mixed."""
 
 _LABEL = 17
 _NAMES = {ModuleKind.FFN: "FFN"}
@@ -101,7 +101,7 @@ class ScopeMap(Checks[ModuleKind]):
             return MIXED
         largest = max((s for s in self._gap.values() if not math.isnan(s)), default=0.0)
         share = max(known) / largest if largest > 0 else 0.0
-        return SHADES[min(int(share * len(SHADES)), len(SHADES) - 1)]
+        return signs.shade(share)[0]
 
     def _groups(self, layers: int) -> list[range]:
         """Neighbouring layers that share a cell where there is not room for each."""
@@ -120,7 +120,7 @@ class ScopeMap(Checks[ModuleKind]):
         groups = self._groups(self._network.layers)
         style = self._style("map--scale")
         numbers = _ruler(groups, self._cell_width(groups))
-        meaning = f"{SHADES} σ small to large" if self._gap else f"{MIXED} mixed"
+        meaning = f"{signs.SHADES} σ small to large" if self._gap else f"{MIXED} mixed"
         meaning += f"  {KEPT} kept"
         first = Text(f"{'    layer':<{_LABEL}}{numbers}", style)
         if first.cell_len + 3 + len(meaning) <= self.size.width:

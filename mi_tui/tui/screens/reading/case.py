@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from mi_tui.errors import MiTuiError
-from mi_tui.present import numbers
+from mi_tui.present import signs
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
@@ -95,7 +95,7 @@ class CaseScreen(Screen[None]):
         await case.remove_children()
         columns = []
         for row, response in one_per_recipe(responses, view.rows if view else ()):
-            stage = f"  {numbers.stage_sign(row.stage)}" if row.stage else ""
+            stage = f"  {signs.stage(row.stage)}" if row.stage else ""
             column = Reading(f"{row.recipe.label}{stage}")
             column.show(response, unfolded=self._unfolded)
             columns.append(column)

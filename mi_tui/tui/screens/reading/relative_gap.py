@@ -15,13 +15,13 @@ from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
 from mi_tui.present import numbers
+from mi_tui.present.heat_map import sigma_map
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.screens.dialogs.dialog import Dialog
 from mi_tui.tui.studies.services import Services
-from mi_tui.tui.widgets.relative_gap_table import sigma_table
 
 _STEP = 0.01
 """The share of the bytes between two drawings of the progress."""
@@ -115,7 +115,7 @@ class SigmaScreen(Dialog[None]):
         self._ended = True
         accent, dim = (rich_colour(self.app, name) for name in ("accent", "secondary"))
         hint = Text("\nThe Scope step shades its map with these.", dim)
-        self._show(Group(sigma_table(gap, accent, dim), hint))
+        self._show(Group(sigma_map(gap, accent, dim), hint))
 
     def _show(self, content: RenderableType) -> None:
         self.query_one("#sigma", Static).update(content)

@@ -15,6 +15,7 @@ from textual.widgets import Input, Rule, Static
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
+from mi_tui.present import signs
 from mi_tui.tui.forms.draft import Draft
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.completion import CheckpointSuggester, partner
@@ -25,7 +26,6 @@ from mi_tui.tui.widgets.choice import Checks, Choice, Option
 from mi_tui.tui.widgets.form import FormRow, Lead, text_field
 from mi_tui.tui.widgets.step_header import Step
 
-SIGNS: dict[Level, str] = {"ok": "✓", "warning": "!", "error": "✗"}
 COLOURS: dict[Level, str] = {"ok": "success", "warning": "warning", "error": "error"}
 _PLACE = "directory, hub id (owner/name) or bundled:NAME"
 
@@ -238,7 +238,7 @@ class ModelsScreen(FormScreen):
 
     def _show_lines(self) -> None:
         lines = self._lines
-        counts = {level: sum(line.level == level for line in lines) for level in SIGNS}
+        counts = {level: sum(line.level == level for line in lines) for level in COLOURS}
         words: dict[Level, str] = {
             "error": "forbid mixing",
             "warning": "to know about",
@@ -249,7 +249,7 @@ class ModelsScreen(FormScreen):
             if counts[level] == 1 and level != "warning":
                 meaning = {"error": "forbids mixing", "ok": "fits"}[level]
             if counts[level]:
-                sign = f"{SIGNS[level]} {counts[level]} {meaning}"
+                sign = f"{signs.FINDINGS[level]} {counts[level]} {meaning}"
                 title.append(f"   {sign}", f"not bold {self.colour(COLOURS[level])}")
         self.query_one("#preflight-title", Static).update(title)
         self._show_preflight(self._report(by_weight((*lines, *self._sigma_line()))))
@@ -268,7 +268,7 @@ class ModelsScreen(FormScreen):
         for line in lines:
             report.add_row(
                 Text.assemble(
-                    (f"{SIGNS[line.level]} ", self.colour(COLOURS[line.level])),
+                    (f"{signs.FINDINGS[line.level]} ", self.colour(COLOURS[line.level])),
                     (line.subject, "bold"),
                     no_wrap=True,
                 ),

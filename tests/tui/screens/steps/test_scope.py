@@ -209,7 +209,7 @@ async def test_the_forecast_gives_time_where_an_earlier_study_measured_it() -> N
     app = on(services)
     async with app.run_test() as pilot:
         await to_scope(pilot)
-        await until(pilot, lambda: "430k tokens, 1:40 min" in said(app, "forecast"))
+        await until(pilot, lambda: "430k tokens, 1 min 40 s" in said(app, "forecast"))
 
 
 async def test_a_file_is_counted_and_a_bad_one_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Heat maps: a shade and a number in each cell, so that no colour is needed to read them."""
+
+import math
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mi_tui.analysis.ablation.grid import Grid
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.checkpoints.relative_gap import Gap
+from mi_tui.plan.scope import ModuleKind
+from mi_tui.present import numbers, signs
+
+
+def score_map(grid: Grid, accent: str = "") -> RenderableType:
+    """Mean@k and Think #R in each cell; light is the lowest score, full the highest."""
+    scores = [row.score.value for row in grid.cells.values()]
+    low, high = min(scores), max(scores)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row(Text(grid.row_axis), *(Text(column) for column in grid.columns))
+    for name in grid.rows:
+        cells = [
+            _score_cell(grid.cells.get((name, column)), low, high, accent)
+            for column in grid.columns
+        ]
+        table.add_row(Text(name), *cells)
+    span = f"{numbers.percent(low, 1)} light to {numbers.percent(high, 1)} full"
+    return Group(Text(f"{grid.title}; Mean@k (Think #R), {span}"), table)
+
+
+def score_words(row: RecipeSummary) -> str:
+    """What a cell of a score map says: ``80.0 % (73 %)``."""
+    return f"{numbers.percent(row.score.value, 1)} ({numbers.percent(row.think_ratio.value)})"
+
+
+def _score_cell(row: RecipeSummary | None, low: float, high: float, accent: str) -> Text:
+    if row is None:
+        return Text("")
+    share = (row.score.value - low) / (high - low) if high > low else 0.0
+    return Text.assemble((signs.shade(share), accent), f" {score_words(row)}")
+
+
+def sigma_map(gap: Gap, accent: str = "", dim: str = "") -> RenderableType:
+    """The relative gap σ of a pair: of the whole, of each module kind, and of each layer.
+
+    The shade runs from light to full at the largest cell; ``accent`` and ``dim`` are styles.
+    """
+    values = {(cell.layer, cell.kind): cell.sigma for cell in gap.cells}
+    largest = max((v for v in values.values() if not math.isnan(v)), default=0.0)
+    kinds = [kind for kind in ModuleKind if any(cell.kind is kind for cell in gap.cells)]
+    inside = [k for k in kinds if any((layer, k) in values for layer in gap.by_layer)]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row("", *(Text(_name(kind), dim) for kind in inside), Text("whole layer", dim))
+    for layer, whole in gap.by_layer.items():
+        cells = [_sigma_cell(values.get((layer, kind)), largest, accent) for kind in inside]
+        table.add_row(Text(f"layer {layer:>2}", dim), *cells, _sigma_cell(whole, largest, accent))
+    totals = Table.grid(padding=(0, 2, 0, 0))
+    for kind in kinds:
+        totals.add_row(
+            Text(f"{_name(kind):<11}", dim), _sigma_cell(gap.by_kind.get(kind), largest, accent)
+        )
+    head = Text.assemble(("σ = ", "bold"), (numbers.sigma(gap.sigma), f"bold {accent}"), "\n")
+    return Group(head, totals, Text(), table)
+
+
+def _name(kind: ModuleKind) -> str:
+    return "FFN" if kind is ModuleKind.FFN else str(kind)
+
+
+def _sigma_cell(value: float | None, largest: float, accent: str) -> Text:
+    if value is None:
+        return Text("")
+    if math.isnan(value):
+        return Text(numbers.MISSING)
+    if value == 0:
+        return Text(f"·· {numbers.sigma(value)}")
+    return Text.assemble((signs.shade(value / largest), accent), f" {numbers.sigma(value)}")
