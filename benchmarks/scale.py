@@ -50,7 +50,7 @@ def make_study(path: Path, rollouts: int, text_bytes: int) -> None:
     create_study(_preset(), path)
     with Store(StudyFolder(path).database) as store:
         store.add_probes([_probe(name) for name in PROBES])
-        recipes = [store.recipe_id(interpolation(at)) for at in LAMBDAS]
+        recipes = [store.recipe_index(interpolation(at)) for at in LAMBDAS]
         problems = store.problem_rows()
         samples = max(1, round(rollouts / len(problems) / len(recipes)))
         loader = ObservationLoader(store)
@@ -99,7 +99,7 @@ def _rollouts(
     difficulty = random.normal(size=problems)
     of = [values for values in PROBES.values() for _ in range(values[0])]
     for sample, problem, recipe in product(range(samples), range(problems), recipes):
-        at = LAMBDAS[recipe - 1]
+        at = LAMBDAS[recipe]
         _, cap, longest = of[problem]
         rise = 1 / (1 + np.exp(-(at - 0.5) / 0.06))
         wanted = int(longest * (0.15 + 0.35 * at + 0.5 * at**2) * random.lognormal(0, 0.6))
@@ -110,7 +110,7 @@ def _rollouts(
         answer = str(problem if right else random.integers(1000))
         body = " ".join(words)
         yield Rollout(
-            ask=PlannedAsk(recipe, problem + 1, sample, 1),
+            ask=PlannedAsk(recipe, problem, sample, 1),
             seed=sample,
             text=f"<think>\n{body}\n</think>\n\\boxed{{{answer}}}" if thinking else body,
             score=float(right and tokens < cap),
@@ -126,7 +126,7 @@ def _rollouts(
 
 def add_some(path: Path, sample: int, count: int = 50) -> None:
     """Store ``count`` rollouts more, as a worker would."""
-    source = islice(_rollouts([1, 2, 3], 769, 1, 2000), count)
+    source = islice(_rollouts([0, 1, 2], 769, 1, 2000), count)
     with Store(StudyFolder(path).database) as store:
         store.add_rollouts([replace(r, ask=replace(r.ask, sample=sample)) for r in source])
 

@@ -75,13 +75,13 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with Store(StudyFolder(path).database) as store:
         store.add_probes([a_probe(problems=25)])
         for at in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-            recipe, thinks = store.recipe_id(interpolation(at)), at >= 0.6
-            asks = [PlannedAsk(recipe, problem, 0, 1) for problem in range(1, 25)]
+            recipe, thinks = store.recipe_index(interpolation(at)), at >= 0.6
+            asks = [PlannedAsk(recipe, problem, 0, 1) for problem in range(24)]
             rollouts = [
                 replace(
                     a_rollout(ask),
                     thinking=thinks,
-                    score=float(thinks or ask.problem <= 40 * at),
+                    score=float(thinks or ask.problem < 40 * at),
                     tokens=100 + ask.problem if thinks else 10 + ask.problem,
                 )
                 for ask in asks

@@ -32,8 +32,8 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with Store(StudyFolder(path).database) as store:
         store.add_probes([a_probe()])
         for at in (0.0, 1.0):
-            recipe = store.recipe_id(interpolation(at))
-            asks = [PlannedAsk(recipe, problem, 0, 1) for problem in (1, 2, 3)]
+            recipe = store.recipe_index(interpolation(at))
+            asks = [PlannedAsk(recipe, problem, 0, 1) for problem in (0, 1, 2)]
             store.add_rollouts([a_rollout(ask) for ask in asks])
         store.put(state=StudyState.DONE, message="")
     return path

@@ -133,5 +133,8 @@ class Engine(Protocol):
         By default at 1, 4, 16 and so on, as far as memory allows.
         """
 
+    def device_memory(self) -> str:
+        """The accelerator's memory in use, as text; empty on a CPU or where nobody can tell."""
+
     def close(self) -> None:
         """Free the memory; the engine is not used again."""

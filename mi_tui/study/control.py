@@ -11,8 +11,8 @@ from typing import Any
 from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
-from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.facts import Facts, keep, stored_state
 from mi_tui.study.storage.folder import StudyFolder, find_study, new_study_path
 from mi_tui.study.storage.folder import studies_folder as studies_folder
 from mi_tui.study.storage.lock import PATIENCE_SECONDS, acquire, is_held
@@ -37,8 +37,9 @@ def create_study(preset: Preset, path: Path | None = None) -> Path:
     if is_file(folder.database) and _holds_same(folder, preset):
         return folder.path
     with Store(folder.database, create=True) as store:
-        store.put(
-            preset=preset.model_dump(mode="json", by_alias=True),
+        keep(
+            store,
+            preset=preset,
             title=preset.title,
             created=time.time(),
             state=StudyState.NEW,
@@ -108,10 +109,10 @@ def _holds_same(folder: StudyFolder, preset: Preset) -> bool:
         StudyError: a study of another preset is there.
     """
     with Store(folder.database) as store:
-        kept = store.get("preset")
-    if kept is None:
+        facts = Facts.of(store)
+    if not facts.is_made:
         return False
-    there = Preset.model_validate(kept, strict=False)
+    there = facts.made_of
     if there.key != preset.key:
         raise StudyError(
             f"{folder.path} holds a study of another preset ({there.title}): "
@@ -132,11 +133,11 @@ def start_worker(path: Path) -> None:
     """
     folder = find_study(path)
     with Store(folder.database) as store:
-        ending = StudyState(store.get("state", StudyState.NEW)).has_ended
+        ending = stored_state(store).has_ended
     lock = acquire(folder.lock, _ENDING_SECONDS if ending else PATIENCE_SECONDS)
     try:
         with Store(folder.database) as store:
-            store.put(state=StudyState.STARTING, message="", started=time.time())
+            keep(store, state=StudyState.STARTING, message="", started=time.time())
         with folder.log.open("ab") as log:
             subprocess.Popen(
                 [
@@ -178,12 +179,11 @@ def request(path: Path, kind: RequestKind, **data: Any) -> None:
         store.leave_request(kind, data)
 
 
-def state_of(folder: StudyFolder, stored: str) -> StudyState:
+def state_of(folder: StudyFolder, stored: StudyState) -> StudyState:
     """The state of a study: what its store says, corrected when the worker is gone."""
-    state = StudyState(stored)
-    if state.is_active and not is_held(folder.lock):
+    if stored.is_active and not is_held(folder.lock):
         return StudyState.INTERRUPTED
-    return state
+    return stored
 
 
 def list_studies(root: Path | None = None) -> tuple[StudyEntry, ...]:
@@ -210,22 +210,21 @@ def _entry(folder: StudyFolder) -> StudyEntry:
     modified = _modified(folder)
     try:
         with Store(folder.database) as store:
-            facts = store.get_many()
+            facts = Facts.of(store)
             rollouts, _ = store.totals()
-        if "preset" not in facts:
-            raise StudyError(f"the making of {folder.path} was cut short: delete it")
+        facts.require_made()
+        best = facts.recommended_lambda
+        return StudyEntry(
+            path=folder.path,
+            name=folder.name,
+            title=facts.title,
+            state=state_of(folder, facts.state),
+            rollouts=rollouts,
+            planned=max(facts.progress.planned, rollouts),
+            modified=modified,
+            best=facts.message if best is None else f"λ {best:g}",
+        )
     except StudyError as error:
         return StudyEntry(
             folder.path, folder.name, folder.name, StudyState.FAILED, 0, 0, modified, str(error)
         )
-    answer = facts.get("recommendation")
-    return StudyEntry(
-        path=folder.path,
-        name=folder.name,
-        title=shown_line(facts.get("title", folder.name)),
-        state=state_of(folder, facts.get("state", StudyState.NEW)),
-        rollouts=rollouts,
-        planned=max(int(facts.get("progress", {}).get("planned", 0)), rollouts),
-        modified=modified,
-        best=f"λ {answer['lambda']:g}" if answer else shown_line(facts.get("message", "")),
-    )

@@ -4,13 +4,13 @@ import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mi_tui.analysis.latency import GIVEN, Latency
+from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.plan.pair import Pair
 from mi_tui.study.control import list_studies
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.facts import Facts
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 
@@ -44,35 +44,30 @@ def known_speed(pair: Pair, root: Path | None = None) -> KnownSpeed | None:
 
 
 def _measured(pair: Pair, paths: Iterable[Path]) -> Iterator[KnownSpeed]:
-    here = f"{platform.node()} · "
     for path in paths:
-        facts = _facts(path)
-        kept = facts.get("latency")
-        if not kept or kept["machine"] == GIVEN or not kept["machine"].startswith(here):
+        try:
+            known = _measured_in(path, pair)
+        except StudyError:
             continue
-        studied = facts.get("preset", {}).get("pair", {})
-        if [studied.get(side) for side in ("instruct", "thinking")] == [
-            pair.instruct,
-            pair.thinking,
-        ]:
-            yield KnownSpeed(
-                study=path.name,
-                machine=kept["machine"],
-                latency=Latency(**kept["latency"]),
-                points=tuple(LatencyPoint(**point) for point in kept["points"]),
-                tokens_per_second=_generated_per_second(facts),
-            )
+        if known is not None:
+            yield known
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        with Store(StudyFolder(path).database) as store:
-            return store.get_many()
-    except StudyError:
-        return {}
-
-
-def _generated_per_second(facts: dict[str, Any]) -> float:
-    progress = facts.get("progress", {})
-    seconds = float(progress.get("elapsed_seconds", 0.0))
-    return float(progress.get("tokens", 0)) / seconds if seconds > 0 else 0.0
+def _measured_in(path: Path, pair: Pair) -> KnownSpeed | None:
+    with Store(StudyFolder(path).database) as store:
+        facts = Facts.of(store)
+    speed = facts.speed
+    if speed is None or not speed.machine.startswith(f"{platform.node()} · "):
+        return None
+    studied = facts.made_of.pair
+    if (studied.instruct, studied.thinking) != (pair.instruct, pair.thinking):
+        return None
+    progress = facts.progress
+    seconds = progress.elapsed_seconds
+    return KnownSpeed(
+        study=path.name,
+        machine=speed.machine,
+        latency=speed.latency,
+        points=speed.points,
+        tokens_per_second=progress.tokens / seconds if seconds > 0 else 0.0,
+    )

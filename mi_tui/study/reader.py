@@ -1,9 +1,8 @@
 """The reader of a study: its view, its responses, and answers to new budgets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
-
-from pydantic import ValidationError
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
@@ -13,17 +12,16 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.toml import explain
-from mi_tui.probes.text import shown_line
 from mi_tui.study.control import state_of
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.facts import Facts, stored_state
 from mi_tui.study.storage.folder import StudyFolder, find_study
 from mi_tui.study.storage.observation_loader import ObservationLoader
 from mi_tui.study.storage.store import Store
 from mi_tui.study.summaries import Summaries
 from mi_tui.study.view import Progress, StudyState, StudyView
 
-_IDLE = Progress("", 0, 0, 0, 0.0, 0.0, None, 0)
+_GONE = "the worker is gone; start the study again and it goes on where it was"
 
 
 class StudyReader:
@@ -64,17 +62,17 @@ class StudyReader:
     @property
     def state(self) -> StudyState:
         """Where the study stands now."""
-        return state_of(self.folder, self.store.get("state", StudyState.NEW))
+        return state_of(self.folder, stored_state(self.store))
 
     @property
     def preset(self) -> Preset:
         """The preset, with the budget as it was last set."""
-        return self._preset(self.store.get_many())
+        return Facts.of(self.store).preset
 
     @property
     def progress(self) -> Progress:
         """How far the worker is."""
-        return self._progress(self.store.get_many(), self.store.totals()[0])
+        return _counted(Facts.of(self.store).progress, self.store.totals()[0])
 
     def changed(self) -> bool:
         """Whether :meth:`view` would show something new since it was last called."""
@@ -86,19 +84,18 @@ class StudyReader:
         state = self.state
         if (version, state) != (self._seen, self._shown):
             self._seen, self._shown, self._change = version, state, self._change + 1
-        facts = self.store.get_many()
+        facts = Facts.of(self.store)
         complete, begun = self._loader.load_complete()
-        answer = facts.get("recommendation")
         return StudyView(
             path=self.folder.path,
             name=self.folder.name,
-            preset=self._preset(facts),
+            preset=facts.preset,
             state=state,
-            message=self._message(facts, state),
-            progress=self._progress(facts, len(complete) + len(begun)),
-            rows=self._summaries.of(complete, begun, self._latency(facts)),
-            recommendation=Recommendation.model_validate(answer) if answer else None,
-            engine_note=shown_line(facts.get("engine_note", "")),
+            message=_GONE if state is StudyState.INTERRUPTED else facts.message,
+            progress=_counted(facts.progress, len(complete) + len(begun)),
+            rows=self._summaries.of(complete, begun, facts.latency),
+            recommendation=facts.recommendation,
+            engine_note=facts.engine_note,
             change=self._change,
         )
 
@@ -112,8 +109,8 @@ class StudyReader:
         Raises:
             MiTuiError: too little is stored to say anything, or the budget cannot be answered.
         """
-        facts = self.store.get_many()
-        preset = self._preset(facts)
+        facts = Facts.of(self.store)
+        preset = facts.preset
         observations, begun = self._loader.load_complete()
         if not len(observations) + len(begun):
             raise StudyError(f"{self.folder.name} has no rollouts yet: run it first")
@@ -124,10 +121,10 @@ class StudyReader:
             observations,
             budget or preset.budget,
             curves=self._fitted(observations, preset.search.seed),
-            latency=self._latency(facts),
+            latency=facts.latency,
             seed=preset.search.seed,
             tolerance=preset.search.tolerance,
-            dtype=str(facts.get("confirmation_dtype", "")),
+            dtype=facts.confirmation_dtype,
         )
 
     def _fitted(self, observations: Observations, seed: int) -> Curves:
@@ -149,12 +146,10 @@ class StudyReader:
         keys = [recipe.key for recipe in recipes]
         if recipe_key is not None and recipe_key not in keys:
             return []
-        number = None if recipe_key is None else keys.index(recipe_key) + 1
-        found = self.store.responses(
-            recipe=number, problem=None if problem is None else problem + 1, limit=limit
-        )
+        recipe = None if recipe_key is None else keys.index(recipe_key)
+        found = self.store.responses(recipe=recipe, problem=problem, limit=limit)
         for row in found:
-            index = row["recipe"] - 1
+            index = row["recipe"]
             row["recipe_key"], row["recipe_label"] = keys[index], recipes[index].label
         return found
 
@@ -164,39 +159,10 @@ class StudyReader:
 
     def latency(self) -> Latency | None:
         """What was measured of the merged model's speed."""
-        return self._latency(self.store.get_many())
+        return Facts.of(self.store).latency
 
-    def _preset(self, facts: dict[str, Any]) -> Preset:
-        if "preset" not in facts:
-            raise StudyError(f"the making of {self.folder.path} was cut short: delete it")
-        try:
-            preset = Preset.model_validate(facts["preset"], strict=False)
-        except ValidationError as error:
-            raise StudyError(
-                f"{self.folder.name} holds a preset that this mi-tui cannot read "
-                f"({explain(error.errors())}): upgrade mi-tui"
-            ) from error
-        if "budget" in facts:
-            budget = Budget.model_validate(facts["budget"])
-            return preset.model_copy(update={"budget": budget})
-        return preset
 
-    @staticmethod
-    def _latency(facts: dict[str, Any]) -> Latency | None:
-        kept = facts.get("latency")
-        return Latency(**kept["latency"]) if kept else None
-
-    @staticmethod
-    def _message(facts: dict[str, Any], state: StudyState) -> str:
-        if state is StudyState.INTERRUPTED:
-            return "the worker is gone; start the study again and it goes on where it was"
-        return shown_line(facts.get("message", ""))
-
-    @staticmethod
-    def _progress(facts: dict[str, Any], stored: int) -> Progress:
-        kept = {name: getattr(_IDLE, name) for name in Progress.__slots__}
-        kept.update(facts.get("progress", {}))
-        kept["phase"] = shown_line(kept["phase"])
-        kept["rollouts"] = max(kept["rollouts"], stored)
-        kept["planned"] = max(kept["planned"], kept["rollouts"])
-        return Progress(**kept)
+def _counted(progress: Progress, stored: int) -> Progress:
+    """The worker's last report, with what was stored since."""
+    rollouts = max(progress.rollouts, stored)
+    return replace(progress, rollouts=rollouts, planned=max(progress.planned, rollouts))

@@ -33,7 +33,7 @@ from tests.study.storage.test_store import a_probe, a_rollout
 
 def answered(recipe: int, sample: int, answer: str | None = "4") -> list[Rollout]:
     """One rollout to each of the three search problems."""
-    asks = [PlannedAsk(recipe, problem, sample, sample + 1) for problem in (1, 2, 3)]
+    asks = [PlannedAsk(recipe, problem, sample, sample + 1) for problem in (0, 1, 2)]
     return [replace(a_rollout(ask, answer=answer), tokens=10 + sample) for ask in asks]
 
 
@@ -43,9 +43,9 @@ def study(tmp_path: Path) -> Path:
     path = create_study(small_preset(), tmp_path / "study")
     with Store(StudyFolder(path).database) as store:
         store.add_probes([a_probe()])
-        recipes = [store.recipe_id(interpolation(lambda_)) for lambda_ in (0.0, 1.0)]
+        recipes = [store.recipe_index(interpolation(lambda_)) for lambda_ in (0.0, 1.0)]
         for sample in range(10):
-            store.plan_round([(r, problem, sample) for r in recipes for problem in (1, 2, 3)])
+            store.plan_round([(r, problem, sample) for r in recipes for problem in (0, 1, 2)])
         for recipe in recipes:
             for sample in range(10):
                 store.add_rollouts(answered(recipe, sample, "4" if sample % 3 else None))
@@ -86,7 +86,7 @@ def test_a_refresh_reads_only_what_is_new(study: Path, rows_read: list[int]) -> 
     with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
         reader.view()
         assert rows_read == [60]
-        store.add_rollouts(answered(1, 10))
+        store.add_rollouts(answered(0, 10))
         view = reader.view()
         reader.recommend()
         reader.view()
@@ -107,7 +107,7 @@ def test_only_recipes_with_new_rollouts_are_computed_again(
     with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
         reader.view()
         reader.view()
-        store.add_rollouts(answered(2, 10))
+        store.add_rollouts(answered(1, 10))
         reader.view()
     assert computed == [60, 33]
 
@@ -122,7 +122,7 @@ def test_a_packed_study_opens_without_reading_its_rows(
     with Store(StudyFolder(study).database) as store:
         assert same(ObservationLoader(store).load(), whole)
         assert store.totals() == (60, int(whole.tokens.sum()))
-        store.add_rollouts(answered(1, 10, "another"))
+        store.add_rollouts(answered(0, 10, "another"))
         assert store.totals() == (63, int(whole.tokens.sum()) + 3 * 20)
     assert rows_read == [0]
 
@@ -133,10 +133,10 @@ def test_packing_goes_on_where_the_last_worker_was_killed(
     pack_study(study, monkeypatch)
     database = StudyFolder(study).database
     with Store(database) as store:
-        store.add_rollouts([*answered(1, 10, "x"), *answered(2, 10, "4"), *answered(1, 11, "y")])
+        store.add_rollouts([*answered(0, 10, "x"), *answered(1, 10, "4"), *answered(0, 11, "y")])
     pack_study(study, monkeypatch)
     with Store(database) as store:
-        store.add_rollouts(answered(2, 11, "x"))  # left unpacked
+        store.add_rollouts(answered(1, 11, "x"))  # left unpacked
         through_pieces = ObservationLoader(store).load()
         monkeypatch.setattr(Store, "packed_rollouts", lambda store, after: None)
         assert same(through_pieces, ObservationLoader(store).load())
@@ -192,7 +192,7 @@ def test_budgets_share_the_curves_until_there_are_new_rollouts(
             reader.observations(), one.budget, seed=small_preset().search.seed, latency=None
         )
         assert one == alone
-        store.add_rollouts(answered(1, 10))
+        store.add_rollouts(answered(0, 10))
         reader.recommend(parse_budget("knee"))
     assert fits == [60, 63]
 
@@ -201,7 +201,7 @@ def test_a_round_under_way_moves_no_answer(study: Path) -> None:
     budget = parse_budget("tokens<=15")
     with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
         before, rows = reader.recommend(budget), reader.view().rows
-        store.plan_round([(2, problem, 20) for problem in (1, 2, 3)])
+        store.plan_round([(1, problem, 20) for problem in (0, 1, 2)])
         first, *others = store.open_asks()
         store.add_rollouts([replace(a_rollout(first), tokens=1)])
         assert reader.recommend(budget) == before
@@ -215,8 +215,8 @@ def test_a_round_under_way_moves_no_answer(study: Path) -> None:
 def test_a_recipe_in_its_first_round_has_a_preliminary_row(study: Path) -> None:
     with StudyReader(study) as reader, Store(StudyFolder(study).database) as store:
         rows = reader.view().rows
-        recipe = store.recipe_id(interpolation(0.5))
-        store.plan_round([(recipe, problem, 0) for problem in (1, 2, 3)])
+        recipe = store.recipe_index(interpolation(0.5))
+        store.plan_round([(recipe, problem, 0) for problem in (0, 1, 2)])
         first, *others = store.open_asks()
         store.add_rollouts([a_rollout(first)])
         view = reader.view()
@@ -237,9 +237,9 @@ def test_a_running_study_answers_once_its_first_round_is_complete(
     path = create_study(small_preset(), tmp_path / "study")
     with StudyReader(path) as reader, Store(StudyFolder(path).database) as store:
         store.add_probes([a_probe()])
-        short, long = (store.recipe_id(interpolation(lambda_)) for lambda_ in (0.0, 1.0))
-        store.plan_round([(recipe, problem, 0) for recipe in (short, long) for problem in (1, 2)])
-        store.plan_round([(recipe, problem, 1) for recipe in (short, long) for problem in (1, 2)])
+        short, long = (store.recipe_index(interpolation(lambda_)) for lambda_ in (0.0, 1.0))
+        store.plan_round([(recipe, problem, 0) for recipe in (short, long) for problem in (0, 1)])
+        store.plan_round([(recipe, problem, 1) for recipe in (short, long) for problem in (0, 1)])
         by_recipe = {r: [a for a in store.open_asks() if a.recipe == r] for r in (short, long)}
         store.add_rollouts([a_rollout(ask) for ask in by_recipe[short]])
         assert store.in_first_round()
@@ -256,7 +256,7 @@ def test_a_dropped_recipe_does_not_hold_up_the_first_round(tmp_path: Path) -> No
     path = create_study(small_preset(), tmp_path / "study")
     with Store(StudyFolder(path).database) as store:
         store.add_probes([a_probe()])
-        store.plan_round([(store.recipe_id(interpolation(0.5)), 1, 0)])
+        store.plan_round([(store.recipe_index(interpolation(0.5)), 0, 0)])
         assert store.in_first_round()
         store.drop_recipe(interpolation(0.5))
         assert not store.in_first_round()
@@ -268,8 +268,8 @@ def test_before_the_first_round_is_complete_there_is_no_answer(tmp_path: Path) -
         store.add_probes([a_probe()])
         with pytest.raises(StudyError, match="no rollouts yet"):
             reader.recommend()
-        recipe = store.recipe_id(interpolation(0.5))
-        store.plan_round([(recipe, 1, 0), (recipe, 2, 0)])
+        recipe = store.recipe_index(interpolation(0.5))
+        store.plan_round([(recipe, 0, 0), (recipe, 1, 0)])
         store.add_rollouts([a_rollout(store.open_asks()[0])])
         with pytest.raises(StudyError, match="no complete round yet: let it go on"):
             reader.recommend()

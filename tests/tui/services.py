@@ -54,7 +54,7 @@ class HeldReader:
         return [
             row
             for row in self._services.stored
-            if recipe_key in (None, row["recipe_key"]) and problem in (None, row["problem"] - 1)
+            if recipe_key in (None, row["recipe_key"]) and problem in (None, row["problem"])
         ][:limit]
 
     def close(self) -> None:

@@ -167,7 +167,7 @@ def stored_responses() -> list[dict[str, Any]]:
     for row in rows():
         at = row.recipe.lambda_ or 0.0
         thought = "<think>\n47*6=82\n82+5=87\n87-8=79\n</think>\n" if at >= 0.5 else ""
-        for problem in (1, 2):
+        for problem in (0, 1):
             found.append(
                 {
                     "id": len(found) + 1,

@@ -142,6 +142,10 @@ class VllmEngine:
                 client.close()
                 self._instance = self._start(INSTRUCT)
 
+    def device_memory(self) -> str:
+        """Unknown here: the memory is that of vLLM's own processes."""
+        return ""
+
     def close(self) -> None:
         """End vLLM's processes; the engine is not used again."""
         self._instance.close()

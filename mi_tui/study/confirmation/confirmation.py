@@ -25,10 +25,8 @@ from mi_tui.study.confirmation.questions import (
     questions,
 )
 from mi_tui.study.reader import StudyReader
+from mi_tui.study.storage.facts import Facts, keep_confirmation
 from mi_tui.study.storage.store import Store
-
-STORED_UNDER = "endpoint_confirmations"
-"""The key of the study's facts under which confirmations are kept, oldest first."""
 
 _SCORING_SECONDS = 10.0
 
@@ -111,7 +109,7 @@ def confirm_on_server(
         found = _confirmation(predicted, plan, asked, rows, answers, scores, latency).model_copy(
             update={"url": endpoint.base, "model": model, "remark": remark}
         )
-        store.append(STORED_UNDER, found.model_dump(mode="json", by_alias=True))
+        keep_confirmation(store, found)
         open_questions.forget(model)
     return found
 
@@ -119,7 +117,7 @@ def confirm_on_server(
 def stored_confirmations(study: str) -> tuple[ServerConfirmation, ...]:
     """What was confirmed before, oldest first."""
     with StudyReader(study) as reader, Store(reader.folder.database) as store:
-        kept = store.get(STORED_UNDER, [])
+        kept = Facts.of(store).confirmations
     return tuple(ServerConfirmation.model_validate(one, strict=False) for one in kept)
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
 
 from pydantic import Field
 
@@ -45,8 +46,8 @@ class AskedSample:
 
     @property
     def place(self) -> tuple[int, int]:
-        """The problem's id in the study's database, and the sample."""
-        return self.row + 1, self.sample
+        """The index of the problem, and the sample."""
+        return self.row, self.sample
 
 
 def questions(store: Store, samples: int) -> tuple[list[AskedSample], tuple[ProblemRow, ...]]:
@@ -95,7 +96,9 @@ class ServerQuestions:
             about = self._about(model)
             kept = self._store.answers(about)
             answers = {
-                each.place: Answer(**kept[each.place]) for each in asked if each.place in kept
+                each.place: answer
+                for each in asked
+                if (answer := _kept_answer(kept.get(each.place, {}))) is not None
             }
 
             async def one(wanted: AskedSample) -> None:
@@ -130,6 +133,14 @@ class ServerQuestions:
             rollout_seed(self._seed, wanted.probe.sha256, wanted.problem.id, wanted.sample),
             wanted.probe.max_new_tokens,
         )
+
+
+def _kept_answer(kept: Mapping[str, Any]) -> Answer | None:
+    """An answer as it was kept; ``None`` of one that lacks what this version needs: ask again."""
+    needed = {field.name for field in fields(Answer) if field.default is MISSING}
+    if not needed <= kept.keys():
+        return None
+    return Answer(**{f.name: kept[f.name] for f in fields(Answer) if f.name in kept})
 
 
 def _told(failure: BaseException, done: int, total: int) -> BaseException:

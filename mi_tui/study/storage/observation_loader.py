@@ -63,7 +63,7 @@ class ObservationLoader:
             return found, found.where(slice(0))
         rounds = self._column("round")
         span = int(max(rounds.max(initial=0), *(number for _, number in cells))) + 1
-        numbers = [(recipe - 1) * span + number for recipe, number in cells]
+        numbers = [recipe * span + number for recipe, number in cells]
         begun = np.isin(found.recipe * span + rounds, numbers)
         return found.where(~begun), found.where(begun)
 
@@ -105,15 +105,11 @@ class ObservationLoader:
 
     def _columns_of(self, rows: list[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
         found = dict(zip(_COLUMNS, list(zip(*rows, strict=True))[1:], strict=True))
-        # Ids count from 1, indices from 0.
-        problems = [number - 1 for number in found["problem"]]
-        recipes = [number - 1 for number in found["recipe"]]
         answers = [
             -1 if answer is None else self._answer_number(problem, answer)
-            for problem, answer in zip(problems, found["answer"], strict=True)
+            for problem, answer in zip(found["problem"], found["answer"], strict=True)
         ]
-        indices = {"recipe": recipes, "problem": problems, "answer": answers}
-        columns = {**found, **indices}
+        columns = {**found, "answer": answers}
         return {name: np.asarray(columns[name], dtype) for name, dtype in _COLUMNS.items()}
 
     def _append(self, fresh: dict[str, NDArray[Any]]) -> None:

@@ -8,7 +8,7 @@ RequestKind = Literal["pause", "resume", "stop", "add", "more", "drop", "budget"
 
 @dataclass(frozen=True, slots=True)
 class PlannedAsk:
-    """A rollout that is planned: ids of recipe and problem, and the sample index."""
+    """A rollout that is planned: the indices of recipe, problem and sample."""
 
     recipe: int
     problem: int

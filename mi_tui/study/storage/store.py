@@ -1,5 +1,8 @@
 """The store: everything that a study keeps, one transaction per method.
 
+Outside of this module recipes and problems are indices, counted from 0 in the order they were
+added; SQLite's ids count from 1 and stay in here.
+
 One worker writes; any number of readers read (write-ahead log). Every method is one
 transaction, so that ``kill -9`` at any moment leaves whole rollouts only.
 """
@@ -17,6 +20,11 @@ from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Probe
 from mi_tui.study.storage.database import Database
 from mi_tui.study.storage.records import PlannedAsk, RequestKind, Rollout, StoredRequest
+
+
+def _id(index: int) -> int:
+    """The id of the row of a recipe or problem: SQLite counts from 1."""
+    return index + 1
 
 
 class Store:
@@ -126,7 +134,7 @@ class Store:
         return dict(self._db.rows("SELECT name, example FROM probes"))
 
     def problem_rows(self) -> tuple[ProblemRow, ...]:
-        """The problems in the order of their ids; id − 1 is the index."""
+        """The problems in the order of their indices."""
         query = """SELECT probes.name, problems.name, stratum, weight, cap, held_out
                    FROM problems JOIN probes ON probes.id = probe ORDER BY problems.id"""
         return tuple(
@@ -134,17 +142,17 @@ class Store:
             for probe, name, stratum, weight, cap, held_out in self._db.rows(query)
         )
 
-    def recipe_id(self, recipe: Recipe, added_by: str = "search") -> int:
-        """The id of a recipe; a new one is added."""
+    def recipe_index(self, recipe: Recipe, added_by: str = "search") -> int:
+        """The index of a recipe; a new one is added."""
         self._db.run(
             "INSERT OR IGNORE INTO recipes (key, body, added_by) VALUES (?, ?, ?)",
             (recipe.key, recipe.canonical_json(), added_by),
         )
-        query = "SELECT id FROM recipes WHERE key = ?"
+        query = "SELECT id - 1 FROM recipes WHERE key = ?"
         return int(self._db.one(query, (recipe.key,))[0])
 
     def recipes(self) -> tuple[Recipe, ...]:
-        """All recipes in the order of their ids; id − 1 is the index."""
+        """All recipes in the order of their indices."""
         rows = self._db.rows("SELECT body FROM recipes ORDER BY id")
         return tuple(Recipe.from_json(body) for (body,) in rows)
 
@@ -160,17 +168,17 @@ class Store:
 
     def drop_recipe(self, recipe: Recipe) -> None:
         """Ask nothing more of a recipe; what it answered stays, what is planned is not open."""
-        self._db.run("UPDATE recipes SET dropped = 1 WHERE id = ?", (self.recipe_id(recipe),))
+        self._db.run("UPDATE recipes SET dropped = 1 WHERE key = ?", (recipe.key,))
 
     # -- what is planned, what is done ----------------------------------------------------
 
     def plan_round(self, asks: Iterable[tuple[int, int, int]]) -> int:
-        """Plan the next round of (recipe id, problem id, sample); returns its number."""
+        """Plan the next round of (recipe, problem, sample); returns its number."""
         with self._db.transaction():
             number = self.last_round() + 1
             self._db.run_many(
                 "INSERT OR IGNORE INTO asks (recipe, problem, sample, round) VALUES (?, ?, ?, ?)",
-                [(*ask, number) for ask in asks],
+                [(_id(recipe), _id(problem), sample, number) for recipe, problem, sample in asks],
             )
         return number
 
@@ -180,7 +188,7 @@ class Store:
 
     def open_asks(self) -> list[PlannedAsk]:
         """What is planned and not yet stored, oldest round first."""
-        query = """SELECT a.recipe, a.problem, a.sample, a.round FROM asks a
+        query = """SELECT a.recipe - 1, a.problem - 1, a.sample, a.round FROM asks a
                    JOIN recipes ON recipes.id = a.recipe AND NOT recipes.dropped
                    LEFT JOIN rollouts r USING (recipe, problem, sample)
                    WHERE r.id IS NULL ORDER BY a.round, a.problem, a.sample, a.recipe"""
@@ -191,7 +199,7 @@ class Store:
         return self._db.snapshot()
 
     def incomplete_rounds(self) -> list[tuple[int, int]]:
-        """The (recipe id, round) of which something is planned and not stored.
+        """The (recipe, round) of which something is planned and not stored.
 
         Only the last two rounds are looked at, since a round is planned when all but one are
         complete; and all rounds of dropped recipes, which stay as they were left.
@@ -200,7 +208,7 @@ class Store:
                        WHERE round >= (SELECT MAX(round) - 1 FROM asks)
                        UNION ALL SELECT recipe, problem, sample, round FROM asks
                        WHERE recipe IN (SELECT id FROM recipes WHERE dropped)"""
-        query = f"""SELECT DISTINCT a.recipe, a.round FROM ({looked_at}) a
+        query = f"""SELECT DISTINCT a.recipe - 1, a.round FROM ({looked_at}) a
                     LEFT JOIN rollouts r USING (recipe, problem, sample) WHERE r.id IS NULL"""
         return [(recipe, number) for recipe, number in self._db.rows(query)]
 
@@ -228,7 +236,7 @@ class Store:
                            tokens, think_tokens, thinking, truncated, answer, failure, seconds,
                            finished)
                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                    (a.recipe, a.problem, a.sample, a.round, r.seed, r.score, r.tokens,
+                    (_id(a.recipe), _id(a.problem), a.sample, a.round, r.seed, r.score, r.tokens,
                      r.think_tokens, r.thinking, r.truncated, r.answer, r.failure, r.seconds, now),
                 )  # fmt: skip
                 if cursor.rowcount:
@@ -248,11 +256,11 @@ class Store:
     def rollout_columns(self, after: int = 0) -> list[tuple[Any, ...]]:
         """The narrow rows with an id above ``after``, in the order of arrival.
 
-        Columns: id, recipe id, problem id, sample, round, score, tokens, thinking, truncated,
+        Columns: id, recipe, problem, sample, round, score, tokens, thinking, truncated,
         answer.
         """
-        query = """SELECT id, recipe, problem, sample, round, score, tokens, thinking, truncated,
-                   answer FROM rollouts WHERE id > ? ORDER BY id"""
+        query = """SELECT id, recipe - 1, problem - 1, sample, round, score, tokens, thinking,
+                   truncated, answer FROM rollouts WHERE id > ? ORDER BY id"""
         return self._db.rows(query, (after,))
 
     def packed_rollouts(self, after: int) -> tuple[int, bytes] | None:
@@ -276,24 +284,18 @@ class Store:
         """The latest stored rollouts with their texts, newest first."""
         # Only the conditions that are asked for, so that their index is used.
         wanted = {"recipe": recipe, "problem": problem}
-        given = {name: value for name, value in wanted.items() if value is not None}
+        given = {name: _id(index) for name, index in wanted.items() if index is not None}
         where = " AND ".join(f"r.{name} = :{name}" for name in given) or "1"
-        query = f"""SELECT r.*, t.body AS body FROM rollouts r JOIN texts t ON t.rollout = r.id
-                    WHERE {where} ORDER BY r.id DESC LIMIT :limit"""
-        found = self._db.named_rows(query, {**given, "limit": limit})
-        for row in found:
-            row["text"] = zlib.decompress(row.pop("body")).decode()
-        return found
+        return self._with_texts(f"{where} ORDER BY r.id DESC LIMIT :limit", given, limit)
 
     def rollouts_after(self, after: int, limit: int) -> list[dict[str, Any]]:
-        """At most ``limit`` rollouts with an id above ``after`` with their texts, oldest first.
+        """At most ``limit`` rollouts with an id above ``after`` with their texts, oldest first."""
+        return self._with_texts("r.id > :after ORDER BY r.id LIMIT :limit", {"after": after}, limit)
 
-        ``recipe`` and ``problem`` are indices.
-        """
-        query = """SELECT r.*, r.recipe - 1 AS recipe, r.problem - 1 AS problem, t.body AS body
-                   FROM rollouts r JOIN texts t ON t.rollout = r.id
-                   WHERE r.id > :after ORDER BY r.id LIMIT :limit"""
-        found = self._db.named_rows(query, {"after": after, "limit": limit})
+    def _with_texts(self, which: str, values: dict[str, int], limit: int) -> list[dict[str, Any]]:
+        query = f"""SELECT r.*, r.recipe - 1 AS recipe, r.problem - 1 AS problem, t.body AS body
+                    FROM rollouts r JOIN texts t ON t.rollout = r.id WHERE {which}"""
+        found = self._db.named_rows(query, {**values, "limit": limit})
         for row in found:
             row["text"] = zlib.decompress(row.pop("body")).decode()
         return found
@@ -301,18 +303,18 @@ class Store:
     # -- answers of servers ---------------------------------------------------------------
 
     def add_answer(self, asked: str, problem: int, sample: int, answer: dict[str, Any]) -> None:
-        """Keep what a server answered to a problem (its id), until the confirmation is complete.
+        """Keep what a server answered to a problem, until the confirmation is complete.
 
         ``asked`` names the server and what was asked of it.
         """
         self._db.run(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-            (asked, problem, sample, zlib.compress(json.dumps(answer).encode())),
+            (asked, _id(problem), sample, zlib.compress(json.dumps(answer).encode())),
         )
 
     def answers(self, asked: str) -> dict[tuple[int, int], dict[str, Any]]:
         """The answers kept, by problem and sample."""
-        query = "SELECT problem, sample, body FROM answers WHERE asked = ?"
+        query = "SELECT problem - 1, sample, body FROM answers WHERE asked = ?"
         rows = self._db.rows(query, (asked,))
         return {(p, s): json.loads(zlib.decompress(body)) for p, s, body in rows}
 

@@ -75,7 +75,7 @@ class Generation:
         return done
 
     def cancel(self, recipes: set[int]) -> None:
-        """Forget what is under way for these recipe ids."""
+        """Forget what is under way for the recipes of these indices."""
         ids = [i for i, ask in self._asks.items() if ask.recipe in recipes]
         self._engine.cancel(ids)
         for number in ids:
@@ -87,16 +87,16 @@ class Generation:
         return self._engine.render(probe.problems[0].messages)
 
     def _request(self, ask: PlannedAsk) -> Request:
-        if ask.recipe > len(self._recipes):
+        if ask.recipe >= len(self._recipes):
             self._recipes = self._store.recipes()
-        probe, problem = self._problems[ask.problem - 1]
+        probe, problem = self._problems[ask.problem]
         number, self._next_id = self._next_id, self._next_id + 1
         self._asks[number] = ask
         return Request(
             id=number,
-            recipe=self._recipes[ask.recipe - 1],
+            recipe=self._recipes[ask.recipe],
             prompt=self._prompt(ask.problem, problem),
-            seed=self._seeds[ask.problem - 1](ask.sample),
+            seed=self._seeds[ask.problem](ask.sample),
             max_new_tokens=probe.max_new_tokens,
             as_exported=problem.split == "held-out",
         )
@@ -108,7 +108,7 @@ class Generation:
 
     def _submit(self, completion: Completion) -> None:
         ask = self._asks[completion.request_id]
-        probe, problem = self._problems[ask.problem - 1]
+        probe, problem = self._problems[ask.problem]
         truncated = completion.finish_reason == "length"
         thought, _ = strip_thinking(completion.text)
         think_tokens = len(self._engine.encode(thought)) if thought else 0
@@ -124,7 +124,7 @@ class Generation:
         completion, truncated, think_tokens = self._scoring.pop(number)
         return Rollout(
             ask=ask,
-            seed=self._seeds[ask.problem - 1](ask.sample),
+            seed=self._seeds[ask.problem](ask.sample),
             text=completion.text,
             score=0.0 if truncated else score.value,
             tokens=completion.token_count,

@@ -11,18 +11,18 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 from mi_tui.analysis.latency import GIVEN, Latency, latency_from_points, latency_of_server
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, EngineError
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.scoring.pool import ScoringPool
 from mi_tui.study.preflight import require_fit
+from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
@@ -60,22 +60,22 @@ def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -
         interrupted: asked now and then whether to stop.
     """
     with Store(folder.database) as store:
-        store.put(worker={"pid": os.getpid(), "host": platform.node(), "started": time.time()})
+        keep(store, worker={"pid": os.getpid(), "host": platform.node(), "started": time.time()})
         try:
             return _run(store, interrupted)
         except MiTuiError as error:
-            store.put(state=StudyState.FAILED, message=str(error))
+            keep(store, state=StudyState.FAILED, message=str(error))
             store.log(str(error), "error")
         except Exception as error:
             traceback.print_exc()
             message = f"unexpected {type(error).__name__}: {error}; details in {folder.log}"
-            store.put(state=StudyState.FAILED, message=" ".join(message.split()))
+            keep(store, state=StudyState.FAILED, message=" ".join(message.split()))
             store.log(message, "error")
     return StudyState.FAILED
 
 
 def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
-    preset = preset_in_force(store)
+    preset = Facts.of(store).preset
     require_fit(preset)
     _freeze_probes(store, preset)
     _phase(store, "loading the models")
@@ -93,15 +93,6 @@ def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
         engine.close()
 
 
-def preset_in_force(store: Store) -> Preset:
-    """The study's preset, with the budget as the user last set it."""
-    preset = Preset.model_validate(store.get("preset"), strict=False)
-    budget = store.get("budget")
-    if budget is None:
-        return preset
-    return preset.model_copy(update={"budget": Budget.model_validate(budget)})
-
-
 def _freeze_probes(store: Store, preset: Preset) -> None:
     if not store.probes():
         _phase(store, "preparing the probes")
@@ -111,7 +102,7 @@ def _freeze_probes(store: Store, preset: Preset) -> None:
 def _check(store: Store, engine: Engine) -> None:
     _phase(store, "checking the engine against a merged model")
     check = engine.self_check()
-    store.put(engine_note=f"{engine.capabilities.note}; {check.message}".strip("; "))
+    keep(store, engine_note=f"{engine.capabilities.note}; {check.message}".strip("; "))
     store.log(check.message, "info" if check.passed else "error")
     if not check.passed:
         raise EngineError(f"the engine's self-check failed: {check.message}")
@@ -122,33 +113,26 @@ def _given_speed(store: Store, preset: Preset) -> Latency | None:
     if preset.server is None:
         return None
     latency = latency_of_server(preset.server)
-    store.put(latency={"machine": GIVEN, "latency": asdict(latency), "points": []})
+    keep(store, latency=MeasuredSpeed(GIVEN, latency, ()))
     return latency
 
 
 def _calibrate(store: Store, engine: Engine) -> Latency | None:
     """The merged model's speed: measured once per machine and kept with the study."""
     machine = f"{platform.node()} · {engine.capabilities.device} · {engine.capabilities.dtype}"
-    kept = store.get("latency")
-    if kept and kept["machine"] == machine:
-        return Latency(**kept["latency"])
+    kept = Facts.of(store).speed
+    if kept and kept.machine == machine:
+        return kept.latency
     _phase(store, "measuring the speed of one merged model")
     points = engine.calibrate()
     latency = latency_from_points(points)
     if latency:
-        store.put(
-            latency={
-                "machine": machine,
-                "latency": asdict(latency),
-                "points": [asdict(point) for point in points],
-            }
-        )
+        keep(store, latency=MeasuredSpeed(machine, latency, tuple(points)))
     return latency
 
 
 def _phase(store: Store, text: str) -> None:
-    progress = store.get("progress", {})
-    store.put(progress={**progress, "phase": text})
+    keep(store, progress=replace(Facts.of(store).progress, phase=text))
 
 
 def main() -> int:

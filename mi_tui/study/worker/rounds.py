@@ -12,6 +12,7 @@ from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.search.layer_groups import next_group_batch
 from mi_tui.analysis.search.policy import Batch, PlannedRollout, Spent, Stop, next_batch
 from mi_tui.plan.preset import Preset
+from mi_tui.study.storage.facts import Facts
 from mi_tui.study.storage.observation_loader import ObservationLoader
 from mi_tui.study.storage.records import PlannedAsk
 from mi_tui.study.storage.store import Store
@@ -104,11 +105,12 @@ class RoundPlanner:
         found = self._loader.load(up_to_round)
         recipes = self._store.recipes()
         in_flight = tuple(
-            PlannedRollout(recipes[ask.recipe - 1], ask.problem - 1, ask.sample)
+            PlannedRollout(recipes[ask.recipe], ask.problem, ask.sample)
             for ask in self._open.values()
             if ask.round > up_to_round
         ) + self._stored_after(up_to_round)
-        spent = Spent(len(found), int(found.tokens.sum()), self._store.get("elapsed", 0.0))
+        facts = Facts.of(self._store)
+        spent = Spent(len(found), int(found.tokens.sum()), facts.elapsed)
         step = next_batch(
             found,
             self._preset,
@@ -117,7 +119,7 @@ class RoundPlanner:
             size=self._size,
             added=self._store.recipes_of_user(),
             dropped=self._store.dropped_recipes(),
-            more=self._store.get("more", {}),
+            more=facts.more,
             latency=self._latency,
         )
         if not isinstance(step, Stop) or not self._preset.search.layer_groups:
@@ -142,7 +144,7 @@ class RoundPlanner:
 
     def _keep(self, batch: Batch) -> list[PlannedAsk]:
         rows = [
-            (self._store.recipe_id(ask.recipe), ask.problem + 1, ask.sample)
+            (self._store.recipe_index(ask.recipe), ask.problem, ask.sample)
             for ask in batch.rollouts
         ]
         number = self._store.plan_round(rows)

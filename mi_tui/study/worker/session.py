@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.recommendation.recommend import recommend
@@ -21,6 +20,7 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 from mi_tui.sizes import in_bytes
+from mi_tui.study.storage.facts import Facts, keep
 from mi_tui.study.storage.records import StoredRequest
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
@@ -77,13 +77,18 @@ class Session:
             EngineError: the engine cannot go on.
         """
         self._generation.start(self._planner.open_asks)
-        self._store.put(state=StudyState.RUNNING, message="", confirmation_dtype=self._confirmed_in)
+        keep(
+            self._store,
+            state=StudyState.RUNNING,
+            message="",
+            confirmation_dtype=self._confirmed_in,
+        )
         finished: Finished | None = None
         while finished is None:
             self._handle_requests()
             if self._stopping or self._interrupted():
                 self._clock.save()
-                self._store.put(state=StudyState.STOPPED, message="stopped; start it to go on")
+                keep(self._store, state=StudyState.STOPPED, message="stopped; start it to go on")
                 return StudyState.STOPPED
             if self._paused:
                 time.sleep(_SLICE_SECONDS)
@@ -110,7 +115,8 @@ class Session:
         self._report(force=True)
         state = StudyState.DONE if answer else StudyState.FAILED
         failure = "no recommendation came of the study: its log says why"
-        self._store.put(
+        keep(
+            self._store,
             state=state,
             message=finished.reason + self._groups() if answer else failure,
             settled=finished.settled,
@@ -137,32 +143,32 @@ class Session:
         if wish.kind == "pause" and not self._paused:
             self._paused = True
             self._clock.pause()
-            self._store.put(state=StudyState.PAUSED)
+            keep(self._store, state=StudyState.PAUSED)
         elif wish.kind == "resume" and self._paused:
             self._paused = False
             self._clock.resume()
-            self._store.put(state=StudyState.RUNNING)
+            keep(self._store, state=StudyState.RUNNING)
         elif wish.kind == "stop":
             self._stopping = True
         elif wish.kind == "budget":
             budget = Budget.model_validate(wish.data["budget"])
             self._planner.preset = self._planner.preset.model_copy(update={"budget": budget})
-            self._store.put(budget=wish.data["budget"])
+            keep(self._store, budget=budget)
             self._next_interim = 0.0
         elif wish.kind == "add":
-            self._store.recipe_id(Recipe.model_validate(wish.data["recipe"]), added_by="user")
+            self._store.recipe_index(Recipe.model_validate(wish.data["recipe"]), added_by="user")
         elif wish.kind == "more":
-            more = self._store.get("more", {})
+            more = Facts.of(self._store).more
             key = wish.data["recipe"]
-            self._store.put(more={**more, key: more.get(key, 0) + int(wish.data["samples"])})
+            keep(self._store, more={**more, key: more.get(key, 0) + int(wish.data["samples"])})
         elif wish.kind == "drop":
             self._drop(wish.data["recipe"])
 
     def _drop(self, key: str) -> None:
-        for number, recipe in enumerate(self._store.recipes(), start=1):
+        for index, recipe in enumerate(self._store.recipes()):
             if recipe.key == key:
                 self._store.drop_recipe(recipe)
-                self._generation.cancel({number})
+                self._generation.cancel({index})
         self._planner.reload()
 
     # -- reports --------------------------------------------------------------------------
@@ -185,7 +191,7 @@ class Session:
                 device_memory=device_memory(self._engine),
             )
         )
-        self._store.put(progress=progress_as_json(progress))
+        keep(self._store, progress=progress)
         self._clock.save()
         self._interim(rollouts)
 
@@ -220,7 +226,7 @@ class Session:
         except MiTuiError as error:
             self._store.log(f"no recommendation: {error}", "warning")
             return None
-        self._store.put(recommendation=answer.model_dump(mode="json", by_alias=True))
+        keep(self._store, recommendation=answer)
         return answer
 
 
@@ -229,7 +235,7 @@ class Clock:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._before = float(store.get("elapsed", 0.0))
+        self._before = Facts.of(store).elapsed
         self._since: float | None = time.monotonic()
         self._done: deque[tuple[float, int, int]] = deque()
         self._last_report = 0.0
@@ -252,7 +258,7 @@ class Clock:
 
     def save(self) -> None:
         """Keep the elapsed time for the next session."""
-        self._store.put(elapsed=self.elapsed)
+        keep(self._store, elapsed=self.elapsed)
 
     def count(self, rollouts: int, tokens: int) -> None:
         """Note what was just finished."""
@@ -292,15 +298,9 @@ class Clock:
         )
 
 
-def progress_as_json(progress: Progress) -> dict[str, Any]:
-    """The progress as JSON values."""
-    return {name: getattr(progress, name) for name in Progress.__slots__}
-
-
 def device_memory(engine: Engine) -> str:
     """Memory in use, as text: the accelerator's, or without one that of this process."""
-    report = getattr(engine, "device_memory", None)
-    accelerator = str(report()) if callable(report) else ""
+    accelerator = engine.device_memory()
     return f"GPU {accelerator}" if accelerator else own_memory()
 
 

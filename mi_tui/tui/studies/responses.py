@@ -64,7 +64,7 @@ def read_response(row: dict[str, Any]) -> Response:
     return Response(
         id=int(row["id"]),
         recipe_key=str(row["recipe_key"]),
-        problem=int(row["problem"]) - 1,
+        problem=int(row["problem"]),
         sample=int(row["sample"]),
         score=float(row["score"]),
         tokens=int(row["tokens"]),

@@ -1,10 +1,12 @@
 """An exported checkpoint on a server is judged by the study's own problems and scorers."""
 
+import asyncio
 import json
 import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from mi_tui.engines.openai import client
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.confirmation.confirmation import inside, stored_confirmations
+from mi_tui.study.confirmation.questions import ConfirmationPlan, ServerQuestions, questions
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.folder import StudyFolder
@@ -219,3 +222,30 @@ def test_inside_takes_both_errors_into_account() -> None:
     assert not inside(predicted, Estimate(value=0.62, low=0.61, high=0.63))
     assert inside(predicted, Estimate(value=0.41, low=0.40, high=0.42))
     assert not inside(predicted, Estimate(value=0.2, low=0.1, high=0.3))
+
+
+def test_answers_kept_by_another_version_are_taken_or_asked_again(
+    study: Path, served: Served
+) -> None:
+    database = study / "study.db"
+    with Store(database) as store:
+        asked, _ = questions(store, 1)
+        server = client.Endpoint(served.url)
+        open_questions = ServerQuestions(store, server, ConfirmationPlan(), served.recipe, seed=0)
+        _, first, _ = asyncio.run(open_questions.ask_all(asked))
+        mine = f"asked LIKE '%{served.url}%'"
+        with sqlite3.connect(database) as other:
+            query = f"SELECT problem, body FROM answers WHERE {mine} ORDER BY problem"
+            rows = other.execute(query).fetchall()
+            kept = [json.loads(zlib.decompress(body)) for _, body in rows]
+            kept[0]["price"] = 3  # of a later version
+            del kept[1]["first_token"]  # of an earlier one
+            for answer, (problem, _) in zip(kept, rows, strict=True):
+                body = zlib.compress(json.dumps(answer).encode())
+                change = f"UPDATE answers SET body = ? WHERE problem = ? AND {mine}"
+                other.execute(change, (body, problem))
+        served.asked.clear()
+        model, again, _ = asyncio.run(open_questions.ask_all(asked))
+        open_questions.forget(model)
+    assert [answer.text for answer in again] == [answer.text for answer in first]
+    assert len(served.asked) == 1

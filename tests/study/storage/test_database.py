@@ -51,9 +51,9 @@ def study() -> Iterator[Path]:
     path = create_study(small_preset(), root / "theirs")
     with Store(path / "study.db") as store:
         store.add_probes([a_probe()])
-        recipe = store.recipe_id(interpolation(0.5))
-        store.plan_round([(recipe, 1, 0)])
-        store.add_rollouts([a_rollout(PlannedAsk(recipe, 1, 0, 1))])
+        recipe = store.recipe_index(interpolation(0.5))
+        store.plan_round([(recipe, 0, 0)])
+        store.add_rollouts([a_rollout(PlannedAsk(recipe, 0, 0, 1))])
     with StudyReader(path) as reader:
         reader.view()  # imports what a stranger might not be able to read
     yield path
@@ -64,7 +64,7 @@ def test_a_finished_study_of_someone_else_can_be_read(study: Path) -> None:
     with as_one_who_may_only_read(study):
         with StudyReader(study) as reader:
             assert reader.view().rows[0].rollouts == 1
-            assert reader.responses()[0]["text"] == a_rollout(PlannedAsk(1, 1, 0, 1)).text
+            assert reader.responses()[0]["text"] == a_rollout(PlannedAsk(0, 0, 0, 1)).text
         (entry,) = list_studies(study.parent)
         assert (entry.state, entry.rollouts) == (StudyState.NEW, 1)
         with (

@@ -85,8 +85,8 @@ def test_probes_come_back_with_their_hash(store: Store) -> None:
 
 
 def test_a_rollout_is_stored_once(store: Store) -> None:
-    recipe = store.recipe_id(interpolation(0.5))
-    store.plan_round([(recipe, 1, 0), (recipe, 2, 0)])
+    recipe = store.recipe_index(interpolation(0.5))
+    store.plan_round([(recipe, 0, 0), (recipe, 1, 0)])
     first, second = store.open_asks()
     store.add_rollouts([a_rollout(first, text="the first")])
     store.add_rollouts([a_rollout(first, text="again"), a_rollout(second)])
@@ -98,17 +98,17 @@ def test_a_rollout_is_stored_once(store: Store) -> None:
 
 
 def test_what_is_planned_survives_and_is_not_planned_twice(store: Store, tmp_path: Path) -> None:
-    recipe = store.recipe_id(interpolation(0.5))
+    recipe = store.recipe_index(interpolation(0.5))
+    store.plan_round([(recipe, 0, 0), (recipe, 1, 0)])
     store.plan_round([(recipe, 1, 0), (recipe, 2, 0)])
-    store.plan_round([(recipe, 2, 0), (recipe, 3, 0)])
     with Store(tmp_path / "study.db") as again:
         planned = [(a.problem, a.round) for a in again.open_asks()]
-    assert planned == [(1, 1), (2, 1), (3, 2)]
+    assert planned == [(0, 1), (1, 1), (2, 2)]
 
 
 def test_dropping_a_recipe_takes_back_what_is_only_planned(store: Store) -> None:
-    keep, drop = store.recipe_id(interpolation(0.5)), store.recipe_id(interpolation(0.7))
-    store.plan_round([(keep, 1, 0), (drop, 1, 0), (drop, 2, 0)])
+    keep, drop = store.recipe_index(interpolation(0.5)), store.recipe_index(interpolation(0.7))
+    store.plan_round([(keep, 0, 0), (drop, 0, 0), (drop, 1, 0)])
     answered = next(ask for ask in store.open_asks() if ask.recipe == drop)
     store.add_rollouts([a_rollout(answered)])
     store.drop_recipe(interpolation(0.7))
@@ -118,41 +118,41 @@ def test_dropping_a_recipe_takes_back_what_is_only_planned(store: Store) -> None
 
 
 def test_a_round_counts_once_it_is_complete(store: Store) -> None:
-    first, second = store.recipe_id(interpolation(0.5)), store.recipe_id(interpolation(0.7))
-    store.plan_round([(r, p, 0) for r in (first, second) for p in (1, 2)])
+    first, second = store.recipe_index(interpolation(0.5)), store.recipe_index(interpolation(0.7))
+    store.plan_round([(r, p, 0) for r in (first, second) for p in (0, 1)])
     loader = ObservationLoader(store)
 
     def answer(recipe: int, problem: int) -> tuple[list[int], list[int]]:
         asked = [a for a in store.open_asks() if (a.recipe, a.problem) == (recipe, problem)]
         store.add_rollouts([a_rollout(asked[0])])
         complete, begun = loader.load_complete()
-        return sorted(complete.recipe + 1), sorted(begun.recipe + 1)
+        return sorted(complete.recipe), sorted(begun.recipe)
 
-    assert answer(first, 1) == ([], [first])
-    assert answer(second, 1) == ([], [first, second])
-    assert answer(first, 2) == ([first, first], [second])
-    store.plan_round([(first, 3, 0), (first, 4, 0)])
-    assert answer(first, 3) == ([first, first], [first, second])
-    assert answer(second, 2) == ([first, first, second, second], [first])
-    assert answer(first, 4) == ([first] * 4 + [second] * 2, [])
+    assert answer(first, 0) == ([], [first])
+    assert answer(second, 0) == ([], [first, second])
+    assert answer(first, 1) == ([first, first], [second])
+    store.plan_round([(first, 2, 0), (first, 3, 0)])
+    assert answer(first, 2) == ([first, first], [first, second])
+    assert answer(second, 1) == ([first, first, second, second], [first])
+    assert answer(first, 3) == ([first] * 4 + [second] * 2, [])
 
 
 def test_what_a_dropped_recipe_left_incomplete_stays_incomplete(store: Store) -> None:
-    keep, drop = store.recipe_id(interpolation(0.5)), store.recipe_id(interpolation(0.7))
-    store.plan_round([(drop, 1, 0), (drop, 2, 0)])
+    keep, drop = store.recipe_index(interpolation(0.5)), store.recipe_index(interpolation(0.7))
+    store.plan_round([(drop, 0, 0), (drop, 1, 0)])
     store.add_rollouts([a_rollout(store.open_asks()[0])])
     store.drop_recipe(interpolation(0.7))
-    for problem in (1, 2, 3):
+    for problem in (0, 1, 2):
         store.plan_round([(keep, problem, 0)])
         store.add_rollouts([a_rollout(ask) for ask in store.open_asks()])
     complete, begun = ObservationLoader(store).load_complete()
-    assert (complete.recipe + 1).tolist() == [keep] * 3
-    assert (begun.recipe + 1).tolist() == [drop]
+    assert complete.recipe.tolist() == [keep] * 3
+    assert begun.recipe.tolist() == [drop]
 
 
 def test_columns_are_loaded_once_and_then_only_what_is_new(store: Store, tmp_path: Path) -> None:
-    recipe = store.recipe_id(interpolation(0.5))
-    store.plan_round([(recipe, p, 0) for p in (1, 2, 3)])
+    recipe = store.recipe_index(interpolation(0.5))
+    store.plan_round([(recipe, p, 0) for p in (0, 1, 2)])
     asks = store.open_asks()
     loader = ObservationLoader(store)
     store.add_rollouts([a_rollout(asks[0]), a_rollout(asks[1], answer=None)])
@@ -166,8 +166,8 @@ def test_columns_are_loaded_once_and_then_only_what_is_new(store: Store, tmp_pat
 
 
 def test_hostile_text_comes_back_as_it_was(store: Store) -> None:
-    recipe = store.recipe_id(interpolation(0.5))
-    store.plan_round([(recipe, 1, 0)])
+    recipe = store.recipe_index(interpolation(0.5))
+    store.plan_round([(recipe, 0, 0)])
     text = "\x1b[31m[bold]\x00 ünï 日本語 \\boxed{2^{10^9}}"
     store.add_rollouts([a_rollout(store.open_asks()[0], text=text)])
     assert store.responses()[0]["text"] == text
@@ -191,8 +191,8 @@ def test_another_connection_sees_that_something_changed(store: Store, tmp_path: 
 
 
 def test_readers_are_not_in_the_writers_way(store: Store, tmp_path: Path) -> None:
-    recipe = store.recipe_id(interpolation(0.5))
-    store.plan_round([(recipe, p, s) for p in (1, 2, 3) for s in range(30)])
+    recipe = store.recipe_index(interpolation(0.5))
+    store.plan_round([(recipe, p, s) for p in (0, 1, 2) for s in range(30)])
     counts: list[int] = []
     done = threading.Event()
 

@@ -1,0 +1,262 @@
+"""The facts of a study: what its ``meta`` table holds, under typed names.
+
+Each fact is one JSON value under one key. This module alone knows the keys and the forms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from pydantic import BaseModel, ValidationError
+
+from mi_tui.analysis.latency import Latency
+from mi_tui.analysis.results import LatencyPoint, Recommendation
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.toml import explain
+from mi_tui.probes.text import shown_line
+from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.store import Store
+from mi_tui.study.view import Progress, StudyState
+
+M = TypeVar("M", bound=BaseModel)
+
+_CONFIRMATIONS = "endpoint_confirmations"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSpeed:
+    """The merged model's speed, and where it was measured.
+
+    ``machine`` names host, device and dtype, or says that the speed was given. ``points`` has one
+    entry per concurrency.
+    """
+
+    machine: str
+    latency: Latency
+    points: tuple[LatencyPoint, ...]
+
+
+class Change(TypedDict, total=False):
+    """What can be kept, by name. Times are Unix seconds, ``elapsed`` is seconds of work.
+
+    ``more`` has the samples that the user asked for beyond the plan, by the recipe's key.
+    ``settled`` says whether the search ended certain of its recommendation. ``preset`` is the one
+    the study was made of; ``budget`` takes its budget's place.
+    """
+
+    preset: Preset
+    title: str
+    created: float
+    started: float
+    state: StudyState
+    message: str
+    worker: dict[str, Any]
+    engine_note: str
+    latency: MeasuredSpeed
+    progress: Progress
+    elapsed: float
+    budget: Budget
+    confirmation_dtype: str
+    more: dict[str, int]
+    settled: bool
+    recommendation: Recommendation
+
+
+def keep(store: Store, **facts: Unpack[Change]) -> None:
+    """Keep facts, all in one transaction.
+
+    Raises:
+        StudyError: the study cannot be written.
+    """
+    store.put(**{name: _as_json(value) for name, value in facts.items()})
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value
+
+
+def keep_confirmation(store: Store, confirmation: BaseModel) -> None:
+    """Add a confirmation on a server to those that are kept."""
+    store.append(_CONFIRMATIONS, _as_json(confirmation))
+
+
+def stored_state(store: Store) -> StudyState:
+    """As :attr:`Facts.state`, of one look at one row: for who asks often.
+
+    Raises:
+        StudyError: the study cannot be read.
+    """
+    return Facts({"state": store.get("state", StudyState.NEW)}, store.path.parent).state
+
+
+class Facts:
+    """The facts of a study at one moment. What others wrote in them is harmless to show.
+
+    Args:
+        values: the JSON values by key; a study file of someone else may hold anything.
+        folder: the study's, for messages.
+
+    Raises:
+        StudyError: reading any of them may: it is not what this version writes.
+    """
+
+    def __init__(self, values: Mapping[str, Any], folder: Path) -> None:
+        self._values = values
+        self._folder = folder
+        self._name = folder.name
+
+    @classmethod
+    def of(cls, store: Store) -> "Facts":
+        """All facts as they are now."""
+        return cls(store.get_many(), store.path.parent)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the study has its preset: without one its making was cut short."""
+        return "preset" in self._values
+
+    def require_made(self) -> None:
+        """Refuse a study whose making was cut short.
+
+        Raises:
+            StudyError: it was.
+        """
+        if not self.is_made:
+            raise StudyError(f"the making of {self._folder} was cut short: delete it")
+
+    @property
+    def made_of(self) -> Preset:
+        """The preset that the study was made of."""
+        self.require_made()
+        try:
+            return Preset.model_validate(self._values["preset"], strict=False)
+        except ValidationError as error:
+            raise StudyError(
+                f"{self._name} holds a preset that this mi-tui cannot read "
+                f"({explain(error.errors())}): upgrade mi-tui"
+            ) from error
+
+    @property
+    def preset(self) -> Preset:
+        """The preset in force: with the budget as the user last set it."""
+        budget = self._model("budget", Budget)
+        return (
+            self.made_of if budget is None else self.made_of.model_copy(update={"budget": budget})
+        )
+
+    @property
+    def title(self) -> str:
+        """The preset's title; the study's name where there is none."""
+        return shown_line(self._values.get("title", self._name))
+
+    @property
+    def state(self) -> StudyState:
+        """The state as it was last written, whether or not the worker lives."""
+        try:
+            return StudyState(self._values.get("state", StudyState.NEW))
+        except ValueError as error:
+            raise self._unreadable("state", error) from error
+
+    @property
+    def message(self) -> str:
+        """How the study ended, or why it failed."""
+        return shown_line(self._values.get("message", ""))
+
+    @property
+    def engine_note(self) -> str:
+        """How the engine works on this machine."""
+        return shown_line(self._values.get("engine_note", ""))
+
+    @property
+    def speed(self) -> MeasuredSpeed | None:
+        """The merged model's speed, if it is known."""
+        kept = self._mapping("latency")
+        if not kept:
+            return None
+        try:
+            points = tuple(LatencyPoint(**point) for point in kept["points"])
+            return MeasuredSpeed(str(kept["machine"]), Latency(**kept["latency"]), points)
+        except (KeyError, TypeError) as error:
+            raise self._unreadable("speed", error) from error
+
+    @property
+    def latency(self) -> Latency | None:
+        """The speed's projection of tokens into seconds."""
+        return self.speed.latency if self.speed else None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the worker was at its last report."""
+        kept = self._mapping("progress")
+        left = kept.get("eta_seconds")
+        try:
+            return Progress(
+                phase=shown_line(kept.get("phase", "")),
+                rollouts=int(kept.get("rollouts", 0)),
+                planned=int(kept.get("planned", 0)),
+                tokens=int(kept.get("tokens", 0)),
+                tokens_per_second=float(kept.get("tokens_per_second", 0.0)),
+                elapsed_seconds=float(kept.get("elapsed_seconds", 0.0)),
+                eta_seconds=None if left is None else float(left),
+                running=int(kept.get("running", 0)),
+                device_memory=shown_line(kept.get("device_memory", "")),
+            )
+        except (TypeError, ValueError) as error:
+            raise self._unreadable("progress", error) from error
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of work in all, pauses left out."""
+        return float(self._values.get("elapsed", 0.0))
+
+    @property
+    def more(self) -> dict[str, int]:
+        """Samples asked for beyond the plan, by the recipe's key."""
+        return {str(key): int(samples) for key, samples in self._mapping("more").items()}
+
+    @property
+    def confirmation_dtype(self) -> str:
+        """The dtype of the weights that answered held-out problems."""
+        return str(self._values.get("confirmation_dtype", ""))
+
+    @property
+    def recommendation(self) -> Recommendation | None:
+        """The answer to the study's own budget, as the worker last gave it."""
+        return self._model("recommendation", Recommendation)
+
+    @property
+    def recommended_lambda(self) -> float | None:
+        """λ of the recommendation, without reading the rest of it."""
+        found = self._mapping("recommendation").get("lambda")
+        return float(found) if isinstance(found, int | float) else None
+
+    @property
+    def confirmations(self) -> tuple[dict[str, Any], ...]:
+        """What was confirmed on servers, oldest first, as JSON."""
+        return tuple(self._values.get(_CONFIRMATIONS, ()))
+
+    def _mapping(self, key: str) -> Mapping[str, Any]:
+        value = self._values.get(key) or {}
+        if not isinstance(value, Mapping):
+            raise self._unreadable(key, TypeError("not a table"))
+        return value
+
+    def _model(self, key: str, kind: type[M]) -> M | None:
+        value = self._values.get(key)
+        if value is None:
+            return None
+        try:
+            return kind.model_validate(value)
+        except ValidationError as error:
+            raise self._unreadable(key, ValueError(explain(error.errors()))) from error
+
+    def _unreadable(self, what: str, error: Exception) -> StudyError:
+        return StudyError(
+            f"{self._name} holds a {what} that this mi-tui cannot read ({error}): upgrade mi-tui"
+        )
