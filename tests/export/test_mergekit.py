@@ -1,18 +1,20 @@
 """Parity with mergekit: the same inputs, the same methods, and our exported configurations."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 
 from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.kernels.random_drop import seed_of
 from mi_tui.checkpoints.merging.plan import plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.plan.method import METHODS
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
-from mi_tui.plan.scope import ModuleKind
+from mi_tui.plan.scope import ALL_MODULES, ModuleKind, Modules, Scope
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.merging.test_write import SCOPED
 from tests.checkpoints.weights import load, store
@@ -20,9 +22,13 @@ from tests.checkpoints.weights import load, store
 pytest.importorskip("mergekit", reason="mergekit is not installed")
 yaml: Any = pytest.importorskip("yaml")
 
+Side = Literal["instruct", "thinking"]
 FAMILIES = ("qwen2", "qwen3", "llama", "mistral", "gemma2", "phi3")
 TASK_ARITHMETIC = Recipe(method="task-arithmetic", scale=0.7)
 TIES = Recipe(method="ties", scale=0.5, density=0.2)
+DARE = Recipe(method="dare", scale=0.7, density=0.2, seed=3)
+DARE_TIES = Recipe(method="dare-ties", scale=0.5, density=0.4, seed=3)
+SLERP = Recipe(method="slerp", lambda_=0.35)
 
 
 def run_mergekit(config: str, out: Path) -> dict[str, torch.Tensor]:
@@ -106,6 +112,95 @@ def test_baselines(family: str, recipe: Recipe, tmp_path: Path) -> None:
     assert_close(load(tmp_path / "ours"), theirs)
 
 
+def draw_as_we_do(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed mergekit's random numbers for each change of each tensor, as our merge does.
+
+    By itself it draws all of a merge from one stream, in the order of its own scheduler.
+    """
+    from mergekit.merge_methods import generalized_task_arithmetic as theirs
+
+    method, sparsify = theirs.GeneralizedTaskArithmeticMerge, theirs.sparsify
+    merge_group, waiting = method.merge_group, list[int]()
+
+    def merge_seeded(self: Any, group: Any, /, **parameters: Any) -> torch.Tensor:
+        name = group.metadata.name
+        waiting[:] = [seed_of(seed, role, name) for role in ("instruct", "thinking")]
+        merged: torch.Tensor = merge_group(self, group, **parameters)
+        assert not waiting
+        return merged
+
+    def sparsify_seeded(*given: Any, **named: Any) -> torch.Tensor:
+        torch.manual_seed(waiting.pop(0))
+        found: torch.Tensor = sparsify(*given, **named)
+        return found
+
+    monkeypatch.setattr(method, "merge_group", merge_seeded)
+    monkeypatch.setattr(theirs, "sparsify", sparsify_seeded)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dare(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same random mask, and the paper's rescaling by 1 / density."""
+    paths = tiny_pair(family, tmp_path, base=True)
+    merge(DARE, as_pair(paths), tmp_path / "ours")
+    draw_as_we_do(3, monkeypatch)
+    config = {
+        "merge_method": "dare_linear",
+        "base_model": str(paths[2]),
+        "models": [
+            {"model": str(path), "parameters": {"weight": 0.7 / 0.2, "density": 0.2}}
+            for path in paths[:2]
+        ],
+        "parameters": {"rescale": False},
+        "dtype": "float32",
+    }
+    theirs = run_mergekit(yaml.safe_dump(config), tmp_path / "theirs")
+    assert_close(load(tmp_path / "ours"), theirs)
+
+
+@pytest.mark.parametrize("recipe", [DARE, DARE_TIES], ids=lambda recipe: str(recipe.method))
+def test_exported_dare(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our configuration is our merge, but for the place in the stream of random numbers."""
+    paths = tiny_pair("qwen3", tmp_path, base=True)
+    draw_as_we_do(3, monkeypatch)
+    check_export(recipe, paths, tmp_path, dtype="float32")
+    monkeypatch.undo()
+    draw_as_we_do(4, monkeypatch)
+    with pytest.raises(AssertionError):
+        check_export(recipe, paths, tmp_path / "another", dtype="float32")
+
+
+@pytest.mark.parametrize("distance", [0.3, 0.005], ids=["arc", "parallel"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_slerp(family: str, distance: float, tmp_path: Path) -> None:
+    """On the arc, and where both sides are so close that tensors are mixed linearly."""
+    paths = tiny_pair(family, tmp_path, distance=distance)
+    merge(SLERP, as_pair(paths), tmp_path / "ours")
+    config = {
+        "merge_method": "slerp",
+        "base_model": str(paths[0]),
+        "models": [{"model": str(path)} for path in paths],
+        "parameters": {"t": 0.35},
+        "dtype": "float32",
+    }
+    theirs = run_mergekit(yaml.safe_dump(config), tmp_path / "theirs")
+    assert_close(load(tmp_path / "ours"), theirs)
+
+
+@pytest.mark.parametrize("donor", ["instruct", "thinking"])
+@pytest.mark.parametrize("modules", [ALL_MODULES, (ModuleKind.FFN,)], ids=["all", "FFN"])
+def test_exported_slerp(modules: Modules, donor: Side, tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    recipe = Recipe(method="slerp", lambda_=0.35, scope=Scope(modules=modules))
+    check_export(recipe, paths, tmp_path, dtype="float32", donor=donor)
+
+
+def test_a_method_that_mergekit_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(METHODS["slerp"]), "mergekit", lambda *_: None)
+    with pytest.raises(CheckpointError, match="mergekit has no SLERP: export the merged"):
+        mergekit_yaml(SLERP, Pair(instruct="owner/one", thinking="owner/two"))
+
+
 def test_ties_between_equal_changes_keep_the_exact_share(tmp_path: Path) -> None:
     """bf16 makes equal changes common; exactly the asked share is kept, the first ones first."""
     paths = tiny_pair("qwen3", tmp_path, dtype=torch.float32, base=True)
@@ -145,10 +240,15 @@ def test_exported_baseline(recipe: Recipe, tmp_path: Path) -> None:
 
 
 def check_export(
-    recipe: Recipe, paths: tuple[Path, ...], folder: Path, dtype: str = "bfloat16"
+    recipe: Recipe,
+    paths: tuple[Path, ...],
+    folder: Path,
+    dtype: str = "bfloat16",
+    donor: Side = "thinking",
 ) -> None:
-    merge(recipe, as_pair(paths), folder / "ours")
-    text = mergekit_yaml(recipe, as_pair(paths), out_dtype=dtype)
+    pair = as_pair(paths).model_copy(update={"donor": donor})
+    merge(recipe, pair, folder / "ours")
+    text = mergekit_yaml(recipe, pair, out_dtype=dtype)
     ours, theirs = load(folder / "ours"), run_mergekit(text, folder / "theirs")
     if dtype == "float32":
         assert_close(ours, theirs)

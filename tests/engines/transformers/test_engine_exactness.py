@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mi_tui.engines.protocol import Request
+from mi_tui.plan.method import METHODS
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
@@ -91,15 +92,16 @@ def test_sliding_windows_shorter_than_the_response(tmp_path: Path) -> None:
         assert with_end(done[number]) == generated(model, prompt, 24)
 
 
-@pytest.mark.parametrize("method", ["task-arithmetic", "ties"])
+@pytest.mark.parametrize("method", [m.name for m in METHODS if not m.is_linear])
 def test_baselines_equal_their_exported_merge(method: str, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     from mi_tui.checkpoints.merging.write import merge
 
     pair = tiny_pair("qwen3", tmp_path, base=True)
-    density = 0.2 if method == "ties" else None
-    baseline = Recipe(method=method, scale=0.7, density=density, decoding=GREEDY)
+    suggested = {p.name: p.suggested for p in METHODS[method].parameters}
+    lambda_ = 0.4 if METHODS[method].takes_lambda else None
+    baseline = Recipe(method=method, lambda_=lambda_, decoding=GREEDY, **suggested)
     questions = prompts(3, seed=2)
     mixture = Recipe(lambda_=0.4, decoding=GREEDY)
     requests = [
