@@ -10,12 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from textual.widgets import Input
+from transformers import AutoModelForCausalLM
 
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.locate import locate
+from mi_tui.checkpoints.merging.write import merge
+from mi_tui.cli.method_options import complete_method
+from mi_tui.engines.protocol import Request
+from mi_tui.export.mergekit import mergekit_yaml
 from mi_tui.plan.budget import parse_budget
+from mi_tui.plan.method import METHODS
 from mi_tui.plan.objective import OBJECTIVES
-from mi_tui.plan.recipe import interpolation
-from mi_tui.plan.toml import preset_text
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.recipe import Decoding, Recipe, interpolation
+from mi_tui.plan.toml import preset_text, read_preset
 from mi_tui.present.budget_limits import limits_of
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
@@ -24,8 +34,13 @@ from mi_tui.study.storage.records import PlannedAsk
 from mi_tui.study.storage.store import Store
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.screens.dialogs.baselines import Rows, RowsScreen
 from mi_tui.tui.screens.steps.budget import BudgetScreen
 from mi_tui.tui.widgets.choice import Choice
+from mi_tui.tui.widgets.menu import MenuList
+from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.weights import load
+from tests.engines.support import engine_for, generated, prompts, run, with_end
 from tests.study.presets import small_preset
 from tests.study.storage.test_store import a_probe, a_rollout
 from tests.tui import views
@@ -33,6 +48,7 @@ from tests.tui.driving import said, shown, until
 from tests.tui.services import SteeredServices
 
 ROOT = Path(__file__).resolve().parents[1]
+METHOD_GROUP = "mi_tui.checkpoints.methods"
 OBJECTIVE_GROUP = "mi_tui.analysis.recommendation.objectives"
 
 
@@ -64,6 +80,19 @@ def objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr(OBJECTIVES, "_installed_loaded", False)
     yield folder
     OBJECTIVES.unregister("score-within-thinking")
+    sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which the merge method of the docs is installed."""
+    module, text = example("Add a merge method")
+    folder = tmp_path / "site"
+    install(folder, METHOD_GROUP, module, text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(METHODS, "_installed_loaded", False)
+    yield folder
+    METHODS.unregister("clipped")
     sys.modules.pop(module, None)
 
 
@@ -162,3 +191,100 @@ def test_the_limit_of_an_installed_objective_can_be_moved(study: Path) -> None:
     assert limits[0] == 0.05
     assert limits[-1] == 1.0
     assert "keeps the limit with probability" in answer.sentence
+
+
+def test_the_command_merges_by_an_installed_method(method: Path, tmp_path: Path) -> None:
+    pair = ("--instruct", "bundled:instruct", "--thinking", "bundled:thinking")
+    asked = ("merge", *pair, "--method", "clipped", "--lambda", "0.5", str(tmp_path / "out"))
+    done = mi_tui(method, *asked, "--most", "0.01", "--dtype", "float32")
+    assert done.returncode == 0, done.stderr
+    assert "CLIP-0.5 from instruct" in done.stderr
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "A merge by clipped (CLIP-0.5): λ 0.5, most 0.01, all layers, all modules." in card
+    merged = load(tmp_path / "out")
+    sides = [load(locate(f"bundled:{side}").path) for side in ("instruct", "thinking")]
+    clipped = 0
+    for name, tensor in merged.items():
+        instruct, thinking = (side[name].float() for side in sides)
+        change = (0.5 * (thinking - instruct)).clamp(-0.01, 0.01)
+        torch.testing.assert_close(tensor, instruct + change, rtol=0, atol=1e-7)
+        clipped += int((change.abs() == 0.01).sum())
+    assert clipped, "the limit was never reached: this would pass for an interpolation, too"
+
+    assert "clipped needs most, a number above 0, at most 10" in mi_tui(method, *asked).stderr
+    assert "most = 11: a number" in mi_tui(method, *asked, "--most", "11").stderr
+    wrong = mi_tui(method, *asked, "--most", "1", "--density", "0.2")
+    assert "unknown key density: clipped takes lambda and most" in wrong.stderr
+    without = mi_tui(None, *asked)
+    assert without.returncode != 0
+    assert "unknown merge method 'clipped': use one of interpolation, task" in without.stderr
+
+
+def test_help_lists_an_installed_method_and_what_it_takes(method: Path) -> None:
+    text = " ".join(mi_tui(method, "merge", "--help").stdout.split())
+    assert "clipped Interpolates, but changes no weight by more than --most." in text
+    assert "Takes --lambda, --most." in text
+    assert "Of clipped: largest change of a weight, a number above 0, at most 10." in text
+    assert "ties Trims both changes" in text
+    own = mi_tui(method, "merge", "--method", "clipped", "--help").stdout
+    assert "--most" in own
+    assert "--density" not in own
+    assert "ties" not in own.split("Merge methods:")[1]
+
+
+@pytest.mark.usefixtures("method")
+def test_a_recipe_of_an_installed_method_is_read_shown_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.toml"
+    row = Recipe(method="clipped", lambda_=0.5, most=0.02)
+    path.write_text(preset_text(small_preset().model_copy(update={"recipes": (row,)})))
+    assert 'method = "clipped"\n' in path.read_text()
+    assert read_preset(path).recipes == (row,)
+    assert row.label == "CLIP-0.5 · most 0.02"
+    assert Recipe.from_json(row.canonical_json()) == row
+    assert not row.is_of_the_pair
+    assert complete_method("cl") == [("clipped", METHODS["clipped"].help)]
+    with pytest.raises(CheckpointError, match="mergekit has no clipped interpolation"):
+        mergekit_yaml(row, Pair(instruct="owner/one", thinking="owner/two"))
+
+
+@pytest.mark.usefixtures("method")
+async def test_the_further_rows_offer_an_installed_method() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(size=(100, 40)) as pilot:
+        taken: list[Rows | None] = []
+        app.push_screen(RowsScreen((), "", Decoding()), taken.append)
+        await until(pilot, lambda: "+ clipped interpolation" in shown(app))
+        listed = app.screen.query_one(MenuList)
+        listed.highlighted = listed.get_option_index("add:clipped")
+        await pilot.press("enter")
+        await until(pilot, lambda: "λ and most?" in shown(app))
+        field = app.screen.query_one("#ask-field", Input)
+        assert field.value == "0.5, 0.01"
+        field.value = "0.5, 20"
+        await until(pilot, lambda: "most = 20: a number above 0, at most 10" in shown(app))
+        field.value = "0.4, 0.03"
+        await pilot.press("enter")
+        await until(pilot, lambda: "clipped interpolation, λ 0.4, most 0.03" in shown(app))
+        assert "the baselines need one" not in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: bool(taken))
+    assert taken == [((Recipe(method="clipped", lambda_=0.4, most=0.03),), "")]
+
+
+@pytest.mark.usefixtures("method")
+def test_an_engine_measures_an_installed_method(tmp_path: Path) -> None:
+    """Its rows go between those of one pass, with the weights that a merge would hold."""
+    pair = tiny_pair("qwen3", tmp_path)
+    recipe = Recipe(method="clipped", lambda_=0.5, most=0.01, decoding=Decoding(temperature=0))
+    half = Recipe(lambda_=0.5, decoding=Decoding(temperature=0))
+    asked = [
+        Request(10 * at + number, wanted, prompt, 0, 12)
+        for at, wanted in enumerate((recipe, half))
+        for number, prompt in enumerate(prompts(2, seed=3))
+    ]
+    done = run(engine_for(pair, "one-pass"), asked)
+    files = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
+    merge(recipe, files, tmp_path / "merged", dtype="float32")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    for request in asked[:2]:
+        assert with_end(done[request.id]) == generated(model, request.prompt, 12)

@@ -163,7 +163,8 @@ def _addable() -> list[MergeMethod]:
 
 def _question(method: MergeMethod) -> str:
     paper = [f"{p.paper:g}" for p in method.parameters if p.paper is not None]
-    asked = _listed(["λ" if name == LAMBDA else name for name in _names(method)]).capitalize()
+    asked = _listed(["λ" if name == LAMBDA else name for name in _names(method)])
+    asked = asked if asked.startswith("λ") else asked[0].upper() + asked[1:]
     return f"{asked}?" + (f" (paper: {', '.join(paper)})" if paper else "")
 
 
