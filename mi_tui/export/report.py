@@ -39,7 +39,7 @@ def _plots(rows: list[RecipeSummary], answer: Recommendation) -> list[Plot]:
     swept = [
         row
         for row in rows
-        if row.recipe.scope == answer.recipe.scope and row.recipe.lambda_ is not None
+        if row.recipe.scope == answer.recipe.scope and row.recipe.merge_method.is_linear
     ]
     lambdas = [row.recipe.lambda_ or 0.0 for row in swept]
     chosen = ((answer.lambda_, f"λ = {answer.lambda_:g}"),)

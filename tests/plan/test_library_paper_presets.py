@@ -74,10 +74,22 @@ def test_table_2_has_every_row_of_the_paper() -> None:
         ("task-arithmetic", 0.7, "Qwen/Qwen3-4B-Base"),
         ("ties", 0.5, 0.2, None),
         ("ties", 0.5, 0.2, "Qwen/Qwen3-4B-Base"),
+        ("dare", 0.7, 0.2, 0, None),
     ]
+    assert [row.lambda_ for row in found if row.method == "slerp"] == [0.5]
     assert preset("paper-4b-main").pair.base == "Qwen/Qwen3-4B"
     instruct = [row.decoding for row in found if row.lambda_ == 0.0]
     assert Decoding(temperature=0.7, top_p=0.8, top_k=20) in instruct
+
+
+def test_other_pairs_search_where_the_stages_may_lie() -> None:
+    for name in ("llama-3.1-8b", "olmo-3-7b", "ministral-3-8b"):
+        found = preset(name)
+        assert {0.4, 0.5, 0.6, 0.7, 0.8} <= set(found.search.grid), name
+        assert found.search.refine
+        assert found.pair.base is not None
+        assert found.decoding == Decoding()
+    assert "R1-Distill" in preset("llama-3.1-8b").title
 
 
 def test_every_other_row_is_decoded_as_the_paper_decodes_merged_models() -> None:
