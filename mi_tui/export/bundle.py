@@ -21,6 +21,7 @@ from mi_tui.export.serve import serve_script
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import labels
 from mi_tui.plan.toml import write_preset
+from mi_tui.present.columns import csv_fields, result_lines
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.view import StudyView
 
@@ -187,37 +188,14 @@ def table_data(rows: Sequence[RecipeSummary]) -> list[dict[str, Any]]:
     ]
 
 
-_COUNTS = ("rollouts", "problems", "samples", "tokens_censored", "stage")
-_ESTIMATES = (
-    "score",
-    "pass_at_k",
-    "vote_at_k",
-    "vote_ties",
-    "vote_no_answer",
-    "think_ratio",
-    "tokens",
-    "tokens_p50_interval",
-    "tokens_p95_interval",
-    "truncated_interval",
-    "seconds",
-    "seconds_p95",
-)
-
-
 def table_csv(rows: Sequence[RecipeSummary]) -> str:
     """The results table as CSV; intervals in columns of their own, empty where not measured."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    names = [name.removesuffix("_interval") for name in _ESTIMATES]
-    heads = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    writer.writerow(["recipe", "lambda", *heads, *_COUNTS])
-    for label, row in zip(labels([row.recipe for row in rows]), rows, strict=True):
-        cells: list[object] = []
-        for name in _ESTIMATES:
-            estimate = getattr(row, name)
-            cells += [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
-        counts = (getattr(row, name) for name in _COUNTS)
-        writer.writerow([label, row.recipe.lambda_, *cells, *counts])
+    fields = csv_fields()
+    writer.writerow([field.name for field in fields])
+    for line in result_lines(rows):
+        writer.writerow([field.value(line) for field in fields])
     return buffer.getvalue()
 
 

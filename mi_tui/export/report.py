@@ -3,8 +3,11 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mi_tui import __version__
-from mi_tui.analysis.results import Estimate, RecipeSummary, Recommendation
+from mi_tui.analysis.results import RecipeSummary, Recommendation
 from mi_tui.export.plot import Plot, Series
+from mi_tui.present import numbers
+from mi_tui.present.columns import of_section, result_lines
+from mi_tui.present.table import Section
 from mi_tui.study.view import StudyView
 
 
@@ -23,13 +26,21 @@ def report_html(view: StudyView, answer: Recommendation, examples: dict[str, str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(share=_share, count=_count, time=_time)
-    rows = sorted(view.measured, key=lambda row: (row.recipe.lambda_ or 0.0, row.recipe.label))
+    environment.filters.update(
+        share=numbers.percent_range,
+        percent=numbers.percent,
+        tokens=numbers.token_range,
+        time=numbers.seconds_range,
+        number=numbers.lambda_,
+    )
+    lines = result_lines(view.measured, answer.recipe.key)
+    rows = [line.row for line in lines]
     return environment.get_template("report.html").render(
         version=__version__,
         view=view,
         answer=answer,
-        rows=rows,
+        lines=lines,
+        sections={section: of_section(section) for section in Section},
         examples=examples,
         plots=_plots(rows, answer),
     )
@@ -42,7 +53,7 @@ def _plots(rows: list[RecipeSummary], answer: Recommendation) -> list[Plot]:
         if row.recipe.scope == answer.recipe.scope and row.recipe.merge_method.is_linear
     ]
     lambdas = [row.recipe.lambda_ or 0.0 for row in swept]
-    chosen = ((answer.lambda_, f"λ = {answer.lambda_:g}"),)
+    chosen = ((answer.lambda_, f"λ = {numbers.lambda_(answer.lambda_)}"),)
     curve = answer.curve
     tokens_limit = (
         ((answer.budget.limit, answer.budget.spec),)
@@ -100,25 +111,6 @@ def _front(rows: list[RecipeSummary], answer: Recommendation) -> Plot:
         ),
         top=1.0,
         percent=True,
-        vertical=((answer.tokens.value, f"λ = {answer.lambda_:g}"),),
+        vertical=((answer.tokens.value, f"λ = {numbers.lambda_(answer.lambda_)}"),),
         marks=tuple((row.tokens.value, row.score.value, row.recipe.label) for row in rows),
     )
-
-
-def _share(estimate: Estimate | None) -> str:
-    """A share with its interval, in percent."""
-    if estimate is None:
-        return "–"
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} – {100 * estimate.high:.1f})"
-
-
-def _count(estimate: Estimate) -> str:
-    """A number with its interval."""
-    return f"{estimate.value:,.0f} ({estimate.low:,.0f} – {estimate.high:,.0f})"
-
-
-def _time(estimate: Estimate | None) -> str:
-    """Seconds with their interval."""
-    if estimate is None:
-        return "–"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} – {estimate.high:.2f})"

@@ -19,7 +19,7 @@ def test_every_recipe_and_the_answer_are_in_it() -> None:
     html = report_html(a_view(), an_answer(), {"arithmetic": "Compute 1+1"})
     for text in ("MI-0", "MI-0.5", "MI-1", "λ = 0.50 it is.", "Compute 1+1", "bundled:thinking"):
         assert text in html
-    for ties_none_and_tail in ("12.5 % (7.5 – 17.5)", "6.2 % (1.2 – 11.2)", "120 (100 – 140)"):
+    for ties_none_and_tail in ("12.5 ± 5.0 %", "6.2 ± 5.0 %", "120 ± 20"):
         assert ties_none_and_tail in html
     assert html.count("<svg") == 3
 
