@@ -28,6 +28,7 @@ def test_every_block_of_the_tour_runs_in_order(
     assert "λ" in said
     assert "MI-0.6" in said
     assert {path.name for path in (tmp_path / "exported").iterdir()} == {
+        "export.json",
         "preset.toml",
         "mergekit.yaml",
         "report.html",

@@ -17,7 +17,7 @@ from mi_tui.api.table import Table
 from mi_tui.checkpoints.merging.manifest import Manifest
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.errors import MiTuiError
-from mi_tui.export.bundle import CONFIG_FORMATS, ExportError, ExportFormat, Report, export_study
+from mi_tui.export.bundle import Report, export_study
 from mi_tui.notebook import html_text
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
@@ -288,37 +288,44 @@ class Study(StudyReader):
     def export(
         self,
         out: Path | str | None = None,
-        formats: Sequence[str] = CONFIG_FORMATS,
+        formats: Sequence[str] = ("configs",),
         *,
         budget: Budget | str | None = None,
         answer: Recommendation | None = None,
         progress: Report | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        overwrite: bool = False,
     ) -> tuple[Path, ...]:
         """Write the recommendation; returns the paths written.
 
         Args:
             out: the directory; by default ``exports`` in the study.
-            formats: such as ``"mergekit"``, ``"report"`` or ``"checkpoint"``; by default all but
-                the checkpoint; ``"all"`` among them stands for each.
+            formats: such as ``"mergekit"``, ``"report"`` or ``"checkpoint"``; ``"configs"``
+                stands for all but the checkpoint, ``"all"`` for each.
             budget: the question, instead of the study's own.
             answer: a recommendation that was made, instead of asking anew.
             progress: told how far the export is.
             cancelled: asked now and then; true ends the checkpoint's writing, without a trace.
+            overwrite: replace what ``out`` holds of another recipe or study.
 
         Raises:
+            ExportConflictError: ``out`` holds another export, or files of unknown origin.
             ExportError: a format is unknown, or ``out`` cannot be written.
             StudyError: there is nothing to recommend yet.
             CheckpointError: mergekit cannot express the recipe; the other files are written.
         """
-        try:
-            wanted = list(ExportFormat) if "all" in formats else list(map(ExportFormat, formats))
-        except ValueError as error:
-            raise ExportError(f"{error}; write one of {', '.join(ExportFormat)} or all") from error
         if answer is None and budget is not None:
             answer = self.recommend(budget)
         folder = self.folder.exports if out is None else Path(out)
-        return export_study(self.path, folder, wanted, progress, answer=answer, cancelled=cancelled)
+        return export_study(
+            self.path,
+            folder,
+            formats,
+            progress,
+            answer=answer,
+            overwrite=overwrite,
+            cancelled=cancelled,
+        )
 
     def merge(
         self,

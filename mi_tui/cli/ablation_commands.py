@@ -90,7 +90,7 @@ def table(
     from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.tables import results_table
-    from mi_tui.export.bundle import table_data
+    from mi_tui.export.data import table_data
 
     if paired or against:
         _show_comparison(study, against, json_=json_)

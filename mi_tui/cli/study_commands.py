@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mi_tui.cli.confirm_command import confirm
+from mi_tui.cli.format_options import ExportCommand, complete_format
 from mi_tui.cli.options import (
     BudgetOption,
     Color,
@@ -35,8 +36,9 @@ UNDECIDED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (demo, run, watch, studies, log, recommend, export, confirm):
+    for command in (demo, run, watch, studies, log, recommend, confirm):
         app.command(cls=StudyCommand)(command)
+    app.command(cls=ExportCommand)(export)
 
 
 def open_app(
@@ -182,11 +184,15 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help="preset, json, csv, mergekit, report, serve, checkpoint or all; may be repeated. "
-            "Default: all but the checkpoint.",
+            help="A format of those below; may be repeated. Default: configs.",
+            autocompletion=complete_format,
         ),
     ] = None,
     budget: BudgetOption = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the export of another recipe or study."),
+    ] = False,
     row: Annotated[
         str | None,
         typer.Option(
@@ -198,14 +204,14 @@ def export(
     """Write the recommendation: configs, report, serve command, merged checkpoint."""
     from mi_tui.api.study import Study
     from mi_tui.cli.progress import byte_progress
-    from mi_tui.export.bundle import CONFIG_FORMATS, ExportFormat, ExportProgress
+    from mi_tui.export.bundle import ExportProgress
 
-    if row is not None and (format_ or budget):
-        raise MiTuiError("--row writes a checkpoint: leave --format and --budget out")
+    if row is not None and (format_ or budget or overwrite):
+        raise MiTuiError("--row writes a checkpoint: leave --format, --budget and --overwrite out")
     with Study.load(study) as opened, byte_progress("writing the checkpoint") as report:
 
         def show(step: ExportProgress) -> None:
-            if step.format is ExportFormat.CHECKPOINT:
+            if not step.format.quick:
                 report(step.done, step.total)
 
         if row is not None:
@@ -213,8 +219,8 @@ def export(
             opened.merge(row, out, progress=report)
             written: tuple[Path, ...] = (out,)
         else:
-            formats = format_ or CONFIG_FORMATS
-            written = opened.export(to, formats, budget=budget, progress=show)
+            formats = format_ or ["configs"]
+            written = opened.export(to, formats, budget=budget, progress=show, overwrite=overwrite)
     for path in written:
         print(path)
 
@@ -223,7 +229,7 @@ def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> No
     """Print the table and the answer."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.follow import print_result
-    from mi_tui.export.bundle import study_data
+    from mi_tui.export.data import study_data
 
     if json_:
         print_json(study_data(view, view.recommendation))

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mi_tui.analysis.results import Recommendation
+from mi_tui.analysis.results import RecipeSummary
 from mi_tui.errors import MiTuiError
+from mi_tui.export.format import Subject
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import Recipe
-from mi_tui.study.view import StudyView
+from mi_tui.plan.recipe import Recipe, labels
 
 CHECKPOINT_DTYPE = "auto"
 """The dtype written: that of the sources."""
@@ -26,8 +26,7 @@ class CheckpointExportError(MiTuiError):
 
 
 def export_checkpoint(
-    view: StudyView,
-    answer: Recommendation,
+    subject: Subject,
     out: Path,
     progress: Callable[[int, int], object],
     cancelled: Callable[[], bool],
@@ -35,8 +34,7 @@ def export_checkpoint(
     """Write the recommendation's recipe as a checkpoint directory.
 
     Args:
-        view: the study, for the model card.
-        answer: the recommendation whose recipe is merged.
+        subject: the recommendation whose recipe is merged, and the study for the model card.
         out: the checkpoint's directory; it must not exist yet, or be an earlier export.
         progress: told bytes done and bytes in all.
         cancelled: asked at every progress line; true ends the writing.
@@ -54,7 +52,7 @@ def export_checkpoint(
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    process.stdin.write(json.dumps(_job(view, answer, out)))
+    process.stdin.write(json.dumps(_job(subject, out)))
     process.stdin.close()
     failure = ""
     for line in process.stdout:
@@ -73,24 +71,35 @@ def export_checkpoint(
         raise CheckpointExportError(failure or f"writing {out} failed: {last}")
 
 
-def _job(view: StudyView, answer: Recommendation, out: Path) -> dict[str, Any]:
+def _job(subject: Subject, out: Path) -> dict[str, Any]:
+    view, answer = subject.view, subject.answer
+    names = labels([row.recipe for row in view.measured])
+    rows = sorted(zip(names, view.measured, strict=True), key=_by_lambda)
     return {
         "recipe": answer.recipe.model_dump(mode="json", by_alias=True),
         "pair": view.preset.pair.model_dump(mode="json"),
         "out": str(out),
         "dtype": CHECKPOINT_DTYPE,
+        "title": subject.title,
         "recommendation": f"{answer.budget.in_words}: {answer.sentence}",
         "curve": [
             {
-                "label": row.recipe.label,
+                "label": label,
                 "score": row.score.value,
                 "tokens": row.tokens.value,
                 "think_ratio": row.think_ratio.value,
             }
-            for row in view.measured
+            for label, row in rows
         ],
         "probes": [probe.name or probe.kind for probe in view.preset.probes],
     }
+
+
+def _by_lambda(row: tuple[str, RecipeSummary]) -> tuple[bool, float, str]:
+    """λ in order, then what has none, each by its label."""
+    label, summary = row
+    lambda_ = summary.recipe.lambda_
+    return lambda_ is None, lambda_ or 0.0, label
 
 
 def main() -> int:
@@ -112,6 +121,7 @@ def main() -> int:
             dtype=job["dtype"],
             progress=lambda done, total: tell(done=done, total=total),
             study=StudyFacts(
+                title=job["title"],
                 recommendation=job["recommendation"],
                 curve=tuple(CurvePoint(**point) for point in job["curve"]),
                 probes=tuple(job["probes"]),

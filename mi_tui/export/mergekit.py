@@ -6,14 +6,14 @@ config and tokenizer from it. mergekit's filters match substrings, so every scop
 against the checkpoint's own tensor names.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
+from mi_tui.export.escaping import comment, yaml_text
 from mi_tui.paths import expanded, is_directory
 from mi_tui.plan.method import Mergekit
 from mi_tui.plan.pair import Pair
@@ -21,13 +21,15 @@ from mi_tui.plan.recipe import Recipe
 
 Filters = list[tuple[str, float]]
 
+_DTYPES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+
 
 def mergekit_yaml(
     recipe: Recipe,
     pair: Pair,
     *,
     tensor_names: Iterable[str] | None = None,
-    out_dtype: str = "bfloat16",
+    out_dtype: str | None = None,
 ) -> str:
     """The YAML that makes mergekit write the same model.
 
@@ -36,7 +38,7 @@ def mergekit_yaml(
         pair: the checkpoints; the donor becomes mergekit's base model.
         tensor_names: the donor's tensor names, needed for a scope or rules; read from the
             donor's headers unless given.
-        out_dtype: the dtype mergekit writes.
+        out_dtype: the dtype mergekit writes; unless given that of our merge: the donor's.
 
     Returns:
         The configuration, equal to our merge within one rounding step of ``out_dtype``.
@@ -51,7 +53,8 @@ def mergekit_yaml(
         raise CheckpointError(
             f"mergekit has no {recipe.merge_method.title}: export the merged checkpoint instead"
         )
-    written = f"# {recipe.label}, written by mi-tui"
+    out_dtype = out_dtype or _dtype_of(pair)
+    written = f"# {comment(recipe.label)}, written by mi-tui"
     head = [f"{written}: {said.note}" if said.note else written]
     if said.lambda_:
         base, other = (_reference(side) for side in pair.sides)
@@ -61,13 +64,13 @@ def mergekit_yaml(
         models, shared = _on_the_base(pair, said), _lines(said.shared, 1)
         head += [
             "# mergekit takes config and tokenizer from the base model: copy those of",
-            f"# {_reference(pair.donor_reference)} over them.",
+            f"# {comment(_reference(pair.donor_reference))} over them.",
         ]
     return "\n".join(
         [
             *head,
             f"merge_method: {said.method}",
-            f"base_model: {_text(base)}",
+            f"base_model: {yaml_text(base)}",
             "models:",
             *models,
             *(["parameters:", *shared] if shared else []),
@@ -91,7 +94,7 @@ def _along_lambda(
         shared += _weight_lines(recipe, pair, said.lambda_, tensor_names, 1)
     else:
         model += _weight_lines(recipe, pair, said.lambda_, tensor_names, 3)
-    head = [f"  - model: {_text(other)}"]
+    head = [f"  - model: {yaml_text(other)}"]
     return head + (["    parameters:", *model] if model else []), shared
 
 
@@ -102,12 +105,12 @@ def _weight_lines(
     indent = "  " * depth
     if recipe.lambda_ is not None and not recipe.rules and recipe.scope.is_full:
         return [f"{indent}{name}: {_number(_weight(recipe.lambda_, pair))}"]
-    names = tensor_names if tensor_names is not None else _names_of(pair)
+    names = tensor_names if tensor_names is not None else _donor(pair).tensors
     filters, default = _filters({text: _weight(_lambda(recipe, text), pair) for text in names})
     lines = [f"{indent}{name}:"]
     for text, weight in filters:
         lines += [
-            f"{indent}  - filter: {_text(text)}",
+            f"{indent}  - filter: {yaml_text(text)}",
             f"{indent}    value: {_number(weight)}",
         ]
     return [*lines, f"{indent}  - value: {_number(default)}"]
@@ -120,7 +123,7 @@ def _on_the_base(pair: Pair, said: Mergekit) -> list[str]:
         line
         for side in (pair.instruct, pair.thinking)
         for line in (
-            f"  - model: {_text(_reference(side))}",
+            f"  - model: {yaml_text(_reference(side))}",
             *(["    parameters:", *parameters] if parameters else []),
         )
     ]
@@ -143,10 +146,6 @@ def _reference(reference: str) -> str:
     if reference.startswith("bundled:") or is_directory(expanded(reference)):
         return str(locate(reference).path)
     return reference
-
-
-def _names_of(pair: Pair) -> Iterable[str]:
-    return inspect(locate(pair.donor_reference)).tensors
 
 
 def _lambda(recipe: Recipe, name: str) -> float:
@@ -201,6 +200,19 @@ def _number(value: float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.9g}"
 
 
-def _text(value: str) -> str:
-    """A YAML string; JSON's quoting is valid YAML."""
-    return json.dumps(value, ensure_ascii=False)
+def _donor(pair: Pair) -> CheckpointInfo:
+    """The donor's headers; its weights are not downloaded for them."""
+    return inspect(locate(pair.donor_reference, weights=False))
+
+
+def _dtype_of(pair: Pair) -> str:
+    """The dtype of our merge: that of the donor's weights; of several the one most are in.
+
+    Raises:
+        CheckpointError: the donor cannot be read, or none of its weights can be mixed.
+    """
+    donor = _donor(pair)
+    for dtype in donor.dtypes:
+        if dtype in _DTYPES:
+            return _DTYPES[dtype]
+    raise CheckpointError(f"{donor.location} has no weights that can be mixed: check the pair")

@@ -1,58 +1,70 @@
-"""Exports of a study by hand: files that are read back by those they are for."""
+"""The export of a stored study: files appear, unknown formats and full folders are one line."""
 
-import csv
-import io
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from mi_tui.export.bundle import study_json, table_csv, tuned_preset
-from mi_tui.export.serve import serve_script
-from mi_tui.plan.recipe import interpolation
-from mi_tui.plan.toml import read_preset, write_preset
-from tests.export.views import a_view, an_answer
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.export.bundle import ExportProgress, copied_text, export_study
+from mi_tui.export.errors import ExportError
+from mi_tui.study.reader import StudyReader
+from tests.study.stored import stored_study
 
 
-def test_json_holds_recommendation_table_and_sources() -> None:
-    data = json.loads(study_json(a_view(), an_answer()))
-    assert data["recommendation"]["lambda"] == 0.5
-    assert [row["label"] for row in data["table"]] == ["MI-0", "MI-0.5", "MI-1"]
-    assert data["table"][1]["vote_ties"]["value"] == 0.125
-    assert data["pair"]["thinking"] == "bundled:thinking"
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stored_study(tmp_path_factory.mktemp("studies") / "sums")
 
 
-def test_csv_has_a_row_per_recipe_and_numbers_in_every_cell_that_was_measured() -> None:
-    rows = list(csv.DictReader(io.StringIO(table_csv(a_view().rows))))
-    assert [row["lambda"] for row in rows] == ["0.0", "0.5", "1.0"]
-    assert float(rows[1]["score_low"]) < float(rows[1]["score"]) < float(rows[1]["score_high"])
-    for name in ("pass_at_k", "vote_ties", "vote_no_answer", "tokens_p95", "truncated"):
-        assert float(rows[1][f"{name}_low"]) < float(rows[1][name]) < float(rows[1][f"{name}_high"])
-    assert rows[0]["seconds"] == ""
+def test_what_is_written_at_once_is_the_default(study: Path, tmp_path: Path) -> None:
+    seen: list[ExportProgress] = []
+    written = export_study(study, tmp_path / "new" / "out", progress=seen.append)
+    assert [path.name for path in written] == [
+        "preset.toml",
+        "recommendation.json",
+        "table.csv",
+        "mergekit.yaml",
+        "report.html",
+        "serve.sh",
+    ]
+    assert all(path.is_file() for path in written)
+    assert [(step.format.file_name, step.done, step.total) for step in seen] == [
+        (path.name, 1, 1) for path in written
+    ]
+    with StudyReader(study) as reader:
+        answer = reader.recommend()
+    stored = json.loads(written[1].read_text())
+    assert stored["recommendation"]["lambda"] == answer.lambda_
 
 
-def test_the_tuned_preset_is_valid_and_carries_the_recipe(tmp_path: Path) -> None:
-    preset = tuned_preset(a_view().preset, an_answer())
-    write_preset(preset, tmp_path / "tuned.toml")
-    again = read_preset(tmp_path / "tuned.toml")
-    assert again == preset
-    assert interpolation(0.5) in again.recipes
+def test_an_unknown_format_writes_nothing(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="unknown export format 'xml'"):
+        export_study(study, tmp_path / "out", ["csv", "xml"])
+    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("server", ["vllm", "transformers"])
-def test_the_serve_script_runs_the_server_on_the_checkpoint(tmp_path: Path, server: str) -> None:
-    checkpoint = tmp_path / "it's here" / "checkpoint"
-    (tmp_path / server).write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
-    (tmp_path / server).chmod(0o755)
-    script = tmp_path / "serve.sh"
-    script.write_text(serve_script(an_answer(), checkpoint))
-    done = subprocess.run(
-        ["sh", str(script), server],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split("|")[:2] == ["serve", str(checkpoint)]
+def test_what_mergekit_cannot_say_does_not_hold_up_the_rest(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise CheckpointError("this scope cannot be expressed in mergekit")
+
+    monkeypatch.setattr("mi_tui.export.mergekit.mergekit_yaml", refuse)
+    with pytest.raises(CheckpointError, match="cannot be expressed"):
+        export_study(study, tmp_path / "out", ["mergekit", "csv"])
+    assert (tmp_path / "out" / "table.csv").is_file()
+    assert not (tmp_path / "out" / "mergekit.yaml").exists()
+
+
+def test_a_text_for_the_clipboard_writes_nothing(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "it's here"
+    assert copied_text(study, out, "preset").startswith("title = ")
+    assert copied_text(study, out, "serve").startswith("vllm serve ")
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match="cannot write to"):
+        export_study(study, tmp_path / "file" / "out")

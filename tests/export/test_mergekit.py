@@ -5,12 +5,14 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from hypothesis import assume, given
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.kernels.random_drop import seed_of
 from mi_tui.checkpoints.merging.plan import plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.paths import expanded, is_directory
 from mi_tui.plan.method import METHODS
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
@@ -18,6 +20,7 @@ from mi_tui.plan.scope import ALL_MODULES, ModuleKind, Modules, Scope
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.merging.test_write import SCOPED
 from tests.checkpoints.weights import load, store
+from tests.export.hostile import texts
 
 pytest.importorskip("mergekit", reason="mergekit is not installed")
 yaml: Any = pytest.importorskip("yaml")
@@ -269,10 +272,39 @@ def test_a_name_inside_another_cannot_be_expressed() -> None:
     pair = Pair(instruct="owner/one", thinking="owner/two")
     recipe = Recipe(lambda_=0.5, rules=(LambdaRule(lambda_=1.0, modules=(ModuleKind.NORMS,)),))
     names = ["model.norm.weight", "lm_head.weight", "model.embed_tokens.weight"]
-    assert '"model.norm.weight"' in mergekit_yaml(recipe, pair, tensor_names=names)
+    assert '"model.norm.weight"' in mergekit_yaml(
+        recipe, pair, tensor_names=names, out_dtype="float32"
+    )
     names.append("model.norm.weight.mlp.weight")
     with pytest.raises(CheckpointError, match="cannot be expressed"):
-        mergekit_yaml(recipe, pair, tensor_names=names)
+        mergekit_yaml(recipe, pair, tensor_names=names, out_dtype="float32")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("recipe", [interpolation(0.55), SCOPED["last half"], TIES], ids=str)
+def test_the_dtype_is_that_of_our_merge(recipe: Recipe, dtype: torch.dtype, tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path, dtype=dtype, base=True)
+    config = yaml.safe_load(mergekit_yaml(recipe, as_pair(paths)))
+    assert config["out_dtype"] == str(dtype).removeprefix("torch.")
+    merge(recipe, as_pair(paths), tmp_path / "ours")
+    assert {tensor.dtype for tensor in load(tmp_path / "ours").values()} == {dtype}
+
+
+@given(texts)
+def test_hostile_references_stay_values(text: str) -> None:
+    assume(not is_directory(expanded(text)))  # such a one is written as its full path
+    pair = Pair(instruct="owner/one", thinking="bundled:thinking")
+    backbone = Recipe(lambda_=0.5, backbone=text)
+    written = mergekit_yaml(backbone, pair)
+    config = yaml.safe_load(written)
+    assert config["models"][0]["model"] == text
+    plain = mergekit_yaml(Recipe(lambda_=0.5, backbone="owner/other"), pair)
+    assert len(written.splitlines()) == len(plain.splitlines())
+    assert config.keys() == yaml.safe_load(plain).keys()
+    ties = TIES.model_copy(update={"base": text})
+    config = yaml.safe_load(mergekit_yaml(ties, pair))
+    assert config["base_model"] == text
+    assert config["merge_method"] == "ties"
 
 
 def test_the_configuration_names_the_donor_as_base(tmp_path: Path) -> None:
@@ -280,4 +312,4 @@ def test_the_configuration_names_the_donor_as_base(tmp_path: Path) -> None:
     config = yaml.safe_load(mergekit_yaml(interpolation(0.55), as_pair(paths)))
     assert config["base_model"] == str(paths[1])
     assert config["models"] == [{"model": str(paths[0]), "parameters": {"weight": 0.45}}]
-    assert (config["dtype"], config["out_dtype"]) == ("float32", "bfloat16")
+    assert (config["dtype"], config["out_dtype"]) == ("float32", "float32")

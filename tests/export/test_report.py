@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mi_tui.export.plot import Plot, Series, round_up
 from mi_tui.export.report import report_html
+from tests.export.hostile import subject_of, texts
 from tests.export.views import a_view, an_answer, estimate
 
 HOSTILE = "<script>alert(1)</script>"
@@ -35,6 +37,27 @@ def test_hostile_text_is_shown_and_not_run() -> None:
     html = report_html(a_view(HOSTILE), an_answer(sentence=HOSTILE), {HOSTILE: HOSTILE})
     assert "<script" not in html
     assert html.count("&lt;script&gt;") >= 4
+
+
+class _Tags(HTMLParser):
+    """The tags of a page with the names of their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+
+
+@given(texts)
+def test_hostile_texts_add_no_tag_and_no_attribute(text: str) -> None:
+    pages = [
+        report_html(subject.view, subject.answer, dict(subject.examples))
+        for subject in (subject_of("plain"), subject_of(text))
+    ]
+    assert _Tags(pages[1]).tags == _Tags(pages[0]).tags
 
 
 def test_plots_are_well_formed_xml_that_loads_nothing() -> None:

@@ -13,7 +13,7 @@ from mi_tui.analysis.results import Estimate, RecipeSummary
 from mi_tui.api.table import Table
 from mi_tui.cli.follow import print_result
 from mi_tui.cli.tables import results_table
-from mi_tui.export.bundle import table_csv
+from mi_tui.export.formats.csv import table_csv
 from mi_tui.export.report import report_html
 from mi_tui.plan.recipe import interpolation
 from mi_tui.present import columns, numbers

@@ -160,6 +160,8 @@ class SteeredServices(Services):
         answer: Recommendation,
         progress: Callable[[int, int], None],
         cancelled: Callable[[], bool],
+        *,
+        overwrite: bool = False,
     ) -> tuple[Path, ...]:
         if self.export_error is not None:
             raise self.export_error

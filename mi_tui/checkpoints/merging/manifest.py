@@ -125,6 +125,18 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"{folder / MANIFEST} is damaged: merge again") from error
 
 
+def foreign_files(folder: Path) -> tuple[str, ...]:
+    """The names in a directory that no merge has written there, in order.
+
+    Raises:
+        CheckpointError: the directory's manifest cannot be understood.
+    """
+    present = {file.name for file in folder.iterdir()}
+    manifest = read_manifest(folder) if MANIFEST in present else None
+    records = (*manifest.shards, *manifest.companions) if manifest else ()
+    return tuple(sorted(present - {record.name for record in records} - {MANIFEST}))
+
+
 def record_file(file: Path, progress: Callable[[int], None] | None = None) -> FileRecord:
     """Digest a file; ``progress`` receives the bytes of each block read."""
     digest = hashlib.sha256()

@@ -1,10 +1,13 @@
 """The model card of a merged checkpoint: README.md with the hub's metadata."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mi_tui import __version__
 from mi_tui.checkpoints.merging.plan import MergePlan, Source
+
+_MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
 
 TAGS = ["merge", "mi-tui", "model-interpolation"]
 
@@ -23,10 +26,11 @@ class CurvePoint:
 class StudyFacts:
     """What a study measured, in plain values.
 
-    ``recommendation`` says in a sentence or two what was recommended and for which budget;
-    ``probes`` name what was measured on.
+    ``title`` names the model, ``recommendation`` says in a sentence or two what was recommended
+    and for which budget; ``probes`` name what was measured on.
     """
 
+    title: str
     recommendation: str
     curve: tuple[CurvePoint, ...] = ()
     probes: tuple[str, ...] = ()
@@ -47,7 +51,7 @@ def model_card(plan: MergePlan, study: StudyFacts | None = None) -> str:
         data["base_model_relation"] = "merge"
     parts = [
         f"---\n{data.to_yaml()}\n---",
-        f"# {plan.out.name}",
+        f"# {plain(study.title if study is not None else _title(plan))}",
         _what(plan),
         _sources(plan.sources),
         _how(plan),
@@ -58,11 +62,19 @@ def model_card(plan: MergePlan, study: StudyFacts | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _title(plan: MergePlan) -> str:
+    """A name of what was merged from what: the directory's may be anything."""
+    if plan.recipe is None:
+        return " + ".join(f"{source.weight:g} · {_name(source)}" for source in plan.sources)
+    instruct, thinking = plan.sources[:2]
+    return f"{plan.title} of {_name(instruct)} and {_name(thinking)}"
+
+
 def _what(plan: MergePlan) -> str:
     recipe = plan.recipe
     if recipe is None:
         return f"A weighted sum of {len(plan.sources)} checkpoints, parameter by parameter."
-    said = recipe.merge_method.card(recipe.label, recipe.values)
+    said = recipe.merge_method.card(plain(recipe.label), recipe.values)
     text = f"{said}, {recipe.scope}." if recipe.merge_method.takes_lambda else f"{said}."
     if recipe.rules:
         rules = "\n".join(f"- {rule}" for rule in recipe.rules)
@@ -74,12 +86,12 @@ def _how(plan: MergePlan) -> str:
     dtypes = "/".join(dtype.lower() for dtype in plan.output_dtypes)
     return (
         f"Computed in float32, rounded once to {dtypes}. Config, tokenizer, chat template and "
-        f"generation config are those of {_name(plan.donor)}."
+        f"generation config are those of {plain(_name(plan.donor))}."
     )
 
 
 def _sources(sources: Sequence[Source]) -> str:
-    rows = [(source.role, f"`{_name(source)}`") for source in sources]
+    rows = [(source.role, _code(_name(source))) for source in sources]
     weights = [f"{source.weight:g}" for source in sources if source.weight is not None]
     if not weights:
         return _table(("role", "checkpoint"), rows)
@@ -94,16 +106,34 @@ def _name(source: Source) -> str:
 
 
 def _study(study: StudyFacts) -> list[str]:
-    parts = ["## Recommendation", study.recommendation]
+    parts = ["## Recommendation", plain(study.recommendation)]
     if study.probes:
-        parts.append(f"Measured on {', '.join(study.probes)}.")
+        parts.append(f"Measured on {', '.join(map(plain, study.probes))}.")
     if study.curve:
         rows = [
-            (p.label, f"{p.score:.1%}", f"{p.tokens:,.0f}", f"{p.think_ratio:.1%}")
+            (plain(p.label), f"{p.score:.1%}", f"{p.tokens:,.0f}", f"{p.think_ratio:.1%}")
             for p in study.curve
         ]
         parts.append(_table(("recipe", "Mean@k", "Token #N", "Think #R"), rows))
     return parts
+
+
+def plain(text: str) -> str:
+    """Words of others in one line of Markdown, or in a cell of its tables: no markup, no HTML.
+
+    Source: https://spec.commonmark.org, section 2.4.
+    """
+    return _MARKUP.sub(r"\\\1", _line(text))
+
+
+def _code(text: str) -> str:
+    """Words of others as code in a cell of a table."""
+    return "`" + _line(text).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _line(text: str) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(shown.split())
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,8 +11,8 @@ from mi_tui.checkpoints.merging.companions import CARD, MANIFEST, copy_companion
 from mi_tui.checkpoints.merging.manifest import (
     FileRecord,
     Manifest,
+    foreign_files,
     make_manifest,
-    read_manifest,
     record_file,
 )
 from mi_tui.checkpoints.merging.model_card import StudyFacts, model_card
@@ -120,15 +120,11 @@ def _protect(plan: MergePlan, overwrite: bool) -> None:
             )
     if not (overwrite and out.is_dir()):
         return
-    present = {file.name for file in out.iterdir()}
-    if present:
-        manifest = read_manifest(out) if MANIFEST in present else None
-        records = (*manifest.shards, *manifest.companions) if manifest else ()
-        foreign = sorted(present - {record.name for record in records} - {MANIFEST})
-        if foreign:
-            raise CheckpointError(
-                f"{plan.out} holds {foreign[0]}, which no merge wrote: choose another place"
-            )
+    foreign = foreign_files(out)
+    if foreign:
+        raise CheckpointError(
+            f"{plan.out} holds {foreign[0]}, which no merge wrote: choose another place"
+        )
 
 
 def _reason(plan: MergePlan, error: OSError) -> str:

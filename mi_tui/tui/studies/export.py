@@ -7,35 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
-from types import MappingProxyType
 
 from mi_tui.analysis.results import Recommendation
+from mi_tui.export.format import FORMATS, Clipboard
 from mi_tui.present import numbers as formats_
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.tui.runtime.background import Background
-from mi_tui.tui.studies.services import CopyError, Services
+from mi_tui.tui.studies.services import Services
 
-EXPORTS = MappingProxyType(
-    {
-        "preset": "preset",
-        "json": "JSON",
-        "csv": "CSV",
-        "mergekit": "mergekit YAML",
-        "report": "HTML report",
-        "serve": "serve.sh",
-        "checkpoint": "merged checkpoint",
-    }
-)
-"""What can be exported, and its name on screen."""
+ANSWER = "answer"
+"""What stands for the answer in words among what can be copied."""
 
-COPIES = MappingProxyType(
-    {
-        "answer": ("answer", "the answer in words", "answer.txt"),
-        "preset": ("config", "the preset that runs this again", "preset.toml"),
-        "serve": ("serve command", "serves the merged checkpoint with vLLM", "serve-command.txt"),
-    }
-)
-"""What can be copied: its name, what it is, and the file it is also written to."""
+
+def copies() -> dict[str, Clipboard]:
+    """What can be copied: the answer in words, and the formats that say how."""
+    answer = Clipboard("answer", "the answer in words", "copied-answer.txt")
+    return {ANSWER: answer} | {each.name: each.clipboard for each in FORMATS if each.clipboard}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +36,16 @@ class Copy:
 class Export:
     """Writes the answer of one study."""
 
-    formats: tuple[str, ...] = ("preset", "json", "csv", "mergekit", "report", "serve")
-
     def __init__(self, services: Services, study: Path) -> None:
         self.folder = StudyFolder(study).exports
         self._services = services
         self._study = study
         self._running: Event | None = None
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The names of the formats that are ticked at first: those that are written at once."""
+        return tuple(each.name for each in FORMATS if each.quick)
 
     @property
     def is_running(self) -> bool:
@@ -75,12 +65,16 @@ class Export:
         formats: tuple[str, ...],
         answer: Recommendation,
         progress: Callable[[str], None],
+        *,
+        overwrite: bool = False,
     ) -> tuple[Path, ...]:
         """Write the formats into ``out``; the paths written.
 
-        ``progress`` is told in words what is being written and how far it is.
+        ``progress`` is told in words what is being written and how far it is; ``overwrite``
+        replaces what the folder holds of another recipe or study.
 
         Raises:
+            ExportConflictError: the folder holds something else.
             MiTuiError: something cannot be written, or the export was cancelled.
         """
         thread = Background("export")
@@ -89,14 +83,14 @@ class Export:
 
         def say(name: str, done: int, total: int) -> None:
             share = done / max(total, 1)
-            words = f"{EXPORTS[name]} {formats_.bar(share, 16)} {formats_.percent(share)}"
+            words = f"{FORMATS[name].title} {formats_.bar(share, 16)} {formats_.percent(share)}"
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(progress, words)
 
         try:
             written: list[Path] = []
             for name in formats:
-                progress(EXPORTS[name])
+                progress(FORMATS[name].title)
                 call = partial(
                     self._services.export,
                     self._study,
@@ -105,6 +99,7 @@ class Export:
                     answer,
                     partial(say, name),
                     cancelled.is_set,
+                    overwrite=overwrite,
                 )
                 written += await thread.run(call)
             return tuple(written)
@@ -117,7 +112,7 @@ class Export:
         """The text to copy, which is also written to a file in ``out``.
 
         Args:
-            what: a key of :data:`COPIES`.
+            what: a key of :func:`copies`.
             out: the folder.
             answer: the recommendation.
             words: the recommendation as text.
@@ -128,22 +123,12 @@ class Export:
         thread = Background("copy")
 
         def make() -> Copy:
-            if what == "preset":
-                (path,) = self._services.export(
-                    self._study, out, what, answer, lambda *_: None, lambda: False
-                )
-                return Copy(_read(path), path)
-            text = words if what == "answer" else self._services.serve_command(out) + "\n"
-            return Copy(text, self._services.write_text(out / COPIES[what][2], text))
+            text = words
+            if what != ANSWER:
+                text = self._services.copied_text(self._study, out, what, answer)
+            return Copy(text, self._services.write_text(out / copies()[what].file_name, text))
 
         try:
             return await thread.run(make)
         finally:
             thread.close()
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CopyError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

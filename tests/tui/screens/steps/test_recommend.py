@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from mi_tui.analysis.results import Curve, Recommendation
 from mi_tui.errors import MiTuiError
+from mi_tui.export.errors import ExportConflictError
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.present.budget_limits import limits_of, moved
@@ -20,7 +21,7 @@ from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.steps.probe import ProbeScreen
 from mi_tui.tui.screens.steps.recommend import RecommendScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
-from mi_tui.tui.studies.export import COPIES
+from mi_tui.tui.studies.export import copies
 from mi_tui.tui.studies.services import Reader, Services
 from tests.tui import views
 from tests.tui.driving import said, shown, until
@@ -53,25 +54,26 @@ class Answering(SteeredServices):
         super().__init__(views.view(StudyState.DONE, answer=answer(spec)))
         self.in_export = Event()
         self.ablations: list[tuple[str, float]] = []
+        self.held = ""
 
     def reader(self, path: Path) -> Reader:
         self.asked.append(("open", path))
         return CurveReader(self)
 
-    def export(self, *args: Any) -> tuple[Path, ...]:
+    def export(self, *args: Any, **options: Any) -> tuple[Path, ...]:
         name, cancelled = args[2], args[-1]
-        if name == "preset" and args[1].name == "new":
-            args[1].mkdir()
-            path = Path(args[1] / "preset.toml")
-            path.write_text("title = 'again'\n")
-            return (path,)
+        if self.held and not options["overwrite"]:
+            raise ExportConflictError("the folder holds another", self.held)
         if name != "checkpoint":
-            return super().export(*args)
+            return super().export(*args, **options)
         self.in_export.set()
         while not cancelled():
             args[4](1, 4)
             Event().wait(0.01)
         raise MiTuiError("writing was cancelled; nothing was left behind")
+
+    def copied_text(self, study: Path, out: Path, name: str, answer: Recommendation) -> str:
+        return f"{name} of {answer.recipe.label} in {out.name}\n"
 
     def write_text(self, path: Path, text: str) -> Path:
         return Services.write_text(self, path, text)
@@ -147,7 +149,7 @@ async def test_the_studys_confidence_is_kept_for_other_limits() -> None:
         assert "75 % wanted" in said(pilot.app, "measures")
 
 
-@pytest.mark.parametrize("what", COPIES)
+@pytest.mark.parametrize("what", copies())
 async def test_what_is_copied_is_also_a_file(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,12 +159,16 @@ async def test_what_is_copied_is_also_a_file(
         screen = await opened(pilot)
         screen.query_one("#out", Input).value = str(tmp_path / "new")
         monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
-        await pilot.press("c", *["down"] * list(COPIES).index(what), "enter")
+        await pilot.press("c", *["down"] * list(copies()).index(what), "enter")
         await until(pilot, lambda: "also in" in said(pilot.app, "status"))
-        path = tmp_path / "new" / COPIES[what][2]
+        path = tmp_path / "new" / copies()[what].file_name
         assert str(path) in said(pilot.app, "status")
     assert copied == [path.read_text()]
-    expected = {"answer": "λ = 0.70 gives 88 %", "preset": "again", "serve": "vllm serve"}
+    expected = {
+        "answer": "λ = 0.70 gives 88 %",
+        "preset": "preset of MI-0.7 in new",
+        "serve": "serve of MI-0.7 in new",
+    }
     assert expected[what] in copied[0]
 
 
@@ -173,6 +179,23 @@ async def test_a_copy_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         screen.query_one("#out", Input).value = str(tmp_path / "file" / "x")
         await pilot.press("c", "enter")
         await until(pilot, lambda: "cannot write" in shown(pilot.app))
+
+
+@pytest.mark.parametrize(("key", "written"), [("n", []), ("y", ["preset", "json"])])
+async def test_another_export_in_the_folder_is_replaced_only_after_a_yes(
+    key: str, written: list[str]
+) -> None:
+    services = Answering()
+    services.held = "the export of MI-0.5 (demo)"
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "holds the export of MI-0.5" in shown(pilot.app))
+        await pilot.press(key)
+        said_then = "Exported 6 files" if written else "Nothing was exported"
+        await until(pilot, lambda: said_then in said(pilot.app, "status"))
+    exported = [what for kind, what in services.asked if kind == "export"]
+    assert exported[:2] == written
 
 
 async def test_escape_cancels_an_export_before_it_goes_back() -> None:

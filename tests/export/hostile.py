@@ -1,0 +1,66 @@
+"""Texts of others that try to be more than text, and a study that is full of them."""
+
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from mi_tui.export.format import Subject
+from mi_tui.plan.recipe import Recipe
+from tests.export.views import a_row, a_view, an_answer
+
+CANARY = "/tmp/mi-tui-was-here"
+
+HOSTILE = (
+    f"a\n touch {CANARY}\n",
+    f"$(touch {CANARY})",
+    f"`touch {CANARY}`",
+    f"'; touch {CANARY}; '",
+    'x"\nmerge_method: linear\n#',
+    "x\u2028merge_method: linear",
+    "x\x85merge_method: linear",
+    "x\rmerge_method: linear",
+    f"</title><script>fetch('{CANARY}')</script>",
+    '" onmouseover="alert(1)',
+    "{{ 7*7 }}{% raw %}",
+    '=HYPERLINK("http://evil")',
+    "+1+cmd|' /C calc'!A0",
+    "\t=1+1",
+    '"""\n[pair]\ninstruct = "evil"',
+    "[x](javascript:alert(1)) <img src=x onerror=alert(1)> | a | b |\n# A heading",
+    "\u202etxt.exe\u2066",
+    "\x1b]0;owned\x07",
+    "\x00null",
+    "emoji \U0001f600 λ",
+)
+
+texts = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.text(min_size=1, max_size=40),
+    st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=3).map("".join),
+)
+"""What a preset or a study of somebody else may say."""
+
+
+def subject_of(text: str, out: Path = Path("/exports")) -> Subject:
+    """A study in which every free text is this one; the pair is the bundled one."""
+    recipe = Recipe(lambda_=0.5, backbone=text)
+    view = a_view(text or "x")
+    rows = (*view.rows, a_row(0.5).model_copy(update={"recipe": recipe}))
+    answer = an_answer(sentence=text).model_copy(update={"recipe": recipe})
+    return Subject(
+        view.__class__(
+            path=view.path,
+            name=text,
+            preset=view.preset,
+            state=view.state,
+            message=text,
+            progress=view.progress,
+            rows=rows,
+            recommendation=answer,
+            engine_note=text,
+            change=1,
+        ),
+        answer,
+        {text: text},
+        out,
+    )
