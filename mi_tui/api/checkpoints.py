@@ -21,7 +21,7 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.toml import explain
 from mi_tui.probes.text import shown_line
-from mi_tui.study.preflight import fit_findings
+from mi_tui.study.preflight import fit_findings, loading_findings
 
 Reference = str | PathLike[str]
 """A checkpoint: a directory, a hub id with or without ``@revision``, or ``bundled:NAME``."""
@@ -67,13 +67,15 @@ def check(
     trust_remote_code: bool = False,
     engine: EnginePlan | None = None,
     weights: bool = False,
+    loading: bool = True,
 ) -> Report:
     """Check that two checkpoints can be mixed, from headers and JSON files alone.
 
     Warnings say, too, what the engine will do with them on this machine, and whether a merged
     checkpoint fits the disk.
 
-    Takes well under a second for a local pair; of one on the hub the small files are fetched.
+    Takes some seconds, nearly all of them to ask transformers how it would load each side; of a
+    checkpoint on the hub the small files are fetched.
 
     Args:
         instruct: the Instruct side.
@@ -82,14 +84,19 @@ def check(
         trust_remote_code: accept code that comes with a checkpoint; it is not run here.
         engine: how they would be run; by default as a preset does that says nothing of it.
         weights: fetch the weights of a hub checkpoint, too.
+        loading: ask transformers how it would load each side, in a process of its own. Without
+            it a check takes well under a second.
 
     Raises:
         CheckpointError: a checkpoint cannot be found or read.
     """
     sides = [str(side) for side in (instruct, thinking, base) if side]
     infos = [inspect(locate(side, weights=weights)) for side in sides]
-    report = compare(*infos, trust_remote_code=trust_remote_code)
-    return Report((*report.findings, *fit_findings(infos[0], infos[1], engine)))
+    findings = list(compare(*infos, trust_remote_code=trust_remote_code).findings)
+    if loading:
+        named = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
+        findings += loading_findings(named, trust_remote_code=trust_remote_code)
+    return Report((*findings, *fit_findings(infos[0], infos[1], engine)))
 
 
 def merge(

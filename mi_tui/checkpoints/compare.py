@@ -128,8 +128,13 @@ def _config(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> I
     if shapes:
         yield Finding("error", "shape", _in_words(shapes, name_a, name_b))
     if settings:
-        text = _in_words(settings, name_a, name_b)
-        yield Finding("warning", "settings", f"{text}; the donor's are used")
+        yield settings_finding(settings, name_a, name_b)
+
+
+def settings_finding(found: Iterable[Difference], name_a: str, name_b: str) -> Finding:
+    """A warning that names settings with both values."""
+    text = _in_words(found, name_a, name_b)
+    return Finding("warning", "settings", f"{text}; the donor's are used")
 
 
 def _in_words(found: Iterable[Difference], name_a: str, name_b: str) -> str:

@@ -34,12 +34,13 @@ def check(
 ) -> None:
     """Check that a pair fits together, from headers and JSON files; exit status 1 if not."""
     from mi_tui.api.checkpoints import check as examine
-    from mi_tui.cli.console import out, print_json
+    from mi_tui.cli.console import err, out, print_json
     from mi_tui.cli.findings import print_findings
 
-    report = examine(
-        instruct, thinking, base=base, trust_remote_code=trust_remote_code, weights=sigma
-    )
+    with err().status("Asking transformers how it loads the checkpoints …"):
+        report = examine(
+            instruct, thinking, base=base, trust_remote_code=trust_remote_code, weights=sigma
+        )
     gap = None
     if sigma and report.ok:
         from mi_tui.checkpoints.inspect import inspect

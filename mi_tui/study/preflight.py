@@ -1,13 +1,15 @@
 """The preflight: whether a study can run, before anything is downloaded, loaded or started."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mi_tui.checkpoints.compare import Finding, compare
+from mi_tui.checkpoints.compare import Finding, compare, settings_finding
+from mi_tui.checkpoints.config_settings import differences
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.fit import fit, usable
+from mi_tui.engines.transformers.load_report import LoadReport, load_reports
 from mi_tui.machine.account import Machine, this_machine
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.engine import EnginePlan
@@ -30,6 +32,12 @@ def require_fit(preset: Preset) -> None:
     infos = [inspect(locate(reference, weights=False)) for reference in references]
     errors = compare(*infos, trust_remote_code=pair.trust_remote_code).errors
     _require_pair(errors, pair.instruct, pair.thinking)
+    if not all(info.location.has_weights for info in infos):
+        # Weights on this machine are loaded in a moment, and transformers then says the same.
+        sides = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
+        found = loading_findings(sides, trust_remote_code=pair.trust_remote_code)
+        wrong = [finding for finding in found if finding.level == "error"]
+        _require_pair(wrong, pair.instruct, pair.thinking)
     groups = tuple(LambdaRule(lambda_=1.0, layers=part) for part in preset.search.layer_groups)
     grouped = preset.recipe(1.0).model_copy(update={"rules": groups})
     for recipe in (grouped, *preset.recipes):
@@ -38,6 +46,70 @@ def require_fit(preset: Preset) -> None:
     for reference in sorted(name for name in named if name):
         other = inspect(locate(reference, weights=False))
         _require_pair(compare(other, infos[1]).errors, reference, pair.thinking)
+
+
+def loading_findings(
+    sides: Mapping[str, CheckpointInfo], *, trust_remote_code: bool = False
+) -> tuple[Finding, ...]:
+    """How transformers loads each side, from headers alone; takes some seconds.
+
+    A tensor that would be random, that no module takes or that has another shape than the config
+    implies is an error. Settings of the first two sides that differ only once every default is
+    written out are a warning.
+
+    Args:
+        sides: the checkpoints by what they are called, Instruct and Thinking first.
+        trust_remote_code: whether Python code of a checkpoint may run, in a process of its own.
+    """
+    usable = {
+        name: info
+        for name, info in sides.items()
+        if not info.problems and info.quantisation is None and info.tensors
+    }
+    if not usable:
+        return ()
+    reports = load_reports(list(usable.values()), trust_remote_code=trust_remote_code)
+    found = dict(zip(usable, reports, strict=True))
+    findings = [_loading(name, report) for name, report in found.items()]
+    return (*findings, *_hidden_differences(usable, found))
+
+
+def _loading(name: str, report: LoadReport) -> Finding:
+    subject = f"{name} in transformers"
+    if report.unknown:
+        return Finding("warning", subject, f"not checked: {report.unknown}")
+    if report.problem:
+        return Finding("warning", subject, f"can be merged, not studied: {report.problem}")
+    wrong = [
+        f"{words} {_listed(names)}"
+        for words, names in (
+            ("no weights for", report.missing),
+            ("no place for", report.unexpected),
+            ("another shape:", report.mismatched),
+        )
+        if names
+    ]
+    if wrong:
+        return Finding("error", subject, f"{report.model_class} finds {'; '.join(wrong)}")
+    return Finding("ok", subject, f"{report.model_class} finds every tensor")
+
+
+def _hidden_differences(
+    sides: Mapping[str, CheckpointInfo], reports: Mapping[str, LoadReport]
+) -> Iterator[Finding]:
+    """Settings that differ by a default that one config.json leaves out."""
+    names = [name for name, report in reports.items() if report.settings][:2]
+    if len(names) == 2:
+        one, two = names
+        said = {d.key for d in differences(sides[one].config, sides[two].config)}
+        found = differences(reports[one].settings, reports[two].settings)
+        if hidden := [difference for difference in found if difference.key not in said]:
+            yield settings_finding(hidden, one, two)
+
+
+def _listed(names: Sequence[str]) -> str:
+    few = ", ".join(names[:2])
+    return few if len(names) <= 2 else f"{few} and {len(names) - 2} more"
 
 
 def fit_findings(

@@ -116,7 +116,9 @@ class SteeredServices(Services):
     def go_on(self, path: Path) -> None:
         self.asked.append(("go on", path))
 
-    def preflight(self, pair: Pair, engine: EnginePlan | None = None) -> tuple[PreflightLine, ...]:
+    def preflight(
+        self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False
+    ) -> tuple[PreflightLine, ...]:
         return self.preflight_lines
 
     def machine(self) -> str:

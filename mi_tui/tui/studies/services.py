@@ -130,8 +130,13 @@ class Services:
         with Study.load(path) as study:
             study.resume()
 
-    def preflight(self, pair: Pair, engine: EnginePlan | None = None) -> tuple[PreflightLine, ...]:
-        """What fits, what differs and what the engine will do; one error line if unreadable."""
+    def preflight(
+        self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False
+    ) -> tuple[PreflightLine, ...]:
+        """What fits, what differs and what the engine will do; one error line if unreadable.
+
+        With ``loading`` transformers is asked, too, which takes some seconds.
+        """
         from mi_tui.api.checkpoints import check
 
         try:
@@ -141,6 +146,7 @@ class Services:
                 base=pair.base,
                 trust_remote_code=pair.trust_remote_code,
                 engine=engine,
+                loading=loading,
             )
         except MiTuiError as error:
             return (PreflightLine("error", "checkpoint", str(error)),)

@@ -227,11 +227,17 @@ class ModelsScreen(FormScreen):
     async def _preflight(self, pair: Pair, pause: float) -> None:
         await asyncio.sleep(pause)
         engine = self.draft.template.engine if self.draft.template else None
-        try:
-            lines = await self._thread.run(lambda: self._services.preflight(pair, engine))
-        except MiTuiError as error:
-            lines = (PreflightLine("error", "preflight", str(error)),)
-        if is_open(self) and pair == self._looked_at:
+        for loading in (False, True):
+            try:
+                lines = await self._thread.run(
+                    partial(self._services.preflight, pair, engine, loading=loading)
+                )
+            except MiTuiError as error:
+                lines = (PreflightLine("error", "preflight", str(error)),)
+            if not is_open(self) or pair != self._looked_at:
+                return
+            if not loading and not any(line.level == "error" for line in lines):
+                lines = (*lines, PreflightLine("ok", "transformers", "asking how it loads them …"))
             self._lines = lines
             self._show_lines()
             super().show_checked()
