@@ -43,8 +43,8 @@ def confirm(
     json_: Json = False,
 ) -> None:
     """Ask a server that runs the exported checkpoint the held-out problems; compare with the
-    prediction. What was stopped goes on where it was. Exit status 0 when it holds, 3 when it
-    does not."""
+    prediction. The same command resumes one that was stopped. Exit status 0 when it holds, 3
+    when it does not."""
     from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.probes.text import shown_line
@@ -76,7 +76,7 @@ def _telling_what_is_kept() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        kept = "the answers so far are kept, and the same command goes on"
+        kept = "the answers so far are kept, and the same command resumes"
         raise StoppedError(f"stopped: {kept}") from None
 
 

@@ -129,7 +129,7 @@ def require_ended(view: StudyView) -> None:
     if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
         folder = StudyFolder(view.path)
         again = shlex.join(["mi-tui", "run", str(folder.preset), "--study", str(folder.path)])
-        raise MiTuiError(f"stopped before its end; to go on: {again}")
+        raise MiTuiError(f"stopped before the end; to resume: {again}")
 
 
 def follow(study: Study, display: Display, on_interrupt: Callable[[], None]) -> StudyView:

@@ -30,7 +30,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="Plain lines, one for each 
 StudyArgument = Annotated[str, typer.Argument(help="A study's name or directory.")]
 StudyDirectory = Annotated[
     Path | None,
-    typer.Option("--study", help="Directory of the study; one that is there goes on."),
+    typer.Option("--study", help="Directory of the study; an existing study is resumed."),
 ]
 
 

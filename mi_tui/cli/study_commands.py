@@ -77,7 +77,7 @@ def run(
     json_: Json = False,
     plain: Plain = False,
 ) -> None:
-    """Run a study headless, or go on with one; Ctrl-C stops it, and the same command goes on.
+    """Run a study headless, or resume one; Ctrl-C stops it, and the same command resumes it.
 
     Exit status 0 with a recommendation, 3 when the data cannot decide or no λ keeps the budget."""
     from mi_tui.cli.follow import require_ended, run_study
@@ -99,7 +99,7 @@ def watch(
     color: Color = None,
     no_mouse: NoMouse = False,
 ) -> None:
-    """Look on at a study, running or done; leaving does not stop it."""
+    """Watch a study, running or done; leaving does not stop it."""
     from mi_tui.study.control import list_studies
     from mi_tui.study.storage.folder import find_study
 
@@ -124,7 +124,9 @@ def _watch_plain(reference: str) -> None:
 
         def leave() -> None:
             again = study.folder.reference
-            err().print(f"the study goes on; look again: mi-tui watch {again}", markup=False)
+            err().print(
+                f"the study is still running; to watch it again: mi-tui watch {again}", markup=False
+            )
             raise typer.Exit(130)
 
         view = follow(study, display_for(plain=True), leave)

@@ -291,7 +291,7 @@ class MiTuiApp(App[str]):
         self._watch.close()
         if view is not None and view.state.is_active:
             again = StudyFolder(view.path).reference
-            self.exit(f"The study goes on. Look at it again with: mi-tui watch {again}")
+            self.exit(f"The study is still running. To watch it again: mi-tui watch {again}")
         else:
             self.exit()
 

@@ -57,7 +57,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Scope", ScopeScreen
     yield "Add a probe", CatalogueScreen
     yield "One probe", ProbeFormScreen
-    yield "Further rows", RowsScreen
+    yield "Baselines", RowsScreen
     yield "Examples", ExampleScreen
     yield "Fields", Field
     yield "Fields of a dialog", Answer

@@ -188,7 +188,7 @@ def test_stopping_while_the_server_answers(study: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert server.hung_up.wait(60)
-    kept = "the answers so far are kept, and the same command goes on"
+    kept = "the answers so far are kept, and the same command resumes"
     assert (process.returncode, out, err) == (130, "", f"mi-tui: stopped: {kept}\n")
     assert stored(study) == before
 

@@ -50,7 +50,7 @@ class RowsScreen(Dialog[Rows]):
     def compose(self) -> ComposeResult:
         """The rows there are, then what can be added, then the base model."""
         with Vertical(classes="dialog"):
-            yield Static("Further rows", classes="heading", markup=False)
+            yield Static("Baselines", classes="heading", markup=False)
             yield Static(_ABOUT, classes="dialog-about", markup=False)
             yield MenuList(id="rows", markup=False, compact=True)
             yield Static("Enter adds or changes · x removes", classes="dialog-keys", markup=False)

@@ -9,7 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.objective import HELD, OBJECTIVES
+from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
 from mi_tui.present.speed import CONVERTIBLE, tokens_and_seconds
 from mi_tui.tui.forms.draft import Draft, default_limit
@@ -56,9 +56,9 @@ class BudgetScreen(FormScreen):
             "Limit", text_field("limit", draft.limit, width=12), words(""), id="row-limit"
         )
         yield FormRow(
-            "Held",
+            "Applies to",
             Choice(
-                [Option(statistic, held) for statistic, held in HELD.items()],
+                [Option("mean", "the mean"), Option("p95", "the 95th percentile")],
                 draft.statistic,
                 id="statistic",
             ),

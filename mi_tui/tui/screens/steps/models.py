@@ -245,16 +245,15 @@ class ModelsScreen(FormScreen):
     def _show_lines(self) -> None:
         lines = self._lines
         counts = {level: sum(line.level == level for line in lines) for level in COLOURS}
-        words: dict[Level, str] = {
-            "error": "forbid mixing",
-            "warning": "to know about",
-            "ok": "fit",
+        words: dict[Level, tuple[str, str]] = {
+            "error": ("problem", "problems"),
+            "warning": ("warning", "warnings"),
+            "ok": ("check passed", "checks passed"),
         }
         title = Text("Preflight", f"bold {self.colour('accent')}")
-        for level, meaning in words.items():
-            if counts[level] == 1 and level != "warning":
-                meaning = {"error": "forbids mixing", "ok": "fits"}[level]
+        for level, (one, several) in words.items():
             if counts[level]:
+                meaning = one if counts[level] == 1 else several
                 sign = f"{signs.FINDINGS[level]} {counts[level]} {meaning}"
                 title.append(f"   {sign}", f"not bold {self.colour(COLOURS[level])}")
         self.query_one("#preflight-title", Static).update(title)

@@ -120,10 +120,14 @@ class ProbeScreen(GuideScreen):
             "leave",
             "Studies",
             id="probe.leave",
-            tooltip="Back to the list; the study goes on",
+            tooltip="Back to the list; the study keeps running",
         ),
         Binding(
-            "q", "app.quit", "Detach", id="probe.detach", tooltip="Leave the app; the study goes on"
+            "q",
+            "app.quit",
+            "Detach",
+            id="probe.detach",
+            tooltip="Leave the app; the study keeps running",
         ),
     ]
 

@@ -132,7 +132,7 @@ class RecommendScreen(GuideScreen):
             "app.quit",
             "Quit",
             id="recommend.quit",
-            tooltip="Leave the app; a running study goes on",
+            tooltip="Leave the app; a running study keeps running",
         ),
     ]
 

@@ -83,7 +83,7 @@ def scope_rows(draft: Draft) -> Iterable[Widget]:
     )
     with_ids = [probe_line(index, row) for index, row in enumerate(draft.probes)]
     yield Vertical(*with_ids, id="probe-rows")
-    yield FormRow("Further rows", words(""), id="row-recipes")
+    yield FormRow("Baselines", words(""), id="row-recipes")
     yield from _count_rows(draft)
     yield FormRow("", words(""), id="row-start")
 
