@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mi_tui.api.checkpoints import check as check
-    from mi_tui.api.checkpoints import merge as merge
+    from mi_tui.api.merging import merge as merge
     from mi_tui.api.presets import load_preset as load_preset
     from mi_tui.api.study import Study as Study
     from mi_tui.engines.open import open_engine as open_engine
@@ -32,7 +32,7 @@ _PLACES = {
     "check": "mi_tui.api.checkpoints",
     "list_studies": "mi_tui.study.control",
     "load_preset": "mi_tui.api.presets",
-    "merge": "mi_tui.api.checkpoints",
+    "merge": "mi_tui.api.merging",
     "open_engine": "mi_tui.engines.open",
 }
 

@@ -25,7 +25,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_whole_interface_loads_no_torch_and_no_screen() -> None:
     names = "; ".join(f"mi_tui.{name}" for name in mi_tui.__all__)
     found = loaded_after(f"import mi_tui; {names}")
-    assert not {"torch", "transformers", "textual", "rich", "typer"} & set(found)
+    assert not {"torch", "transformers", "textual", "typer"} & set(found)
 
 
 def test_every_name_is_there_and_no_other() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,9 @@ from mi_tui.sizes import GIB, in_bytes
 from mi_tui.startup import uncollected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mi_tui.checkpoints.merging.plan import MergePlan
-    from mi_tui.plan.recipe import Recipe
-
-T = TypeVar("T")
 
 
 class OutputDtype(StrEnum):
@@ -105,20 +102,40 @@ def merge(
         raise MiTuiError(f"--shard-gib {shard_gib:g}: write a size above 0")
     shard_bytes = max(1, int(shard_gib * GIB))
     parameters = given_parameters(context)
-    scope = {"layers": layers, "modules": modules, "outside": outside}
     with _light_start(), _telling_of_a_stop(out):
         if model:
             of_a_pair = (instruct, thinking, base, lambda_, rule, parameters or None)
-            scoped = (*scope.values(), method) != ("all", "all", "instruct", "interpolation")
+            scoped = (layers, modules, outside, method) != (
+                "all",
+                "all",
+                "instruct",
+                "interpolation",
+            )
             if scoped or any(value not in (None, []) for value in of_a_pair):
                 raise MiTuiError("--model is a weighted sum: it takes none of a pair's options")
             plan = _plan_sum(model, out, donor, dtype, shard_bytes)
         elif not instruct or not thinking:
             raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
         else:
-            recipe = _recipe(lambda_, scope, rule or [], method, parameters)
-            sides = {"instruct": instruct, "thinking": thinking, "base": base, "donor": donor}
-            plan = _plan_pair(recipe, sides, out, dtype, shard_bytes)
+            from mi_tui.api.merging import plan_of_merge
+            from mi_tui.cli import merge_arguments
+
+            plan = plan_of_merge(
+                instruct,
+                thinking,
+                lambda_,
+                out,
+                layers=layers,
+                modules=merge_arguments.modules(modules),
+                outside=outside,
+                rules=tuple(merge_arguments.rule(text) for text in rule or ()),
+                method=method,
+                base=base,
+                donor=donor or "thinking",
+                dtype=dtype.value,
+                shard_bytes=shard_bytes,
+                **parameters,
+            )
         _carry_out(
             plan, overwrite=overwrite, allow_nonfinite=allow_nonfinite, dry_run=dry_run, json_=json_
         )
@@ -167,54 +184,6 @@ def _plan_sum(
     return plan_weighted_sum(
         weighted, out, donor=position, dtype=dtype.value, shard_bytes=shard_bytes
     )
-
-
-def _plan_pair(
-    recipe: "Recipe",
-    sides: "Mapping[str, str | None]",
-    out: Path,
-    dtype: OutputDtype,
-    shard_bytes: int,
-) -> "MergePlan":
-    from mi_tui.checkpoints.merging.plan import plan_merge
-    from mi_tui.plan.pair import Pair
-
-    pair = _checked(Pair, **{name: side for name, side in sides.items() if side})
-    return plan_merge(recipe, pair, out, dtype=dtype.value, shard_bytes=shard_bytes)
-
-
-def _recipe(
-    lambda_: float | None,
-    scope: "Mapping[str, str]",
-    rules: list[str],
-    method: str,
-    parameters: "Mapping[str, float]",
-) -> "Recipe":
-    from mi_tui.cli import merge_arguments
-    from mi_tui.plan.recipe import Recipe
-
-    modules = merge_arguments.modules(scope["modules"])
-    fields = {
-        "method": method,
-        "lambda": lambda_,
-        "scope": {**scope, "modules": modules},
-        "rules": tuple(merge_arguments.rule(text) for text in rules),
-        **parameters,
-    }
-    return _checked(Recipe, **fields)
-
-
-def _checked(kind: type[T], **fields: object) -> T:
-    from pydantic import ValidationError
-
-    try:
-        return kind(**fields)
-    except ValidationError as error:
-        from mi_tui.plan.toml import explain
-
-        # What concerns the whole recipe is said of a preset there.
-        said = explain(error.errors()).removeprefix("preset: ")
-        raise MiTuiError(f"merge: {said}") from error
 
 
 def _verify(directory: Path, json_: bool) -> None:

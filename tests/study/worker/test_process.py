@@ -13,6 +13,7 @@ from mi_tui.plan.toml import write_preset
 from mi_tui.study.control import create_study, request, start_worker, state_of
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyBusyError
+from mi_tui.study.storage.facts import stored_state
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.lock import is_held
 from mi_tui.study.storage.store import Store
@@ -45,7 +46,7 @@ def stored(path: Path) -> int:
 
 def state(path: Path) -> StudyState:
     with Store(path / "study.db") as store:
-        return state_of(StudyFolder(path), store.get("state"))
+        return state_of(StudyFolder(path), stored_state(store))
 
 
 def finish(path: Path) -> None:
