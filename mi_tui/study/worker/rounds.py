@@ -85,30 +85,38 @@ class RoundPlanner:
 
         The caller asks when the engine is about to run dry.
         """
-        if self._open:
-            if any(ask.round < self._latest for ask in self._open.values()):
-                return []  # two rounds are open already
-            step = self._next(self._latest - 1)
-            if isinstance(step, Stop) or not step.rollouts:
+        if any(ask.round < self._latest for ask in self._open.values()):
+            return []  # two rounds are open already
+        # Also where the latest round is complete: a worker that was killed finds both of the last
+        # rounds stored, and must plan what one that was not had planned between the two.
+        step = self._next(self._latest - 1)
+        if isinstance(step, Stop) or not step.rollouts:
+            if self._open:
                 return []
-        else:
             step = self._next(self._latest)
-            if isinstance(step, Stop) or not step.rollouts:
-                return Finished(
-                    step.reason if isinstance(step, Stop) else "nothing more to ask",
-                    isinstance(step, Stop) and step.settled,
-                )
+        if isinstance(step, Stop) or not step.rollouts:
+            return Finished(
+                step.reason if isinstance(step, Stop) else "nothing more to ask",
+                isinstance(step, Stop) and step.settled,
+            )
         self.phase, self.planned = step.phase, step.planned
         return self._keep(step)
 
     def _next(self, up_to_round: int) -> Batch | Stop:
         found = self._loader.load(up_to_round)
         recipes = self._store.recipes()
-        in_flight = tuple(
+        open_ones = (
             PlannedRollout(recipes[ask.recipe], ask.problem, ask.sample)
             for ask in self._open.values()
             if ask.round > up_to_round
-        ) + self._stored_after(up_to_round)
+        )
+        # In one order, whichever part of the later round happens to be stored.
+        in_flight = tuple(
+            sorted(
+                (*open_ones, *self._stored_after(up_to_round)),
+                key=lambda one: (recipes.index(one.recipe), one.problem, one.sample),
+            )
+        )
         facts = Facts.of(self._store)
         spent = Spent(len(found), int(found.tokens.sum()), facts.elapsed)
         step = next_batch(
