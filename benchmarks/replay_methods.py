@@ -15,9 +15,9 @@ from mi_tui.analysis.search.policy import Spent, Stop, next_batch
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Recipe, interpolation
 from mi_tui.plan.search import Search
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 
 ROLLOUTS = 16
 """Rollouts a baseline spends on one λ: the paper's grid in the quick version."""

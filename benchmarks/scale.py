@@ -23,8 +23,8 @@ import numpy as np
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.problem import Probe, Problem
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader

@@ -26,8 +26,8 @@ from typing import Any
 
 from benchmarks.installed import compile_package
 from mi_tui.checkpoints.locate import locate
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.probes.freeze import freeze
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 
 LAMBDAS = tuple(at / 8 for at in range(9))
 BIN = Path(sys.executable).parent

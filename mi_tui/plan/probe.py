@@ -1,17 +1,18 @@
-"""The plans of probes, one for each kind."""
+"""The plan of a probe: what every kind has, and the registry of kinds."""
 
-from typing import Annotated, Literal
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetCoreSchemaHandler, SerializeAsAny, ValidationInfo
+from pydantic_core import CoreSchema, PydanticKnownError, SchemaValidator, core_schema
 
 from mi_tui.plan.base import Plan
-
-Difficulty = Annotated[int, Field(ge=1, le=5)]
-"""1 is the easiest of the built-in problems, 5 the hardest."""
+from mi_tui.registry import Registry
 
 
 class ProbePlan(Plan):
-    """What every probe has, whatever its source.
+    """What every probe has, whatever its source; each kind adds ``kind`` and its own fields.
 
     ``problems`` limits how many are drawn (``None``: all there are); ``seed`` draws them and
     splits them; ``held_out`` is the share kept for confirming the recommendation; ``weight`` is
@@ -19,6 +20,10 @@ class ProbePlan(Plan):
     cut; ``samples`` are the samples per problem wanted of each coarse recipe and each row
     (``None``: the search's).
     """
+
+    if TYPE_CHECKING:
+        # A field of each kind's own class, a literal: a field here would come first in files.
+        kind: str
 
     name: str = Field(default="", max_length=60)
     problems: int | None = Field(default=None, ge=2)
@@ -29,139 +34,64 @@ class ProbePlan(Plan):
     samples: int | None = Field(default=None, ge=1)
 
 
-class GeneratedProbe(ProbePlan):
-    """Problems made up from the seed: no download, and never seen in anybody's training.
-
-    There is no end to them, so ``problems`` left out means 100.
-    """
-
-    problems: int | None = Field(default=100, ge=2, le=5000)
+class ProbeKind(Protocol):
+    """What a preset needs of a kind of probe; :class:`mi_tui.probes.probe_kind.Kind` has more."""
 
     @property
-    def count(self) -> int:
-        """How many problems to make up."""
-        return 100 if self.problems is None else self.problems
+    def name(self) -> str:
+        """The value of ``kind`` in presets."""
+
+    @property
+    def order(self) -> int:
+        """The place in lists: lower first, then by name."""
+
+    @property
+    def plan(self) -> type[ProbePlan]:
+        """The class of its plans, whose ``kind`` is a literal, the name."""
 
 
-class ArithmeticProbe(GeneratedProbe):
-    """Chains of + − × modulo 100, held out from the demo pair's training.
+PROBE_KINDS: Registry[ProbeKind] = Registry("mi_tui.probes.kinds", "probe kind")
+"""The kinds of probe: one module each in ``mi_tui.probes.kinds``, and installed ones."""
 
-    ``operations`` are the lengths of the chains; they take turns.
-    """
 
-    kind: Literal["arithmetic"]
-    operations: tuple[Annotated[int, Field(ge=2, le=5)], ...] = Field(
-        default=(2, 3, 4, 5), min_length=1
-    )
+class _ByKind:
+    """Validates a plan with the class that its ``kind`` names, as pydantic's unions by tag do."""
 
-    @field_validator("operations")
     @classmethod
-    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(sorted(set(value)))
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A function instead of a union, which would import every kind along with presets."""
+        serialized = handler(source).get("serialization")
+        schema = core_schema.with_info_plain_validator_function(_validate)
+        return schema | {"serialization": serialized} if serialized else schema
 
 
-class WordProblemsProbe(GeneratedProbe):
-    """Stories with an integer answer; ``difficulty`` is about the number of steps to it."""
-
-    kind: Literal["word-problems"]
-    difficulty: tuple[Difficulty, ...] = Field(default=(2, 3, 4), min_length=1)
-
-
-class MultipleChoiceProbe(GeneratedProbe):
-    """Four-way choices that need reasoning: sequences, orderings, calendars, sets."""
-
-    kind: Literal["multiple-choice"]
-    difficulty: tuple[Difficulty, ...] = Field(default=(2, 3, 4), min_length=1)
-
-
-class InstructionsProbe(GeneratedProbe):
-    """Writing tasks with instructions a program can verify; ``difficulty`` is how many."""
-
-    kind: Literal["instructions"]
-    difficulty: tuple[Difficulty, ...] = Field(default=(1, 2, 3), min_length=1)
-
-
-class BenchmarkProbe(ProbePlan):
-    """A public data set, from the hub or from a local file (JSONL, CSV, Parquet) in its schema.
-
-    ``path`` is the local file; without it ``source``, a data set on the hub, is loaded.
-    """
-
-    path: str | None = None
+def _validate(value: Any, info: ValidationInfo) -> ProbePlan:
+    if isinstance(value, ProbePlan):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticKnownError("dict_type" if info.mode == "json" else "model_attributes_type")
+    if "kind" not in value:
+        raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
+    kind = value["kind"]
+    if not isinstance(kind, str) or kind not in PROBE_KINDS:
+        expected = ", ".join(f"'{name}'" for name in PROBE_KINDS.names())
+        context = {"discriminator": "'kind'", "tag": str(kind), "expected_tags": expected}
+        raise PydanticKnownError("union_tag_invalid", context)
+    validator = _validator(kind, PROBE_KINDS[kind].plan)
+    if info.mode == "json":
+        # As JSON again: lists may be tuples there, and texts are still no numbers.
+        plan = validator.validate_json(json.dumps(value), strict=True)
+    else:
+        plan = validator.validate_python(value)
+    return plan  # type: ignore[no-any-return]
 
 
-class AimeProbe(BenchmarkProbe):
-    """AIME'25: 30 problems with integer answers, math equivalence of the boxed answer."""
-
-    kind: Literal["aime25"]
-    source: str = "math-ai/aime25"
-    max_new_tokens: int = Field(default=81920, ge=1)
-
-
-class IfevalProbe(BenchmarkProbe):
-    """IFEval: 541 prompts with verifiable instructions, scored prompt-level strict."""
-
-    kind: Literal["ifeval"]
-    source: str = "google/IFEval"
-    max_new_tokens: int = Field(default=65536, ge=1)
+@cache
+def _validator(kind: str, plan: type[ProbePlan]) -> SchemaValidator:
+    """A union of one class: errors then say the kind in their place, as those of a union."""
+    choices: dict[Any, Any] = {kind: plan.__pydantic_core_schema__}
+    return SchemaValidator(core_schema.tagged_union_schema(choices, "kind"))
 
 
-class GpqaProbe(BenchmarkProbe):
-    """GPQA-Diamond: 198 four-way choices, scored by the last ``ANSWER: X``."""
-
-    kind: Literal["gpqa-diamond"]
-    source: str = "Idavidrein/gpqa"
-    max_new_tokens: int = Field(default=65536, ge=1)
-
-
-FileScorer = Literal["exact", "integer", "math", "choice", "regex", "contains", "json-schema"]
-
-
-class FileProbe(ProbePlan):
-    """The user's own problems: a JSONL or CSV file.
-
-    Each row has ``prompt`` or ``messages``, an ``answer``, and optionally ``id``, ``stratum`` and
-    ``scorer``, which overrules the one here. ``system`` is put before every row without a system
-    message of its own.
-    """
-
-    kind: Literal["file"]
-    path: str = Field(min_length=1)
-    scorer: FileScorer = "exact"
-    system: str = ""
-
-
-class LmEvalProbe(ProbePlan):
-    """A task of lm-eval, scored per response by its own filters and metric.
-
-    ``task`` is a name that lm-eval knows, or else ``path`` is a task's YAML file. ``metric``
-    picks one of the task's metrics, ``filter`` one of its filters; by default the first of each.
-    """
-
-    kind: Literal["lm-eval"]
-    task: str | None = Field(default=None, min_length=1)
-    path: str | None = Field(default=None, min_length=1)
-    metric: str | None = None
-    filter: str | None = None
-    few_shot: int | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "LmEvalProbe":
-        if (self.task is None) == (self.path is None):
-            raise ValueError("lm-eval needs either task, a name, or path, a YAML file")
-        return self
-
-
-AnyProbe = Annotated[
-    ArithmeticProbe
-    | WordProblemsProbe
-    | MultipleChoiceProbe
-    | InstructionsProbe
-    | AimeProbe
-    | IfevalProbe
-    | GpqaProbe
-    | FileProbe
-    | LmEvalProbe,
-    Field(discriminator="kind"),
-]
-"""The union of all probe plans, told apart by ``kind``."""
+AnyProbe = Annotated[SerializeAsAny[ProbePlan], _ByKind]
+"""The plan of a probe of any registered kind, told apart by ``kind``."""

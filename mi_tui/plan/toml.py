@@ -14,6 +14,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
 from mi_tui.plan.recipe import Decoding
 from mi_tui.resources import presets_folder
 
@@ -210,8 +211,8 @@ def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         if fields:
             models = [m for field in fields for m in _models_in(field.annotation)]
-        else:  # the tag of a union: pydantic names the class it chose
-            models = [m for m in models if part in _tags(m)] or models
+        elif ProbePlan in models and part in PROBE_KINDS:  # its kind stands in the place
+            models = [PROBE_KINDS[str(part)].plan]
     return sorted({field.alias or name for m in models for name, field in m.model_fields.items()})
 
 
@@ -219,11 +220,6 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models_in(part)]
-
-
-def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    kind = model.model_fields.get("kind")
-    return get_args(kind.annotation) if kind else ()
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,1 @@
-"""Probes: problems, and how a response to them is scored.
-
-Sources make frozen, hashed probes; scorers turn a response into a score.
-"""
+"""Problems, drawn from frozen, hashed probes, and how a response to them is scored."""

@@ -1,4 +1,4 @@
-"""One full example of a probe, as the model will see it, before anything runs."""
+"""A full example of a probe, as the model will see it, before anything runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.probes.chat_template import render_chat
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.problem import Probe, Problem
-from mi_tui.probes.scoring.scorers import scorer_of
+from mi_tui.probes.scoring.judge import scorer_of
 from mi_tui.probes.text import CLOSE_THOUGHT, OPEN_THOUGHT
 
 

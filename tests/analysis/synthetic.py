@@ -12,9 +12,9 @@ from mi_tui.analysis.search.policy import PlannedRollout
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Recipe, interpolation
 from mi_tui.plan.search import Search
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 
 CAP = 2000
 GRID = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mi_tui.plan.probe import FileProbe
 from mi_tui.plan.toml import read_preset, write_preset
+from mi_tui.probes.kinds.user_file import FileProbe
 from mi_tui.resources import demo_pair_folder
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.lock import acquire

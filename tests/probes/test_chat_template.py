@@ -7,9 +7,9 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.probes.chat_template import render_chat
 from mi_tui.probes.errors import ProbeError
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.preview import preview
 
 CHATML = (

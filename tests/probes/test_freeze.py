@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.toml import PresetError, parse_preset, read_preset, write_preset
 from mi_tui.probes.freeze import ProbeError, freeze
-from mi_tui.probes.kinds.arithmetic import Chain, is_held_out
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe, Chain, is_held_out
 from mi_tui.probes.problem import Probe, Problem
 from mi_tui.probes.split import split
 
@@ -56,7 +55,7 @@ thinking = "b"
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ('kind = "quiz"', "'arithmetic', 'word-problems', 'multiple-choice', 'instructions'"),
+        ('kind = "quiz"', "'word-problems', 'multiple-choice', 'instructions', 'arithmetic'"),
         ('kind = "arithmetic"\noperations = [1]', "operations.0 = 1"),
         ('kind = "arithmetic"\nproblems = "3"', 'problems = "3"'),
         ('kind = "word-problems"\ndifficulty = [6]', "difficulty.0 = 6"),

@@ -3,7 +3,7 @@
 from mi_tui.plan.engine import ServerSpeed
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import ArithmeticProbe
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 
 
 def small_preset(problems: int = 8, samples: int = 2, **search: object) -> Preset:

@@ -18,9 +18,9 @@ from mi_tui.checkpoints.relative_gap import Gap, GapCell
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.study.view import Progress, StudyEntry, StudyState, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 

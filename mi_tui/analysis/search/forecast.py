@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import AimeProbe, AnyProbe, GeneratedProbe, GpqaProbe, IfevalProbe
-
-BENCHMARK_SIZES: dict[type, int] = {AimeProbe: 30, IfevalProbe: 541, GpqaProbe: 198}
-"""Problems of the public data sets (paper, section 4.1)."""
+from mi_tui.plan.probe import AnyProbe
+from mi_tui.probes.probe_kind import kind_of
 
 _SAME_PROBLEM = 0.3
 """The share of a score's variance that lies between problems, as the intervals take it."""
@@ -54,9 +52,7 @@ class Forecast:
 
 def problem_count(plan: AnyProbe) -> int | None:
     """How many problems a probe asks, where that is known without reading anything."""
-    if isinstance(plan, GeneratedProbe):
-        return plan.count
-    there = BENCHMARK_SIZES.get(type(plan)) if getattr(plan, "path", None) is None else None
+    there = kind_of(plan.kind).size(plan)
     if there is None or plan.problems is None:
         return there
     return min(there, plan.problems)

@@ -1,1 +1,1 @@
-"""Kinds of probe: one module per source of problems."""
+"""The kinds of probe, one module each; a module registers its own when it is imported."""

@@ -5,17 +5,23 @@ precedence) and modulo 100, e.g. ``Compute 47*6+5-8 mod 100`` with the answer 79
 of the prompts with two or more operations are *held out*: the demo pair never trains on them, so
 a probe made of them measures solving and not remembering.
 
-Only the standard library is used, and nothing depends on the process or the machine: the same
-seed always gives the same problems.
+Nothing depends on the process or the machine: the same seed always gives the same problems.
 """
-
-from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from mi_tui.plan.probe import PROBE_KINDS
+from mi_tui.probes.form_fields import Levels
+from mi_tui.probes.generated import NEW_PROBLEMS, Generated, GeneratedProbe
+from mi_tui.probes.problem import Problem
 
 MODULUS = 100
 """All values are integers in ``range(MODULUS)``."""
@@ -34,6 +40,52 @@ MAX_HELD_OUT_PER_LENGTH = 5_000
 
 _MIN_HELD_OUT_OPERATIONS = 2
 _HELD_OUT_ONE_IN = 5
+
+
+class ArithmeticProbe(GeneratedProbe):
+    """Chains of + − × modulo 100, held out from the demo pair's training.
+
+    ``operations`` are the lengths of the chains; they take turns.
+    """
+
+    kind: Literal["arithmetic"]
+    operations: tuple[Annotated[int, Field(ge=2, le=5)], ...] = Field(
+        default=(2, 3, 4, 5), min_length=1
+    )
+
+    @field_validator("operations")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
+
+
+class Arithmetic(Generated[ArithmeticProbe]):
+    """Chains that the demo pair never trained on."""
+
+    name = "arithmetic"
+    order = 4
+    title = "Arithmetic"
+    about = "chains of + − × modulo 100, for the demo pair"
+    plan = ArithmeticProbe
+    start = MappingProxyType({"problems": NEW_PROBLEMS, "max_new_tokens": 320})
+    fields = (Levels("operations", "Operations", "2 to 5 in a chain, in turn"),)
+    scorer = "boxed-integer"
+
+    def draw(self, plan: ArithmeticProbe) -> list[Problem]:
+        """As many chains as are asked for."""
+        chains = held_out_chains(plan.seed, plan.count, plan.operations)
+        return [
+            Problem(
+                id=f"{number:04d}",
+                messages=({"role": "user", "content": chain.prompt},),
+                answer=str(chain.answer),
+                stratum=f"{len(chain.steps)} operations",
+            )
+            for number, chain in enumerate(chains, start=1)
+        ]
+
+
+PROBE_KINDS.register(Arithmetic())
 
 
 @dataclass(frozen=True, slots=True)

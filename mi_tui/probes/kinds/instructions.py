@@ -9,9 +9,13 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from mi_tui.probes.kinds.generated import Draft
+from pydantic import Field
+
+from mi_tui.plan.probe import PROBE_KINDS
+from mi_tui.probes.form_fields import Levels
+from mi_tui.probes.generated import Difficulty, Draft, Generated, GeneratedProbe, draw
 from mi_tui.probes.problem import Problem, Score
 
 _TASKS = (
@@ -36,6 +40,32 @@ _OPENINGS = ("Dear reader", "First of all", "Some time ago", "In short")
 
 _WORD = re.compile(r"[\w'’]+")
 _BULLET = re.compile(r"^[ \t]*[*-] +\S", re.MULTILINE)
+
+
+class InstructionsProbe(GeneratedProbe):
+    """Writing tasks with instructions a program can verify; ``difficulty`` is how many."""
+
+    kind: Literal["instructions"]
+    difficulty: tuple[Difficulty, ...] = Field(default=(1, 2, 3), min_length=1)
+
+
+class Instructions(Generated[InstructionsProbe]):
+    """Writing tasks, with as many instructions as the difficulty."""
+
+    name = "instructions"
+    order = 3
+    title = "Instructions"
+    about = "writing with instructions a program can verify"
+    plan = InstructionsProbe
+    fields = (Levels("difficulty", "Difficulty", "1 to 5: how many instructions"),)
+    scorer = "instructions"
+
+    def draw(self, plan: InstructionsProbe) -> list[Problem]:
+        """As many as are asked for."""
+        return draw(self.name, plan.seed, plan.count, plan.difficulty, write_instructions)
+
+
+PROBE_KINDS.register(Instructions())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,46 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
-from mi_tui.probes.kinds.generated import Draft
+from pydantic import Field
+
+from mi_tui.plan.probe import PROBE_KINDS
+from mi_tui.probes.form_fields import Levels
+from mi_tui.probes.generated import Difficulty, Draft, Generated, GeneratedProbe, draw
+from mi_tui.probes.problem import Problem
+from mi_tui.probes.prompts import choice_prompt
 
 LETTERS = "ABCD"
 
-INSTRUCTION = (
-    "Answer the following multiple choice question. The last line of your response should be of "
-    "the following format: 'ANSWER: $LETTER' (without quotes) where LETTER is one of {letters}. "
-    "Think step by step before answering."
-)
-"""The prompt of OpenAI's simple-evals, which the paper uses for GPQA."""
-
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _NAMES = ("Ada", "Ben", "Cleo", "Dev", "Eli", "Fay", "Gus", "Hana")
+
+
+class MultipleChoiceProbe(GeneratedProbe):
+    """Four-way choices that need reasoning: sequences, orderings, calendars, sets."""
+
+    kind: Literal["multiple-choice"]
+    difficulty: tuple[Difficulty, ...] = Field(default=(2, 3, 4), min_length=1)
+
+
+class MultipleChoice(Generated[MultipleChoiceProbe]):
+    """Questions of five families."""
+
+    name = "multiple-choice"
+    order = 2
+    title = "Multiple choice"
+    about = "four-way choices that need reasoning"
+    plan = MultipleChoiceProbe
+    fields = (Levels("difficulty", "Difficulty", "1 to 5, in turn"),)
+    scorer = "choice"
+
+    def draw(self, plan: MultipleChoiceProbe) -> list[Problem]:
+        """As many as are asked for."""
+        return draw(self.name, plan.seed, plan.count, plan.difficulty, write_choice)
+
+
+PROBE_KINDS.register(MultipleChoice())
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +51,6 @@ class _Question:
     text: str
     right: str
     wrong: tuple[str, str, str]
-
-
-def choice_prompt(question: str, choices: list[str]) -> str:
-    """A question with its lettered choices, in the words of simple-evals."""
-    letters = [chr(ord("A") + index) for index in range(len(choices))]
-    lines = "\n".join(f"{a}) {text}" for a, text in zip(letters, choices, strict=True))
-    return f"{INSTRUCTION.format(letters=''.join(letters))}\n\n{question}\n\n{lines}"
 
 
 def write_choice(rng: random.Random, difficulty: int) -> Draft:

@@ -3,13 +3,46 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from mi_tui.probes.kinds.generated import BOXED, Draft
+from pydantic import Field
+
+from mi_tui.plan.probe import PROBE_KINDS
+from mi_tui.probes.form_fields import Levels
+from mi_tui.probes.generated import Difficulty, Draft, Generated, GeneratedProbe, draw
+from mi_tui.probes.problem import Problem
+from mi_tui.probes.prompts import BOXED
 
 MAX_STOCK = 5000
 """A step that would exceed it is not taken, so that the numbers stay readable."""
 
 _OWNERS = ("Mara", "Tobias", "Ines", "Farid", "Yuki", "Amara", "Leon", "Nadia", "Pavel", "Rosa")
+
+
+class WordProblemsProbe(GeneratedProbe):
+    """Stories with an integer answer; ``difficulty`` is about the number of steps to it."""
+
+    kind: Literal["word-problems"]
+    difficulty: tuple[Difficulty, ...] = Field(default=(2, 3, 4), min_length=1)
+
+
+class WordProblems(Generated[WordProblemsProbe]):
+    """Stories, each with an integer at its end."""
+
+    name = "word-problems"
+    order = 1
+    title = "Word problems"
+    about = "stories with an integer answer"
+    plan = WordProblemsProbe
+    fields = (Levels("difficulty", "Difficulty", "1 to 5: steps to the answer"),)
+    scorer = "boxed-integer"
+
+    def draw(self, plan: WordProblemsProbe) -> list[Problem]:
+        """As many as are asked for."""
+        return draw(self.name, plan.seed, plan.count, plan.difficulty, write_word_problem)
+
+
+PROBE_KINDS.register(WordProblems())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Scores of responses: scorers, answer extraction, and the pool of scoring processes."""
+"""Scores of responses: how scorers are declared, answer extraction, the pool of processes."""

@@ -16,8 +16,9 @@ from typing import Any, Self
 
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.client import ProcessGoneError, ProcessStartError, ScoringProcess
+from mi_tui.probes.scoring.judge import scorer_of
 from mi_tui.probes.scoring.process import OUT_OF_MEMORY
-from mi_tui.probes.scoring.scorers import BATCHED, scorer_of
+from mi_tui.probes.scoring.scorer import is_batched
 
 BATCH = 32
 """Most jobs handed to a process at once: fewer switches between threads when many are waiting."""
@@ -156,7 +157,7 @@ class _Worker:
         job = self._jobs.get()
         while job is not None:
             batch.append(job)
-            if job.scorer not in BATCHED or len(batch) == BATCH:
+            if not is_batched(job.scorer) or len(batch) == BATCH:
                 break
             try:
                 job = self._jobs.get_nowait()

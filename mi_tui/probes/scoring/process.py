@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from mi_tui.errors import MiTuiError
 from mi_tui.probes.problem import Problem, Score
-from mi_tui.probes.scoring.scorers import judge, scorer
+from mi_tui.probes.scoring.judge import judge
+from mi_tui.probes.scoring.scorer import scorer
 
 OUT_OF_MEMORY = "scorer ran out of memory"
 """The failure after which the pool replaces the process: what is left behind is not trusted."""

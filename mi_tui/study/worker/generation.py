@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.probes.problem import Probe, Problem, Score
 from mi_tui.probes.scoring.pool import ScoringPool
-from mi_tui.probes.scoring.scorers import strip_thinking
+from mi_tui.probes.text import strip_thinking
 from mi_tui.study.storage.records import PlannedAsk, Rollout
 from mi_tui.study.storage.store import Store
 

@@ -4,23 +4,25 @@ Fields hold the text as typed, so that a half-written number is kept and explain
 ``mi_tui.tui.forms.draft_reader`` reads it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import AnyProbe, ArithmeticProbe, WordProblemsProbe
+from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ALL_MODULES, Modules, format_layers
+from mi_tui.probes.probe_kind import kind_of
 
 Side = Literal["instruct", "thinking"]
 
-DEFAULT_PROBES: tuple[tuple[AnyProbe, bool], ...] = (
-    (WordProblemsProbe(kind="word-problems", problems=64, max_new_tokens=8192), True),
-    (ArithmeticProbe(kind="arithmetic", problems=64, max_new_tokens=512), False),
+OFFERED: tuple[tuple[str, Mapping[str, Any], bool], ...] = (
+    ("word-problems", {}, True),
+    ("arithmetic", {"max_new_tokens": 512}, False),
 )
-"""What a new study offers to ask, and whether it is asked: made up here, no download."""
+"""The kinds that a new study offers, what differs from their start, and whether it asks them."""
 
 FIRST_TOKEN, PER_TOKEN = "200", "20"
 """Milliseconds to begin with where the user types in a server's figures."""
@@ -95,7 +97,9 @@ class Draft:
 
 def new_draft() -> Draft:
     """The draft of a study from nothing: no pair yet, every other field valid."""
-    return Draft(probes=tuple(probe_row(plan, asked) for plan, asked in DEFAULT_PROBES))
+    return Draft(
+        probes=tuple(probe_row(kind_of(name).new(**own), asked) for name, own, asked in OFFERED)
+    )
 
 
 def draft_of(preset: Preset) -> Draft:

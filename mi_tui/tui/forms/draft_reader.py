@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import ServerSpeed
+from mi_tui.plan.numbers import number, optional, whole
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
@@ -18,7 +19,7 @@ from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.plan.search import Search
 from mi_tui.tui.forms.draft import Draft, ProbeDraft
-from mi_tui.tui.forms.numbers import confidence, minutes, number, optional, parse_grid, whole
+from mi_tui.tui.forms.numbers import confidence, minutes, parse_grid
 
 T = TypeVar("T")
 

@@ -9,10 +9,14 @@ from mi_tui.analysis.search.forecast import forecast, problem_count, resolution
 from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.analysis.statistics.metrics import paired_difference
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import AimeProbe, AnyProbe, ArithmeticProbe, FileProbe, WordProblemsProbe
+from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
+from mi_tui.probes.kinds.aime25 import AimeProbe
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
+from mi_tui.probes.kinds.user_file import FileProbe
+from mi_tui.probes.kinds.word_problems import WordProblemsProbe
 from tests.analysis import synthetic
 from tests.analysis.search import test_layer_groups as layer_groups
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope
 from mi_tui.plan.search import Search
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from tests.analysis.synthetic import World, preset
 
 ROW = interpolation(0.8, Scope(modules=(ModuleKind.FFN,)))

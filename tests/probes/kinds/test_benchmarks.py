@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from mi_tui.plan.probe import AimeProbe, GpqaProbe, IfevalProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
-from mi_tui.probes.scoring.scorers import judge
+from mi_tui.probes.kinds.aime25 import AimeProbe
+from mi_tui.probes.kinds.gpqa_diamond import GpqaProbe
+from mi_tui.probes.kinds.ifeval import IfevalProbe
+from mi_tui.probes.scoring.judge import judge
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from mi_tui.plan.probe import InstructionsProbe, MultipleChoiceProbe, WordProblemsProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
-from mi_tui.probes.kinds.instructions import INSTRUCTIONS, score_instructions
+from mi_tui.probes.kinds.instructions import INSTRUCTIONS, InstructionsProbe, score_instructions
+from mi_tui.probes.kinds.multiple_choice import MultipleChoiceProbe
+from mi_tui.probes.kinds.word_problems import WordProblemsProbe
 from mi_tui.probes.problem import Problem
 
 ALL = (1, 2, 3, 4, 5)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from mi_tui.plan.probe import LmEvalProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
+from mi_tui.probes.kinds.lm_eval import LmEvalProbe
 from mi_tui.probes.problem import Probe
+from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.scoring.pool import ScoringPool
-from mi_tui.probes.scoring.scorers import judge
 
 lm_eval = pytest.importorskip("lm_eval")
 

@@ -11,11 +11,11 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Request
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.probes.freeze import freeze
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.problem import Probe
-from mi_tui.probes.scoring.scorers import judge
+from mi_tui.probes.scoring.judge import judge
 
 PAIR = Pair(instruct="bundled:instruct", thinking="bundled:thinking")
 CAP = 320

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mi_tui.plan.probe import FileProbe
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
+from mi_tui.probes.kinds.user_file import FileProbe
 from mi_tui.probes.problem import Problem
-from mi_tui.probes.scoring.scorers import judge
+from mi_tui.probes.scoring.judge import judge
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:

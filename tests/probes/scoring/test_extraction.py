@@ -15,7 +15,7 @@ from mi_tui.probes.scoring.extraction import (
     normalised,
     stated_answer,
 )
-from mi_tui.probes.scoring.scorers import judge
+from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.text import last_boxed
 
 RIGHT = [

@@ -14,7 +14,7 @@ import pytest
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring import client
 from mi_tui.probes.scoring.pool import ScoringPool
-from mi_tui.probes.scoring.scorers import _FACTORIES
+from mi_tui.probes.scoring.scorer import SCORERS
 
 ROOT = Path(__file__).parents[3]
 PROBLEM = Problem("1", ({"role": "user", "content": "40 + 2?"},), "42")
@@ -118,7 +118,11 @@ EVERYTHING = Problem(
 )
 
 
-@pytest.mark.parametrize("scorer", sorted(_FACTORIES.keys() - {"ifeval", "lm-eval", "json-schema"}))
+NEED_MORE = {"ifeval", "lm-eval", "json-schema"}
+"""Scorers that need more than the problem here has."""
+
+
+@pytest.mark.parametrize("scorer", sorted({*SCORERS.names()} - NEED_MORE))
 def test_hostile_text_without_an_answer_scores_nothing(pool: ScoringPool, scorer: str) -> None:
     texts = [text.replace("42", "∞") for text in HOSTILE.values()] + [*STALLING.values()]
     for key, text in enumerate(texts):
@@ -248,7 +252,7 @@ def test_scoring_processes_import_no_torch() -> None:
         "import sys\n"
         "from mi_tui.probes import preview\n"
         "from mi_tui.probes.scoring import pool, process\n"
-        "from mi_tui.probes.scoring.scorers import scorer\n"
+        "from mi_tui.probes.scoring.scorer import scorer\n"
         "[scorer(name) for name in ('math', 'json-schema', 'regex')]\n"
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
     )

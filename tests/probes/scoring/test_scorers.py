@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.extraction import as_integer, boxed_integer, final_choice, final_integer
-from mi_tui.probes.scoring.scorers import judge, scorer
+from mi_tui.probes.scoring.judge import judge
+from mi_tui.probes.scoring.scorer import scorer
 
 
 def problem(answer: str, **meta: object) -> Problem:
@@ -215,5 +216,5 @@ def test_an_unfinished_thought_is_never_scored(name: str) -> None:
 
 
 def test_unknown_scorers_are_named() -> None:
-    with pytest.raises(ScorerError, match="unknown scorer 'bleu': use one of boxed-integer"):
+    with pytest.raises(ScorerError, match="unknown scorer 'bleu': use one of exact, integer"):
         scorer("bleu")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan, ServerSpeed
+from mi_tui.plan.numbers import whole
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
@@ -15,7 +16,7 @@ from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.forms.draft_reader import check, pair_title
-from mi_tui.tui.forms.numbers import lambdas, parse_grid, whole
+from mi_tui.tui.forms.numbers import lambdas, parse_grid
 from tests.tui import views
 
 budgets = st.one_of(

@@ -1,34 +1,27 @@
 """The catalogue of probes: every kind is there, and its form reads what it shows."""
 
-from typing import get_args
+from itertools import groupby
+from typing import Any, get_args
 
 import pytest
 
-from mi_tui.plan.probe import AnyProbe
-from mi_tui.tui.forms.probe_fields import (
-    CATALOGUE,
-    Kind,
-    fields_of,
-    new_probe,
-    read_probe,
-    texts_of,
-)
-
-KINDS = {
-    get_args(one.model_fields["kind"].annotation)[0] for one in get_args(get_args(AnyProbe)[0])
-}
+from mi_tui.probes.kinds.lm_eval import LmEvalProbe
+from mi_tui.probes.probe_kind import Kind, kind_of, probe_kinds
+from mi_tui.tui.forms.probe_fields import read_probe, texts_of
 
 
-def test_every_kind_of_probe_is_offered_once() -> None:
-    assert sorted(kind.name for kind in CATALOGUE) == sorted(KINDS)
+def test_the_kinds_of_a_group_stand_together() -> None:
+    groups = [group for group, _ in groupby(probe_kinds(), key=lambda kind: kind.group)]
+    assert len(groups) == len(set(groups)) == 3
 
 
-@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.name)
-def test_a_probe_comes_back_from_its_form_as_it_went_in(kind: Kind) -> None:
-    plan = new_probe(kind)
+@pytest.mark.parametrize("kind", probe_kinds(), ids=lambda kind: kind.name)
+def test_a_probe_comes_back_from_its_form_as_it_went_in(kind: Kind[Any]) -> None:
+    plan = kind.new()
+    assert get_args(kind.plan.model_fields["kind"].annotation) == (kind.name,)
     assert read_probe(plan, texts_of(plan)) == (plan, {})
     assert len(kind.about) <= 50
-    assert {field.name for field in fields_of(kind.name)} == set(texts_of(plan))
+    assert {field.name for field in kind.form} == set(texts_of(plan))
 
 
 @pytest.mark.parametrize(
@@ -42,14 +35,14 @@ def test_a_probe_comes_back_from_its_form_as_it_went_in(kind: Kind) -> None:
         ("ifeval", "weight", "0", "more than 0"),
         ("ifeval", "held_out", "95", "up to 90"),
         ("aime25", "max_new_tokens", "x", "a whole number"),
-        ("file", "path", "", "string"),
+        ("file", "path", "", "at least 1 character"),
         ("file", "scorer", "magic", "json-schema"),
         ("lm-eval", "task", "", "either task"),
         ("lm-eval", "few_shot", "-1", "a whole number from 0"),
     ],
 )
 def test_a_bad_field_is_told_at_its_place(kind: str, field: str, text: str, said: str) -> None:
-    plan = new_probe(next(one for one in CATALOGUE if one.name == kind))
+    plan = kind_of(kind).new()
     read, problems = read_probe(plan, {**texts_of(plan), field: text})
     assert read is None
     assert set(problems) == {field}
@@ -57,15 +50,15 @@ def test_a_bad_field_is_told_at_its_place(kind: str, field: str, text: str, said
 
 
 def test_an_lm_eval_task_may_be_a_file() -> None:
-    plan = new_probe(next(one for one in CATALOGUE if one.name == "lm-eval"))
+    plan = kind_of("lm-eval").new()
     read, _ = read_probe(plan, {**texts_of(plan), "task": "my/task.yaml"})
-    assert read is not None
-    assert (read.path, read.task) == ("my/task.yaml", None)  # type: ignore[union-attr]
+    assert isinstance(read, LmEvalProbe)
+    assert (read.path, read.task) == ("my/task.yaml", None)
     assert texts_of(read)["task"] == "my/task.yaml"
 
 
 def test_what_the_form_does_not_show_is_kept() -> None:
-    plan = new_probe(CATALOGUE[0]).model_copy(update={"seed": 7})
+    plan = probe_kinds()[0].new().model_copy(update={"seed": 7})
     read, _ = read_probe(plan, {"weight": "2"})
     assert read is not None
     assert (read.seed, read.weight) == (7, 2.0)

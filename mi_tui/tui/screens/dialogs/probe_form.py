@@ -9,11 +9,10 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.tui.forms.probe_fields import fields_of, kind_of, read_probe, texts_of
+from mi_tui.probes.probe_kind import kind_of
+from mi_tui.tui.forms.probe_fields import read_probe, texts_of
 from mi_tui.tui.screens.dialogs.dialog import Dialog
 from mi_tui.tui.widgets.form import Answer, FormRow, text_field
-
-_WIDE = ("path", "system", "task", "name")
 
 
 class ProbeFormScreen(Dialog[AnyProbe | None]):
@@ -38,12 +37,10 @@ class ProbeFormScreen(Dialog[AnyProbe | None]):
         with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(f"{self._title} · {kind.name}", classes="heading", markup=False)
             yield Static(kind.about, classes="dialog-about", markup=False)
-            for field in fields_of(kind.name):
-                wide = field.name in _WIDE
-                box = text_field(
-                    f"probe-{field.name}", texts[field.name], width=32 if wide else 12, kind=Answer
-                )
-                yield FormRow(field.label, box, hint=field.hint, id=f"row-{field.name}")
+            for field in kind.form:
+                width = 32 if field.wide else 12
+                box = text_field(f"probe-{field.name}", texts[field.name], width=width, kind=Answer)
+                yield FormRow(field.label, box, hint=field.help(), id=f"row-{field.name}")
             yield Static("Enter takes it · Escape cancels", classes="dialog-keys", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
@@ -52,7 +49,7 @@ class ProbeFormScreen(Dialog[AnyProbe | None]):
         """Say at each field what is wrong with it."""
         texts = {
             field.name: self.query_one(f"#probe-{field.name}", Input).value
-            for field in fields_of(self._plan.kind)
+            for field in kind_of(self._plan.kind).form
         }
         self._read, problems = read_probe(self._plan, texts)
         for name in texts:

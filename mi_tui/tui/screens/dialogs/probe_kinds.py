@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.tui.forms.probe_fields import CATALOGUE, kind_of, new_probe
+from mi_tui.probes.probe_kind import kind_of, probe_kinds
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.screens.dialogs.dialog import Dialog
 from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
@@ -56,7 +56,7 @@ class CatalogueScreen(Dialog[AnyProbe | None]):
     @on(OptionList.OptionSelected)
     def chosen(self, event: OptionList.OptionSelected) -> None:
         """Fill in the fields of this kind."""
-        plan = new_probe(kind_of(str(event.option.id)))
+        plan = kind_of(str(event.option.id)).new()
 
         def filled(read: AnyProbe | None) -> None:
             if read is not None:
@@ -69,18 +69,18 @@ class CatalogueScreen(Dialog[AnyProbe | None]):
         listed = self.query_one(MenuList)
         if listed.highlighted is None:
             return
-        plan = new_probe(kind_of(str(listed.get_option_at_index(listed.highlighted).id)))
+        kind = kind_of(str(listed.get_option_at_index(listed.highlighted).id))
         if self._pair is None:
             self.notify("Name both checkpoints first.", severity="warning")
-        elif plan.kind == "file":
-            self.notify("Enter, and name your file first.", severity="warning")
+        elif kind.unready:
+            self.notify(f"Enter, and {kind.unready} first.", severity="warning")
         else:
-            self.post_message(ShowExample(Preset(title="x", pair=self._pair, probes=(plan,))))
+            self.post_message(ShowExample(Preset(title="x", pair=self._pair, probes=(kind.new(),))))
 
     def _lines(self) -> list[Option]:
         secondary = rich_colour(self.app, "secondary")
         lines: list[Option] = []
-        for group, kinds in groupby(CATALOGUE, key=lambda kind: kind.group):
+        for group, kinds in groupby(probe_kinds(), key=lambda kind: kind.group):
             if lines:
                 lines.append(Option("", disabled=True))
             lines.append(Option(Text(group, secondary), disabled=True))

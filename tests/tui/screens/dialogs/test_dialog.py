@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.probe import ArithmeticProbe
 from mi_tui.plan.recipe import Decoding
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.keys import places
 from mi_tui.tui.runtime.theme_watch import ThemeWatch

@@ -9,6 +9,7 @@ from textual.widgets import Input
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
+from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.forms.draft import draft_of
@@ -157,7 +158,7 @@ async def test_a_probe_is_edited_where_the_cursor_is() -> None:
         await until(pilot, lambda: isinstance(app.screen, ScopeScreen))
         await until(pilot, lambda: "7 recipes × 30 problems" in shown(app))
     plan = screen.draft.probes[0].plan
-    assert plan.kind == "arithmetic"
+    assert isinstance(plan, ArithmeticProbe)
     assert plan.operations == (5,)
 
 

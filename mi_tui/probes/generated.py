@@ -1,18 +1,54 @@
-"""The base of the problem generators: problems drawn from a seed."""
+"""The base class of kinds whose problems are made up from a seed."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar
 
+from pydantic import Field
+
+from mi_tui.plan.probe import ProbePlan
 from mi_tui.probes.errors import ProbeError
+from mi_tui.probes.probe_kind import MADE_UP, THINKS, Kind
 from mi_tui.probes.problem import Problem
 
-BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
-"""What the paper asks for on AIME'25 (released configuration ``evaluation/aime25.py``)."""
+Difficulty = Annotated[int, Field(ge=1, le=5)]
+"""1 is the easiest of the built-in problems, 5 the hardest."""
+
+NEW_PROBLEMS = 64
+"""Problems of a new made-up probe: enough for differences of about a tenth."""
 
 _MAX_TRIES = 1000
+
+
+class GeneratedProbe(ProbePlan):
+    """Problems made up from the seed: no download, and never seen in anybody's training.
+
+    There is no end to them, so ``problems`` left out means 100.
+    """
+
+    problems: int | None = Field(default=100, ge=2, le=5000)
+
+    @property
+    def count(self) -> int:
+        """How many problems to make up."""
+        return 100 if self.problems is None else self.problems
+
+
+G = TypeVar("G", bound=GeneratedProbe)
+
+
+class Generated(Kind[G]):
+    """A kind whose problems are made up from the seed."""
+
+    group = MADE_UP
+    start: Mapping[str, Any] = MappingProxyType({"problems": NEW_PROBLEMS, **THINKS})
+
+    def size(self, plan: G) -> int:
+        """As many as are asked for."""
+        return plan.count
 
 
 @dataclass(frozen=True, slots=True)

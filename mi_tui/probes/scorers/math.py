@@ -17,6 +17,7 @@ from mi_tui.probes.scoring.extraction import (
     stated_answer,
     without_degrees,
 )
+from mi_tui.probes.scoring.scorer import SCORERS, ScorerKind
 from mi_tui.probes.text import last_boxed
 
 TAIL = 2000
@@ -89,3 +90,15 @@ class _MathScorer:
         return self._library.parse(f"${wanted}$", parsing_timeout=None) or self._library.parse(
             wanted, parsing_timeout=None
         )
+
+
+SCORERS.register(
+    ScorerKind(
+        "math",
+        "the last box is mathematically equal to `answer` (math-verify); without a box, what "
+        "follows “final answer is” near the end",
+        lambda _: math_scorer(),
+        order=3,
+        for_files=True,
+    )
+)

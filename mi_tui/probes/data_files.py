@@ -1,4 +1,4 @@
-"""Records of problems from JSONL, CSV or Parquet files, or a data set on the hub."""
+"""Records of a data set: a local JSONL, CSV or Parquet file, or one on the hub."""
 
 import csv
 import io
@@ -14,8 +14,8 @@ _SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row and where it stands, for errors: ``problems.jsonl row 3``."""
+class Record:
+    """One record and where it stands, for errors: ``problems.jsonl row 3``."""
 
     where: str
     values: dict[str, Any]
@@ -34,12 +34,28 @@ class Row:
                 return str(value)
         raise ProbeError(f"{self.where}: {' or '.join(names)} is missing")
 
+    def parsed(self, name: str, kind: type) -> Any:
+        """A column that holds JSON of a kind, a value in JSONL and text in CSV, or ``None``.
 
-def read_file(path: Path) -> list[Row]:
-    """The rows of a file, by line in JSONL, without the header in CSV, numbered from 1.
+        Raises:
+            ProbeError: it is no JSON, or of another kind.
+        """
+        value = self.values.get(name)
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                raise ProbeError(f"{self.where}: {name} is not JSON: {error}") from error
+        if value is not None and not isinstance(value, kind):
+            raise ProbeError(f"{self.where}: {name} must be a {kind.__name__}")
+        return value
+
+
+def read_file(path: Path) -> list[Record]:
+    """The records of a file, by line in JSONL, without the header in CSV, numbered from 1.
 
     Raises:
-        ProbeError: the file cannot be read or a row is malformed; the message names the row.
+        ProbeError: the file cannot be read or a record is malformed; the message names its row.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise ProbeError(f"cannot read {path}: use a file that ends with {', '.join(_SUFFIXES)}")
@@ -54,16 +70,16 @@ def read_file(path: Path) -> list[Row]:
     except UnicodeDecodeError as error:
         raise ProbeError(f"cannot read {path}: it is not UTF-8 text") from error
     parse = _csv if path.suffix.lower() == ".csv" else _jsonl
-    rows = list(parse(path.name, text))
-    if not rows:
+    records = list(parse(path.name, text))
+    if not records:
         raise ProbeError(f"{path} has no rows")
-    return rows
+    return records
 
 
 def read_hub(
     source: str, name: str | None, split: str, what: str, gated: bool = False
-) -> list[Row]:
-    """The rows of a data set on the hub, through the ``datasets`` library and its cache.
+) -> list[Record]:
+    """The records of a data set on the hub, through the ``datasets`` library and its cache.
 
     Args:
         source: ``owner/name``.
@@ -100,32 +116,37 @@ def _hub_failure(source: str, what: str, gated: bool, error: Exception) -> str:
     )
 
 
-def _numbered(where: str, rows: Iterable[dict[str, Any]]) -> list[Row]:
-    return [Row(f"{where} row {number}", dict(row)) for number, row in enumerate(rows, start=1)]
+def _numbered(where: str, records: Iterable[dict[str, Any]]) -> list[Record]:
+    return [
+        Record(f"{where} row {number}", dict(record))
+        for number, record in enumerate(records, start=1)
+    ]
 
 
-def _jsonl(where: str, text: str) -> Iterator[Row]:
+def _jsonl(where: str, text: str) -> Iterator[Record]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ProbeError(f"{where} row {number} is not JSON: {error}") from error
-        if not isinstance(row, dict):
+        if not isinstance(record, dict):
             raise ProbeError(f"{where} row {number} must be a JSON object: {{...}}")
-        yield Row(f"{where} row {number}", row)
+        yield Record(f"{where} row {number}", record)
 
 
-def _csv(where: str, text: str) -> Iterator[Row]:
+def _csv(where: str, text: str) -> Iterator[Record]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     number = 0
     try:
-        for number, row in enumerate(reader, start=1):
-            if None in row:
+        for number, record in enumerate(reader, start=1):
+            if None in record:
                 raise ProbeError(f"{where} row {number} has more columns than the header")
-            filled = {key.strip(): value for key, value in row.items() if value not in (None, "")}
-            yield Row(f"{where} row {number}", filled)
+            filled = {
+                key.strip(): value for key, value in record.items() if value not in (None, "")
+            }
+            yield Record(f"{where} row {number}", filled)
     except csv.Error as error:
         raise ProbeError(f"{where} row {number + 1} is not CSV: {error}") from error
 
@@ -136,7 +157,7 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     except ImportError as error:
         raise ProbeError(missing_extra(f"reading {path.name}")) from error
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        records: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
     except Exception as error:
         raise ProbeError(f"cannot read {path}: {' '.join(str(error).split())[:200]}") from error
-    return rows
+    return records

@@ -5,6 +5,7 @@ import random
 
 from mi_tui.probes.errors import ProbeError, ScorerError, missing_extra
 from mi_tui.probes.problem import Problem, Score, Scorer
+from mi_tui.probes.scoring.scorer import SCORERS, ScorerKind
 
 _NEEDS_SENTENCES = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
 
@@ -66,3 +67,13 @@ def _has_sentence_splitter() -> bool:
         except (LookupError, OSError):
             nltk.download("punkt_tab", quiet=True)
     return False
+
+
+SCORERS.register(
+    ScorerKind(
+        "ifeval",
+        "it follows every instruction (IFEval's checkers, prompt-level strict)",
+        lambda _: ifeval_scorer(),
+        order=21,
+    )
+)

@@ -1,26 +1,95 @@
-"""Tasks of lm-eval as probes: prompts, filters and metric, per response."""
+"""A task of lm-eval as a probe: its prompts, its filters and its metric, per response."""
 
 import io
 import json
 import logging
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from mi_tui.paths import expanded, is_file
-from mi_tui.plan.probe import LmEvalProbe
+from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
+from mi_tui.probes import form_fields
 from mi_tui.probes.errors import ProbeError, ScorerError, missing_extra
+from mi_tui.probes.probe_kind import THINKS, YOURS, Kind
 from mi_tui.probes.problem import Problem, Score, Scorer
-
-SCORER = "lm-eval"
 
 _YAML = (".yaml", ".yml")
 
 
-def lm_eval_problems(plan: LmEvalProbe) -> tuple[str, list[Problem]]:
-    """The name of the scorer, which carries the task, and the task's documents as problems.
+class LmEvalProbe(ProbePlan):
+    """A task of lm-eval, scored per response by its own filters and metric.
 
-    Few-shot examples become turns of the conversation.
+    ``task`` is a name that lm-eval knows, or else ``path`` is a task's YAML file. ``metric``
+    picks one of the task's metrics, ``filter`` one of its filters; by default the first of each.
+    """
+
+    kind: Literal["lm-eval"]
+    task: str | None = Field(default=None, min_length=1)
+    path: str | None = Field(default=None, min_length=1)
+    metric: str | None = None
+    filter: str | None = None
+    few_shot: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "LmEvalProbe":
+        if (self.task is None) == (self.path is None):
+            raise ValueError("lm-eval needs either task, a name, or path, a YAML file")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class _TaskField(form_fields.Field):
+    """One box for both sources: a name, or the path of a YAML file."""
+
+    def text(self, plan: ProbePlan) -> str:
+        """Whichever is set."""
+        return str(getattr(plan, "task", None) or getattr(plan, "path", None) or "")
+
+    def values(self, text: str) -> dict[str, Any]:
+        """A YAML file is known by its suffix."""
+        is_yaml = text.endswith(_YAML)
+        return {"task": None if is_yaml else text or None, "path": text if is_yaml else None}
+
+
+class LmEval(Kind[LmEvalProbe]):
+    """A task of lm-eval, by name or YAML file."""
+
+    name = "lm-eval"
+    order = 41
+    title = "lm-eval"
+    group = YOURS
+    about = "a task of lm-eval, by name or YAML file"
+    plan = LmEvalProbe
+    start = MappingProxyType({"task": "gsm8k", **THINKS})
+    fields = (
+        _TaskField("task", "Task", "or a .yaml file", wide=True),
+        form_fields.Field("metric", "Metric", "empty: the task's first", empty_is_none=True),
+        form_fields.Field("filter", "Filter", "empty: the task's first", empty_is_none=True),
+        form_fields.Count(
+            "few_shot", "Few-shot", "empty: the task's own", empty_is_none=True, least=0
+        ),
+    )
+    scorer = "lm-eval"
+
+    def draw(self, plan: LmEvalProbe) -> list[Problem]:
+        """The task's documents; see :func:`lm_eval_problems`."""
+        return lm_eval_problems(plan)
+
+    def scorer_for(self, plan: LmEvalProbe) -> str:
+        """The scorer with the task: its name, or the whole path of its file."""
+        return f"{self.scorer}:{_reference(plan)}"
+
+
+PROBE_KINDS.register(LmEval())
+
+
+def lm_eval_problems(plan: LmEvalProbe) -> list[Problem]:
+    """The task's documents as problems; few-shot examples become turns of the conversation.
 
     Raises:
         ProbeError: lm-eval is missing, there is no such task, its data cannot be loaded, or it
@@ -30,10 +99,7 @@ def lm_eval_problems(plan: LmEvalProbe) -> tuple[str, list[Problem]]:
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         task = _build(plan, reference)
     choice = {"metric": plan.metric or _metrics(task)[0], "filter": plan.filter}
-    problems = [
-        _problem(plan.task or plan.path, task, instance, choice) for instance in task.instances
-    ]
-    return f"{SCORER}:{reference}", problems
+    return [_problem(plan.task or plan.path, task, instance, choice) for instance in task.instances]
 
 
 def lm_eval_scorer(reference: str) -> Scorer:
