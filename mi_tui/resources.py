@@ -1,4 +1,4 @@
-"""Where the files that ship with the package lie: presets, themes and the demo pair."""
+"""The places of the files that ship with the package: presets, themes and the demo pair."""
 
 from pathlib import Path
 

@@ -17,8 +17,10 @@ from transformers import AutoModelForCausalLM
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.write import merge
+from mi_tui.cli.format_options import complete_format
 from mi_tui.cli.method_options import complete_method
 from mi_tui.engines.protocol import Request
+from mi_tui.export.format import FORMATS
 from mi_tui.export.mergekit import mergekit_yaml
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.method import METHODS
@@ -49,6 +51,7 @@ from tests.tui.services import SteeredServices
 
 ROOT = Path(__file__).resolve().parents[1]
 METHOD_GROUP = "mi_tui.checkpoints.methods"
+FORMAT_GROUP = "mi_tui.export.formats"
 OBJECTIVE_GROUP = "mi_tui.analysis.recommendation.objectives"
 
 
@@ -93,6 +96,19 @@ def method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(METHODS, "_installed_loaded", False)
     yield folder
     METHODS.unregister("clipped")
+    sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def export_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which the export format of the docs is installed."""
+    module, text = example("Add an export format")
+    folder = tmp_path / "site"
+    install(folder, FORMAT_GROUP, module, text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(FORMATS, "_installed_loaded", False)
+    yield folder
+    FORMATS.unregister("latex")
     sys.modules.pop(module, None)
 
 
@@ -288,3 +304,47 @@ def test_an_engine_measures_an_installed_method(tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
     for request in asked[:2]:
         assert with_end(done[request.id]) == generated(model, request.prompt, 12)
+
+
+def test_the_command_writes_an_installed_format(export_format: Path, study: Path) -> None:
+    done = mi_tui(export_format, "export", study.name, "--format", "latex", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    tex, table = (Path(line) for line in done.stdout.split())
+    assert (tex.name, table.name) == ("table.tex", "table.csv")
+    lines = tex.read_text().splitlines()
+    assert len(lines) == 9
+    assert lines[2].startswith("MI-0 & 0.")
+    text = " ".join(mi_tui(export_format, "export", "--help").stdout.split())
+    assert "csv the results table" in text
+    assert "latex score and length of each recipe, for a paper" in text
+
+    without = mi_tui(None, "export", study.name, "--format", "latex")
+    assert without.returncode != 0
+    assert "unknown export format 'latex': use one of preset, json, csv," in without.stderr
+
+
+@pytest.mark.usefixtures("export_format")
+async def test_the_last_step_writes_and_copies_an_installed_format(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert complete_format("la") == [("latex", FORMATS["latex"].about)]
+    app = MiTuiApp(start="watch", study=study)
+    copied: list[str] = []
+    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "LaTeX table" in shown(app) and "λ = " in said(app, "headline"))
+        await pilot.press("c")
+        await until(pilot, lambda: "Copy what?" in shown(app))
+        listed = app.screen.query_one(MenuList)
+        listed.highlighted = listed.get_option_index("latex")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Copied the LaTeX table" in said(app, "status"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Exported 7 files" in said(app, "status"))
+    exported = study / "exports" / "table.tex"
+    assert [exported.read_text()] == copied
+    assert copied[0].startswith("\\begin{tabular}")

@@ -1,4 +1,4 @@
-"""What a merge method declares, and the registry of merge methods."""
+"""The declaration of a merge method, and the registry of merge methods."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence

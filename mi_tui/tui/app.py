@@ -8,13 +8,14 @@ from typing import Any, ClassVar, Literal
 
 from textual import on
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.runtime.app_keys import Everywhere
 from mi_tui.tui.runtime.preferences import read_preferences, take_themes
 from mi_tui.tui.runtime.signals import leave_on_signals
 from mi_tui.tui.runtime.state import remember, remembered
@@ -61,37 +62,7 @@ class MiTuiApp(App[str]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f1", "help", "Help", id="app.help", tooltip="The idea of this screen, and its keys"
-        ),
-        Binding(
-            "f3,ctrl+o",
-            "jump",
-            "Jump",
-            show=False,
-            id="app.jump",
-            tooltip="Go to any field by a letter",
-        ),
-        Binding(
-            "question_mark",
-            "keys",
-            "Keys",
-            key_display="?",
-            show=False,
-            id="app.keys",
-            tooltip="The keys of this screen",
-        ),
-        Binding(
-            "ctrl+q",
-            "quit",
-            "Quit",
-            show=False,
-            priority=True,  # over modal screens, too: leaving is possible at any moment
-            id="app.quit",
-            tooltip="Leave; running studies go on",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = Everywhere.BINDINGS
 
     def __init__(
         self,
@@ -109,7 +80,7 @@ class MiTuiApp(App[str]):
         self._services = services or Services()
         self._commands = StudyCommands(self, self._services)
         self._watch = StudyWatch(self, self._services)
-        config, problems = read_preferences()
+        config, problems = read_preferences(_key_ids)
         self._own_themes, skipped = take_themes(self, config.theme or remembered("theme"), theme)
         self._problems = problems + skipped
         self._theme_watch = ThemeWatch(self)
@@ -306,3 +277,10 @@ class MiTuiApp(App[str]):
 
     def _notify_error(self, error: MiTuiError) -> None:
         self.notify(str(error), severity="error", markup=False, timeout=12)
+
+
+def _key_ids() -> frozenset[str]:
+    # Every screen is imported for them: needed only where keys are bound anew.
+    from mi_tui.tui.keys import all_ids
+
+    return all_ids()

@@ -19,7 +19,7 @@ class Key:
 
 def places() -> Iterator[tuple[str, type[Any]]]:
     """Each screen and table that has keys of its own, with its name."""
-    from mi_tui.tui.app import MiTuiApp
+    from mi_tui.tui.runtime.app_keys import Everywhere
     from mi_tui.tui.screens.base import FormScreen
     from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
     from mi_tui.tui.screens.dialogs.baselines import RowsScreen
@@ -45,7 +45,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.widgets.menu import MenuList
     from mi_tui.tui.widgets.results_table import ResultsTable
 
-    yield "Everywhere", MiTuiApp
+    yield "Everywhere", Everywhere
     yield "Home", HomeScreen
     yield "Presets", PresetsScreen
     yield "Filter of the presets", Filter

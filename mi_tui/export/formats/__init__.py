@@ -1,1 +1,1 @@
-"""Export formats, one file each; see ``mi_tui.export.format``."""
+"""The export formats, one file each; see ``mi_tui.export.format``."""

@@ -1,1 +1,1 @@
-"""What the app runs on: settings, themes, signals, background threads."""
+"""The ground of the app: settings, themes, signals, background threads."""

@@ -1,5 +1,6 @@
 """The user's preferences at the start of the app: settings, keys and themes."""
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.app import App
@@ -9,17 +10,18 @@ from mi_tui.tui.runtime.config import AppConfig, config_path, read_config
 from mi_tui.tui.runtime.themes import DEFAULT_THEME, load_themes
 
 
-def read_preferences() -> tuple[AppConfig, list[str]]:
-    """The settings, and what is wrong with their file."""
+def read_preferences(key_ids: Callable[[], frozenset[str]]) -> tuple[AppConfig, list[str]]:
+    """The settings, and what is wrong with their file.
+
+    ``key_ids`` gives the ids of all keys; asked only where the settings bind some anew.
+    """
     try:
         config = read_config()
     except MiTuiError as error:
         return AppConfig(), [str(error)]
     if not config.keys:
         return config, []
-    from mi_tui.tui.keys import all_ids
-
-    unknown = sorted(set(config.keys) - all_ids())
+    unknown = sorted(set(config.keys) - key_ids())
     return config, [f"{config_path()}: no key has the id {id}" for id in unknown]
 
 
