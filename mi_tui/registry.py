@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -44,6 +45,7 @@ class Registry(Generic[T]):
         self._package = package
         self._noun = noun
         self._entries: dict[str, T] = {}
+        self._loading = threading.RLock()  # a second thread waits until all are there
         self._built_in_loaded = False
         self._installed_loaded = False
 
@@ -89,16 +91,18 @@ class Registry(Generic[T]):
         return tuple(entry.name for entry in self)
 
     def _load_built_in(self) -> None:
-        if not self._built_in_loaded:
-            self._built_in_loaded = True
-            package = importlib.import_module(self._package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self._package}.{module.name}")
+        with self._loading:
+            if not self._built_in_loaded:
+                self._built_in_loaded = True  # already now: a module may ask while it is loaded
+                package = importlib.import_module(self._package)
+                for module in pkgutil.iter_modules(package.__path__):
+                    importlib.import_module(f"{self._package}.{module.name}")
 
     def _load_installed(self) -> None:
-        if not self._installed_loaded:
-            self._installed_loaded = True
-            from importlib.metadata import entry_points  # slow to import, and seldom needed
+        with self._loading:
+            if not self._installed_loaded:
+                self._installed_loaded = True
+                from importlib.metadata import entry_points  # slow to import, and seldom needed
 
-            for point in entry_points(group=self._package):
-                point.load()
+                for point in entry_points(group=self._package):
+                    point.load()

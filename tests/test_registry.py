@@ -1,6 +1,7 @@
 """The registry of extensions: built-in modules, installed entry points, unknown names."""
 
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,33 @@ def test_one_module_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "toys_one.kinds.ball" not in sys.modules
     assert toys.names() == ("kite", "ball")
     assert toys["ball"].order == 100
+
+
+STARTED, GO = threading.Event(), threading.Event()
+
+
+def test_a_second_thread_waits_until_all_entries_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(
+        tmp_path,
+        "toys_slow",
+        a_slow="from tests.test_registry import GO, STARTED\nSTARTED.set()\nassert GO.wait(30)",
+        ball="TOYS.register(Toy('ball'))",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    toys = __import__("toys_slow").TOYS
+    found: list[str] = []
+    first = threading.Thread(target=toys.names)
+    second = threading.Thread(target=lambda: found.append(toys["ball"].name))
+    first.start()
+    assert STARTED.wait(30)
+    second.start()
+    second.join(0.1)  # long enough for a thread that does not wait to fail
+    GO.set()
+    first.join()
+    second.join()
+    assert found == ["ball"]
 
 
 def test_an_installed_distribution_adds_an_entry(

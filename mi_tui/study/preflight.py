@@ -40,6 +40,9 @@ def require_fit(preset: Preset) -> None:
         _require_pair(wrong, pair.instruct, pair.thinking)
     groups = tuple(LambdaRule(lambda_=1.0, layers=part) for part in preset.search.layer_groups)
     grouped = preset.recipe(1.0).model_copy(update={"rules": groups})
+    for recipe in preset.recipes:
+        if recipe.merge_method.needs_base and pair.of(recipe).base is None:
+            raise StudyError(f"{recipe.label} needs a base model: name one as base in the pair")
     for recipe in (grouped, *preset.recipes):
         require_layers(recipe, infos[1])
     named = {recipe.backbone or recipe.base for recipe in preset.recipes} - {None, *references}
