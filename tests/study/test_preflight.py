@@ -1,12 +1,88 @@
-"""The preflight: what is refused before anything is downloaded, loaded or started."""
+"""The preflight: what transformers says of a pair before any weights are read."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mi_tui.api.checkpoints import check
+from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
+from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.plan.library import find_preset
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
+from mi_tui.study import preflight
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.storage.errors import StudyError
+from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.weights import change_json, load, store
+from tests.study.presets import small_preset
+
+
+def rename(folder: Path, old: str, new: str) -> None:
+    store(folder, {name.replace(old, new): tensor for name, tensor in load(folder).items()})
+
+
+def said(paths: tuple[Path, ...], level: str) -> list[str]:
+    report = check(*paths)
+    return [f"{f.subject}: {f.message}" for f in report.findings if f.level == level]
+
+
+def test_names_that_no_rule_knows_are_found_by_transformers(tmp_path: Path) -> None:
+    """Both sides agree with each other, and neither would load."""
+    paths = tiny_pair("qwen3", tmp_path)
+    for folder in paths:
+        rename(folder, "q_norm", "query_norm")
+    report = check(*paths, loading=False)
+    assert report.ok
+    errors = said(paths, "error")
+    assert len(errors) == 2
+    assert "no weights for model.layers.0.self_attn.q_norm.weight" in errors[0]
+    assert "no place for model.layers.0.self_attn.query_norm.weight" in errors[0]
+
+
+def test_a_family_unknown_to_transformers_can_be_merged_only(tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    for folder in paths:
+        change_json(folder / "config.json", model_type="of_the_future", architectures=["Future"])
+    assert check(*paths).ok
+    warnings = said(paths, "warning")
+    assert sum("can be merged, not studied" in words for words in warnings) == 2
+
+
+def test_a_difference_by_a_default_that_one_side_leaves_out(tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    change_json(paths[0] / "config.json", rms_norm_eps=0.25)
+    config = (paths[1] / "config.json").read_text()
+    assert '"rms_norm_eps": 1e-06' in config
+    (paths[1] / "config.json").write_text(config.replace('"rms_norm_eps": 1e-06,', ""))
+    warnings = said(paths, "warning")
+    assert any("rms_norm_eps is 0.25 in instruct, 1e-06 in thinking" in w for w in warnings)
+
+
+def test_a_study_of_weights_that_are_not_here_is_refused_before_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    for folder in paths:
+        rename(folder, "q_norm", "query_norm")
+    pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]))
+    preset = small_preset().model_copy(update={"pair": pair})
+    require_fit(preset)
+
+    def only_headers(reference: str, *, weights: bool = True) -> Location:
+        assert not weights
+        found = locate(reference)
+        return Location(found.reference, found.path, has_weights=False)
+
+    def headers_of(place: Location) -> CheckpointInfo:
+        return replace(inspect(Location(place.reference, place.path)), location=place)
+
+    monkeypatch.setattr(preflight, "locate", only_headers)
+    monkeypatch.setattr(preflight, "inspect", headers_of)
+    with pytest.raises(StudyError, match=r"query_norm\.weight"):
+        require_fit(preset)
 
 
 def demo(*rows: Recipe, base: str | None = None) -> Preset:
