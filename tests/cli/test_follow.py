@@ -1,13 +1,17 @@
 """Following a study in plain lines: every number with its name, nothing drawn over."""
 
 import io
+import signal
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
+from mi_tui.cli import follow
 from mi_tui.cli.follow import PlainDisplay, print_result
+from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import interpolation
-from mi_tui.study.view import StudyState
+from mi_tui.study.view import StudyState, StudyView
 from tests.tui import views
 
 
@@ -57,3 +61,49 @@ def test_progress_is_a_line_now_and_then_and_the_answer_a_line_when_it_moves(
     ]  # fmt: skip
     assert lines[0].startswith("running: coarse grid · 75 % · 1,792/2,400 rollouts · ")
     assert lines[-1] == "done: done"
+
+
+class _Running:
+    """A study that goes on until it is asked to stop."""
+
+    def __init__(self) -> None:
+        self.state = StudyState.RUNNING
+
+    def follow(self) -> Iterator[StudyView]:
+        while self.state.is_active:
+            yield views.view(self.state)
+        yield views.view(self.state)
+
+
+class _InterruptedWhileDrawing:
+    """A display in which the first Ctrl-C arrives."""
+
+    def __init__(self) -> None:
+        self.shown = 0
+
+    def __enter__(self) -> "_InterruptedWhileDrawing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, view: StudyView) -> None:
+        self.shown += 1
+        if self.shown == 1:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_while_the_table_is_drawn_stops_the_study_like_any_other() -> None:
+    study = _Running()
+
+    def stop() -> None:
+        study.state = StudyState.STOPPED
+
+    seen = follow.follow(study, _InterruptedWhileDrawing(), stop)  # type: ignore[arg-type]
+    assert seen.state is StudyState.STOPPED
+
+
+def test_a_stopped_study_says_the_command_that_goes_on() -> None:
+    with pytest.raises(MiTuiError, match=r"mi-tui run '?/.*preset\.toml'? --study") as error:
+        follow.require_ended(views.view(StudyState.STOPPED))
+    assert "PRESET" not in str(error.value)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mi_tui.cli import main
+from mi_tui.errors import MiTuiError
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.probes.kinds.user_file import FileProbe
 from mi_tui.resources import demo_pair_folder
@@ -238,3 +241,29 @@ def test_a_broken_preset_in_the_users_folder_is_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "mine" in done.stdout
     assert "mine.toml: title = 3" in done.stdout
+
+
+def test_an_error_that_others_wrote_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise MiTuiError("the server said \x1b]0;owned\x07no\x9b2J")
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit):
+        main.run()
+    assert capsys.readouterr().err == "mi-tui: the server said no\n"
+
+
+def test_any_command_that_is_interrupted_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("mi_tui.study.control.list_studies", interrupt)
+    monkeypatch.setattr("sys.argv", ["mi-tui", "studies"])
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "mi-tui: stopped\n"

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from textual.binding import Binding
+from textual.command import CommandPalette
 
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.runtime.background import Background
@@ -142,3 +144,16 @@ async def test_ctrl_q_leaves_from_every_screen(keys: tuple[str, ...]) -> None:
             await pilot.pause()
         await pilot.press("ctrl+q")
         await until(pilot, lambda: not app.is_running or app._exit)
+
+
+async def test_the_palette_knows_the_screen() -> None:
+    services = SteeredServices(views.view(answer=views.recommendation()))
+    app = MiTuiApp(start="watch", study=Path("/s"), services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"add")
+        await until(pilot, lambda: "Evaluate further values" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Evaluate which λ?" in shown(app))

@@ -1,6 +1,8 @@
 """Merging: exact, for every family and layout, loaded by plain transformers."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -308,3 +310,26 @@ def test_a_baseline_needs_its_base(qwen: tuple[Path, ...], tmp_path: Path) -> No
     recipe = Recipe(method="task-arithmetic", scale=0.7)
     with pytest.raises(CheckpointError, match="needs a base"):
         merge(recipe, as_pair(qwen[:2]), tmp_path / "out")
+
+
+def test_checking_and_merging_import_no_torch() -> None:
+    modules = [
+        "compare",
+        "inspect",
+        "locate",
+        "merging.manifest",
+        "merging.plan",
+        "remote",
+        "roles",
+        "relative_gap",
+        "merging.write",
+    ]
+    code = "import sys\n" + "".join(f"import mi_tui.checkpoints.{name}\n" for name in modules)
+    code += "assert not {'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_merging_needs_numpy_only_where_there_is_no_compiled_kernel() -> None:
+    """Its import takes a good part of the time before the first byte."""
+    code = "import sys, mi_tui.checkpoints.merging.write\nassert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

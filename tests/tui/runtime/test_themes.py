@@ -10,6 +10,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.resources import themes_folder
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.runtime.themes import DEFAULT_THEME, load_themes, read_theme, user_themes_folder
+from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
 
@@ -116,3 +117,10 @@ async def test_a_new_theme_file_appears_in_the_list_of_themes() -> None:
         await until(pilot, lambda: "aa-fresh" in app.available_themes, tries=400)
         await pilot.press("G")
         await until(pilot, lambda: app.theme == "aa-fresh")
+
+
+async def test_textuals_own_themes_work_too() -> None:
+    services = SteeredServices(views.view(answer=views.recommendation()))
+    app = MiTuiApp(start="watch", study=Path("/s"), services=services, theme="nord")
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))

@@ -1,0 +1,39 @@
+"""The commands on studies: the worker's notes, and a list that pipes can take."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mi_tui.study.control import create_study
+from mi_tui.study.storage.store import Store
+from tests.cli.command import command
+from tests.study.presets import small_preset
+
+
+def test_what_a_worker_noted_can_be_read(tmp_path: Path) -> None:
+    path = create_study(small_preset(), tmp_path / "study")
+    with Store(path / "study.db") as store:
+        store.log("self-check passed")
+        store.log("out of \x1b[31mmemory", "error")
+    (path / "worker.log").write_text("a warning of a library\n")
+    done = command("log", str(path))
+    first, second = done.stdout.splitlines()
+    assert first.endswith("info    self-check passed")
+    assert second.endswith("error   out of memory")
+    assert str(path / "worker.log") in done.stderr
+    found = json.loads(command("log", str(path), "--json").stdout)
+    assert [line["level"] for line in found] == ["info", "error"]
+
+
+def test_in_a_pipe_no_name_is_cut_and_no_failure_fills_the_page(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    name = "a-long-name-" * 8
+    path = create_study(small_preset(), studies / name)
+    with Store(path / "study.db") as store:
+        store.put(state="failed", message="word " * 100)
+    lines = command("studies").stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith(name)

@@ -1,0 +1,29 @@
+"""Preferences: keys bound anew, and mistakes in the settings told."""
+
+from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.runtime.config import config_path
+from mi_tui.tui.screens.steps.models import ModelsScreen
+from tests.tui.driving import shown, until
+from tests.tui.services import SteeredServices
+
+
+async def test_keys_can_be_bound_anew_and_mistakes_are_told() -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text('theme = "mi-light"\n[keys]\n"home.demo" = "z"\n"no.such" = "y"\n')
+    app = MiTuiApp(services=SteeredServices())
+    assert app.theme == "mi-light"
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: "no key has the id" in shown(app))
+        await pilot.press("d")
+        await pilot.pause()
+        assert not isinstance(app.screen, ModelsScreen)
+        await pilot.press("z")
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+
+
+async def test_broken_settings_are_told_and_the_app_starts() -> None:
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text('colour = "red"\n')
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(notifications=True, size=(120, 40)) as pilot:
+        await until(pilot, lambda: "unknown key colour" in shown(app).replace("\n", " "))
