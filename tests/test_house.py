@@ -20,7 +20,7 @@ LARGEST = 20
 TWO_WAY = {
     ("mi_tui.engines.transformers.load_report", "mi_tui.engines.transformers.model"),
     ("mi_tui.engines.transformers.self_check", "mi_tui.engines.transformers.weights"),
-    ("mi_tui.probes.kinds", "mi_tui.probes.scoring"),
+    ("mi_tui.probes.kinds", "mi_tui.probes.scorers"),
 }
 """Neighbours of which each imports from the other; no pair is added without a reason."""
 
