@@ -11,6 +11,10 @@ from mi_tui.export.files import make_folder
 from mi_tui.export.format import CONFIGS, FORMATS, ExportFormat, Subject, chosen
 from mi_tui.export.record import claim
 from mi_tui.study.reader import StudyReader
+from mi_tui.study.storage.facts import Facts
+from mi_tui.study.storage.folder import find_study
+from mi_tui.study.storage.store import Store
+from mi_tui.study.weights import require_same_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,14 @@ def export_study(
     Raises:
         ExportConflictError: ``out`` holds another recipe's export, or files of unknown origin.
         ExportError: a format is unknown, or ``out`` cannot be written.
-        StudyError: the study has nothing to recommend yet.
+        StudyError: the study has nothing to recommend yet, or the pair's weights are no longer
+            those that were measured.
         CheckpointError: mergekit cannot express the recipe; the other files are written.
     """
     wanted = chosen(formats)
+    if any(each.of_weights for each in wanted):
+        with Store(find_study(study).database) as store:
+            require_same_weights(Facts.of(store))
     subject = _subject(study, out, answer)
     make_folder(out)
     claim(subject, wanted, overwrite=overwrite)

@@ -61,7 +61,8 @@ class ExportFormat(ABC):
 
     ``name`` is what ``--format`` takes, ``title`` the name on screen, ``about`` a line for help,
     ``file_name`` the file or directory written. ``order`` is the place in lists. ``quick``
-    formats are written at once, and exported unless told otherwise. ``clipboard`` says how the
+    formats are written at once, and exported unless told otherwise. ``of_weights`` formats are or
+    describe a merge of the pair, which must then be what was measured. ``clipboard`` says how the
     format is copied, if it is.
 
     A module that declares one is imported whenever formats are listed: what is heavy is imported
@@ -74,6 +75,7 @@ class ExportFormat(ABC):
     file_name: str
     order: int = 100
     quick: bool = True
+    of_weights: bool = False
     clipboard: Clipboard | None = None
 
     def __init__(self) -> None:

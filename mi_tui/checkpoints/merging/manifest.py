@@ -12,6 +12,7 @@ from typing import Any
 from mi_tui import __version__
 from mi_tui.checkpoints.compare import Finding
 from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.identity import FileIdentity, identity_of
 from mi_tui.checkpoints.json_files import read_json
 from mi_tui.checkpoints.merging.companions import MANIFEST
 from mi_tui.checkpoints.merging.plan import MergePlan
@@ -24,7 +25,8 @@ FORMAT = 1
 class SourceRecord:
     """One checkpoint that went into a merge.
 
-    ``header_sha256`` is the digest of its tensors' names, dtypes, shapes and places.
+    ``header_sha256`` is the digest of its tensors' names, dtypes, shapes and places; ``files`` are
+    those of a local checkpoint as they were (a merge from before they were noted has none).
     """
 
     role: str
@@ -33,6 +35,7 @@ class SourceRecord:
     revision: str | None
     header_sha256: str
     weight: float | None
+    files: tuple[FileIdentity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def make_manifest(
                 revision=source.info.location.revision,
                 header_sha256=source.info.header_sha256,
                 weight=source.weight,
+                files=identity_of(source.info).files,
             )
             for source in plan.sources
         ),
@@ -114,7 +118,7 @@ def read_manifest(folder: Path) -> Manifest:
     if data is None:
         raise CheckpointError(f"{folder} has no {MANIFEST}: it was not written by mi-tui merge")
     try:
-        data["sources"] = tuple(SourceRecord(**item) for item in data["sources"])
+        data["sources"] = tuple(_source(item) for item in data["sources"])
         for key in ("shards", "companions"):
             data[key] = tuple(FileRecord(**item) for item in data[key])
             if any(Path(record.name).name != record.name for record in data[key]):
@@ -123,6 +127,11 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest(**data)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / MANIFEST} is damaged: merge again") from error
+
+
+def _source(item: dict[str, Any]) -> SourceRecord:
+    files = tuple(FileIdentity(**file) for file in item.get("files", ()))
+    return SourceRecord(**{**item, "files": files})
 
 
 def foreign_files(folder: Path) -> tuple[str, ...]:

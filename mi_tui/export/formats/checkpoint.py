@@ -14,6 +14,7 @@ class CheckpointFormat(ExportFormat):
     about = "the merged model, ready to load; takes as long as its bytes"
     file_name = "checkpoint"
     order = 70
+    of_weights = True
     quick = False
 
     def write(

@@ -11,6 +11,7 @@ class MergekitFormat(TextFormat):
     about = "a mergekit configuration for the same model"
     file_name = "mergekit.yaml"
     order = 40
+    of_weights = True
 
     def text(self, subject: Subject) -> str:
         """The configuration, in the dtype that our merge writes."""

@@ -14,6 +14,7 @@ class ServeFormat(TextFormat):
     about = "a script that serves the merged checkpoint with vLLM or transformers"
     file_name = "serve.sh"
     order = 60
+    of_weights = True
     executable = True
     clipboard = Clipboard(
         "serve command", "serves the merged checkpoint with vLLM", "copied-serve.txt"

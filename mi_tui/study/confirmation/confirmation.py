@@ -27,6 +27,7 @@ from mi_tui.study.confirmation.questions import (
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.facts import Facts, keep_confirmation
 from mi_tui.study.storage.store import Store
+from mi_tui.study.weights import require_same_weights
 
 _SCORING_SECONDS = 10.0
 
@@ -93,7 +94,8 @@ def confirm_on_server(
         progress: told how many answers of how many have come.
 
     Raises:
-        StudyError: there is no such study, or it has no rollouts.
+        StudyError: there is no such study, it has no rollouts, or the pair on this machine is no
+            longer what it measured.
         EndpointError: the server cannot be reached or does not answer as it should.
     """
     with StudyReader(study) as reader:
@@ -102,6 +104,7 @@ def confirm_on_server(
         latency = reader.latency()
         folder = reader.folder
     with Store(folder.database) as store:
+        require_same_weights(Facts.of(store), where_present=True)
         asked, rows = questions(store, plan.samples)
         open_questions = ServerQuestions(store, endpoint, plan, predicted.recipe, seed)
         model, answers, remark = asyncio.run(open_questions.ask_all(asked, progress))

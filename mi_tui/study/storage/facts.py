@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint, Recommendation
+from mi_tui.checkpoints.identity import CheckpointIdentity, identity_from
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import explain
@@ -43,7 +44,8 @@ class Change(TypedDict, total=False):
 
     ``more`` has the samples that the user asked for beyond the plan, by the recipe's key.
     ``settled`` says whether the search ended certain of its recommendation. ``preset`` is the one
-    the study was made of; ``budget`` takes its budget's place.
+    the study was made of; ``budget`` takes its budget's place. ``weights`` has the identity of each
+    checkpoint by its reference.
     """
 
     preset: Preset
@@ -62,6 +64,7 @@ class Change(TypedDict, total=False):
     more: dict[str, int]
     settled: bool
     recommendation: Recommendation
+    weights: dict[str, CheckpointIdentity]
 
 
 def keep(store: Store, **facts: Unpack[Change]) -> None:
@@ -78,6 +81,8 @@ def _as_json(value: object) -> object:
         return value.model_dump(mode="json", by_alias=True)
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
+    if isinstance(value, dict):
+        return {key: _as_json(entry) for key, entry in value.items()}
     return value
 
 
@@ -144,11 +149,27 @@ class Facts:
 
     @property
     def preset(self) -> Preset:
-        """The preset in force: with the budget as the user last set it."""
-        budget = self._model("budget", Budget)
-        return (
-            self.made_of if budget is None else self.made_of.model_copy(update={"budget": budget})
-        )
+        """The preset in force.
+
+        It has the budget as the user last set it, and names hub checkpoints with the commits that
+        are measured.
+        """
+        made = self.made_of
+        known = self.weights
+        sides = {side: getattr(made.pair, side) for side in ("instruct", "thinking", "base")}
+        pins = {side: known[name].pinned for side, name in sides.items() if name in known}
+        pair = made.pair.model_copy(update=pins)
+        budget = self._model("budget", Budget) or made.budget
+        return made.model_copy(update={"pair": pair, "budget": budget})
+
+    @property
+    def weights(self) -> dict[str, CheckpointIdentity]:
+        """What each reference stood for when it was first measured, by the reference."""
+        try:
+            kept = self._mapping("weights")
+            return {str(name): identity_from(data) for name, data in kept.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._unreadable("record of weights", error) from error
 
     @property
     def title(self) -> str:

@@ -26,6 +26,7 @@ from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
+from mi_tui.study.weights import settle_weights
 from mi_tui.study.worker.generation import Generation
 from mi_tui.study.worker.session import Session
 
@@ -77,6 +78,7 @@ def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -
 def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
     preset = Facts.of(store).preset
     require_fit(preset)
+    preset = settle_weights(store)
     _freeze_probes(store, preset)
     _phase(store, "loading the models")
     engine = open_engine(preset.engine, preset.pair)
