@@ -1,7 +1,8 @@
 """The check of a pair of checkpoints."""
 
 from mi_tui.api.merging import Reference
-from mi_tui.checkpoints.compare import PairReport, compare
+from mi_tui.checkpoints.compare import compare
+from mi_tui.checkpoints.findings import PairReport
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.notebook import html_table

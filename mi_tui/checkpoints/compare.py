@@ -1,44 +1,16 @@
 """The comparison of checkpoints: whether they fit together, from headers and JSON files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from mi_tui.checkpoints.config_settings import Difference, differences
+from mi_tui.checkpoints.findings import Finding, Level, PairReport
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.own_config import own_problems
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.sizes import in_bytes, in_numbers
-
-Level = Literal["ok", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing the preflight looked at: a level, what it is about, and one line on it."""
-
-    level: Level
-    subject: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class PairReport:
-    """Everything the preflight found; ``fits`` when nothing is an error."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def fits(self) -> bool:
-        """Whether the checkpoints can be mixed."""
-        return all(finding.level != "error" for finding in self.findings)
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings that forbid mixing."""
-        return tuple(finding for finding in self.findings if finding.level == "error")
 
 
 def compare(

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mi_tui.checkpoints.compare import Finding, compare, settings_finding
+from mi_tui.checkpoints.compare import compare, settings_finding
 from mi_tui.checkpoints.config_settings import differences
+from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.fit import fit, usable

@@ -6,6 +6,7 @@ from threading import Event
 from typing import Any
 
 from mi_tui.analysis.results import Recommendation
+from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError
@@ -19,12 +20,12 @@ from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyEntry, StudyView
 from mi_tui.tui.studies.responses import ProblemText
-from mi_tui.tui.studies.services import PreflightLine, Reader, Services
+from mi_tui.tui.studies.services import Reader, Services
 from tests.tui import views
 
 FITS = (
-    PreflightLine("ok", "architecture", "both Qwen3ForCausalLM, 4 layers"),
-    PreflightLine("warning", "chat template", "differs: Thinking's is taken"),
+    Finding("ok", "architecture", "both Qwen3ForCausalLM, 4 layers"),
+    Finding("warning", "chat template", "differs: Thinking's is taken"),
 )
 
 
@@ -68,7 +69,7 @@ class SteeredServices(Services):
         super().__init__()
         self.view = view or views.view()
         self.entries = entries
-        self.preflight_lines: tuple[PreflightLine, ...] = FITS
+        self.preflight_lines: tuple[Finding, ...] = FITS
         self.asked: list[tuple[str, Any]] = []
         self.read_error: MiTuiError | None = None
         self.export_error: MiTuiError | None = None
@@ -118,7 +119,7 @@ class SteeredServices(Services):
 
     def preflight(
         self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False
-    ) -> tuple[PreflightLine, ...]:
+    ) -> tuple[Finding, ...]:
         return self.preflight_lines
 
     def machine(self) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mi_tui.checkpoints.compare import PairReport, compare, compare_many
+from mi_tui.checkpoints.compare import compare, compare_many
 from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.findings import PairReport
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import (
     EMBEDDING_NAMES,

@@ -5,11 +5,11 @@ can put an app over a study of their own.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mi_tui.analysis.results import Recommendation
+from mi_tui.checkpoints.findings import Finding
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
     from mi_tui.study.known_speeds import KnownSpeed
-
-Level = Literal["ok", "warning", "error"]
 
 
 class Reader(Protocol):
@@ -54,15 +52,6 @@ class Reader(Protocol):
 
 class CopyError(MiTuiError):
     """A copy that cannot be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightLine:
-    """One thing that fits, differs, or keeps two checkpoints from being mixed."""
-
-    level: Level
-    subject: str
-    message: str
 
 
 class Services:
@@ -132,7 +121,7 @@ class Services:
 
     def preflight(
         self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False
-    ) -> tuple[PreflightLine, ...]:
+    ) -> tuple[Finding, ...]:
         """What fits, what differs and what the engine will do; one error line if unreadable.
 
         With ``loading`` transformers is asked, too, which takes some seconds.
@@ -149,8 +138,8 @@ class Services:
                 loading=loading,
             )
         except MiTuiError as error:
-            return (PreflightLine("error", "checkpoint", str(error)),)
-        return tuple(PreflightLine(f.level, f.subject, f.message) for f in report.findings)
+            return (Finding("error", "checkpoint", str(error)),)
+        return report.findings
 
     def network(self, pair: Pair) -> "Network":
         """The layers and modules of a pair, from headers alone.

@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from mi_tui.checkpoints.findings import Finding
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.errors import StudyError
@@ -22,7 +23,6 @@ from mi_tui.tui.screens.steps.models import ModelsScreen, by_weight
 from mi_tui.tui.screens.steps.probe import ProbeScreen
 from mi_tui.tui.screens.steps.recommend import RecommendScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
-from mi_tui.tui.studies.services import PreflightLine
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import SteeredServices
@@ -121,7 +121,7 @@ async def test_letters_typed_into_a_field_are_no_commands() -> None:
 
 async def test_a_pair_that_does_not_fit_is_not_taken() -> None:
     services = SteeredServices()
-    services.preflight_lines = (PreflightLine("error", "layers", "36 against 48"),)
+    services.preflight_lines = (Finding("error", "layers", "36 against 48"),)
     app = demo(services)
     async with app.run_test() as pilot:
         await until(pilot, lambda: "✗ layers" in shown(app))
@@ -134,10 +134,10 @@ async def test_a_pair_that_does_not_fit_is_not_taken() -> None:
 
 def test_what_forbids_comes_first_and_then_what_decides_whether_it_runs() -> None:
     lines = [
-        PreflightLine("ok", "dtype", ""),
-        PreflightLine("ok", "memory", ""),
-        PreflightLine("warning", "head", ""),
-        PreflightLine("error", "shape", ""),
+        Finding("ok", "dtype", ""),
+        Finding("ok", "memory", ""),
+        Finding("warning", "head", ""),
+        Finding("error", "shape", ""),
     ]
     assert [line.subject for line in by_weight(lines)] == ["shape", "head", "memory", "dtype"]
 

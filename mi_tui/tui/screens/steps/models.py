@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
+from mi_tui.checkpoints.findings import Finding, Level
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
 from mi_tui.present import signs
@@ -21,7 +22,7 @@ from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.completion import CheckpointSuggester, partner
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import FormScreen, is_open
-from mi_tui.tui.studies.services import Level, PreflightLine, Services
+from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.choice import Checks, Choice, Option
 from mi_tui.tui.widgets.form import FormRow, Lead, text_field
 from mi_tui.tui.widgets.step_header import Step
@@ -55,7 +56,7 @@ class ModelsScreen(FormScreen):
         self._thread = Background("preflight")
         self._looked = False
         self._looked_at: Pair | None = None
-        self._lines: tuple[PreflightLine, ...] = ()
+        self._lines: tuple[Finding, ...] = ()
         self._tried = False
 
     def compose_body(self) -> Iterable[Widget]:
@@ -196,7 +197,7 @@ class ModelsScreen(FormScreen):
             return super().ready_words()
         return Text(f"✗ {misfit.subject}: {misfit.message}", self.colour("error"))
 
-    def _misfit(self) -> PreflightLine | None:
+    def _misfit(self) -> Finding | None:
         return next((line for line in self._lines if line.level == "error"), None)
 
     def _pair(self) -> Pair | None:
@@ -233,11 +234,11 @@ class ModelsScreen(FormScreen):
                     partial(self._services.preflight, pair, engine, loading=loading)
                 )
             except MiTuiError as error:
-                lines = (PreflightLine("error", "preflight", str(error)),)
+                lines = (Finding("error", "preflight", str(error)),)
             if not is_open(self) or pair != self._looked_at:
                 return
             if not loading and not any(line.level == "error" for line in lines):
-                lines = (*lines, PreflightLine("ok", "transformers", "asking how it loads them …"))
+                lines = (*lines, Finding("ok", "transformers", "asking how it loads them …"))
             self._lines = lines
             self._show_lines()
             super().show_checked()
@@ -259,16 +260,16 @@ class ModelsScreen(FormScreen):
         self.query_one("#preflight-title", Static).update(title)
         self._show_preflight(self._report(by_weight((*lines, *self._sigma_line()))))
 
-    def _sigma_line(self) -> tuple[PreflightLine, ...]:
+    def _sigma_line(self) -> tuple[Finding, ...]:
         if self._looked_at is None or any(line.level == "error" for line in self._lines):
             return ()
         gap = self._services.known_gap(self._looked_at)
         words = "f4 reads the weights: how far apart the two are"
         if gap is not None:
             words = f"{gap.sigma:.4f} between the two; f4 shows where"
-        return (PreflightLine("ok", "σ", words),)
+        return (Finding("ok", "σ", words),)
 
-    def _report(self, lines: Iterable[PreflightLine]) -> Table:
+    def _report(self, lines: Iterable[Finding]) -> Table:
         report = Table.grid(padding=(0, 2, 0, 0))
         for line in lines:
             report.add_row(
@@ -285,7 +286,7 @@ class ModelsScreen(FormScreen):
         self.query_one("#preflight", Static).update(report)
 
 
-def by_weight(lines: Iterable[PreflightLine]) -> list[PreflightLine]:
+def by_weight(lines: Iterable[Finding]) -> list[Finding]:
     """What forbids mixing first, then what is to be known, then what decides whether it runs."""
     levels: list[Level] = ["error", "warning", "ok"]
     subjects = ["architecture", "memory", "disk", "σ"]

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from mi_tui.checkpoints.findings import Finding
 from mi_tui.errors import MiTuiError
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
 from mi_tui.tui.screens.steps.models import ModelsScreen
-from mi_tui.tui.studies.services import PreflightLine, Services
+from mi_tui.tui.studies.services import Services
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -70,7 +71,7 @@ async def test_what_goes_wrong_is_one_line() -> None:
 
 async def test_a_pair_that_does_not_fit_is_not_measured() -> None:
     services = SteeredServices()
-    services.preflight_lines = (PreflightLine("error", "layers", "36 against 48"),)
+    services.preflight_lines = (Finding("error", "layers", "36 against 48"),)
     app = MiTuiApp(start="demo", preset=views.preset(), services=services)
     async with app.run_test(notifications=True, size=(120, 40)) as pilot:
         await until(pilot, lambda: "✗ layers" in shown(app))
