@@ -26,9 +26,12 @@ from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.method import METHODS
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
+from mi_tui.plan.probe import PROBE_KINDS, AnyProbe
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.toml import preset_text, read_preset
 from mi_tui.present.budget_limits import limits_of
+from mi_tui.probes.probe_kind import kind_of
+from mi_tui.probes.scoring.scorer import SCORERS
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.folder import StudyFolder
@@ -36,7 +39,10 @@ from mi_tui.study.storage.records import PlannedAsk
 from mi_tui.study.storage.store import Store
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.forms.draft import draft_of
+from mi_tui.tui.forms.probe_fields import read_probe, texts_of
 from mi_tui.tui.screens.dialogs.baselines import Rows, RowsScreen
+from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
+from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
 from mi_tui.tui.screens.steps.budget import BudgetScreen
 from mi_tui.tui.widgets.choice import Choice
 from mi_tui.tui.widgets.menu import MenuList
@@ -348,3 +354,128 @@ async def test_the_last_step_writes_and_copies_an_installed_format(
     exported = study / "exports" / "table.tex"
     assert [exported.read_text()] == copied
     assert copied[0].startswith("\\begin{tabular}")
+
+
+@pytest.fixture
+def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which the probe kind and the scorer of the docs are installed."""
+    folder = tmp_path / "site"
+    modules = []
+    for heading, group in (
+        ("Add a probe kind", "mi_tui.probes.kinds"),
+        ("Add a scorer", "mi_tui.probes.scorers"),
+    ):
+        module, text = example(heading)
+        install(folder, group, module, text)
+        modules.append(module)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(PROBE_KINDS, "_installed_loaded", False)
+    monkeypatch.setattr(SCORERS, "_installed_loaded", False)
+    yield folder
+    PROBE_KINDS.unregister("sums")
+    SCORERS.unregister("within-percent")
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+SUMS = """
+title = "Sums"
+[pair]
+instruct = "bundled:instruct"
+thinking = "bundled:thinking"
+[[probes]]
+kind = "sums"
+largest = 20
+problems = 8
+max_new_tokens = 160
+[[probes]]
+kind = "file"
+path = "{path}"
+scorer = "within-percent"
+max_new_tokens = 160
+[search]
+grid = [0.0, 1.0]
+samples = 1
+refine = false
+max_rollouts = 40
+[engine]
+dtype = "float32"
+threads = 1
+"""
+
+
+def sums_preset(folder: Path) -> Path:
+    """A preset of the demo pair that asks the installed kind, and a file by the scorer."""
+    problems = folder / "own.jsonl"
+    lines = [{"prompt": f"Compute {n}+{n} mod 100", "answer": str(2 * n)} for n in range(3, 9)]
+    problems.write_text("\n".join(json.dumps(line) for line in lines))
+    path = folder / "sums.toml"
+    path.write_text(SUMS.format(path=problems))
+    return path
+
+
+def test_the_command_shows_and_runs_an_installed_kind_and_scorer(
+    probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MI_TUI_STUDIES", str(tmp_path / "studies"))
+    path = sums_preset(tmp_path)
+    shown_problem = mi_tui(probe, "presets", str(path), "--example")
+    assert shown_problem.returncode == 0, shown_problem.stderr
+    assert "sums: 8 problems" in shown_problem.stdout
+    assert "Scored by within-percent" in shown_problem.stdout
+    done = mi_tui(probe, "run", str(path), "--study", str(tmp_path / "studies" / "sums"), "--json")
+    assert done.returncode in (0, 3), done.stderr
+    with Store(StudyFolder(tmp_path / "studies" / "sums").database) as store:
+        asked = {one.name: one.scorer for one in store.probes()}
+        problems, rollouts = store.problem_rows(), store.rollouts_after(0, 100)
+    assert asked == {"sums": "boxed-integer", "file": "within-percent"}
+    judged = {(problems[one["problem"]].probe, one["score"]) for one in rollouts}
+    assert judged >= {("sums", 1.0), ("sums", 0.0), ("file", 1.0)}
+    assert {one["failure"] for one in rollouts} == {None}
+
+    refused = mi_tui(None, "presets", str(path))
+    assert refused.returncode != 0
+    said_of_it = " ".join((refused.stdout + refused.stderr).split())
+    assert "input tag 'sums' found using 'kind' does not match" in said_of_it
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(path.read_text().replace("largest = 20", "smallest = 2"))
+    said_of_it = " ".join(mi_tui(probe, "presets", str(wrong)).stderr.split())
+    assert "unknown key probes.0.sums.smallest, allowed are held_out, kind, largest," in said_of_it
+
+
+@pytest.mark.usefixtures("probe")
+async def test_the_app_offers_an_installed_kind_with_its_form() -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(size=(100, 50)) as pilot:
+        taken: list[AnyProbe | None] = []
+        app.push_screen(CatalogueScreen(None), taken.append)
+        await until(pilot, lambda: "sums of two numbers" in shown(app))
+        listed = app.screen.query_one(MenuList)
+        listed.highlighted = listed.get_option_index("sums")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
+        field = app.screen.query_one("#probe-largest", Input)
+        assert field.value == "9"
+        field.value = "100"
+        await until(pilot, lambda: "less than or equal to 99" in shown(app))
+        field.value = "30"
+        await until(pilot, lambda: "less than or equal to 99" not in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(taken))
+    assert taken[0] is not None
+    assert taken[0].model_dump(include={"kind", "largest", "problems"}) == {
+        "kind": "sums",
+        "largest": 30,
+        "problems": 16,
+    }
+
+
+@pytest.mark.usefixtures("probe")
+def test_the_form_of_a_file_takes_an_installed_scorer() -> None:
+    plan = kind_of("file").new()
+    read, problems = read_probe(plan, {**texts_of(plan), "scorer": "within-percent"})
+    assert problems == {}
+    assert read is not None
+    assert kind_of("file").scorer_for(read) == "within-percent"
+    _, problems = read_probe(plan, {**texts_of(plan), "scorer": "within-1"})
+    assert "within-percent" in problems["scorer"]

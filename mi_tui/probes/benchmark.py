@@ -90,7 +90,13 @@ class Benchmark(Kind[B]):
 
 
 BOXED_PROMPT = f"the problem, then “{BOXED}”"
-"""What :func:`boxed_integer_problem` asks, for documents."""
+"""What :func:`boxed_problem` asks, for documents."""
+
+
+def boxed_problem(question: str, answer: str, name: str, stratum: str = "") -> Problem:
+    """A question with the request to box its answer."""
+    messages = ({"role": "user", "content": f"{question}\n{BOXED}"},)
+    return Problem(name, messages, answer, stratum=stratum)
 
 
 def boxed_integer_problem(record: Record, name: str) -> Problem:
@@ -104,5 +110,4 @@ def boxed_integer_problem(record: Record, name: str) -> Problem:
     answer = as_integer(record.text("answer"))
     if answer is None:
         raise ProbeError(f"{record.where}: answer {record.text('answer')!r} is not an integer")
-    content = f"{record.text('problem', 'question')}\n{BOXED}"
-    return Problem(name, ({"role": "user", "content": content},), str(answer))
+    return boxed_problem(record.text("problem", "question"), str(answer), name)

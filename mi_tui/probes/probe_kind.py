@@ -26,7 +26,7 @@ class Kind(ABC, Generic[P]):
 
     Attributes:
         name: the value of ``kind`` in presets.
-        order: the place in lists: lower first, then by name; a group stands together.
+        order: the place in its group: lower first, then by name; the lowest places the group.
         title: the name in documents.
         group: the heading under which it is offered.
         about: one line of at most 50 characters.
@@ -75,12 +75,14 @@ class Kind(ABC, Generic[P]):
 
 
 def probe_kinds() -> list[Kind[Any]]:
-    """All kinds, in the order of lists.
+    """All kinds, group by group, in the order of lists.
 
     Raises:
         ProbeError: an installed one is no :class:`Kind`.
     """
-    return [kind_of(name) for name in PROBE_KINDS.names()]
+    kinds = [kind_of(name) for name in PROBE_KINDS.names()]
+    groups = list(dict.fromkeys(kind.group for kind in kinds))
+    return sorted(kinds, key=lambda kind: groups.index(kind.group))
 
 
 def kind_of(name: str) -> Kind[Any]:
