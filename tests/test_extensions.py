@@ -21,7 +21,7 @@ from mi_tui.cli.format_options import complete_format
 from mi_tui.cli.method_options import complete_method
 from mi_tui.engines.protocol import Request
 from mi_tui.export.format import FORMATS
-from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.export.mergekit_config import mergekit_yaml
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.method import METHODS
 from mi_tui.plan.objective import OBJECTIVES

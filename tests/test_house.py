@@ -34,6 +34,7 @@ WHOLE_PRODUCT = {
     "test_extensions",
     "test_house",
     "test_package",
+    "test_probes_page",
     "test_python_tour",
     "test_ssh",
     "test_terminals",

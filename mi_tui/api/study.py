@@ -32,7 +32,7 @@ from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Progress, StudyState, StudyView
 
 if TYPE_CHECKING:
-    from mi_tui.study.confirmation.confirmation import ServerConfirmation
+    from mi_tui.study.confirmation.server_confirmation import ServerConfirmation
 
 _LOOK_SECONDS = 0.25
 
@@ -380,8 +380,8 @@ class Study(StudyReader):
         """
         # An HTTP client is loaded for those alone who ask a server.
         from mi_tui.engines.openai.client import Endpoint
-        from mi_tui.study.confirmation.confirmation import confirm_on_server
         from mi_tui.study.confirmation.questions import ConfirmationPlan
+        from mi_tui.study.confirmation.server_confirmation import confirm_on_server
 
         question = parse_budget(budget) if isinstance(budget, str) else budget
 

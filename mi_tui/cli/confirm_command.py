@@ -13,7 +13,7 @@ from mi_tui.errors import MiTuiError, StoppedError
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Estimate
-    from mi_tui.study.confirmation.confirmation import ServerConfirmation
+    from mi_tui.study.confirmation.server_confirmation import ServerConfirmation
 
 KEY_VARIABLE = "MI_TUI_API_KEY"
 DIFFERS = 3

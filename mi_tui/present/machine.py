@@ -2,7 +2,7 @@
 
 import platform
 
-from mi_tui.machine.account import Machine
+from mi_tui.machine.resources import Machine
 from mi_tui.sizes import in_bytes
 
 

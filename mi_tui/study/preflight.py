@@ -9,10 +9,10 @@ from mi_tui.checkpoints.config_settings import differences
 from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
-from mi_tui.engines.fit import fit, usable
+from mi_tui.engines.memory_fit import fit, usable
 from mi_tui.engines.transformers.load_report import LoadReport, load_reports
-from mi_tui.machine.account import Machine, this_machine
 from mi_tui.machine.host import free_disk
+from mi_tui.machine.resources import Machine, this_machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule

@@ -150,7 +150,7 @@ class MiTuiApp(App[str]):
     @on(OpenStudy)
     def open_study(self, message: OpenStudy) -> None:
         """Watch a study; whatever form was open is left."""
-        from mi_tui.tui.screens.steps.probe import ProbeScreen
+        from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 
         if message.go_on:
             self._commands.go_on(message.path)

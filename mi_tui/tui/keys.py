@@ -37,7 +37,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
     from mi_tui.tui.screens.reading.responses import ResponsesScreen
     from mi_tui.tui.screens.steps.models import ModelsScreen
-    from mi_tui.tui.screens.steps.probe import ProbeScreen
+    from mi_tui.tui.screens.steps.probe_run import ProbeScreen
     from mi_tui.tui.screens.steps.recommend import RecommendScreen
     from mi_tui.tui.screens.steps.scope import ScopeScreen
     from mi_tui.tui.widgets.choice import Choice

@@ -53,7 +53,7 @@ def small(tmp_path: Path) -> Path:
     [
         ("import mi_tui.cli.main", "torch transformers textual scipy numpy pydantic"),
         ("import mi_tui.tui.app", "torch transformers numpy scipy"),
-        ("import mi_tui.machine.account", "torch numpy pydantic rich"),
+        ("import mi_tui.machine.resources", "torch numpy pydantic rich"),
         ("import mi_tui.study.preflight", "torch transformers numpy scipy rich"),
         ("import mi_tui.study.reader, mi_tui.export.bundle", "torch transformers"),
         (

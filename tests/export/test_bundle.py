@@ -50,7 +50,7 @@ def test_what_mergekit_cannot_say_does_not_hold_up_the_rest(
     def refuse(*_: object) -> str:
         raise CheckpointError("this scope cannot be expressed in mergekit")
 
-    monkeypatch.setattr("mi_tui.export.mergekit.mergekit_yaml", refuse)
+    monkeypatch.setattr("mi_tui.export.mergekit_config.mergekit_yaml", refuse)
     with pytest.raises(CheckpointError, match="cannot be expressed"):
         export_study(study, tmp_path / "out", ["mergekit", "csv"])
     assert (tmp_path / "out" / "table.csv").is_file()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mi_tui.machine import gpus
-from mi_tui.machine.account import this_machine
 from mi_tui.machine.gpus import Gpu, parse_parts, parse_rows, visible, visible_gpus
 from mi_tui.machine.host import Memory
+from mi_tui.machine.resources import this_machine
 
 MIB = 1 << 20
 MEMORY = Memory(128 << 30, 100 << 30)

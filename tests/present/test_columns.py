@@ -14,7 +14,7 @@ from mi_tui.api.table import Table
 from mi_tui.cli.follow import print_result
 from mi_tui.cli.tables import results_table
 from mi_tui.export.formats.csv import table_csv
-from mi_tui.export.report import report_html
+from mi_tui.export.html_report import report_html
 from mi_tui.plan.recipe import interpolation
 from mi_tui.present import columns, numbers
 from mi_tui.present.columns import ResultLine, result_lines
@@ -22,7 +22,7 @@ from mi_tui.present.table import Column, Field, Shown
 from mi_tui.study.view import StudyState
 from tests.tui import views
 from tests.tui.driving import shown
-from tests.tui.screens.steps.test_probe import opened, watching
+from tests.tui.screens.steps.test_probe_run import opened, watching
 from tests.tui.services import SteeredServices
 
 ANSWER = views.recommendation(recipe=interpolation(0.6))
@@ -181,7 +181,7 @@ async def test_the_app_shows_the_same_titles_and_texts(width: int) -> None:
 
 def test_a_difference_in_one_place_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "mi_tui.export.report.of_section",
+        "mi_tui.export.html_report.of_section",
         lambda section: tuple(
             one if one.id != "truncated" else Column(
                 id=one.id, title=one.title, help=one.help, width=one.width,

@@ -7,8 +7,8 @@ import numpy as np
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation import wording
-from mi_tui.analysis.recommendation.confirm import confirmation
 from mi_tui.analysis.recommendation.front import alternatives
+from mi_tui.analysis.recommendation.held_out import confirmation
 from mi_tui.analysis.recommendation.nearest_budget import nearest_budget
 from mi_tui.analysis.recommendation.verdict import judge
 from mi_tui.analysis.results import Curve, Estimate, Recommendation

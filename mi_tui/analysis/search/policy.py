@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
-from mi_tui.analysis.recommendation.confirm import rival_point
+from mi_tui.analysis.recommendation.held_out import rival_point
 from mi_tui.analysis.recommendation.knowledge_gradient import next_lambdas
 from mi_tui.analysis.recommendation.verdict import Certainty, Verdict, answerable, judge
 from mi_tui.analysis.search.limits import Limits, Spent

@@ -21,7 +21,7 @@ class CheckpointFormat(ExportFormat):
         self, subject: Subject, path: Path, progress: Progress, cancelled: Callable[[], bool]
     ) -> None:
         """Write the directory; ``progress`` is told bytes."""
-        from mi_tui.export.checkpoint import export_checkpoint
+        from mi_tui.export.checkpoint_process import export_checkpoint
 
         export_checkpoint(subject, path, progress, cancelled)
 

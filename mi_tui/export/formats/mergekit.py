@@ -15,7 +15,7 @@ class MergekitFormat(TextFormat):
 
     def text(self, subject: Subject) -> str:
         """The configuration, in the dtype that our merge writes."""
-        from mi_tui.export.mergekit import mergekit_yaml
+        from mi_tui.export.mergekit_config import mergekit_yaml
 
         return mergekit_yaml(subject.answer.recipe, subject.view.preset.pair)
 

@@ -14,7 +14,7 @@ class ReportFormat(TextFormat):
 
     def text(self, subject: Subject) -> str:
         """HTML that loads nothing from elsewhere."""
-        from mi_tui.export.report import report_html
+        from mi_tui.export.html_report import report_html
 
         return report_html(subject.view, subject.answer, dict(subject.examples))
 

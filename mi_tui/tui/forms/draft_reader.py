@@ -19,7 +19,7 @@ from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.plan.search import Search
 from mi_tui.tui.forms.draft import Draft, ProbeDraft
-from mi_tui.tui.forms.numbers import confidence, minutes, parse_grid
+from mi_tui.tui.forms.number_fields import confidence, minutes, parse_grid
 
 T = TypeVar("T")
 

@@ -197,8 +197,8 @@ class Services:
 
     def machine(self) -> str:
         """What this machine is, in one line; may take a moment."""
-        from mi_tui.machine.account import this_machine
         from mi_tui.machine.host import free_disk
+        from mi_tui.machine.resources import this_machine
         from mi_tui.present.machine import machine_words
         from mi_tui.study.storage.folder import studies_folder
 

@@ -16,7 +16,7 @@ from mi_tui.plan.search import Search
 from mi_tui.probes.freeze import freeze
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.forms.draft_reader import check, pair_title
-from mi_tui.tui.forms.numbers import lambdas, parse_grid
+from mi_tui.tui.forms.number_fields import lambdas, parse_grid
 from tests.tui import views
 
 budgets = st.one_of(

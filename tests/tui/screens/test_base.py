@@ -20,7 +20,7 @@ from mi_tui.tui.screens.dialogs.help import HelpScreen
 from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.steps.budget import BudgetScreen
 from mi_tui.tui.screens.steps.models import ModelsScreen, by_weight
-from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.screens.steps.recommend import RecommendScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
 from tests.tui import views

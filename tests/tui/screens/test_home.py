@@ -5,7 +5,7 @@ from textual.widgets import OptionList
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.dialogs.help import HelpScreen
-from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.widgets.menu import MenuList
 from tests.tui import views
 from tests.tui.driving import shown, until

@@ -15,7 +15,7 @@ from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.screens.reading.case import CaseScreen
 from mi_tui.tui.screens.reading.responses import ResponsesScreen
-from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.studies.responses import read_response
 from tests.tui import views
 from tests.tui.driving import shown, until

@@ -18,7 +18,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.present.budget_limits import limits_of, moved
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.screens.steps.recommend import RecommendScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.studies.export import copies

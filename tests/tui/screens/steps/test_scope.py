@@ -17,7 +17,7 @@ from mi_tui.tui.screens.dialogs.baselines import RowsScreen
 from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
 from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
 from mi_tui.tui.screens.reading.example import ExampleScreen
-from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.widgets.scope_map import ScopeMap, _ruler
 from tests.tui import views

@@ -20,8 +20,8 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.openai import client
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
-from mi_tui.study.confirmation.confirmation import inside, stored_confirmations
 from mi_tui.study.confirmation.questions import ConfirmationPlan, ServerQuestions, questions
+from mi_tui.study.confirmation.server_confirmation import inside, stored_confirmations
 from mi_tui.study.control import create_study
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.folder import StudyFolder

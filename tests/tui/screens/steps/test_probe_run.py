@@ -13,7 +13,7 @@ from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.home import HomeScreen
-from mi_tui.tui.screens.steps.probe import ProbeScreen
+from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.widgets.curves import CurvesPlot
 from mi_tui.tui.widgets.newest import NewestResponses
 from mi_tui.tui.widgets.quiet_plot import QuietCanvas

@@ -11,7 +11,7 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.kernels.random_drop import seed_of
 from mi_tui.checkpoints.merging.plan import plan_weighted_sum
 from mi_tui.checkpoints.merging.write import carry_out, merge
-from mi_tui.export.mergekit import mergekit_yaml
+from mi_tui.export.mergekit_config import mergekit_yaml
 from mi_tui.paths import expanded, is_directory
 from mi_tui.plan.method import METHODS
 from mi_tui.plan.pair import Pair

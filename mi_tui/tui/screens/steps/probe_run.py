@@ -14,7 +14,7 @@ from mi_tui.plan.numbers import whole
 from mi_tui.present.progress import progress_line, status_line
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyState, StudyView
-from mi_tui.tui.forms.numbers import lambdas
+from mi_tui.tui.forms.number_fields import lambdas
 from mi_tui.tui.runtime.colours import colours_of
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen

@@ -8,7 +8,7 @@ from mi_tui.probes.benchmark import Benchmark
 from mi_tui.probes.probe_kind import MADE_UP, probe_kinds
 from mi_tui.probes.scoring.scorer import SCORERS, ScorerKind
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "probes.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "probes.md").read_text(encoding="utf-8")
 LINES = PAGE.splitlines()
 BENCHMARKS = [kind for kind in probe_kinds() if isinstance(kind, Benchmark)]
 

@@ -1,4 +1,4 @@
-"""The account of a machine: its main memory, its cores and its GPUs together."""
+"""The resources of a machine: its main memory, its cores and its GPUs together."""
 
 from dataclasses import dataclass
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_tui.export.html_report import report_html
 from mi_tui.export.plot import Plot, Series, round_up
-from mi_tui.export.report import report_html
 from tests.export.hostile import subject_of, texts
 from tests.export.views import a_view, an_answer, estimate
 

@@ -12,7 +12,7 @@ from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.checkpoints.tokenizer import TokenizerInfo
-from mi_tui.engines.fit import fit, room_of, usable
+from mi_tui.engines.memory_fit import fit, room_of, usable
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
@@ -20,8 +20,8 @@ from mi_tui.engines.transformers.devices.placement import Placement, Room, place
 from mi_tui.engines.transformers.devices.replica_plans import decide
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights import one_pass
-from mi_tui.machine.account import Machine
 from mi_tui.machine.gpus import Gpu
+from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.study.preflight import fit_findings
 from tests.checkpoints.families import tiny_pair
@@ -251,7 +251,7 @@ def test_nothing_is_computed_for_one_pass_that_cannot_be(
 
 def test_the_preflight_needs_no_torch() -> None:
     code = (
-        "import sys, mi_tui.study.preflight, mi_tui.engines.fit\n"
+        "import sys, mi_tui.study.preflight, mi_tui.engines.memory_fit\n"
         "assert not {'torch', 'transformers', 'accelerate', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

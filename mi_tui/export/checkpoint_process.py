@@ -1,6 +1,6 @@
 """The export of the recommended checkpoint, in a process of its own.
 
-Run as ``python -m mi_tui.export.checkpoint`` it is that process: the job comes as JSON on
+Run as ``python -m mi_tui.export.checkpoint_process`` it is that process: the job comes as JSON on
 standard input, progress and the outcome go as JSON lines to standard output.
 """
 
@@ -43,7 +43,7 @@ def export_checkpoint(
         CheckpointExportError: the merge failed or was cancelled; nothing is left behind.
     """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "mi_tui.export.checkpoint"],
+        [sys.executable, "-P", "-m", "mi_tui.export.checkpoint_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
 from mi_tui.engines.transformers.devices.placement import Room
 from mi_tui.engines.transformers.devices.replica_plans import decide
-from mi_tui.machine.account import Machine
+from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.sizes import in_bytes
 
