@@ -18,6 +18,7 @@ from typing import Any
 from mi_tui.analysis.observations import ProblemRow
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Probe
+from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.database import Database
 from mi_tui.study.storage.records import PlannedAsk, RequestKind, Rollout, StoredRequest
 
@@ -86,7 +87,8 @@ class Store:
     def log_lines(self, limit: int = 200) -> list[tuple[float, str, str]]:
         """The last lines of the log, oldest first: (Unix time, level, message)."""
         query = "SELECT time, level, message FROM log ORDER BY id DESC LIMIT ?"
-        return self._db.rows(query, (limit,))[::-1]
+        rows = self._db.rows(query, (limit,))[::-1]
+        return [(float(at), shown_line(level, 20), shown_line(said)) for at, level, said in rows]
 
     def data_version(self) -> int:
         """A number that differs after another connection has changed the database."""
