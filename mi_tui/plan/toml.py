@@ -1,6 +1,7 @@
 """Presets as TOML files: read strictly, written back with the user's comments kept."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, get_args
@@ -56,7 +57,11 @@ def _content(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     own = _parsed(text, str(path))
     if "extends" not in own:
         return own
-    name = str(own.pop("extends"))
+    name = own.pop("extends")
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
+        raise PresetError(
+            f"{path}: extends = {_shown(name)}: name a preset beside this file, or a bundled one"
+        )
     beside, bundled = path.with_name(f"{name}.toml"), presets_folder() / f"{name}.toml"
     below = bundled if bundled.is_file() and not beside.is_file() else beside
     if below in (path, *extended_by):

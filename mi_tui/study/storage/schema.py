@@ -143,10 +143,14 @@ def require_own_schema(connection: sqlite3.Connection, path: Path) -> None:
         StudyError: it holds something else, or lacks something.
         sqlite3.Error: it is no database.
     """
-    version = schema_version(connection)
+    connection.execute("BEGIN")  # both at one moment: another process may be at a migration
+    try:
+        version, found = schema_version(connection), _objects(connection)
+    finally:
+        connection.execute("COMMIT")
     if version > SCHEMA_VERSION:
         return
-    found, own = _objects(connection), _own_objects(max(version, 0))
+    own = _own_objects(max(version, 0))
     if strange := sorted(found - own):
         kind, name, _ = strange[0]
         raise StudyError(
