@@ -13,8 +13,24 @@ from mi_tui.plan.scope import ModuleKind
 
 _STACKS = frozenset({"layers", "layer", "h", "blocks", "block"})
 _TOWERS = frozenset(
-    {"vision_tower", "vision_model", "visual", "audio_tower", "vision", "multi_modal_projector"}
-)
+    {
+        "vision_tower", "vision_model", "visual", "vision", "vision_embedder", "embed_vision",
+        "audio_tower", "audio_model", "embed_audio", "multi_modal_projector", "mm_projector",
+        "aligner", "audio_projector", "image_newline",
+    }
+)  # fmt: skip
+_MIXERS = frozenset(
+    {
+        "mamba", "mamba_decoder", "linear_attn", "conv", "short_conv", "temporal_block", "kda",
+        "mixer", "A_log", "dt_bias", "conv1d", "q_conv1d", "k_conv1d", "v_conv1d",
+    }
+)  # fmt: skip
+"""Token mixers other than attention, and tensors that only they have."""
+
+_PREDICTIONS = frozenset({"mtp", "mtp_layers", "mtp_block", "nextn_predict_layers"})
+"""Layers that predict further tokens: no layers of the decoder."""
+
+_EXPERT_BIASES = frozenset({"e_score_correction_bias", "expert_bias", "moe_statics"})
 _ROUTERS = frozenset({"gate", "router", "shared_expert_gate"})
 _NORM = re.compile(r"\w*norms?\d*|ln_?\w*")
 _EMBEDDINGS = frozenset(
@@ -26,7 +42,7 @@ _EMBEDDINGS = frozenset(
 _HEADS = frozenset({"lm_head", "embed_out", "score"})
 _ATTENTION = frozenset(
     {
-        "self_attn", "attn", "attention", "self_attention", "linear_attn", "cross_attn",
+        "self_attn", "attn", "attention", "self_attention", "cross_attn",
         "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj",
     }
 )  # fmt: skip
@@ -42,9 +58,9 @@ _FFN = frozenset(
 class TensorRole:
     """Where a tensor or module belongs.
 
-    ``layer`` counts from 0 and is ``None`` outside the decoder's layers (a vision tower's own
-    layers are outside). ``recognised`` is false when no rule knows the name and the kind is the
-    default, FFN.
+    ``layer`` counts from 0 and is ``None`` outside the decoder's layers (those of a vision
+    tower, or that predict further tokens, are outside). ``recognised`` is false when no rule
+    knows the name and the kind is the default, FFN.
     """
 
     layer: int | None
@@ -67,7 +83,7 @@ def role_of_module(module_name: str) -> TensorRole:
 
 
 def _layer(parts: list[str]) -> int | None:
-    if not _TOWERS.isdisjoint(parts):
+    if not (_TOWERS.isdisjoint(parts) and _PREDICTIONS.isdisjoint(parts)):
         return None
     for stack, number in pairwise(parts):
         if stack in _STACKS and number.isascii() and number.isdigit():
@@ -79,17 +95,29 @@ def _kind(parts: list[str], layer: int | None) -> ModuleKind | None:
     owners = [p for p in parts if p not in ("weight", "bias")]
     if not owners:
         return None
+    if not _TOWERS.isdisjoint(owners):
+        return ModuleKind.VISION
     # The innermost part decides what is small: a norm inside attention is a norm.
     if _NORM.fullmatch(owners[-1]):
         return ModuleKind.NORMS
-    if not _ROUTERS.isdisjoint(owners):
+    if not (_ROUTERS.isdisjoint(owners) and _EXPERT_BIASES.isdisjoint(owners)):
         return ModuleKind.ROUTER
     if not _EMBEDDINGS.isdisjoint(owners):
         return ModuleKind.EMBEDDINGS
     if not _HEADS.isdisjoint(owners) or (layer is None and owners[-1] == "output"):
         return ModuleKind.HEAD
-    if not _ATTENTION.isdisjoint(owners):
+    if "mixer" in owners:
+        # Nemotron-H gives attention and FFN this name too.
+        return _kind_below(owners, owners.index("mixer")) or ModuleKind.MIXER
+    if not _MIXERS.isdisjoint(owners):
+        return ModuleKind.MIXER
+    return _kind_below(owners, -1)
+
+
+def _kind_below(owners: list[str], at: int) -> ModuleKind | None:
+    below = owners[at + 1 :]
+    if not _ATTENTION.isdisjoint(below):
         return ModuleKind.ATTENTION
-    if not _FFN.isdisjoint(owners):
+    if not _FFN.isdisjoint(below):
         return ModuleKind.FFN
     return None

@@ -43,7 +43,9 @@ def merge(
     layers: Annotated[str, typer.Option("--layers", help="all, 12-35 or 0-11,24-35.")] = "all",
     modules: Annotated[
         str,
-        typer.Option("--modules", help="all, or of attention,ffn,router,norms,embeddings,head."),
+        typer.Option(
+            "--modules", help="all, or of attention,mixer,ffn,router,norms,embeddings,head,vision."
+        ),
     ] = "all",
     outside: Annotated[
         str, typer.Option("--outside", help="Whose weights the rest keeps: instruct or thinking.")
@@ -226,10 +228,8 @@ def _carry_out(
 
 
 def _in_words(plan: "MergePlan") -> list[str]:
-    from mi_tui.checkpoints.merging.companions import companion_name
-
     sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
-    files = ", ".join(companion_name(file) for file in plan.companions)
+    files = ", ".join(file.name for file in plan.companions)
     return [
         f"{plan.title} from {sources}",
         *(str(rule) for rule in (plan.recipe.rules if plan.recipe else ())),

@@ -57,10 +57,7 @@ def open_app(
     color_environment(color)
     from mi_tui.tui.app import MiTuiApp
 
-    app = MiTuiApp(start=start, study=study, preset=preset, theme=theme)
-    last_word = app.run(mouse=mouse)
-    if app.unexpected is not None:
-        raise app.unexpected
+    last_word = MiTuiApp(start=start, study=study, preset=preset, theme=theme).run(mouse=mouse)
     if last_word:
         # Not folded to the terminal's width: there is a command in it to copy.
         print(last_word, file=sys.stderr)

@@ -18,7 +18,7 @@ from pydantic import (
 
 from mi_tui.plan.base import Plan
 from mi_tui.plan.method import LAMBDA, METHODS, MergeMethod, Values
-from mi_tui.plan.scope import ALL_MODULES, Layers, ModuleKind, Modules, Scope
+from mi_tui.plan.scope import ALL_MODULES, Layers, ModuleKind, Scope, StoredModules
 from mi_tui.registry import UnknownNameError
 
 
@@ -52,7 +52,7 @@ class LambdaRule(Plan):
 
     lambda_: Lambda = Field(alias="lambda")
     layers: Layers = ()
-    modules: Modules = ALL_MODULES
+    modules: StoredModules = ALL_MODULES
 
     def covers(self, layer: int | None, kind: ModuleKind) -> bool:
         """Whether the rule speaks of a tensor of this kind in this layer."""

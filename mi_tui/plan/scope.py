@@ -1,23 +1,30 @@
 """Scopes: the layers and module kinds that are interpolated."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from mi_tui.plan.base import Plan
 
 
 class ModuleKind(StrEnum):
-    """What a tensor does in the network."""
+    """What a tensor does in the network.
+
+    ``mixer`` are token mixers other than attention: Mamba, short convolutions, delta nets, linear
+    attention. ``vision`` are the towers beside a decoder, for images or sound, projectors included.
+    """
 
     ATTENTION = "attention"
+    MIXER = "mixer"
     FFN = "ffn"
     ROUTER = "router"
     NORMS = "norms"
     EMBEDDINGS = "embeddings"
     HEAD = "head"
+    VISION = "vision"
 
 
 class LayerRange(Plan):
@@ -66,8 +73,28 @@ def _read_layers(value: Any) -> Any:
     return parse_layers(value) if isinstance(value, str) else value
 
 
-def _sorted_kinds(value: tuple[ModuleKind, ...]) -> tuple[ModuleKind, ...]:
-    return tuple(kind for kind in ModuleKind if kind in value)
+Modules = tuple[ModuleKind, ...]
+ALL_MODULES: Modules = tuple(ModuleKind)
+DECODER_MODULES: Modules = tuple(
+    kind for kind in ModuleKind if kind not in (ModuleKind.MIXER, ModuleKind.VISION)
+)
+"""All there was when the first recipes were stored: together they stand for everything, as then."""
+
+
+def _read_modules(value: Modules) -> Modules:
+    if not value:
+        raise ValueError("name at least one module kind")
+    kinds = tuple(kind for kind in ModuleKind if kind in value)
+    return ALL_MODULES if kinds == DECODER_MODULES else kinds
+
+
+def _write_modules(value: Modules) -> list[str]:
+    return [str(kind) for kind in (DECODER_MODULES if value == ALL_MODULES else value)]
+
+
+def modules_of(present: Iterable[ModuleKind]) -> Modules:
+    """The kinds of a network whose tensors have these: those of every decoder, and what it adds."""
+    return tuple(kind for kind in ModuleKind if kind in {*DECODER_MODULES, *present})
 
 
 Layers = Annotated[
@@ -77,8 +104,10 @@ Layers = Annotated[
 ]
 """Layer ranges, written as text (``"12-35"``) in presets and JSON; empty means all layers."""
 
-Modules = tuple[ModuleKind, ...]
-ALL_MODULES: Modules = tuple(ModuleKind)
+StoredModules = Annotated[
+    Modules, AfterValidator(_read_modules), PlainSerializer(_write_modules, return_type=list[str])
+]
+"""Module kinds in their usual order, as presets and stored recipes write them."""
 
 
 class Scope(Plan):
@@ -89,15 +118,8 @@ class Scope(Plan):
     """
 
     layers: Layers = ()
-    modules: Modules = ALL_MODULES
+    modules: StoredModules = ALL_MODULES
     outside: Literal["instruct", "thinking"] = "instruct"
-
-    @field_validator("modules")
-    @classmethod
-    def _canonical_modules(cls, value: Modules) -> Modules:
-        if not value:
-            raise ValueError("name at least one module kind")
-        return _sorted_kinds(value)
 
     @property
     def is_full(self) -> bool:
@@ -117,7 +139,7 @@ class Scope(Plan):
         if self.layers:
             parts.append("layers " + format_layers(self.layers).replace("-", "–"))
         if self.modules != ALL_MODULES:
-            missing = [k for k in ALL_MODULES if k not in self.modules]
+            missing = [k for k in _named(self.modules) if k not in self.modules]
             few = len(missing) <= len(self.modules)
             named = missing if few else list(self.modules)
             text = ", ".join("FFN" if k is ModuleKind.FFN else str(k) for k in named)
@@ -125,3 +147,9 @@ class Scope(Plan):
         if self.outside == "thinking":
             parts.append("rest Thinking")
         return " · ".join(parts) or "all layers, all modules"
+
+
+def _named(modules: Modules) -> Modules:
+    """The kinds whose lack is worth a word: a recipe that names neither of the rarer two is old."""
+    rare = {ModuleKind.MIXER, ModuleKind.VISION}
+    return ALL_MODULES if rare & set(modules) else DECODER_MODULES

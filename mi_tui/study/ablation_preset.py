@@ -16,7 +16,7 @@ from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.quick import quick_preset
-from mi_tui.plan.scope import ALL_MODULES, Modules, Scope
+from mi_tui.plan.scope import ALL_MODULES, DECODER_MODULES, Modules, Scope
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyView
@@ -84,7 +84,7 @@ def ablation_of(
     kind: AblationKind,
     lambda_: float,
     layer_count: int,
-    present: Modules = ALL_MODULES,
+    present: Modules = DECODER_MODULES,
     *,
     layers: Sequence[Part] = (),
 ) -> Preset:

@@ -19,6 +19,9 @@ from mi_tui.plan.recipe import LambdaRule
 from mi_tui.sizes import in_bytes
 from mi_tui.study.storage.errors import StudyError
 
+ENGINE = "engine"
+"""What the finding is about that says how a pair is run."""
+
 
 def require_fit(preset: Preset) -> None:
     """Check a preset's pair and scopes, from headers and JSON alone.
@@ -75,7 +78,15 @@ def loading_findings(
     reports = load_reports(list(usable.values()), trust_remote_code=trust_remote_code)
     found = dict(zip(usable, reports, strict=True))
     findings = [_loading(name, report) for name, report in found.items()]
-    return (*findings, *_hidden_differences(usable, found))
+    return (*findings, *_hidden_differences(usable, found), *_engine(list(found.values())[:2]))
+
+
+def _engine(pair: Sequence[LoadReport]) -> Iterator[Finding]:
+    """How the transformers engine runs the pair: by the side that allows it less."""
+    said = [report for report in pair if report.engine]
+    worst = max(said, key=lambda one: (bool(one.problem), bool(one.no_one_pass)), default=None)
+    if worst is not None:
+        yield Finding("warning" if worst.problem else "ok", ENGINE, worst.engine)
 
 
 def _loading(name: str, report: LoadReport) -> Finding:

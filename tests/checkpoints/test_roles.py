@@ -12,7 +12,7 @@ from mi_tui.checkpoints.roles import role_of, role_of_module
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import FAMILIES, tiny_pair
 
-A, F, R, N, E, H = ModuleKind
+A, M, F, R, N, E, H, V = ModuleKind
 
 NAMED = {
     "model.embed_tokens.weight": (None, E),
@@ -40,7 +40,21 @@ NAMED = {
     "gpt_neox.embed_in.weight": (None, E),
     "embed_out.weight": (None, H),
     "model.language_model.layers.4.mlp.down_proj.weight": (4, F),
-    "vision_tower.vision_model.encoder.layers.4.self_attn.q_proj.weight": (None, A),
+    "vision_tower.vision_model.encoder.layers.4.self_attn.q_proj.weight": (None, V),
+    "model.visual.blocks.4.norm1.weight": (None, V),
+    "model.multi_modal_projector.linear_1.weight": (None, V),
+    "model.layers.2.linear_attn.in_proj_qkvz.weight": (2, M),
+    "model.layers.2.linear_attn.norm.weight": (2, N),
+    "model.layers.2.mamba.A_log": (2, M),
+    "model.layers.2.conv.conv.weight": (2, M),
+    "backbone.layers.2.mixer.conv1d.weight": (2, M),
+    "backbone.layers.2.mixer.q_proj.weight": (2, A),
+    "backbone.layers.2.mixer.up_proj.weight": (2, F),
+    "backbone.layers.2.mixer.gate.weight": (2, R),
+    "backbone.layers.2.mixer.experts.3.down_proj.weight": (2, F),
+    "model.layers.3.mlp.moe_statics.e_score_correction_bias": (3, R),
+    "model.layers.3.mlp.experts.expert_bias": (3, R),
+    "mtp.layers.0.mlp.up_proj.weight": (None, F),
 }
 
 
@@ -52,7 +66,7 @@ def test_known_names(name: str) -> None:
 
 
 def test_unknown_names_say_so() -> None:
-    role = role_of("model.layers.2.mixer.conv1d.weight")
+    role = role_of("model.layers.2.something.weight")
     assert (role.layer, role.kind, role.recognised) == (2, F, False)
 
 

@@ -43,11 +43,10 @@ texts = st.one_of(
 
 def subject_of(text: str, out: Path = Path("/exports")) -> Subject:
     """A study in which every free text is this one; the pair is the bundled one."""
-    # Nothing checked comes this far; what is written escapes all the same.
-    recipe = Recipe(lambda_=0.5).model_copy(update={"backbone": text})
+    recipe = Recipe(lambda_=0.5, backbone=text)
     view = a_view(text or "x")
     rows = (*view.rows, a_row(0.5).model_copy(update={"recipe": recipe}))
-    answer = an_answer().model_copy(update={"recipe": recipe, "sentence": text})
+    answer = an_answer(sentence=text).model_copy(update={"recipe": recipe})
     return Subject(
         view.__class__(
             path=view.path,

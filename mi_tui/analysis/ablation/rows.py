@@ -5,7 +5,15 @@ from itertools import pairwise
 
 from mi_tui.plan.method import METHODS
 from mi_tui.plan.recipe import Decoding, Recipe
-from mi_tui.plan.scope import ALL_MODULES, LayerRange, ModuleKind, Modules, Scope
+from mi_tui.plan.scope import (
+    ALL_MODULES,
+    DECODER_MODULES,
+    LayerRange,
+    ModuleKind,
+    Modules,
+    Scope,
+    modules_of,
+)
 
 TEMPERATURES = (0.6, 0.65, 0.7)
 TOP_PS = (0.8, 0.85, 0.9, 0.95)
@@ -13,6 +21,7 @@ TOP_PS = (0.8, 0.85, 0.9, 0.95)
 
 _FFN: Modules = (ModuleKind.FFN, ModuleKind.ROUTER)
 _ATTENTION: Modules = (ModuleKind.ATTENTION,)
+_MIXER: Modules = (ModuleKind.MIXER,)
 
 
 Part = tuple[LayerRange, ...]
@@ -34,7 +43,7 @@ class AblationKind(StrEnum):
 
 
 def ablation_rows(
-    kind: AblationKind, reference: Recipe, layers: int, present: Modules = ALL_MODULES
+    kind: AblationKind, reference: Recipe, layers: int, present: Modules = DECODER_MODULES
 ) -> tuple[Recipe, ...]:
     """The recipes to compare with the reference, the full interpolation at its λ.
 
@@ -101,15 +110,18 @@ def _module_sets(present: Modules) -> tuple[Modules, ...]:
     outside = (ModuleKind.EMBEDDINGS, ModuleKind.HEAD)
     left_out = [
         tuple(kind for kind in kinds if kind in present)
-        for kinds in (_ATTENTION, _FFN, (ModuleKind.NORMS,), outside)
+        for kinds in (_ATTENTION, _MIXER, _FFN, (ModuleKind.NORMS,), outside)
     ]
-    without = [tuple(kind for kind in ALL_MODULES if kind not in out) for out in left_out if out]
+    kinds = modules_of(present)
+    without = [tuple(kind for kind in kinds if kind not in out) for out in left_out if out]
     return (*without, *_alone(present))
 
 
-def _alone(present: Modules) -> tuple[Modules, Modules]:
-    """FFN alone, with its router where there is one, and attention alone."""
-    return tuple(kind for kind in _FFN if kind in present), _ATTENTION
+def _alone(present: Modules) -> tuple[Modules, ...]:
+    """FFN alone, with its router where there is one, attention alone, and other mixers alone."""
+    kinds = (_FFN, _ATTENTION, _MIXER)
+    alone = (tuple(kind for kind in some if kind in present) for some in kinds)
+    return tuple(some for some in alone if some)
 
 
 def _layers_by_modules(reference: Recipe, layers: int, present: Modules) -> tuple[Recipe, ...]:

@@ -28,6 +28,8 @@ class LoadReport:
     ``mismatched`` ones of another shape than the config implies. ``settings`` is the config with
     every default written out. ``problem`` says why transformers cannot build the model, and is
     empty where it can; ``unknown`` why it could not be asked, such as a time limit.
+    ``no_one_pass`` says why the engine cannot mix a pair of such checkpoints in one pass, if all
+    weights differ, and ``no_slots`` why requests must start together; empty where not so.
     """
 
     model_class: str = ""
@@ -37,11 +39,33 @@ class LoadReport:
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     problem: str = ""
     unknown: str = ""
+    no_one_pass: str = ""
+    no_slots: str = ""
 
     @property
     def is_clean(self) -> bool:
         """Whether the model loads with every tensor in its place, as far as could be asked."""
         return not (self.problem or self.missing or self.unexpected or self.mismatched)
+
+    @property
+    def engine(self) -> str:
+        """How the transformers engine runs a pair of such checkpoints; empty where unknown."""
+        if self.unknown:
+            return ""
+        if self.problem:
+            return f"merge only: {self.problem}"
+        return engine_words(self.no_one_pass, self.no_slots)
+
+
+def engine_words(no_one_pass: str, no_slots: str) -> str:
+    """How the engine runs a pair: ``one pass``, or ``in place: …`` and why.
+
+    Args:
+        no_one_pass: why recipes cannot share a batch; empty where they can.
+        no_slots: why requests of different lengths cannot; empty where they can.
+    """
+    words = f"in place: {no_one_pass}" if no_one_pass else "one pass"
+    return f"{words}; requests start together: {no_slots}" if no_slots else words
 
 
 def load_reports(

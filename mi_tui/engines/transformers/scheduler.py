@@ -4,10 +4,11 @@ from collections import Counter, abc
 from collections.abc import Callable, Iterable
 
 from mi_tui.engines.protocol import EngineError
-from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.batch_kind import AnyDecoder, decoder_for, fits_decoder
 from mi_tui.engines.transformers.decoding.request_queue import RequestQueue
 from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
 from mi_tui.engines.transformers.devices import memory
+from mi_tui.engines.transformers.model.forward import Batching
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.weights.cost_model import Work
 from mi_tui.engines.transformers.weights.strategy import Strategies, Strategy
@@ -41,13 +42,9 @@ class Scheduler:
         self._strategies = strategies
         self._device = pair_tensors.device
         self._batch_size = batch_size
+        self._end_tokens = frozenset(end_tokens)
         self._queue = RequestQueue()
-        self._decoder = Decoder(
-            strategies.in_place,
-            capacity=batch_size,
-            end_tokens=end_tokens,
-            device=pair_tensors.device,
-        )
+        self._decoder = self._new_decoder(batch_size)
         self._strategy: Strategy = "in-place"
         self._reconsider = True
         self._steps_since_shrunk = 0
@@ -118,7 +115,19 @@ class Scheduler:
     def _switch_to(self, strategy: Strategy) -> None:
         """Exchange the weights; the cache does not depend on the strategy."""
         self._strategy = strategy
-        self._decoder.weights = self._strategies.weights(strategy)
+        weights = self._strategies.weights(strategy)
+        if not fits_decoder(self._decoder, weights):
+            # The start-up check, before which nothing is generated, has chosen another cache.
+            self._decoder = self._new_decoder(self._decoder.capacity)
+        self._decoder.weights = weights
+
+    def _new_decoder(self, capacity: int) -> AnyDecoder:
+        return decoder_for(
+            self._strategies.in_place,
+            capacity=capacity,
+            end_tokens=self._end_tokens,
+            device=self._device,
+        )
 
     def _work(self) -> Work:
         sequences = [*self._decoder.sequences, *self._queue]
@@ -137,11 +146,22 @@ class Scheduler:
 
     def _fits(self) -> Callable[[Sequence], bool]:
         """Which queued sequences may join those in the batch."""
+        length: int | None = None
         if self._strategy == "one-pass":
-            return lambda sequence: not sequence.alone
-        first = self._decoder.sequences[0] if self._decoder.sequences else self._queue.first
-        recipe = first.recipe if first is not None else None
-        return lambda sequence: sequence.recipe == recipe
+            first = next((sequence for sequence in self._queue if not sequence.alone), None)
+        else:
+            first = self._decoder.sequences[0] if self._decoder.sequences else self._queue.first
+        if first is not None and self._decoder.weights.batching is Batching.EQUAL:
+            length = first.length
+
+        def fits(sequence: Sequence) -> bool:
+            if length is not None and sequence.length != length:
+                return False
+            if self._strategy == "one-pass":
+                return not sequence.alone
+            return first is not None and sequence.recipe == first.recipe
+
+        return fits
 
     def _admit(self) -> None:
         """Let queued sequences join, many at once: each prefill is a pass of its own."""

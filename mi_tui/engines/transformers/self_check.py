@@ -9,9 +9,8 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from mi_tui.engines.protocol import Request, SelfCheck
-from mi_tui.engines.transformers.decoding.decoder import Decoder
-from mi_tui.engines.transformers.decoding.sequence import Sequence
-from mi_tui.engines.transformers.model.attention import ATTENTION
+from mi_tui.engines.transformers.decoding.batch_kind import decoder_for, starting_together
+from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
@@ -103,12 +102,17 @@ def number_recipes(recipes: RecipeIds) -> list[int]:
 def _decode(
     weights: Weights, sequences: abc.Sequence[Sequence], device: torch.device
 ) -> dict[int, tuple[int, ...]]:
-    decoder = Decoder(weights, capacity=len(sequences), end_tokens=(), device=device)
-    decoder.admit(sequences)
-    done = decoder.collect()
-    while decoder.sequences:
-        decoder.step()
+    decoder = decoder_for(weights, capacity=len(sequences), end_tokens=(), device=device)
+    done: list[Finished] = []
+    waiting = list(sequences)
+    while waiting:
+        joining = starting_together(decoder, waiting)
+        decoder.admit(joining)
+        waiting = [sequence for sequence in waiting if sequence not in joining]
         done += decoder.collect()
+        while decoder.sequences:
+            decoder.step()
+            done += decoder.collect()
     return {finished.sequence.request.id: finished.tokens for finished in done}
 
 
@@ -122,14 +126,14 @@ def _generate(model: Any, prompt: abc.Sequence[int]) -> Reference:
         return_dict_in_generate=True,
         output_logits=True,
     )
-    kept = model.generation_config
+    kept, attention = model.generation_config, model.config._attn_implementation
     model.set_attn_implementation("eager")
     model.generation_config = greedy  # the checkpoint's own settings would be mixed in
     try:
         output = model.generate(ids, attention_mask=torch.ones_like(ids))
     finally:
         model.generation_config = kept
-        model.set_attn_implementation(ATTENTION)
+        model.set_attn_implementation(attention)
     return Reference(
         tokens=output.sequences[0, len(prompt) :].tolist(),
         logits=torch.cat(output.logits).float(),

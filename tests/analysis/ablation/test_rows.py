@@ -16,14 +16,14 @@ from mi_tui.analysis.ablation.rows import (
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Decoding
-from mi_tui.plan.scope import ALL_MODULES, ModuleKind, parse_layers
+from mi_tui.plan.scope import DECODER_MODULES, ModuleKind, parse_layers
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.study.ablation_preset import ablation_of, from_study
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.errors import StudyError
 
 REFERENCE = full_interpolation(0.8, Decoding(top_k=20))
-DENSE = tuple(kind for kind in ALL_MODULES if kind is not ModuleKind.ROUTER)
+DENSE = tuple(kind for kind in DECODER_MODULES if kind is not ModuleKind.ROUTER)
 
 
 def demo() -> Preset:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.transformers.decoding.decoder import Decoder
+from mi_tui.engines.transformers.decoding.batch_kind import AnyDecoder, decoder_for
 from mi_tui.engines.transformers.decoding.sequence import Sequence
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.plan.recipe import Recipe
@@ -80,7 +80,7 @@ def measure(
 
     def run(steps: int = steps) -> Speed:
         sequences = _sequences(recipes, vocabulary, prompt_tokens, steps)
-        decoder = Decoder(weights, capacity=len(sequences), end_tokens=(), device=device)
+        decoder = decoder_for(weights, capacity=len(sequences), end_tokens=(), device=device)
         return _time(decoder, sequences, steps, clock, device, context)
 
     run(_WARM_UP_STEPS)
@@ -92,7 +92,7 @@ def measure(
 
 
 def _time(
-    decoder: Decoder,
+    decoder: AnyDecoder,
     sequences: abc.Sequence[Sequence],
     steps: int,
     clock: Clock,

@@ -1,12 +1,26 @@
 """The forward pass over a batch, to the logits of each sequence's last token."""
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from mi_tui.engines.transformers.model.attention import attended
 from mi_tui.engines.transformers.model.kv_cache import KVCache
+
+
+class Batching(Enum):
+    """What sequences may share a batch.
+
+    ``CONTINUOUS``: any, and others may join; the cache is slots. The others use transformers' own
+    cache, and start together: ``STATIC`` prompts of any length, ``EQUAL`` those of one length.
+    """
+
+    CONTINUOUS = auto()
+    STATIC = auto()
+    EQUAL = auto()
 
 
 class Forward(Protocol):
@@ -42,6 +56,10 @@ class Weights(Protocol):
     def forward(self) -> Forward:
         """What computes its logits."""
 
+    @property
+    def batching(self) -> Batching:
+        """What sequences may share a batch."""
+
     def prepare(self, recipes: Sequence[int]) -> None:
         """Make the next forward passes compute these sequences' recipes, given by number."""
 
@@ -57,13 +75,9 @@ class PlainForward:
         self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
     ) -> Tensor:
         """See :class:`Forward`."""
-        with _OnlyLast(self._head, last):
+        with _OnlyLast(self._head, last), attended(slots):
             output: Any = self._model(
-                input_ids=tokens,
-                position_ids=positions,
-                past_key_values=slots,
-                use_cache=True,
-                slots=slots,
+                input_ids=tokens, position_ids=positions, past_key_values=slots, use_cache=True
             )
         logits: Tensor = output.logits[:, -1]
         return logits

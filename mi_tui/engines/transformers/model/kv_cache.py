@@ -47,7 +47,7 @@ class KVCache(Cache):
         self._view = 0
         self._blocks: tuple[LengthBlock, ...] = ()
         self._prefill = True
-        self._biases: dict[tuple[int | None, torch.dtype, torch.device], Tensor] = {}
+        self._biases: dict[tuple[int | None, int | None, torch.dtype, torch.device], Tensor] = {}
 
     @property
     def is_prefill(self) -> bool:
@@ -103,13 +103,16 @@ class KVCache(Cache):
         count = len(sequences)
         return keys[:count, :, : self._view], values[:count, :, : self._view]
 
-    def bias(self, window: int | None, like: Tensor, length: int) -> Tensor:
+    def bias(
+        self, window: int | None, like: Tensor, length: int, chunk: int | None = None
+    ) -> Tensor:
         """What is added to the scores: 0 where a token may be attended to, else −∞.
 
         Shape ``[1, 1, length, length]`` in a prefill and ``[batch, 1, 1, length]`` in a decode
-        pass; dtype and device of ``like``. Made once per pass and window.
+        pass; dtype and device of ``like``. Made once per pass, window and chunk: a token looks
+        back ``window`` tokens, itself included, and not beyond the chunk that it is in.
         """
-        key = (window, like.dtype, like.device)
+        key = (window, chunk, like.dtype, like.device)
         if key not in self._biases:
             at = torch.arange(length, device=like.device)
             if self._prefill:
@@ -119,6 +122,8 @@ class KVCache(Cache):
             allowed = at <= now
             if window is not None:
                 allowed &= at > now - window
+            if chunk is not None:
+                allowed &= at >= now - now % chunk
             zero = torch.zeros((), dtype=like.dtype, device=like.device)
             bias = torch.where(allowed, zero, torch.full_like(zero, -torch.inf))
             self._biases[key] = bias[None, None] if self._prefill else bias

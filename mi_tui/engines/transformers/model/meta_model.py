@@ -8,6 +8,8 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from mi_tui.engines.transformers.load_report import LoadReport
+from mi_tui.engines.transformers.model.mixing_rule import why_no_one_pass
+from mi_tui.engines.transformers.model.slot_support import why_no_slots
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -30,6 +32,11 @@ def model_class(config: Any) -> Any:
     Raises:
         UnknownModelError: there is none.
     """
+    if getattr(config, "auto_map", None) and type(config).__module__.startswith(
+        "transformers_modules"
+    ):
+        # Code of the checkpoint's own, which only the automatic classes can find.
+        return AutoModelForCausalLM
     for name in config.architectures or ():
         named = getattr(transformers, str(name), None)
         if isinstance(named, type) and issubclass(named, transformers.GenerationMixin):
@@ -88,6 +95,8 @@ def report_on(
         unexpected=tuple(sorted(map(str, info["unexpected_keys"]))),
         mismatched=tuple(sorted(_mismatch(entry) for entry in info["mismatched_keys"])),
         settings=settings,
+        no_one_pass=why_no_one_pass(model),
+        no_slots=why_no_slots(model),
     )
 
 

@@ -138,7 +138,7 @@ class MixedRouter(nn.Module):
         super().__init__()
         del plain._parameters["weight"]
         # No tensor, but all that the router's own code does with it is to call linear.
-        plain.weight = _SequenceWeight(tensor_pair, sequence)  # type: ignore[assignment]
+        plain.weight = _SequenceWeight(tensor_pair.instruct, tensor_pair.delta(), sequence)  # type: ignore[assignment]
         self._plain = plain
 
     def forward(self, hidden: Tensor) -> Any:
@@ -188,20 +188,31 @@ def _mixed_linear(x: Tensor, weight: Tensor, delta: Tensor, lambda_: Tensor) -> 
 class _SequenceWeight:
     """Stands in for a weight in ``linear(x, weight)`` inside someone else's forward."""
 
-    def __init__(self, tensor_pair: TensorPair, sequence: SequenceLambda) -> None:
-        self._instruct, self._delta, self._sequence = (
-            tensor_pair.instruct,
-            tensor_pair.delta(),
-            sequence,
-        )
+    def __init__(self, instruct: Tensor, delta: Tensor, sequence: SequenceLambda) -> None:
+        self._instruct, self._delta, self._sequence = instruct, delta, sequence
+
+    def type(self, dtype: torch.dtype) -> "_SequenceWeight":
+        """The same in another dtype."""
+        return _SequenceWeight(self._instruct.to(dtype), self._delta.to(dtype), self._sequence)
+
+    to = type
+
+    def float(self) -> "_SequenceWeight":
+        """The same in float32."""
+        return self.type(torch.float32)
 
     @classmethod
     def __torch_function__(
         cls, function: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if function is not linear or kwargs or len(args) != 2:
+        if (
+            function is not linear
+            or kwargs
+            or len(args) not in (2, 3)
+            or args[2:] not in ((), (None,))
+        ):
             return NotImplemented
-        x, weight = args
+        x, weight = args[:2]
         lambda_ = weight._sequence.for_tokens(len(x))
         return _mixed_linear(x, weight._instruct, weight._delta, lambda_)
 
@@ -212,8 +223,10 @@ class _AnyShapeLayerNorm(nn.Module):
     def __init__(self, plain: nn.LayerNorm) -> None:
         super().__init__()
         self._shape, self._eps = plain.normalized_shape, plain.eps
+        # Nemotron's scales by 1 + w.
+        self._offset = 1.0 if type(plain).__name__.endswith("LayerNorm1P") else 0.0
         self.weight, self.bias = plain.weight, plain.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = layer_norm(x, self._shape, eps=self._eps) * self.weight
+        normed = layer_norm(x, self._shape, eps=self._eps) * (self.weight + self._offset)
         return normed if self.bias is None else normed + self.bias

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig
 from transformers.utils.logging import disable_progress_bar
 
 from mi_tui.checkpoints.roles import TensorRole, role_of
@@ -17,6 +17,8 @@ from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_ma
 from mi_tui.engines.transformers.devices.memory import room_beside, sequences_that_fit
 from mi_tui.engines.transformers.devices.placement import Placement, place_pair
 from mi_tui.engines.transformers.model.attention import ATTENTION
+from mi_tui.engines.transformers.model.meta_model import UnknownModelError, model_class
+from mi_tui.plan.scope import ModuleKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,14 @@ class PairTensors:
         model = copy.deepcopy(self._template)
         return split_layers(model, self._map) if self._map else model.to(self.device)
 
+    def kind_of(self, name: str) -> ModuleKind | None:
+        """The module kind of a tensor; ``None`` where both sides hold the same numbers.
+
+        A head that is tied to the embeddings has no tensor of its own, and is taken for the same.
+        """
+        found = self._entries.get(name)
+        return found.role.kind if found is not None and found.differs else None
+
     def instruct(self) -> Iterator[tuple[str, Tensor]]:
         """Instruct's parameters by name, the very objects that :meth:`view` shares."""
         parameters: Iterator[tuple[str, Tensor]] = self._template.named_parameters()
@@ -157,14 +167,16 @@ def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) 
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        model: Any = model_class(config).from_pretrained(
             path,
+            config=config,
             dtype=dtype,
             attn_implementation=ATTENTION,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, UnknownModelError) as error:
         raise EngineError(f"{path}: transformers cannot load the model: {error}") from error
     model.eval()
     model.requires_grad_(False)

@@ -16,7 +16,7 @@ from torch import nn
 from mi_tui.checkpoints.roles import TensorRole
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.memory import SMALL_MODEL
-from mi_tui.engines.transformers.model.forward import Forward
+from mi_tui.engines.transformers.model.forward import Batching, Forward
 from mi_tui.engines.transformers.model.fused_forward import forward_of
 from mi_tui.engines.transformers.model.mixed_layers import (
     MixedEmbedding,
@@ -25,6 +25,12 @@ from mi_tui.engines.transformers.model.mixed_layers import (
     MixedNorm,
     MixedRouter,
     SequenceLambda,
+)
+from mi_tui.engines.transformers.model.mixing_rule import (
+    Mixing,
+    cannot_mix,
+    cannot_mix_buffer,
+    mixing_of,
 )
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
@@ -45,21 +51,28 @@ class OnePassWeights:
 
     def __init__(self, pair_tensors: PairTensors, recipes: RecipeIds) -> None:
         self.model: Any = pair_tensors.view()
+        self.batching = Batching.CONTINUOUS
         self._recipes = recipes
         self._device = pair_tensors.device
         self._sequences: dict[tuple[int | None, ModuleKind], SequenceLambda] = {}
         self._by_tensor = {
             id(tensor): pair_tensors[name] for name, tensor in pair_tensors.instruct()
         }
-        left = {tensor_pair.name for tensor_pair in pair_tensors if tensor_pair.differs}
+        left = {
+            tensor_pair.name
+            for tensor_pair in pair_tensors
+            if tensor_pair.differs and tensor_pair.role.kind is not ModuleKind.VISION
+        }
+        mixed: set[str] = set()
         makers: dict[str, Callable[[], nn.Module]] = {}
         for name, module in self.model.named_modules():
             own = self._own(module)
-            if any(tensor_pair.differs for tensor_pair in own.values()):
+            # Towers read no text: Instruct's will do.
+            if left & {tensor_pair.name for tensor_pair in own.values()}:
                 makers[name] = self._maker(name, module, own)
-                left -= {tensor_pair.name for tensor_pair in own.values()}
-        if left:
-            raise CannotMixError(f"{min(left)} is a buffer, which one pass cannot mix")
+                mixed |= {tensor_pair.name for tensor_pair in own.values()}
+        if left - mixed:
+            raise CannotMixError(cannot_mix_buffer(min(left - mixed)))
         # Δ takes as much memory as a model: computed once it is known that all can be mixed.
         for name, make in makers.items():
             parent, _, child = name.rpartition(".")
@@ -115,14 +128,17 @@ class OnePassWeights:
         """What makes the module that takes this one's place."""
         first = next(iter(own.values()))
         sequence = self._sequence(first.role)
-        if isinstance(module, nn.Linear):
+        way = mixing_of(module, own, first.role.kind)
+        if way is Mixing.LINEAR:
+            assert isinstance(module, nn.Linear)
             return partial(MixedLinear, module, own["weight"], own.get("bias"), sequence)
-        if isinstance(module, nn.Embedding):
+        if way is Mixing.EMBEDDING:
+            assert isinstance(module, nn.Embedding)
             return partial(MixedEmbedding, module, own["weight"], sequence)
-        if own.keys() == {"gate_up_proj", "down_proj"} and hasattr(module, "act_fn"):
+        if way is Mixing.EXPERTS:
             return partial(MixedExperts, module, own["gate_up_proj"], own["down_proj"], sequence)
-        if first.role.kind is ModuleKind.ROUTER and own.keys() == {"weight"}:
+        if way is Mixing.ROUTER:
             return partial(MixedRouter, module, first, sequence)
-        if first.role.kind is ModuleKind.NORMS and own.keys() <= {"weight", "bias"}:
+        if way is Mixing.NORM:
             return partial(MixedNorm, module, own, sequence)
-        raise CannotMixError(f"{name} is a {type(module).__name__}, which one pass cannot mix")
+        raise CannotMixError(cannot_mix(name, module))

@@ -15,9 +15,14 @@ from mi_tui.engines.transformers.decoding.timing import (
     own_clock,
     wall_clock,
 )
-from mi_tui.engines.transformers.model.forward import PlainForward, Weights
+from mi_tui.engines.transformers.devices.memory import is_out_of_memory
+from mi_tui.engines.transformers.load_report import engine_words
+from mi_tui.engines.transformers.model.forward import Batching, PlainForward, Weights
 from mi_tui.engines.transformers.model.fused_forward import FusedForward
+from mi_tui.engines.transformers.model.generation_cache import reads_alike, use_own_attention
+from mi_tui.engines.transformers.model.mixing_rule import why_no_one_pass
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors
+from mi_tui.engines.transformers.model.slot_support import why_no_slots
 from mi_tui.engines.transformers.weights.cost_model import CostModel, Curve, Work
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.one_pass import CannotMixError, OnePassWeights
@@ -49,7 +54,11 @@ class Strategies:
     def __init__(
         self, pair_tensors: PairTensors, recipes: RecipeIds, pair: Pair, mode: Mode = "auto"
     ) -> None:
-        placement = pair_tensors.settle(one_pass=mode != "in-place")
+        template = pair_tensors.view()
+        self._no_one_pass = why_no_one_pass(template, pair_tensors.kind_of)
+        self._no_slots = why_no_slots(template)
+        wanted = mode != "in-place" and not self._no_one_pass
+        placement = pair_tensors.settle(one_pass=wanted)
         self.in_place = InPlaceWeights(pair_tensors, recipes, pair)
         self.one_pass: OnePassWeights | None = None
         self.note = placement.words
@@ -57,7 +66,13 @@ class Strategies:
         self._recipes = recipes
         self._mode = mode
         self._cost: CostModel | None = None
-        if mode != "in-place" and placement.one_pass:
+        self._batching = Batching.CONTINUOUS
+        if self._no_slots:
+            self._start_together(self.in_place)
+            self.note += f"; requests start together: {self._no_slots}"
+        if mode != "in-place" and self._no_one_pass:
+            self._give_up_one_pass(self._no_one_pass)
+        elif wanted and placement.one_pass:
             self._try_one_pass()
 
     def weights(self, strategy: Strategy) -> Weights:
@@ -175,18 +190,33 @@ class Strategies:
 
         def checked(weights: InPlaceWeights | OnePassWeights, together: bool) -> SelfCheck:
             def once() -> SelfCheck:
-                return self_check.check(
-                    weights,
-                    numbers,
-                    prompts,
-                    expected,
-                    device=self._pair_tensors.device,
-                    together=together,
-                )
+                try:
+                    return self_check.check(
+                        weights,
+                        numbers,
+                        prompts,
+                        expected,
+                        device=self._pair_tensors.device,
+                        together=together,
+                    )
+                # Whatever an architecture's own code raises on its way is a check that failed.
+                except Exception as error:
+                    if is_out_of_memory(error):
+                        raise
+                    return SelfCheck(False, f"{type(error).__name__}: {error}")
 
             found = once()
             if not found.passed and isinstance(weights.forward, FusedForward):
                 weights.forward = PlainForward(weights.model)
+                found = once()
+            if (
+                not found.passed
+                and weights.batching is Batching.CONTINUOUS
+                and weights is self.in_place
+            ):
+                self._no_slots = "with slots, responses differ from the merged model's"
+                self._start_together(weights)
+                self.note += f"; requests start together: {self._no_slots}"
                 found = once()
             return found
 
@@ -199,15 +229,25 @@ class Strategies:
             return in_place
         return one_pass
 
+    def _start_together(self, weights: InPlaceWeights | OnePassWeights) -> None:
+        """Let weights be used with transformers' own cache and attention."""
+        use_own_attention(weights.model)
+        if self._batching is Batching.CONTINUOUS:
+            alike = reads_alike(weights.model, self._pair_tensors.vocabulary)
+            self._batching = Batching.STATIC if alike else Batching.EQUAL
+        weights.batching = self._batching
+
     def _try_one_pass(self) -> None:
         try:
             self.one_pass = OnePassWeights(self._pair_tensors, self._recipes)
         except CannotMixError as error:
             self._give_up_one_pass(str(error))
             return
+        if self._no_slots:
+            self._start_together(self.one_pass)
         if self._mode == "auto":
             self.note += "; λ in place where that is measured to be cheaper"
 
     def _give_up_one_pass(self, reason: str) -> None:
         self.one_pass = None
-        self.note = f"λ in place, one recipe at a time: {reason}"
+        self.note = engine_words(reason, self._no_slots)
