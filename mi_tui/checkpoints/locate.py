@@ -11,7 +11,13 @@ from mi_tui.checkpoints.weight_files import choose_weight_files, index_names, na
 from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.resources import demo_pair_folder
 
-COMPANION_PATTERNS = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py", "LICENSE*")
+TEMPLATES = "additional_chat_templates"
+"""The folder of chat templates beside the default one, by name."""
+
+COMPANION_PATTERNS = (
+    "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py", "LICENSE*",
+    f"{TEMPLATES}/*.jinja",
+)  # fmt: skip
 """What a checkpoint has beside its weights; ``*.py`` is inspected, never run."""
 
 _BUNDLED = ("instruct", "thinking", "base")

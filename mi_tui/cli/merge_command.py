@@ -228,8 +228,10 @@ def _carry_out(
 
 
 def _in_words(plan: "MergePlan") -> list[str]:
+    from mi_tui.checkpoints.merging.companions import companion_name
+
     sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
-    files = ", ".join(file.name for file in plan.companions)
+    files = ", ".join(companion_name(file) for file in plan.companions)
     return [
         f"{plan.title} from {sources}",
         *(str(rule) for rule in (plan.recipe.rules if plan.recipe else ())),

@@ -57,7 +57,10 @@ def open_app(
     color_environment(color)
     from mi_tui.tui.app import MiTuiApp
 
-    last_word = MiTuiApp(start=start, study=study, preset=preset, theme=theme).run(mouse=mouse)
+    app = MiTuiApp(start=start, study=study, preset=preset, theme=theme)
+    last_word = app.run(mouse=mouse)
+    if app.unexpected is not None:
+        raise app.unexpected
     if last_word:
         # Not folded to the terminal's width: there is a command in it to copy.
         print(last_word, file=sys.stderr)

@@ -59,7 +59,7 @@ def export_study(
     """
     wanted = chosen(formats)
     if any(each.of_weights for each in wanted):
-        with Store(find_study(study).database) as store:
+        with Store(find_study(study).database, reading=True) as store:
             require_same_weights(Facts.of(store))
     subject = _subject(study, out, answer)
     make_folder(out)

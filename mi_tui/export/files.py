@@ -1,8 +1,8 @@
 """Files that appear whole or not at all."""
 
-import os
 from pathlib import Path
 
+from mi_tui import whole_files
 from mi_tui.export.errors import ExportError
 
 
@@ -21,23 +21,12 @@ def make_folder(out: Path) -> None:
 def write_whole(path: Path, text: str, *, executable: bool = False) -> None:
     """Write a text file; a reader sees the old one or the new one.
 
-    The part written beside it is made anew, so that no link planted there is followed.
-
     Raises:
         ExportError: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        with part.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if executable:
-            part.chmod(0o755)
-        part.replace(path)
+        whole_files.write_whole(path, text, executable=executable)
     except (OSError, UnicodeEncodeError) as error:
-        part.unlink(missing_ok=True)
         raise ExportError(f"cannot write {path}: {reason(error)}") from error
 
 

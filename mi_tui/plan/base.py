@@ -2,17 +2,34 @@
 
 import hashlib
 import json
-from typing import Self
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from mi_tui.plain_text import fault
 
 
 class Plan(BaseModel):
-    """Immutable data in which unknown keys and silently converted types are refused."""
+    """Immutable data in which unknown keys and silently converted types are refused.
+
+    Every text is one line of plain text: presets and studies come from others, and what they say
+    goes to terminals and into scripts. ``of_lines`` names the fields that may have several lines.
+    """
+
+    of_lines: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True
     )
+
+    @model_validator(mode="after")
+    def _texts_are_plain(self) -> Self:
+        for name, value in self.__dict__.items():
+            for text in _texts(value):
+                if wrong := fault(text, lines=name in self.of_lines):
+                    raise ValueError(f"{name.rstrip('_')} {wrong}")
+        return self
 
     def canonical_json(self) -> str:
         """One spelling for one content: sorted keys, no spaces, defaults written out."""
@@ -29,3 +46,10 @@ class Plan(BaseModel):
     def key(self) -> str:
         """Sixteen hexadecimal digits of the content's SHA-256: equal content, equal key."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:16]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple) and value and isinstance(value[0], str):
+        yield from (each for each in value if isinstance(each, str))

@@ -89,5 +89,6 @@ def _natural(text: str) -> list[tuple[str, int]]:
 def _entry(path: Path, bundled: bool) -> PresetEntry:
     try:
         return PresetEntry(path.stem, path, bundled, read_preset(path))
-    except PresetError as error:
-        return PresetEntry(path.stem, path, bundled, None, str(error))
+    except Exception as error:  # whatever a file holds, the other presets are listed
+        reason = str(error) if isinstance(error, PresetError) else f"{path}: {error}"
+        return PresetEntry(path.stem, path, bundled, None, " ".join(reason.split()))

@@ -1,6 +1,6 @@
 """A preset: everything a study needs to run, as one TOML file."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ class Preset(Plan):
     ``recipes`` are further rows (an ablation, a baseline) evaluated beside the search over λ.
     ``server`` turns tokens into seconds; without it the speed is measured on this machine.
     """
+
+    of_lines: ClassVar[frozenset[str]] = frozenset({"description"})
 
     title: str = Field(min_length=1, max_length=80)
     description: str = ""

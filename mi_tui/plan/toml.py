@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +12,12 @@ from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
 
 from mi_tui.errors import MiTuiError
+from mi_tui.plain_text import fault
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
 from mi_tui.plan.recipe import Decoding
 from mi_tui.resources import presets_folder
-
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from mi_tui.whole_files import write_whole
 
 
 class PresetError(MiTuiError):
@@ -58,7 +57,11 @@ def _content(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     own = _parsed(text, str(path))
     if "extends" not in own:
         return own
-    name = str(own.pop("extends"))
+    name = own.pop("extends")
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
+        raise PresetError(
+            f"{path}: extends = {_shown(name)}: name a preset beside this file, or a bundled one"
+        )
     beside, bundled = path.with_name(f"{name}.toml"), presets_folder() / f"{name}.toml"
     below = bundled if bundled.is_file() and not beside.is_file() else beside
     if below in (path, *extended_by):
@@ -82,9 +85,9 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     except TOMLKitError as error:
         raise PresetError(f"{where} is not valid TOML: {error}") from error
     for key, value in _texts(data):
-        if _CONTROLS.search(value):
+        if wrong := fault(value, lines=key != "a key"):
             # A preset may come from anyone, and its texts go to the terminal.
-            raise PresetError(f"{where}: {key} holds control characters: take them out")
+            raise PresetError(f"{where}: {key} {wrong}")
     return data
 
 
@@ -129,13 +132,9 @@ def write_preset(preset: Preset, path: Path) -> None:
         except (OSError, UnicodeDecodeError, TOMLKitError) as error:
             raise PresetError(f"cannot keep the comments of {path}: {_reason(error)}") from error
     _fill(document, preset)
-    temporary = path.with_name(path.name + ".part")
     try:
-        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        write_whole(path, tomlkit.dumps(document))
+    except (OSError, UnicodeEncodeError) as error:
         raise PresetError(f"cannot write preset {path}: {_reason(error)}") from error
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+from mi_tui.plain_text import INVISIBLE, LINE_BREAKS, SURROGATES
+
 OPEN_THOUGHT = "<think>"
 CLOSE_THOUGHT = "</think>"
 
@@ -11,20 +13,12 @@ _ESCAPE_SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
 )
-_LINE_BREAKS = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
-# Controls, and format characters that reorder or hide what stands beside them. The joiners
-# U+200C and U+200D stay: some scripts cannot be written without them.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 # Marks above and below letters; no script stacks more than a few, and a pile of them paints over
 # the lines around it.
 _PILED_MARKS = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def strip_thinking(text: str) -> tuple[str | None, str]:
@@ -69,8 +63,8 @@ def safe_text(text: str, limit: int | None = None) -> str:
     """
     if limit is not None and len(text) > 4 * limit:
         text = text[: 4 * limit] + "…"
-    text = _LINE_BREAKS.sub("\n", _ESCAPE_SEQUENCES.sub("", text))
-    text = _SURROGATES.sub("\ufffd", _INVISIBLE.sub("", text.replace("\t", "    ")))
+    text = LINE_BREAKS.sub("\n", _ESCAPE_SEQUENCES.sub("", text))
+    text = SURROGATES.sub("\ufffd", INVISIBLE.sub("", text.replace("\t", "    ")))
     text = _PILED_MARKS.sub(r"\1", text)
     if limit is not None and len(text) > limit:
         return text[: max(limit - 1, 0)] + "…"[:limit]

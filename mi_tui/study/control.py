@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mi_tui.errors import MiTuiError
 from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
+from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, keep, stored_state
 from mi_tui.study.storage.folder import StudyFolder, find_study, new_study_path
@@ -108,7 +110,7 @@ def _holds_same(folder: StudyFolder, preset: Preset) -> bool:
     Raises:
         StudyError: a study of another preset is there.
     """
-    with Store(folder.database) as store:
+    with Store(folder.database, reading=True) as store:
         facts = Facts.of(store)
     if not facts.is_made:
         return False
@@ -209,7 +211,7 @@ def _modified(folder: StudyFolder) -> float:
 def _entry(folder: StudyFolder) -> StudyEntry:
     modified = _modified(folder)
     try:
-        with Store(folder.database) as store:
+        with Store(folder.database, reading=True) as store:
             facts = Facts.of(store)
             rollouts, _ = store.totals()
         facts.require_made()
@@ -224,7 +226,15 @@ def _entry(folder: StudyFolder) -> StudyEntry:
             modified=modified,
             best=facts.message if best is None else f"λ {best:g}",
         )
-    except StudyError as error:
+    except Exception as error:  # whatever a file of others holds, the other studies are shown
+        reason = str(error) if isinstance(error, MiTuiError) else f"{type(error).__name__}: {error}"
         return StudyEntry(
-            folder.path, folder.name, folder.name, StudyState.FAILED, 0, 0, modified, str(error)
+            folder.path,
+            folder.name,
+            folder.name,
+            StudyState.FAILED,
+            0,
+            0,
+            modified,
+            shown_line(f"unreadable: {reason}", 300),
         )

@@ -54,7 +54,7 @@ def _measured(pair: Pair, paths: Iterable[Path]) -> Iterator[KnownSpeed]:
 
 
 def _measured_in(path: Path, pair: Pair) -> KnownSpeed | None:
-    with Store(StudyFolder(path).database) as store:
+    with Store(StudyFolder(path).database, reading=True) as store:
         facts = Facts.of(store)
     speed = facts.speed
     if speed is None or not speed.machine.startswith(f"{platform.node()} · "):

@@ -40,7 +40,7 @@ class StudyReader:
 
     def __init__(self, reference: Path | str) -> None:
         self.folder: StudyFolder = find_study(reference)
-        self.store = Store(self.folder.database)
+        self.store = Store(self.folder.database, reading=True)
         self._loader = ObservationLoader(self.store)
         self._seen = -1
         self._change = 0

@@ -55,6 +55,9 @@ class MiTuiApp(App[str]):
         preset: what the guide begins with.
         theme: the name of a theme; ``None`` for the default.
         services: the program behind the screens; tests give their own.
+
+    Attributes:
+        unexpected: the error that ended the app, if one did.
     """
 
     TITLE = "mi-tui"
@@ -77,6 +80,7 @@ class MiTuiApp(App[str]):
         self._start = start
         self._study = study
         self._preset = preset
+        self.unexpected: Exception | None = None
         self._services = services or Services()
         self._commands = StudyCommands(self, self._services)
         self._watch = StudyWatch(self, self._services)
@@ -265,6 +269,18 @@ class MiTuiApp(App[str]):
             self.exit(f"The study is still running. To watch it again: mi-tui watch {again}")
         else:
             self.exit()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Note an error that nobody expected: the command ends with it, in one line."""
+        self.unexpected = self.unexpected or error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Leave without textual's traceback of everything, unless it is asked for."""
+        if os.environ.get("MI_TUI_DEBUG"):
+            super()._fatal_error()
+        else:
+            self._close_messages_no_wait()
 
     def _look_at_theme(self) -> None:
         if self._theme_watch.is_needed:

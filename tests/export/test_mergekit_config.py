@@ -294,7 +294,7 @@ def test_the_dtype_is_that_of_our_merge(recipe: Recipe, dtype: torch.dtype, tmp_
 def test_hostile_references_stay_values(text: str) -> None:
     assume(not is_directory(expanded(text)))  # such a one is written as its full path
     pair = Pair(instruct="owner/one", thinking="bundled:thinking")
-    backbone = Recipe(lambda_=0.5, backbone=text)
+    backbone = Recipe(lambda_=0.5).model_copy(update={"backbone": text})
     written = mergekit_yaml(backbone, pair)
     config = yaml.safe_load(written)
     assert config["models"][0]["model"] == text

@@ -1,5 +1,6 @@
 """Recipes: λ by layer and module kind, labels, keys."""
 
+import json
 import re
 from pathlib import Path
 
@@ -237,3 +238,14 @@ def test_only_an_interpolation_of_the_pair_lies_on_its_line() -> None:
     scoped = Recipe(method="slerp", lambda_=0.5, scope=Scope(modules=(ModuleKind.FFN,)))
     assert scoped.values_at(0, ModuleKind.ATTENTION) == {"lambda": 0.0}
     assert scoped.values_at(0, ModuleKind.FFN) == {"lambda": 0.5}
+
+
+@pytest.mark.parametrize(
+    "break_", ["\n", "\r", "\x85", "\u2028", "\x1b[2J", "\u202e", "\t", "\ud83d"]
+)
+def test_a_checkpoint_in_a_recipe_is_one_plain_line(break_: str) -> None:
+    text = f"team/model{break_} touch here"
+    with pytest.raises(ValueError, match=r"backbone\s+(must be one line|holds|Input should be)"):
+        Recipe(lambda_=0.5, backbone=text)
+    with pytest.raises(ValueError, match=r"backbone|Invalid JSON"):
+        Recipe.from_json(json.dumps({"lambda": 0.5, "backbone": text}))

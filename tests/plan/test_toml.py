@@ -48,6 +48,9 @@ def test_every_bundled_preset_is_valid() -> None:
         ("title =", "recipes = 5\ntitle =", "recipes = 5: input should be a valid array"),
         ("title =", 'description = "a \\u001b[31m"\ntitle =', "description holds control char"),
         ("title =", '"a\\u0007" = 1\ntitle =', "a key holds control characters"),
+        ('instruct = "a"', 'instruct = "a\\nb"', "instruct must be one line"),
+        ('instruct = "a"', 'instruct = "a\\u202eb"', "instruct holds control characters or hidden"),
+        ('title = "Small"', 'title = "a\\u2028b"', "title"),
     ],
 )
 def test_a_broken_preset_is_one_line_with_file_key_and_what_is_allowed(
@@ -118,3 +121,20 @@ def test_every_bundled_preset_survives_writing(tmp_path: Path) -> None:
         assert entry.preset is not None
         write_preset(entry.preset, path)
         assert read_preset(path) == entry.preset
+
+
+def test_a_description_may_have_lines(tmp_path: Path) -> None:
+    told = parse_preset(TEXT.replace("title", 'description = "one\\ntwo"\ntitle', 1), "small.toml")
+    assert told.description == "one\ntwo"
+    write_preset(told, tmp_path / "again.toml")
+    assert read_preset(tmp_path / "again.toml") == told
+
+
+def test_a_preset_is_not_written_through_a_planted_link(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    path = tmp_path / "mine.toml"
+    (tmp_path / "mine.toml.part").symlink_to(precious)
+    write_preset(parse_preset(TEXT, "small.toml"), path)
+    assert precious.read_text() == "mine"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.toml", "precious"]

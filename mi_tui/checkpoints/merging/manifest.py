@@ -14,6 +14,7 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.identity import FileIdentity, identity_of
 from mi_tui.checkpoints.json_files import read_json
+from mi_tui.checkpoints.locate import TEMPLATES
 from mi_tui.checkpoints.merging.companions import MANIFEST
 from mi_tui.checkpoints.merging.plan import MergePlan
 from mi_tui.checkpoints.merging.threads import Progress, Tally, thread_count, watch
@@ -121,12 +122,28 @@ def read_manifest(folder: Path) -> Manifest:
         data["sources"] = tuple(_source(item) for item in data["sources"])
         for key in ("shards", "companions"):
             data[key] = tuple(FileRecord(**item) for item in data[key])
-            if any(Path(record.name).name != record.name for record in data[key]):
+            if not all(_stays_inside(record.name) for record in data[key]):
                 raise ValueError("a name leaves the directory")
         data["nonfinite"] = tuple(data["nonfinite"])
         return Manifest(**data)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / MANIFEST} is damaged: merge again") from error
+
+
+def _stays_inside(name: str) -> bool:
+    path = Path(name)
+    inside = name.removeprefix(f"{TEMPLATES}/")
+    return path.name == inside and path.name not in ("", ".", "..")
+
+
+def _names_in(folder: Path) -> set[str]:
+    """What lies in a merged checkpoint, as the manifest names it."""
+    names = {file.name for file in folder.iterdir()}
+    templates = folder / TEMPLATES
+    if templates.is_dir() and not templates.is_symlink():
+        names.discard(TEMPLATES)
+        names.update(f"{TEMPLATES}/{file.name}" for file in templates.iterdir())
+    return names
 
 
 def _source(item: dict[str, Any]) -> SourceRecord:
@@ -140,7 +157,7 @@ def foreign_files(folder: Path) -> tuple[str, ...]:
     Raises:
         CheckpointError: the directory's manifest cannot be understood.
     """
-    present = {file.name for file in folder.iterdir()}
+    present = _names_in(folder)
     manifest = read_manifest(folder) if MANIFEST in present else None
     records = (*manifest.shards, *manifest.companions) if manifest else ()
     return tuple(sorted(present - {record.name for record in records} - {MANIFEST}))
@@ -177,7 +194,7 @@ def verify(folder: Path, *, progress: Progress | None = None) -> tuple[Finding, 
         watch(running, tally, progress)
     findings = [future.result() for future in running]
     known = {record.name for record in records} | {MANIFEST}
-    others = sorted(p.name for p in folder.iterdir() if p.name not in known)
+    others = sorted(_names_in(folder) - known)
     findings += [Finding("warning", name, "not in the manifest") for name in others]
     return tuple(findings)
 

@@ -4,10 +4,17 @@ import errno
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.merging.companions import CARD, MANIFEST, copy_companions
+from mi_tui.checkpoints.locate import TEMPLATES
+from mi_tui.checkpoints.merging.companions import (
+    CARD,
+    MANIFEST,
+    companion_name,
+    copy_companions,
+)
 from mi_tui.checkpoints.merging.manifest import (
     FileRecord,
     Manifest,
@@ -147,11 +154,13 @@ def _write_companions(
     if len(shards) > 1:
         _write_text(folder / INDEX, json.dumps(index_of(shards), indent=2) + "\n")
     _write_text(folder / CARD, model_card(plan, study))
-    names = [file.name for file in plan.companions]
+    names = [companion_name(file) for file in plan.companions]
     written = [*names, *([INDEX] if len(shards) > 1 else []), CARD]
     for name in names:
         sync(folder / name)
-    return tuple(record_file(folder / name) for name in written)
+    if (folder / TEMPLATES).is_dir():
+        sync(folder / TEMPLATES)
+    return tuple(replace(record_file(folder / name), name=name) for name in written)
 
 
 def _write_text(file: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """The user's own problems: records of a file, checked one by one."""
 
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticKnownError
@@ -35,6 +35,8 @@ class FileProbe(ProbePlan):
     and ``scorer``, which overrules the one here. ``system`` is put before every record without a
     system message of its own.
     """
+
+    of_lines: ClassVar[frozenset[str]] = frozenset({"system"})
 
     kind: Literal["file"]
     path: str = Field(min_length=1)

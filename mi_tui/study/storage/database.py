@@ -9,38 +9,59 @@ from typing import Any
 from urllib.parse import quote
 
 from mi_tui.study.storage.errors import StudyError
-from mi_tui.study.storage.schema import SCHEMA_VERSION, migrate, schema_version
+from mi_tui.study.storage.lock import ELSEWHERE, has_locks, require_locks
+from mi_tui.study.storage.schema import (
+    SCHEMA_VERSION,
+    migrate,
+    require_own_schema,
+    schema_version,
+)
 
 _PATIENCE_SECONDS = 30.0
 """How long a write waits for another process's."""
 
 _PAUSE_SECONDS = 0.02
 
+_LONGEST_VALUE = 1 << 28
+"""Bytes of one value; the largest ever written are probes with their problems."""
+
+_NO_SHARED_MEMORY = (
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+)
+
 
 class Database:
     """One connection, on which every failure is a :class:`StudyError`.
 
     A file that this user may not write is opened for reading: a study of someone else's, or on a
-    disk that is mounted read-only.
+    disk that is mounted read-only or full. A study may come from anyone: nothing in the file is
+    run, since only the tables and indexes of our own schema are accepted in it.
 
     Args:
         path: the database file.
         create: make the file and its tables when it is missing.
+        reading: change nothing, but for bringing an older schema up to date.
 
     Raises:
         StudyError: the file is missing, no study database, newer than this program, or cannot
             be opened.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, reading: bool = False) -> None:
         self._path = path
         if not create and not path.is_file():
             raise StudyError(f"no study in {path.parent}: study.db is missing there")
         try:
-            self._connection = _open_for_writing(path) or _open_for_reading(path)
+            self._connection = _opened(path, reading and not create)
             found = schema_version(self._connection)
         except sqlite3.Error as error:
-            raise StudyError(f"cannot open {path} as a study database: {error}") from error
+            raise StudyError(
+                f"cannot open {path} as a study database: {error}{_remedy(error)}"
+            ) from error
         if found != SCHEMA_VERSION:
             self.close()
             raise StudyError(_other_version(path, found))
@@ -86,6 +107,9 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements inside, or none of them."""
+        if self._connection.in_transaction:  # a part of the one around it
+            yield
+            return
         self.run("BEGIN IMMEDIATE")
         try:
             yield
@@ -114,10 +138,38 @@ class Database:
             raise StudyError(_words(self._path, error)) from error
 
 
+def _opened(path: Path, reading: bool) -> sqlite3.Connection:
+    """The database with this program's schema, unless it may only be read and is older."""
+    if not reading:
+        return _open_for_writing(path) or _open_for_reading(path)
+    connection = _open_for_reading(path)
+    if schema_version(connection) < SCHEMA_VERSION:
+        connection.close()
+        if (migrated := _open_for_writing(path)) is not None:
+            migrated.close()
+        connection = _open_for_reading(path)
+    return connection
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    """A connection on which the file's own words are never run.
+
+    Source: https://sqlite.org/security.html, "Untrusted SQLite database files".
+    """
+    where = f"file:{quote(str(path.absolute()))}?{how}"
+    connection = sqlite3.connect(where, uri=True, timeout=_PATIENCE_SECONDS, isolation_level=None)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    return connection
+
+
 def _open_for_writing(path: Path) -> sqlite3.Connection | None:
     """The database, brought to this program's schema; ``None`` where it may only be read."""
-    connection = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None)
+    require_locks(path)
+    connection = _connect(path, "mode=rwc")
     try:
+        require_own_schema(connection, path)
         _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -128,6 +180,9 @@ def _open_for_writing(path: Path) -> sqlite3.Connection | None:
         connection.close()
         if path.is_file() and _is_about_writing(error):
             return None
+        raise
+    except BaseException:
+        connection.close()
         raise
 
 
@@ -149,19 +204,46 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
-    """The database as it is.
+    """The database as it is, with what its log (``-wal``) holds.
 
-    While its log (``-wal``) is there someone writes, or was killed writing, and the log is read,
-    too; without a log nothing changes, and SQLite is told so, as it could not make one.
+    SQLite needs a place for a log and shared memory beside the file. Where it has none (the disk
+    is full or read-only, the directory someone else's), a file without a log is read as one that
+    nobody changes.
+
+    Raises:
+        StudyError: the file holds more than our schema, or cannot be read at all.
+        sqlite3.Error: the same, in SQLite's words.
     """
     log = path.with_name(path.name + "-wal")
-    how = "mode=ro" if log.exists() else "immutable=1"
-    where = f"file:{quote(str(path.absolute()))}?{how}"
-    return sqlite3.connect(where, uri=True, timeout=_PATIENCE_SECONDS, isolation_level=None)
+    no_log = not (log.exists() and log.stat().st_size)
+    ways = ["mode=rw", "mode=ro"] if has_locks(path) else []
+    if no_log:
+        ways.append("immutable=1")
+    if not ways:
+        require_locks(path)
+    for last, how in enumerate(ways, 1 - len(ways)):
+        connection = _connect(path, how)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            require_own_schema(connection, path)
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if last == 0 or not _is_about_writing(error):
+                raise
+        except BaseException:
+            connection.close()
+            raise
+    raise AssertionError("a way is always left")
 
 
 def _is_about_writing(error: sqlite3.Error) -> bool:
-    codes = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+    codes = (
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+    )
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
 
 
@@ -179,12 +261,21 @@ def _other_version(path: Path, found: int) -> str:
 
 def _words(path: Path, error: sqlite3.Error) -> str:
     """What failed, and what to do about the failures that have a remedy."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    remedy = {
+    if not path.exists():
+        return f"{path} is gone: the study's directory was moved or deleted"
+    return f"{path}: {error}{_remedy(error)}"
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    whole = getattr(error, "sqlite_errorcode", 0)
+    if whole in _NO_SHARED_MEMORY:
+        return f": its file system has no locks or no shared memory: {ELSEWHERE}"
+    code = whole & 0xFF
+    return {
+        sqlite3.SQLITE_IOERR: ": check the disk",
         sqlite3.SQLITE_FULL: ": make room and start the study again; what is stored is safe",
         sqlite3.SQLITE_READONLY: ": copy the study to a directory of your own",
         sqlite3.SQLITE_BUSY: ": another process holds it; try again",
         sqlite3.SQLITE_CORRUPT: ": the file is damaged; restore it from a copy",
         sqlite3.SQLITE_NOTADB: ": the file is damaged; restore it from a copy",
     }.get(code, "")
-    return f"{path}: {error}{remedy}"

@@ -3,8 +3,10 @@
 Each fact is one JSON value under one key. This module alone knows the keys and the forms.
 """
 
+import copy
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -22,6 +24,7 @@ from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
 
 M = TypeVar("M", bound=BaseModel)
+D = TypeVar("D", Latency, LatencyPoint)
 
 _CONFIRMATIONS = "endpoint_confirmations"
 
@@ -201,9 +204,10 @@ class Facts:
         if not kept:
             return None
         try:
-            points = tuple(LatencyPoint(**point) for point in kept["points"])
-            return MeasuredSpeed(str(kept["machine"]), Latency(**kept["latency"]), points)
-        except (KeyError, TypeError) as error:
+            points = tuple(_made(LatencyPoint, point) for point in kept["points"])
+            latency = _made(Latency, kept["latency"])
+            return MeasuredSpeed(shown_line(kept["machine"]), latency, points)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unreadable("speed", error) from error
 
     @property
@@ -228,39 +232,50 @@ class Facts:
                 running=int(kept.get("running", 0)),
                 device_memory=shown_line(kept.get("device_memory", "")),
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise self._unreadable("progress", error) from error
 
     @property
     def elapsed(self) -> float:
         """Seconds of work in all, pauses left out."""
-        return float(self._values.get("elapsed", 0.0))
+        try:
+            return float(_finite(self._values.get("elapsed", 0.0)))
+        except (TypeError, ValueError) as error:
+            raise self._unreadable("elapsed time", error) from error
 
     @property
     def more(self) -> dict[str, int]:
         """Samples asked for beyond the plan, by the recipe's key."""
-        return {str(key): int(samples) for key, samples in self._mapping("more").items()}
+        try:
+            return {str(key): int(samples) for key, samples in self._mapping("more").items()}
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self._unreadable("record of samples asked for", error) from error
 
     @property
     def confirmation_dtype(self) -> str:
         """The dtype of the weights that answered held-out problems."""
-        return str(self._values.get("confirmation_dtype", ""))
+        return shown_line(self._values.get("confirmation_dtype", ""), 40)
 
     @property
     def recommendation(self) -> Recommendation | None:
         """The answer to the study's own budget, as the worker last gave it."""
-        return self._model("recommendation", Recommendation)
+        return self._model("recommendation", Recommendation, newer=True)
 
     @property
     def recommended_lambda(self) -> float | None:
         """λ of the recommendation, without reading the rest of it."""
         found = self._mapping("recommendation").get("lambda")
-        return float(found) if isinstance(found, int | float) else None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        return float(found) if 0 <= found <= 1 else None
 
     @property
     def confirmations(self) -> tuple[dict[str, Any], ...]:
         """What was confirmed on servers, oldest first, as JSON."""
-        return tuple(self._values.get(_CONFIRMATIONS, ()))
+        kept = self._values.get(_CONFIRMATIONS, ())
+        if not isinstance(kept, list | tuple) or not all(isinstance(one, dict) for one in kept):
+            raise self._unreadable("record of confirmations", TypeError("not a list of tables"))
+        return tuple(kept)
 
     def _mapping(self, key: str) -> Mapping[str, Any]:
         value = self._values.get(key) or {}
@@ -268,16 +283,51 @@ class Facts:
             raise self._unreadable(key, TypeError("not a table"))
         return value
 
-    def _model(self, key: str, kind: type[M]) -> M | None:
+    def _model(self, key: str, kind: type[M], *, newer: bool = False) -> M | None:
+        """A fact as its class; ``newer`` passes over keys that this version does not know."""
         value = self._values.get(key)
         if value is None:
             return None
         try:
-            return kind.model_validate(value)
+            return validated(kind, value) if newer else kind.model_validate(value)
         except ValidationError as error:
             raise self._unreadable(key, ValueError(explain(error.errors()))) from error
 
     def _unreadable(self, what: str, error: Exception) -> StudyError:
+        reason = shown_line(error, 200)
         return StudyError(
-            f"{self._name} holds a {what} that this mi-tui cannot read ({error}): upgrade mi-tui"
+            f"{self._name} holds a {what} that this mi-tui cannot read ({reason}): upgrade mi-tui"
         )
+
+
+def validated(kind: type[M], value: Any) -> M:
+    """A result that another version may have written: keys that are not known are passed over.
+
+    Raises:
+        ValidationError: it lacks something, or holds what it may not.
+    """
+    try:
+        return kind.model_validate(value, strict=False)
+    except ValidationError as error:
+        unknown = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+        if not unknown:
+            raise
+    known = copy.deepcopy(value)
+    for *way, last in unknown:
+        inner = known
+        for part in way:
+            inner = inner[part]
+        inner.pop(last, None)
+    return kind.model_validate(known, strict=False)
+
+
+def _made(kind: type[D], value: Mapping[str, Any]) -> D:
+    """A measure of finite numbers; keys of a newer version are passed over."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: _finite(value[name]) for name in names & value.keys()})
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return value

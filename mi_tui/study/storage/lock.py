@@ -1,5 +1,6 @@
 """The lock of a study: one worker at a time, freed when its holder dies."""
 
+import errno
 import fcntl
 import os
 import time
@@ -9,6 +10,43 @@ from mi_tui.study.storage.errors import StudyBusyError, StudyError
 from mi_tui.study.storage.folder import StudyFolder
 
 PATIENCE_SECONDS = 0.5
+
+ELSEWHERE = "keep studies on a local disk: set MI_TUI_STUDIES, or give --study"
+"""What to do about a file system that is no place for studies."""
+
+_LACKING = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def has_locks(path: Path) -> bool:
+    """Whether the file system of a study's file has locks; SQLite would wait for them in vain.
+
+    Asked of the preset beside the file: to close another descriptor of a database would free the
+    locks that SQLite holds (https://sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    asked = StudyFolder(path.parent).preset
+    try:
+        descriptor = os.open(asked if asked.exists() else path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        for lock in (fcntl.lockf, fcntl.flock):
+            if lock is fcntl.flock or asked.exists():
+                lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _LACKING
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def require_locks(path: Path) -> None:
+    """Refuse a place for a study whose file system has no locks.
+
+    Raises:
+        StudyError: it has none.
+    """
+    if not has_locks(path):
+        raise StudyError(f"the file system of {path.parent} has no locks: {ELSEWHERE}")
 
 
 def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
@@ -24,7 +62,8 @@ def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
         StudyError: the lock file cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Who may only read cannot open it, and so cannot hold it.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StudyError(f"cannot lock {path}: {(error.strerror or str(error)).lower()}") from error
     deadline = time.monotonic() + patience
@@ -41,6 +80,10 @@ def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
                     f"mi-tui watch {StudyFolder(path.parent).reference}"
                 ) from None
             time.sleep(0.02)
+        except OSError as error:
+            os.close(descriptor)
+            reason = (error.strerror or str(error)).lower()
+            raise StudyError(f"cannot lock {path}: {reason}: {ELSEWHERE}") from error
 
 
 def is_held(path: Path) -> bool:
@@ -54,5 +97,7 @@ def is_held(path: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError:
+        return False  # no locks here, and so no worker
     finally:
         os.close(descriptor)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.study.storage.errors import readable
 from mi_tui.study.storage.packing import Answers, pack, unpack
 from mi_tui.study.storage.store import Store
 
@@ -20,6 +21,8 @@ _COLUMNS: dict[str, type] = {
     "truncated": np.bool_,
     "answer": np.int64,
 }
+
+_MOST = 1 << 48
 
 PACK_FROM = 20_000
 """Rollouts that are worth a packed piece: fewer are read from their rows as quickly."""
@@ -89,19 +92,43 @@ class ObservationLoader:
         return self._columns[name][: self._count]
 
     def _all(self) -> Observations:
+        if not self._problems:
+            self._problems = self._store.problem_rows()
         while (piece := self._store.packed_rollouts(self._last)) is not None:
             last, body = piece
-            self._append(unpack(body, self._answers))
+            with readable(self._store.path, "packed rollouts"):
+                if last <= self._last:
+                    raise ValueError("a piece that leads nowhere")
+                self._append(self._checked(unpack(body, self._answers)))
             self._last = last
             self._packed = (last, self._count)
         rows = self._store.rollout_columns(self._last)
         if rows:
-            self._append(self._columns_of(rows))
+            with readable(self._store.path, "rollouts"):
+                self._append(self._checked(self._columns_of(rows)))
             self._last = rows[-1][0]
-        if not self._problems:
-            self._problems = self._store.problem_rows()
         columns = {name: self._column(name) for name in _COLUMNS if name != "round"}
         return Observations(self._store.recipes(), self._problems, **columns)
+
+    def _checked(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Columns in which every index has its problem, and every number can be.
+
+        Raises:
+            ValueError: they are others.
+        """
+        if columns.keys() != _COLUMNS.keys() or len({len(each) for each in columns.values()}) > 1:
+            raise ValueError("columns are missing, or of unequal lengths")
+        if not len(columns["recipe"]):
+            return columns
+        recipes, problems = len(self._store.recipes()), len(self._problems)
+        bounds = {"recipe": (0, recipes), "problem": (0, problems), "sample": (0, _MOST)}
+        bounds |= {"round": (0, _MOST), "tokens": (0, _MOST), "answer": (-1, len(self._answers))}
+        for name, (low, high) in bounds.items():
+            if columns[name].min() < low or columns[name].max() >= high:
+                raise ValueError(f"{name} is out of bounds")
+        if np.isinf(columns["score"]).any():
+            raise ValueError("a score is infinite")
+        return columns
 
     def _columns_of(self, rows: list[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
         found = dict(zip(_COLUMNS, list(zip(*rows, strict=True))[1:], strict=True))

@@ -8,6 +8,10 @@ complete.
 """
 
 import sqlite3
+from functools import cache
+from pathlib import Path
+
+from mi_tui.study.storage.errors import StudyError
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -127,3 +131,51 @@ def migrate(connection: sqlite3.Connection) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def require_own_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that holds anything but what :data:`MIGRATIONS` make: a trigger, a view.
+
+    Source: https://sqlite.org/security.html. A file of a newer version is left to the check of
+    its version.
+
+    Raises:
+        StudyError: it holds something else, or lacks something.
+        sqlite3.Error: it is no database.
+    """
+    connection.execute("BEGIN")  # both at one moment: another process may be at a migration
+    try:
+        version, found = schema_version(connection), _objects(connection)
+    finally:
+        connection.execute("COMMIT")
+    if version > SCHEMA_VERSION:
+        return
+    own = _own_objects(max(version, 0))
+    if strange := sorted(found - own):
+        kind, name, _ = strange[0]
+        raise StudyError(
+            f"{path} holds a {kind} {name[:60]!r} that mi-tui did not make: do not use this file"
+        )
+    if own - found:
+        raise StudyError(f"{path} lacks tables of a study: restore it from a copy")
+
+
+def _objects(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
+    """Kind, name and definition of all that a database declares; spaces do not count."""
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+    return frozenset(
+        (str(kind), str(name), " ".join(str(sql or "").split()))
+        for kind, name, sql in rows
+        if not str(name).startswith("sqlite_stat")  # what ANALYZE leaves: plain tables
+    )
+
+
+@cache
+def _own_objects(version: int) -> frozenset[tuple[str, str, str]]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        for script in MIGRATIONS[:version]:
+            connection.executescript(script)
+        return _objects(connection)
+    finally:
+        connection.close()

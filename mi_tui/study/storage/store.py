@@ -18,7 +18,10 @@ from typing import Any
 from mi_tui.analysis.observations import ProblemRow
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Probe
+from mi_tui.probes.text import shown_line
+from mi_tui.study.storage.compressed import LARGEST_TEXT, decompressed
 from mi_tui.study.storage.database import Database
+from mi_tui.study.storage.errors import readable
 from mi_tui.study.storage.records import PlannedAsk, RequestKind, Rollout, StoredRequest
 
 
@@ -27,21 +30,30 @@ def _id(index: int) -> int:
     return index + 1
 
 
+def _positive(weight: Any) -> float:
+    """A weight, as the store has written it."""
+    value = float(weight)
+    if not 0 < value < float("inf"):
+        raise ValueError(f"a problem's weight is {value:g}")
+    return value
+
+
 class Store:
     """One connection to ``study.db``.
 
     Args:
         path: the database file.
         create: make the file and its tables when it is missing.
+        reading: change nothing.
 
     Raises:
         StudyError: the file is missing, no study database, newer than this program, or cannot
             be opened; every method may raise it, too, when the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, reading: bool = False) -> None:
         self.path = path
-        self._db = Database(path, create=create)
+        self._db = Database(path, create=create, reading=reading)
 
     def close(self) -> None:
         """Close the connection."""
@@ -58,11 +70,14 @@ class Store:
     def get(self, key: str, default: Any = None) -> Any:
         """The JSON value kept under a key."""
         row = self._db.row("SELECT value FROM meta WHERE key = ?", (key,))
-        return default if row is None else json.loads(row[0])
+        with readable(self.path, f"a fact ({key})"):
+            return default if row is None else json.loads(row[0])
 
     def get_many(self) -> dict[str, Any]:
         """All keys and values."""
-        return {k: json.loads(v) for k, v in self._db.rows("SELECT key, value FROM meta")}
+        rows = self._db.rows("SELECT key, value FROM meta")
+        with readable(self.path, "facts"):
+            return {str(key): json.loads(value) for key, value in rows}
 
     def put(self, **values: Any) -> None:
         """Keep JSON values under their keys, all in one transaction."""
@@ -86,7 +101,8 @@ class Store:
     def log_lines(self, limit: int = 200) -> list[tuple[float, str, str]]:
         """The last lines of the log, oldest first: (Unix time, level, message)."""
         query = "SELECT time, level, message FROM log ORDER BY id DESC LIMIT ?"
-        return self._db.rows(query, (limit,))[::-1]
+        rows = self._db.rows(query, (limit,))[::-1]
+        return [(float(at), shown_line(level, 20), shown_line(said)) for at, level, said in rows]
 
     def data_version(self) -> int:
         """A number that differs after another connection has changed the database."""
@@ -123,7 +139,8 @@ class Store:
     def probes(self) -> list[Probe]:
         """The frozen probes, in the order they were added."""
         rows = self._db.rows("SELECT body FROM probes ORDER BY id")
-        return [Probe.from_json(zlib.decompress(body).decode()) for (body,) in rows]
+        with readable(self.path, "a probe"):
+            return [Probe.from_json(decompressed(body).decode()) for (body,) in rows]
 
     def set_example(self, probe: str, prompt: str) -> None:
         """Keep a probe's first problem as the model sees it."""
@@ -137,10 +154,18 @@ class Store:
         """The problems in the order of their indices."""
         query = """SELECT probes.name, problems.name, stratum, weight, cap, held_out
                    FROM problems JOIN probes ON probes.id = probe ORDER BY problems.id"""
-        return tuple(
-            ProblemRow(probe, name, stratum, weight, cap, bool(held_out))
-            for probe, name, stratum, weight, cap, held_out in self._db.rows(query)
-        )
+        with readable(self.path, "problems"):
+            return tuple(
+                ProblemRow(
+                    shown_line(probe),
+                    shown_line(name),
+                    shown_line(stratum),
+                    _positive(weight),
+                    int(cap),
+                    bool(held_out),
+                )
+                for probe, name, stratum, weight, cap, held_out in self._db.rows(query)
+            )
 
     def recipe_index(self, recipe: Recipe, added_by: str = "search") -> int:
         """The index of a recipe; a new one is added."""
@@ -154,17 +179,21 @@ class Store:
     def recipes(self) -> tuple[Recipe, ...]:
         """All recipes in the order of their indices."""
         rows = self._db.rows("SELECT body FROM recipes ORDER BY id")
-        return tuple(Recipe.from_json(body) for (body,) in rows)
+        return self._as_recipes(rows)
 
     def recipes_of_user(self) -> tuple[Recipe, ...]:
         """The recipes that the user added while the study ran."""
         query = "SELECT body FROM recipes WHERE added_by = 'user' AND NOT dropped ORDER BY id"
-        return tuple(Recipe.from_json(body) for (body,) in self._db.rows(query))
+        return self._as_recipes(self._db.rows(query))
 
     def dropped_recipes(self) -> tuple[Recipe, ...]:
         """The recipes that the user dropped."""
         rows = self._db.rows("SELECT body FROM recipes WHERE dropped ORDER BY id")
-        return tuple(Recipe.from_json(body) for (body,) in rows)
+        return self._as_recipes(rows)
+
+    def _as_recipes(self, rows: Iterable[tuple[Any, ...]]) -> tuple[Recipe, ...]:
+        with readable(self.path, "a recipe"):
+            return tuple(Recipe.from_json(body) for (body,) in rows)
 
     def drop_recipe(self, recipe: Recipe) -> None:
         """Ask nothing more of a recipe; what it answered stays, what is planned is not open."""
@@ -297,7 +326,8 @@ class Store:
                     FROM rollouts r JOIN texts t ON t.rollout = r.id WHERE {which}"""
         found = self._db.named_rows(query, {**values, "limit": limit})
         for row in found:
-            row["text"] = zlib.decompress(row.pop("body")).decode()
+            with readable(self.path, "a response"):
+                row["text"] = decompressed(row.pop("body"), LARGEST_TEXT).decode()
         return found
 
     # -- answers of servers ---------------------------------------------------------------
@@ -316,7 +346,8 @@ class Store:
         """The answers kept, by problem and sample."""
         query = "SELECT problem - 1, sample, body FROM answers WHERE asked = ?"
         rows = self._db.rows(query, (asked,))
-        return {(p, s): json.loads(zlib.decompress(body)) for p, s, body in rows}
+        with readable(self.path, "answers of a server"):
+            return {(p, s): json.loads(decompressed(body, LARGEST_TEXT)) for p, s, body in rows}
 
     def drop_answers(self, asked: str) -> None:
         """Forget the answers: their confirmation is complete."""
@@ -334,7 +365,9 @@ class Store:
     def open_requests(self) -> list[StoredRequest]:
         """The wishes not yet handled, oldest first."""
         query = "SELECT id, kind, data FROM requests WHERE handled IS NULL ORDER BY id"
-        return [StoredRequest(i, k, json.loads(d)) for i, k, d in self._db.rows(query)]
+        rows = self._db.rows(query)
+        with readable(self.path, "a request"):
+            return [StoredRequest(i, k, json.loads(d)) for i, k, d in rows]
 
     def handled(self, request: StoredRequest) -> None:
         """Mark a wish as handled."""

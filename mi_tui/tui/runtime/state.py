@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mi_tui.errors import MiTuiError
 from mi_tui.paths import state_folder
+from mi_tui.whole_files import write_whole
 
 
 def state_path() -> Path:
@@ -24,9 +25,7 @@ def remember(name: str, value: str) -> None:
     try:
         path = state_path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(content))
     except (OSError, MiTuiError):
         """The next session asks again."""
 

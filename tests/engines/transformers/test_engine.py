@@ -309,7 +309,7 @@ def test_a_module_that_cannot_be_mixed_means_in_place(
     from torch import nn
 
     blind = SimpleNamespace(Module=nn.Module, Linear=nn.Conv2d, Embedding=nn.Embedding)
-    monkeypatch.setattr("mi_tui.engines.transformers.weights.one_pass.nn", blind)
+    monkeypatch.setattr("mi_tui.engines.transformers.model.mixing_rule.nn", blind)
     engine = engine_for(pair, "auto")
     assert not engine.capabilities.mixes_recipes
     assert "cannot mix" in engine.capabilities.note
