@@ -68,6 +68,12 @@ def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
         rivals = ", ".join(info.rivals)
         message = f"{info.files[0].name} is the model, as transformers loads it; not used: {rivals}"
         yield Finding("warning", f"{name} weights", message)
+    if info.left_over_quantisation:
+        message = (
+            f"config.json says {info.left_over_quantisation}, but the weights are plain: its "
+            "quantization_config is left out"
+        )
+        yield Finding("warning", f"{name} weights", message)
     if info.quantisation is not None:
         yield Finding(
             "error",
@@ -78,6 +84,8 @@ def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
     elif not problems:
         shards = f"{len(info.files)} file" + "s" * (len(info.files) > 1)
         size = f"{in_numbers(info.parameters)} parameters, {in_bytes(info.nbytes)}, {shards}"
+        if info.dequantised:
+            size = f"{info.dequantised}, read as bf16; {size}"
         if info.others:
             size += f"; not the model: {_listed(list(info.others), 'files')}"
         yield Finding("ok", f"{name} weights", size)

@@ -53,6 +53,11 @@ class TensorInfo:
         """The size in bytes."""
         return self.end - self.start
 
+    @property
+    def stored(self) -> "tuple[TensorInfo, ...]":
+        """The tensors in files that this one is read from."""
+        return (self,)
+
 
 def read_header(file: Path) -> dict[str, TensorInfo]:
     """The tensors of a safetensors file, by name, in the order of their bytes.

@@ -11,6 +11,7 @@ from mi_tui.checkpoints.errors import CheckpointError, HeaderError
 from mi_tui.checkpoints.headers import TensorInfo, read_header
 from mi_tui.checkpoints.json_files import read_json
 from mi_tui.checkpoints.locate import Location
+from mi_tui.checkpoints.quantisation.view import plain_view
 from mi_tui.checkpoints.remote import remote_headers
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tokenizer import TokenizerInfo, read_tokenizer
@@ -35,6 +36,11 @@ class CheckpointInfo:
     shards); a checkpoint with problems can be shown and compared, but not mixed. ``rivals`` are
     files of another set of weights in the same format, ``others`` weights in other formats:
     neither is the model.
+
+    ``tensors`` are the model's: weights that are stored quantised are read as bfloat16, and their
+    scales are no tensors of it; ``stored`` are those in the files. ``dequantised`` says what is
+    read so. ``left_over_quantisation`` is the method that config.json names over plain weights.
+    In both cases ``config`` is without it. ``quantisation`` is a method that cannot be read.
     """
 
     location: Location
@@ -46,6 +52,10 @@ class CheckpointInfo:
     problems: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    stored: Mapping[str, TensorInfo] = field(default_factory=dict, repr=False)
+    dequantised: str = ""
+    left_over_quantisation: str = ""
+    quantisation: str | None = None
 
     @property
     def text_config(self) -> Mapping[str, Any]:
@@ -115,16 +125,6 @@ class CheckpointInfo:
         return dict(counts.most_common())
 
     @property
-    def quantisation(self) -> str | None:
-        """The quantisation method, such as ``fp8`` or ``gptq``; ``None`` for plain weights."""
-        for config in (self.config, self.text_config):
-            settings = config.get("quantization_config") or config.get("compression_config")
-            if isinstance(settings, dict):
-                return str(settings.get("quant_method", "quantised"))
-        low = [dtype for dtype in self.dtypes if dtype.startswith(("F8", "F6", "F4"))]
-        return low[0].lower() if low else None
-
-    @property
     def needs_remote_code(self) -> bool:
         """Whether transformers would run Python code from the checkpoint to load it."""
         return bool(self.config.get("auto_map"))
@@ -133,7 +133,9 @@ class CheckpointInfo:
     def header_sha256(self) -> str:
         """The digest of all tensors' names, dtypes, shapes and places."""
         digest = hashlib.sha256()
-        for tensor in sorted(self.tensors.values(), key=lambda t: (t.file.name, t.start)):
+        for tensor in sorted(
+            (self.stored or self.tensors).values(), key=lambda t: (t.file.name, t.start)
+        ):
             line = (tensor.name, tensor.dtype, tensor.shape, tensor.file.name, tensor.start)
             digest.update(repr(line).encode())
         return digest.hexdigest()
@@ -155,19 +157,24 @@ def inspect(location: Location) -> CheckpointInfo:
         raise CheckpointError(f"{location.reference} is no checkpoint: it has no config.json")
     found = choose_weight_files(names_in(folder))
     if location.has_weights or _is_complete(folder, found):
-        files, tensors, problems = _local_headers(location, found)
+        files, stored, problems = _local_headers(location, found)
     else:
-        files, tensors, problems = remote_headers(location)
+        files, stored, problems = remote_headers(location)
+    view = plain_view(config, stored)
     return CheckpointInfo(
         location=location,
-        config=config,
+        config=view.config,
         generation_config=read_json(folder / "generation_config.json"),
         tokenizer=read_tokenizer(folder),
-        tensors=tensors,
+        tensors=view.tensors,
         files=tuple(files),
-        problems=tuple(problems),
+        problems=(*problems, *view.problems),
         rivals=found.rivals,
         others=found.others,
+        stored=stored,
+        dequantised=view.dequantised,
+        left_over_quantisation=view.left_over,
+        quantisation=view.refused or None,
     )
 
 
@@ -198,6 +205,11 @@ def _weight_files(location: Location, found: WeightFiles) -> tuple[list[Path], l
         return [folder / name for name in names if name not in missing], problems
     if found.names:
         return [folder / name for name in found.names], []
+    if any(name.endswith(".gguf") for name in found.others):
+        raise CheckpointError(
+            f"{location.reference} has only GGUF weights: take the safetensors checkpoint that "
+            "they were made from"
+        )
     if any(name.endswith((".bin", ".pt", ".pth")) for name in found.others):
         raise CheckpointError(
             f"{location.reference} has only pickled weights, which can run code when opened: "

@@ -17,7 +17,7 @@ from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 from tests.checkpoints.families import FAMILIES, tiny_pair
-from tests.checkpoints.weights import change_json, load, store
+from tests.checkpoints.weights import change_json, load, quantise, store
 
 
 def infos(paths: tuple[Path, ...]) -> list[CheckpointInfo]:
@@ -55,6 +55,18 @@ def make_integers(path: Path) -> None:
 
 def make_fp8(path: Path) -> None:
     store(path, {name: t.to(torch.float8_e4m3fn) for name, t in load(path).items()})
+
+
+def make_scaled_fp8(path: Path) -> None:
+    quantise(path, block=(8, 8))
+
+
+def make_gptq(path: Path) -> None:
+    tensors = load(path)
+    name = "model.layers.0.mlp.up_proj."
+    tensors[name + "qweight"] = tensors.pop(name + "weight").int()
+    store(path, tensors)
+    change_json(path / "config.json", quantization_config={"quant_method": "gptq"})
 
 
 def cut(path: Path) -> None:
@@ -100,11 +112,19 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str, str]] = {
     "shape": (reshape_tensor, "error", "shape", "model.norm.weight differ"),
     "integers": (make_integers, "error", "dtype", "integers on the other"),
     "fp8 tensors": (make_fp8, "error", "thinking weights", "bf16 checkpoint"),
-    "gptq": (
+    "fp8 without scales": (make_fp8, "error", "thinking weights", "no scale that is known"),
+    "gptq": (make_gptq, "error", "thinking weights", "(gptq)"),
+    "left-over quantization_config": (
         config(quantization_config={"quant_method": "gptq"}),
-        "error",
+        "warning",
         "thinking weights",
-        "(gptq)",
+        "says gptq, but the weights are plain",
+    ),
+    "fp8 with scales": (
+        make_scaled_fp8,
+        "ok",
+        "thinking weights",
+        "fp8 (block scales 8 × 8), read as bf16; 37.2 k parameters",
     ),
     "truncated": (cut, "error", "thinking weights", "cut short"),
     "remote code": (

@@ -29,6 +29,36 @@ def store(folder: Path, tensors: dict[str, torch.Tensor], files: int = 1) -> Non
         save_file(part, folder / name, metadata={"format": "pt"})
 
 
+def quantise(
+    folder: Path,
+    block: tuple[int, int] | None = None,
+    scales: torch.dtype = torch.float32,
+    name: str = "weight_scale_inv",
+) -> None:
+    """Quantise a checkpoint's linear layers to fp8, with a scale for each block or tensor."""
+    tensors = load(folder)
+    for key in [key for key in tensors if key.endswith("_proj.weight")]:
+        weight = tensors[key].float()
+        rows, columns = block or weight.shape
+        grid = tuple(-(-n // b) for n, b in zip(weight.shape, (rows, columns), strict=True))
+        padded = torch.zeros(grid[0] * rows, grid[1] * columns)
+        padded[: weight.shape[0], : weight.shape[1]] = weight
+        largest = padded.abs().reshape(grid[0], rows, grid[1], columns).amax((1, 3))
+        scale = (largest / 448).clamp(min=1e-8).to(scales)
+        factors = scale.float().repeat_interleave(rows, 0).repeat_interleave(columns, 1)
+        tensors[key] = (weight / factors[: weight.shape[0], : weight.shape[1]]).to(
+            torch.float8_e4m3fn
+        )
+        base = key.removesuffix("weight")
+        tensors[base + name] = scale if block else scale.reshape(())
+        if block is None:
+            tensors[base + "activation_scale"] = torch.ones(())
+    store(folder, tensors)
+    size = list(block) if block else None
+    settings = {"quant_method": "fp8", "weight_block_size": size, "activation_scheme": "static"}
+    change_json(folder / "config.json", quantization_config=settings)
+
+
 def change_json(file: Path, **values: Any) -> None:
     """Set keys of a JSON file."""
     data = json.loads(file.read_text()) if file.exists() else {}

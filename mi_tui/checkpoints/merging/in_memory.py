@@ -37,8 +37,8 @@ def tensors_of(plan: MergePlan) -> Iterator[tuple[str, torch.Tensor]]:
     try:
         worker = TensorWorker(sources)
         for tensor in plan.tensors:
-            for info in tensor.sources:
-                sources.open(info.file)
+            for file in tensor.files:
+                sources.open(file)
             yield tensor.name, _computed(worker, tensor)
     finally:
         sources.close()

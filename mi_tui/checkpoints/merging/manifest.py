@@ -28,6 +28,7 @@ class SourceRecord:
 
     ``header_sha256`` is the digest of its tensors' names, dtypes, shapes and places; ``files`` are
     those of a local checkpoint as they were (a merge from before they were noted has none).
+    ``dequantised`` says what of its weights was quantised and read as bfloat16.
     """
 
     role: str
@@ -37,6 +38,7 @@ class SourceRecord:
     header_sha256: str
     weight: float | None
     files: tuple[FileIdentity, ...] = ()
+    dequantised: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def make_manifest(
                 header_sha256=source.info.header_sha256,
                 weight=source.weight,
                 files=identity_of(source.info).files,
+                dequantised=source.info.dequantised,
             )
             for source in plan.sources
         ),
@@ -181,7 +184,8 @@ def verify(folder: Path, *, progress: Progress | None = None) -> tuple[Finding, 
 
     Returns:
         One finding per file: ``ok``, or ``error`` where a file is missing or changed, and
-        ``warning`` for files the manifest does not know.
+        ``warning`` for files the manifest does not know; and one for each source whose weights
+        were dequantised.
 
     Raises:
         CheckpointError: there is no usable manifest.
@@ -193,6 +197,11 @@ def verify(folder: Path, *, progress: Progress | None = None) -> tuple[Finding, 
         running = [pool.submit(_verified, folder, record, tally.add) for record in records]
         watch(running, tally, progress)
     findings = [future.result() for future in running]
+    findings += [
+        Finding("ok", source.role, f"made from {source.dequantised}, read as bf16")
+        for source in manifest.sources
+        if source.dequantised
+    ]
     known = {record.name for record in records} | {MANIFEST}
     others = sorted(_names_in(folder) - known)
     findings += [Finding("warning", name, "not in the manifest") for name in others]

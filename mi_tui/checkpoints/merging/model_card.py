@@ -55,6 +55,7 @@ def model_card(plan: MergePlan, study: StudyFacts | None = None) -> str:
         _what(plan),
         _sources(plan.sources),
         _how(plan),
+        *_dequantised(plan.sources),
         *(_study(study) if study is not None else ()),
         f"Made with mi-tui {__version__}. `mi_tui_manifest.json` holds the recipe, the sources "
         "and the SHA-256 of every file; `mi-tui merge --verify` checks them.",
@@ -88,6 +89,14 @@ def _how(plan: MergePlan) -> str:
         f"Computed in float32, rounded once to {dtypes}. Config, tokenizer, chat template and "
         f"generation config are those of {plain(_name(plan.donor))}."
     )
+
+
+def _dequantised(sources: Sequence[Source]) -> list[str]:
+    quantised = [source for source in sources if source.info.dequantised]
+    if not quantised:
+        return []
+    said = "; ".join(f"{s.role}, {plain(s.info.dequantised)}" for s in quantised)
+    return [f"Quantised weights were read as bf16: {said}."]
 
 
 def _sources(sources: Sequence[Source]) -> str:

@@ -60,8 +60,8 @@ def write_shards(
             files.append(ShardFile(folder, shard, buffers.give_back))
             stack.callback(files[-1].abandon)
             for tensor, _ in shard.places:
-                for info in tensor.sources:
-                    sources.open(info.file)
+                for file in tensor.files:
+                    sources.open(file)
         stretches = _stretches(files, shards, abreast=(threads + 1) // 2)
         total = sum(tensor.nbytes for shard in shards for tensor, _ in shard.places)
         shared = _Shared(stretches, buffers, Tally(total))

@@ -82,6 +82,11 @@ class TensorPlan:
         tail = () if self.tail is None else (self.tail,)
         return (self.anchor, *(term.source for term in self.terms), *tail)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read for this one."""
+        return tuple(stored.file for source in self.sources for stored in source.stored)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -1,6 +1,7 @@
 """The worker that computes a stretch of a merged tensor in constant memory."""
 
 import os
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,14 @@ from mi_tui.checkpoints.headers import BITS, TensorInfo
 from mi_tui.checkpoints.kernels.compiled_kernel import make_kernel
 from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw, memory
 from mi_tui.checkpoints.merging.plan import TensorPlan
+from mi_tui.checkpoints.quantisation.tensors import QuantisedTensor
 
 if TYPE_CHECKING:
     from mi_tui.checkpoints.merging.chunk_worker import ChunkWorker
+
+
+_KEPT_TENSORS = 6
+"""Weight and scale of each of three checkpoints."""
 
 
 class Sources:
@@ -21,6 +27,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._descriptors: dict[Path, int] = {}
+        self._kept = _Kept()
 
     def open(self, file: Path) -> None:
         """Open a file before the threads start."""
@@ -34,7 +41,12 @@ class Sources:
         self._descriptors.clear()
 
     def read(self, tensor: TensorInfo, start: int, count: int, buffer: Bytes) -> Bytes:
-        """The bytes of ``count`` elements from element ``start``, in ``buffer``."""
+        """The bytes of ``count`` elements from element ``start``, in ``buffer``.
+
+        Quantised tensors are read as bfloat16.
+        """
+        if isinstance(tensor, QuantisedTensor):
+            return tensor.read(self, start, count, buffer)
         width = BITS[tensor.dtype] // 8
         raw = buffer[: count * width]
         view, position = raw, tensor.start + start * width
@@ -44,6 +56,28 @@ class Sources:
                 raise CheckpointError(f"{tensor.file} became shorter while it was read: try again")
             view, position = view[got:], position + got
         return raw
+
+    def kept(self, tensor: TensorInfo, start: int, count: int) -> Bytes:
+        """The same, kept for this thread until it asks for other elements of the tensor.
+
+        For formats that need a large stretch for a few elements; the last tensors are kept.
+        """
+        kept = self._kept.tensors
+        found = kept.pop(id(tensor), None)
+        if found is None or found[:2] != (start, count):
+            if len(kept) >= _KEPT_TENSORS:
+                del kept[next(iter(kept))]
+            nbytes = count * BITS[tensor.dtype] // 8
+            found = (start, count, self.read(tensor, start, count, memory(nbytes)), tensor)
+        kept[id(tensor)] = found
+        return found[2]
+
+
+class _Kept(threading.local):
+    """What one thread keeps: place and bytes by the tensor's id, the tensor so that it lives."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[int, tuple[int, int, Bytes, TensorInfo]] = {}
 
 
 class TensorWorker:

@@ -50,6 +50,13 @@ def model_class(config: Any) -> Any:
     raise UnknownModelError(f"this transformers ({transformers.__version__}) has no {named}")
 
 
+def forget_quantisation(config: Any) -> None:
+    """Take ``quantization_config`` out of a config and its parts: the weights are read as plain."""
+    for part in (config, *(getattr(config, name, None) for name in config.sub_configs)):
+        if getattr(part, "quantization_config", None) is not None:
+            del part.quantization_config
+
+
 def load_on_meta(
     config: Any, tensors: Mapping[str, tuple[str, Sequence[int]]]
 ) -> tuple[Any, Mapping[str, Any]]:
@@ -83,6 +90,7 @@ def report_on(
         return LoadReport(unknown="it needs Python code of its own, which is not trusted")
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+        forget_quantisation(config)
         settings = config.to_dict()
         model, info = load_on_meta(config, tensors)
     # Whatever a config makes transformers raise is the answer to the question.
