@@ -237,13 +237,11 @@ class ModelsScreen(FormScreen):
                 lines = (Finding("error", "preflight", str(error)),)
             if not is_open(self) or pair != self._looked_at:
                 return
-            if not loading and not any(line.level == "error" for line in lines):
-                lines = (*lines, Finding("ok", "transformers", "asking how it loads them …"))
             self._lines = lines
-            self._show_lines()
+            self._show_lines("" if loading else "asking transformers …")
             super().show_checked()
 
-    def _show_lines(self) -> None:
+    def _show_lines(self, doing: str = "") -> None:
         lines = self._lines
         counts = {level: sum(line.level == level for line in lines) for level in COLOURS}
         words: dict[Level, tuple[str, str]] = {
@@ -257,6 +255,7 @@ class ModelsScreen(FormScreen):
                 meaning = one if counts[level] == 1 else several
                 sign = f"{signs.FINDINGS[level]} {counts[level]} {meaning}"
                 title.append(f"   {sign}", f"not bold {self.colour(COLOURS[level])}")
+        title.append(f"   {doing}" if doing else "", f"not bold {self.colour('secondary')}")
         self.query_one("#preflight-title", Static).update(title)
         self._show_preflight(self._report(by_weight((*lines, *self._sigma_line()))))
 
