@@ -15,6 +15,19 @@ from mi_tui.plan.recipe import Lambda, Recipe
 
 Stage = Literal[1, 2, 3]
 
+Remark = Literal[
+    "floor", "ceiling", "no-difference", "shortest-alike", "limit-above-cap", "thinking-best"
+]
+"""What is to be known of an answer beside its numbers.
+
+``floor``: no λ solves more than a few per cent, so that nothing is recommended. ``ceiling``: every
+λ solves nearly all. ``no-difference``: no score of the λ that keep the limit can be told from
+another, and the answer is the shortest. ``shortest-alike``: another λ scores a little higher, by
+less than the tolerance and not told apart; the answer is the shortest such. ``limit-above-cap``:
+the limit is no smaller than the cap of every probe, and no response can reach it.
+``thinking-best``: Thinking itself, λ = 1, is the answer.
+"""
+
 
 class Estimate(Plan):
     """A number with the ends of its interval (95 % unless the context says otherwise)."""
@@ -122,7 +135,8 @@ class Recommendation(Plan):
     ``feasible`` is false when no λ meets the budget with the wanted confidence: the answer is
     then the nearest to it, and ``nearest_budget`` the nearest budget that can be met. ``resolved``
     is false when the data cannot decide: ``more_rollouts`` and ``more_seconds`` then say about
-    what would.
+    what would. ``remarks`` say what else is to be known; ``recommended`` is false where nothing is
+    recommended, because hardly any problem is solved: ``lambda_`` is then of no meaning.
     """
 
     budget: Budget
@@ -141,6 +155,8 @@ class Recommendation(Plan):
     resolved: bool
     more_rollouts: int | None = None
     more_seconds: float | None = None
+    recommended: bool = True
+    remarks: tuple[Remark, ...] = ()
     stage: Stage | None = None
     stage_limits: StageLimits = StageLimits()
     tokens_saved: Estimate
@@ -153,11 +169,23 @@ class Recommendation(Plan):
     sentence: str
     """The answer in plain words, one sentence."""
 
+    @property
+    def decided(self) -> bool:
+        """Whether a λ is recommended that keeps the budget, and more rollouts are not needed."""
+        return self.recommended and self.feasible and self.resolved
+
+    @property
+    def row_key(self) -> str | None:
+        """The key of the recommended recipe; ``None`` where nothing is recommended."""
+        return self.recipe.key if self.recommended else None
+
     def __str__(self) -> str:
         return self.sentence
 
     def __repr__(self) -> str:
         state = "resolved" if self.resolved else "not resolved"
+        if not self.recommended:
+            return f"<Recommendation of nothing for {self.budget.spec}>"
         return f"<Recommendation {self.recipe.label} for {self.budget.spec}: {state}>"
 
     def _repr_html_(self) -> str:

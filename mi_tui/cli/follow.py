@@ -16,7 +16,7 @@ from mi_tui.cli.console import err
 from mi_tui.cli.tables import results_table
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
-from mi_tui.present.answer import answer_lines, so_far
+from mi_tui.present.answer import answer_lines, so_far, what_ended
 from mi_tui.present.columns import result_lines, spoken
 from mi_tui.present.progress import plain_line
 from mi_tui.study.storage.folder import StudyFolder
@@ -159,9 +159,9 @@ def print_result(view: StudyView, console: Console, *, plain: bool = False) -> N
     """The final table and the answer in words; ``plain`` writes the table as sentences, too."""
     answer = view.recommendation
     if plain:
-        for line in result_lines(view.rows, answer.recipe.key if answer else None):
+        for line in result_lines(view.rows, answer.row_key if answer else None):
             console.print(spoken(line), markup=False)
     elif view.rows:
         console.print(results_table(view, console.width))
-    for text in answer_lines(answer) if answer else [plain_line(view)]:
+    for text in answer_lines(answer, what_ended(view)) if answer else [plain_line(view)]:
         console.print(text, markup=False)

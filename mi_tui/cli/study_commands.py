@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Commands import what they need when they run: --help and the app's first screen must be quick.
 
 UNDECIDED = 3
-"""The exit status where the data cannot decide, or no λ keeps the budget."""
+"""The exit status where no λ is recommended that surely keeps the budget, or that is settled."""
 
 
 def register(app: typer.Typer) -> None:
@@ -82,7 +82,8 @@ def run(
 ) -> None:
     """Run a study headless, or resume one; Ctrl-C stops it, and the same command resumes it.
 
-    Exit status 0 with a recommendation, 3 when the data cannot decide or no λ keeps the budget."""
+    Exit status 0 with a recommendation, 3 when the data cannot decide, no λ keeps the budget, or
+    the probe is too hard to recommend anything."""
     from mi_tui.cli.follow import require_ended, run_study
     from mi_tui.plan.library import find_preset
 
@@ -245,5 +246,5 @@ def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> No
 def _end(view: "StudyView") -> None:
     """End with the status that tells whether there is an answer."""
     answer = view.recommendation
-    if answer is None or not answer.resolved or not answer.feasible:
+    if answer is None or not answer.decided:
         raise typer.Exit(UNDECIDED)

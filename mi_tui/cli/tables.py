@@ -15,7 +15,7 @@ _TITLE, _BEST = 16, 16
 
 def results_table(view: StudyView, room: int) -> Table:
     """One line per recipe, the recommended one marked and in bold; 80 columns are enough."""
-    chosen = view.recommendation.recipe.key if view.recommendation else None
+    chosen = view.recommendation.row_key if view.recommendation else None
     lines = result_lines(view.rows, chosen)
     return drawn(COLUMNS, lines, room, lambda line: signs.RECOMMENDED if line.chosen else "")
 

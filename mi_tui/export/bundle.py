@@ -7,6 +7,7 @@ from pathlib import Path
 from mi_tui.analysis.results import Recommendation
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.errors import MiTuiError
+from mi_tui.export.errors import NothingRecommendedError
 from mi_tui.export.files import make_folder
 from mi_tui.export.format import CONFIGS, FORMATS, ExportFormat, Subject, chosen
 from mi_tui.export.record import claim
@@ -53,6 +54,7 @@ def export_study(
     Raises:
         ExportConflictError: ``out`` holds another recipe's export, or files of unknown origin.
         ExportError: a format is unknown, or ``out`` cannot be written.
+        NothingRecommendedError: no recipe is recommended, and a format needs one.
         StudyError: the study has nothing to recommend yet, or the pair's weights are no longer
             those that were measured.
         CheckpointError: mergekit cannot express the recipe; the other files are written.
@@ -62,6 +64,7 @@ def export_study(
         with Store(find_study(study).database, reading=True) as store:
             require_same_weights(Facts.of(store))
     subject = _subject(study, out, answer)
+    _require_recommended(subject.answer, wanted)
     make_folder(out)
     claim(subject, wanted, overwrite=overwrite)
     written: list[Path] = []
@@ -82,6 +85,15 @@ def export_study(
     if not_expressed:
         raise not_expressed
     return tuple(written)
+
+
+def _require_recommended(answer: Recommendation, wanted: Sequence[ExportFormat]) -> None:
+    refused = [each.name for each in wanted if each.of_weights]
+    if refused and not answer.recommended:
+        raise NothingRecommendedError(
+            f"{', '.join(refused)} cannot be exported: {answer.sentence} Other formats can be"
+            " (--format report), and so can a row of the table (--row)"
+        )
 
 
 def copied_text(study: Path, out: Path, name: str, answer: Recommendation | None = None) -> str:

@@ -13,3 +13,7 @@ class ExportConflictError(ExportError):
     def __init__(self, message: str, held: str) -> None:
         super().__init__(message)
         self.held = held
+
+
+class NothingRecommendedError(ExportError):
+    """An export of a recommendation where the probe was too hard to recommend anything."""

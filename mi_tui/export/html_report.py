@@ -33,7 +33,7 @@ def report_html(view: StudyView, answer: Recommendation, examples: dict[str, str
         time=numbers.seconds_range,
         number=numbers.lambda_,
     )
-    lines = result_lines(view.measured, answer.recipe.key)
+    lines = result_lines(view.measured, answer.row_key)
     rows = [line.row for line in lines]
     return environment.get_template("report.html").render(
         version=__version__,

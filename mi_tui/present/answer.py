@@ -6,14 +6,23 @@ from rich.text import Text
 from mi_tui.analysis.results import Estimate, Recommendation
 from mi_tui.present import numbers, signs
 from mi_tui.present.colours import Colours
+from mi_tui.study.view import StudyState, StudyView
 
 
-def headline(colours: Colours, answer: Recommendation) -> Text:
-    """λ large and first, whether it is settled, and the sentence."""
+def headline(colours: Colours, answer: Recommendation, stopped: str = "") -> Text:
+    """λ large and first, whether it is settled, and the sentence.
+
+    ``stopped`` is what ended the study, if it has ended: an answer that is not settled then says
+    so.
+    """
+    if not answer.recommended:
+        return Text.assemble(
+            ("  ✗ nothing is recommended", colours("error")), f"\n{answer.sentence}"
+        )
     if not answer.feasible:
         sign, words, colour = "✗", "no λ meets the budget: this is the nearest", "error"
     elif not answer.resolved:
-        sign, words, colour = "!", "not settled yet", "warning"
+        sign, words, colour = "!", unsettled(stopped), "warning"
     else:
         sign, words, colour = "✓", "settled", "success"
     return Text.assemble(
@@ -24,8 +33,20 @@ def headline(colours: Colours, answer: Recommendation) -> Text:
     )
 
 
+def what_ended(view: StudyView) -> str:
+    """What ended a study, in words; empty while it can go on."""
+    return view.message if view.state is StudyState.DONE else ""
+
+
+def unsettled(stopped: str = "") -> str:
+    """That an answer is not settled, and what ended the study before it was."""
+    return f"stopped before it was settled: {stopped}" if stopped else "not settled yet"
+
+
 def measures(colours: Colours, answer: Recommendation) -> Text:
-    """The numbers behind the answer, one per line."""
+    """The numbers behind the answer, one per line; nothing where nothing is recommended."""
+    if not answer.recommended:
+        return Text()
     stage = f"stage {signs.stage(answer.stage)}" if answer.stage else ""
     less_score = _against(answer.score_given_up, "points below", "points above")
     fewer_tokens = _against(answer.tokens_saved, "% fewer than", "% more than")
@@ -60,6 +81,8 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
 def in_words(colours: Colours, answer: Recommendation) -> str:
     """The whole answer as plain text: the sentence, the numbers, the other points."""
     budget, *sentences = answer_lines(answer)
+    if not answer.recommended:
+        return "\n".join([budget, *sentences]) + "\n"
     count = len(sentences) - len(answer.alternatives)
     parts = [answer.recipe.label, budget, *sentences[:count]]
     measured = measures(colours, answer).plain
@@ -70,7 +93,7 @@ def alternatives(colours: Colours, answer: Recommendation) -> Table:
     """The other points of the front, one sentence each."""
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column(width=12, style=colours("secondary"))
-    for number, other in enumerate(answer.alternatives):
+    for number, other in enumerate(answer.alternatives if answer.recommended else ()):
         table.add_row("" if number else "Or", Text(other.sentence))
     return table
 
@@ -80,11 +103,17 @@ def _against(difference: Estimate, positive: str, negative: str) -> str:
     return f"{100 * abs(difference.value):.1f} {words} Thinking's"
 
 
-def answer_lines(answer: Recommendation) -> list[str]:
-    """The answer, what it gives up, and the alternatives, a sentence a line."""
+def answer_lines(answer: Recommendation, stopped: str = "") -> list[str]:
+    """The answer, what it gives up, and the alternatives, a sentence a line.
+
+    ``stopped`` is what ended the study, if it has ended.
+    """
+    if not answer.recommended:
+        return [f"Budget: {answer.budget.in_words}.", answer.sentence]
     confirmed = [answer.confirmation.sentence] if answer.confirmation else []
     others = [f"Or: {other.sentence}" for other in answer.alternatives]
-    return [f"Budget: {answer.budget.in_words}.", answer.sentence, *confirmed, *others]
+    open_ = [] if answer.resolved or not stopped else [f"The study {unsettled(stopped)}."]
+    return [f"Budget: {answer.budget.in_words}.", answer.sentence, *open_, *confirmed, *others]
 
 
 def so_far(answer: Recommendation) -> str:

@@ -62,6 +62,10 @@ def from_study(
             raise StudyError(
                 f"{view.name} has no recommendation yet: let it run on, or name a λ (--lambda)"
             )
+        if not view.recommendation.recommended:
+            raise StudyError(
+                f"{view.name} recommends no λ, its probe is too hard: name one (--lambda)"
+            )
         lambda_ = view.recommendation.lambda_
     info = inspect(locate(view.preset.pair.thinking, weights=False))
     last = max((part.last for group in layers for part in group), default=0)

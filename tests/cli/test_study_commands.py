@@ -9,6 +9,7 @@ from mi_tui.study.control import create_study
 from mi_tui.study.storage.store import Store
 from tests.cli.command import command
 from tests.study.presets import small_preset
+from tests.study.stored import stored_study
 
 
 def test_what_a_worker_noted_can_be_read(tmp_path: Path) -> None:
@@ -37,3 +38,25 @@ def test_in_a_pipe_no_name_is_cut_and_no_failure_fills_the_page(
     lines = command("studies").stdout.splitlines()
     assert len(lines) == 3
     assert lines[-1].startswith(name)
+
+
+def test_a_probe_that_is_too_hard_recommends_nothing_and_ends_with_3(tmp_path: Path) -> None:
+    path = stored_study(tmp_path / "hard", problems=60, score=0.0)
+    done = command("recommend", str(path), "--budget", "tokens<=40")
+    assert done.returncode == 3
+    said = " ".join(done.stdout.split())
+    assert "nothing is recommended: no λ solves more than" in said
+    assert "(recommended)" not in said
+    found = json.loads(command("recommend", str(path), "--json").stdout)["recommendation"]
+    assert not found["recommended"]
+    assert found["remarks"] == ["floor"]
+
+
+def test_an_unsettled_study_says_what_ended_it(tmp_path: Path) -> None:
+    path = stored_study(tmp_path / "study", problems=8, score=0.5)
+    with Store(path / "study.db") as store:
+        store.put(message="the limit of 144 rollouts is reached")
+    done = command("recommend", str(path), "--budget", "score>=0.5")
+    assert done.returncode == 3
+    said = " ".join(done.stdout.split())
+    assert "stopped before it was settled: the limit of 144 rollouts is reached" in said

@@ -7,7 +7,8 @@ import pytest
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.export.bundle import ExportProgress, copied_text, export_study
-from mi_tui.export.errors import ExportError
+from mi_tui.export.errors import ExportError, NothingRecommendedError
+from mi_tui.plan.toml import read_preset
 from mi_tui.study.reader import StudyReader
 from tests.study.stored import stored_study
 
@@ -68,3 +69,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(study: Path, tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(ExportError, match="cannot write to"):
         export_study(study, tmp_path / "file" / "out")
+
+
+def test_where_nothing_is_recommended_no_recipe_is_exported(tmp_path: Path) -> None:
+    study = stored_study(tmp_path / "hard", problems=60, score=0.0)
+    for wanted in ("mergekit", "serve", "checkpoint"):
+        with pytest.raises(NothingRecommendedError, match="easier probe"):
+            export_study(study, tmp_path / "out", [wanted])
+    assert not (tmp_path / "out").exists()
+    report, data, preset = export_study(study, tmp_path / "out", ["report", "json", "preset"])
+    assert "<title>" in report.read_text()
+    assert "nothing is recommended" in report.read_text()
+    assert not json.loads(data.read_text())["recommendation"]["recommended"]
+    with StudyReader(study) as reader:
+        assert read_preset(preset).recipes == reader.view().preset.recipes

@@ -14,6 +14,10 @@ from mi_tui.plan.budget import Budget
 
 _WAY_BACK = 0.5
 """How much of what a λ gains over the surest one is lost where it turns out to break the limit."""
+_TOLD_APART = 0.95
+"""The probability of a higher score from which on two λ count as told apart."""
+_ANY_APART = 0.99
+"""The same where the best of many λ is compared with each: some always looks better by luck."""
 
 
 class DecisionError(MiTuiError, ValueError):
@@ -41,9 +45,11 @@ class Decision:
 
     ``utility`` (draws, points) is what is to be highest, the objective's goal; ``logarithmic``
     says that it is a logarithm. ``margin`` (draws, points) is how far inside the limit a λ lies,
-    on a scale where 0 is the limit. ``chosen`` is the
-    index of the λ that promises the highest utility among those that keep the limit with the
-    wanted confidence or, when there is none, among those that come nearest to it.
+    on a scale where 0 is the limit. ``promising``
+    is the index of the λ that promises the highest utility among those that keep the limit with the
+    wanted confidence or, when there is none, among those that come nearest to it. ``chosen`` is
+    that of the λ that is recommended: the same one or, where others give so nearly the same that
+    their score cannot be told from its, the shortest of those.
     """
 
     lambdas: Floats
@@ -51,6 +57,7 @@ class Decision:
     margin: Floats
     probability: Floats
     chosen: int
+    promising: int
     feasible: bool
     logarithmic: bool
     sensitivity: Sensitivity
@@ -69,14 +76,22 @@ class Decision:
         choice's tokens that the best would save. A draw in which no λ is allowed loses nothing:
         no choice would be better.
         """
-        allowed = np.where(self.margin >= 0, self.utility, -np.inf).max(axis=1)
-        lost = np.maximum(allowed - self.utility[:, self.chosen], 0.0)
-        return np.asarray(1 - np.exp(-lost) if self.logarithmic else lost, dtype=np.float64)
+        return self._losses_at(self.chosen)
 
     @property
     def expected_loss(self) -> float:
         """The mean of :attr:`losses`."""
         return float(self.losses.mean())
+
+    @property
+    def expected_loss_of_promising(self) -> float:
+        """The same of the λ that promises most: what more rollouts could still win."""
+        return float(self._losses_at(self.promising).mean())
+
+    def _losses_at(self, point: int) -> Floats:
+        allowed = np.where(self.margin >= 0, self.utility, -np.inf).max(axis=1)
+        lost = np.maximum(allowed - self.utility[:, point], 0.0)
+        return np.asarray(1 - np.exp(-lost) if self.logarithmic else lost, dtype=np.float64)
 
     @property
     def best_points(self) -> NDArray[np.int64]:
@@ -93,7 +108,12 @@ class Decision:
 
 
 def decide(
-    curves: Curves, budget: Budget, *, latency: Latency | None = None, seed: int = 0
+    curves: Curves,
+    budget: Budget,
+    *,
+    latency: Latency | None = None,
+    seed: int = 0,
+    tolerance: float = 0.0,
 ) -> Decision:
     """Put a budget's question to the curves.
 
@@ -102,6 +122,8 @@ def decide(
         budget: the question.
         latency: the speed of the merged model, needed for a limit in seconds.
         seed: of the draws of the speed.
+        tolerance: how much less than the best a shorter λ may promise whose score cannot be told
+            from its; objectives in tokens have no use for it.
 
     Raises:
         DecisionError: the limit is in seconds and no speed is known.
@@ -115,18 +137,46 @@ def decide(
     feasible = bool(allowed.any())
     if not feasible:
         allowed = _nearest(margin, probability, budget.confidence)
-    chosen = int(np.where(allowed, _promised(utility, margin, budget), -np.inf).argmax())
+    promised = np.where(allowed, _promised(utility, margin, budget), -np.inf)
+    promising = chosen = int(promised.argmax())
+    if feasible and not goal.logarithmic:
+        if objective.trades and no_difference(curves, np.ones(len(curves.lambdas), dtype=bool)):
+            tolerance = float("inf")
+        chosen = _shortest_alike(curves, promised, promising, tolerance)
     return Decision(
         curves.lambdas,
         utility,
         margin,
         probability,
         chosen,
+        promising,
         feasible,
         goal.logarithmic,
         Sensitivity(goal.by_score, goal.by_log_tokens, limit.by_score, limit.by_log_tokens),
         question,
     )
+
+
+def _shortest_alike(curves: Curves, promised: Floats, best: int, tolerance: float) -> int:
+    """The shortest λ that promises as much within the tolerance, with a score not told apart.
+
+    ``promised`` has shape (points,), minus infinity where a λ is not allowed.
+    """
+    alike = (promised >= promised[best] - tolerance) & ~told_apart(curves, best)
+    alike[best] = True
+    return int(np.where(alike, curves.tokens.mean(axis=0), np.inf).argmin())
+
+
+def told_apart(curves: Curves, point: int) -> NDArray[np.bool_]:
+    """Which λ surely score less than the one at ``point``, shape (points,)."""
+    return np.asarray((curves.score[:, point, None] > curves.score).mean(axis=0) > _TOLD_APART)
+
+
+def no_difference(curves: Curves, among: NDArray[np.bool_]) -> bool:
+    """Whether the best score among some λ, shape (points,), cannot be told from any of theirs."""
+    best = int(np.where(among, curves.score.mean(axis=0), -np.inf).argmax())
+    higher = (curves.score[:, best, None] > curves.score).mean(axis=0)
+    return not bool((higher[among] > _ANY_APART).any())
 
 
 def _promised(utility: Floats, margin: Floats, budget: Budget) -> Floats:

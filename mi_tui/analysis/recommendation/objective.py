@@ -81,10 +81,13 @@ class CurveObjective(Objective, ABC):
 
     Attributes:
         aim: whether more score is wanted or fewer tokens: what layer groups try to better.
+        trades: whether score is weighed against tokens: where no difference in score is to be
+            seen, the shortest λ is then the answer.
         needs_speed: whether a decision needs the speed of the merged model.
     """
 
     aim: Literal["score", "tokens"] = "score"
+    trades: bool = False
     needs_speed: bool = False
 
     @abstractmethod

@@ -10,6 +10,7 @@ from mi_tui.analysis.recommendation import wording
 from mi_tui.analysis.recommendation.front import alternatives
 from mi_tui.analysis.recommendation.held_out import confirmation
 from mi_tui.analysis.recommendation.nearest_budget import nearest_budget
+from mi_tui.analysis.recommendation.remarks import remarks
 from mi_tui.analysis.recommendation.verdict import judge
 from mi_tui.analysis.results import Curve, Estimate, Recommendation
 from mi_tui.analysis.statistics.cells import Floats
@@ -77,6 +78,7 @@ def recommend(
     loss = decision.expected_loss
     resolved = verdict.settled
     more = None if resolved else _more_rollouts(verdict.rollouts, loss, tolerance)
+    found = remarks(observations, curves, decision)
     answer = Recommendation(
         budget=budget,
         recipe=recipe,
@@ -94,6 +96,8 @@ def recommend(
         resolved=resolved,
         more_rollouts=more,
         more_seconds=more / rollouts_per_second if more and rollouts_per_second else None,
+        recommended="floor" not in found,
+        remarks=found,
         stage=stage_of(think.value),
         stage_limits=stage_limits(curves.lambdas, curves.thinking),
         tokens_saved=_estimate(1 - curves.tokens[:, at] / curves.tokens[:, -1], level),
@@ -104,7 +108,8 @@ def recommend(
     )
     held_out = confirmation(observations, answer, dtype)
     answer = answer.model_copy(update={"confirmation": held_out})
-    return answer.model_copy(update={"sentence": wording.answer(answer, verdict.certainty)})
+    sentence = wording.answer(answer, verdict, tolerance)
+    return answer.model_copy(update={"sentence": sentence})
 
 
 def _more_rollouts(rollouts: int, loss: float, tolerance: float) -> int:

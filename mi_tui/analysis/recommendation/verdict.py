@@ -11,6 +11,7 @@ from mi_tui.analysis.recommendation.decision import Decision, decide
 from mi_tui.analysis.recommendation.design import Design, design_of
 from mi_tui.analysis.recommendation.knowledge_gradient import value_of_doubling
 from mi_tui.analysis.recommendation.objective import objective_of
+from mi_tui.analysis.recommendation.remarks import on_the_floor
 from mi_tui.analysis.statistics.cells import Floats, aggregate, searched
 from mi_tui.analysis.statistics.curve import Curves, fit_curves
 from mi_tui.plan.budget import Budget
@@ -33,12 +34,14 @@ class Certainty(StrEnum):
     ``WITHIN_TOLERANCE``: the expected loss is. ``NO_MORE_TO_LEARN``: the expected loss is above
     the tolerance, but nearly all problems were asked and more rollouts on them would hardly lower
     it; more problems would. ``INFEASIBLE``: it is certain enough that no λ keeps the limit.
+    ``FLOOR``: it is certain that hardly any problem is solved at any λ, so that no λ can be chosen.
     ``OPEN``: more rollouts would help.
     """
 
     WITHIN_TOLERANCE = "within the tolerance"
     NO_MORE_TO_LEARN = "no more to learn"
     INFEASIBLE = "infeasible"
+    FLOOR = "floor"
     OPEN = "open"
 
 
@@ -86,7 +89,7 @@ def judge(
     """
     if curves is None:
         curves = curves_of(observations, seed=seed, like=like, fine=fine)
-    decision = decide(curves, budget, latency=latency, seed=seed)
+    decision = decide(curves, budget, latency=latency, seed=seed, tolerance=tolerance)
     design = _design(observations, like)
     certainty = _certainty(curves, decision, budget, tolerance, design)
     return Verdict(curves, decision, certainty, int(design.rollouts.sum()))
@@ -114,11 +117,13 @@ def answerable(budget: Budget, latency: Latency | None) -> Budget:
 def _certainty(
     curves: Curves, decision: Decision, budget: Budget, tolerance: float, design: Design
 ) -> Certainty:
+    if on_the_floor(curves):
+        return Certainty.FLOOR
     if decision.any_feasible <= _HOPELESS * (1 - budget.confidence):
         return Certainty.INFEASIBLE
     if not decision.feasible:
         return Certainty.OPEN
-    if decision.expected_loss <= tolerance:
+    if decision.expected_loss_of_promising <= tolerance:
         return Certainty.WITHIN_TOLERANCE
     if design.distinct < _ALL_PROBLEMS * design.available:
         return Certainty.OPEN

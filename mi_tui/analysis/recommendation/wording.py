@@ -1,22 +1,88 @@
 """The sentence of a recommendation."""
 
+from collections.abc import Callable
+
 from mi_tui.analysis.recommendation.objective import objective_of
-from mi_tui.analysis.recommendation.verdict import Certainty
-from mi_tui.analysis.results import Estimate, Recommendation
+from mi_tui.analysis.recommendation.remarks import highest_score, lowest_score
+from mi_tui.analysis.recommendation.verdict import Certainty, Verdict
+from mi_tui.analysis.results import Estimate, Recommendation, Remark
 
 
-def answer(found: Recommendation, certainty: Certainty) -> str:
+def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
     """The answer in one sentence: λ, what it gives, how sure that is, what is missing."""
+    if not found.recommended:
+        return _nothing(verdict)
+    certainty = verdict.certainty
     objective = objective_of(found.budget)
     parts = [f"{objective.claim(found)}: {_measures(found)}"]
+    parts += [_REMARKS[remark](verdict, tolerance) for remark in found.remarks]
     if objective.limit is not None:
         parts.append(f"it keeps the limit with probability {_share(found.probability)}")
-    parts.append(_against_thinking(found))
+    if found.lambda_ != 1.0:
+        parts.append(_against_thinking(found))
     if certainty is Certainty.NO_MORE_TO_LEARN:
         parts.append(_caution(found))
     if not found.resolved:
         parts.append(_missing(found))
     return "; ".join(parts) + "."
+
+
+def _nothing(verdict: Verdict) -> str:
+    most = highest_score(verdict.curves)
+    return (
+        f"nothing is recommended: no λ solves more than {most:.1%} of the problems, and scores so"
+        " near to nothing cannot tell one λ from another; choose an easier probe, or a larger cap"
+        " if many responses are cut."
+    )
+
+
+def _ceiling(verdict: Verdict, tolerance: float) -> str:
+    del tolerance
+    least = lowest_score(verdict.curves)
+    return (
+        f"every λ solves at least {least:.1%} of the problems, so that this probe is too easy to"
+        " tell them apart: a harder one may need another λ"
+    )
+
+
+def _no_difference(verdict: Verdict, tolerance: float) -> str:
+    del tolerance
+    limited = verdict.decision.question.budget.limit is not None
+    which = "the λ that keep the limit" if limited else "all λ"
+    return f"the scores of {which} cannot be told apart, so that this is the shortest of them"
+
+
+def _shortest_alike(verdict: Verdict, tolerance: float) -> str:
+    curves, decision = verdict.curves, verdict.decision
+    other = float(curves.lambdas[decision.promising])
+    saved = 1 - float(
+        (curves.tokens[:, decision.chosen] / curves.tokens[:, decision.promising]).mean()
+    )
+    return (
+        f"λ = {other:.2f} promises at most {100 * tolerance:.2g} points more, which cannot be told"
+        f" from none, so that this is the shortest within that, with {saved:.0%} fewer tokens"
+    )
+
+
+def _above_cap(verdict: Verdict, tolerance: float) -> str:
+    del verdict, tolerance
+    return (
+        "the limit is not below the token cap, so that it excludes nothing: no response is longer"
+    )
+
+
+def _thinking(verdict: Verdict, tolerance: float) -> str:
+    del verdict, tolerance
+    return "this is Thinking itself: no mixture does better here"
+
+
+_REMARKS: dict[Remark, Callable[[Verdict, float], str]] = {
+    "ceiling": _ceiling,
+    "no-difference": _no_difference,
+    "shortest-alike": _shortest_alike,
+    "limit-above-cap": _above_cap,
+    "thinking-best": _thinking,
+}
 
 
 def _measures(found: Recommendation) -> str:

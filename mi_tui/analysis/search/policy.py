@@ -31,6 +31,7 @@ _REASONS = {
     Certainty.WITHIN_TOLERANCE: "the expected loss is within the tolerance",
     Certainty.NO_MORE_TO_LEARN: "more rollouts on these problems would hardly improve the answer",
     Certainty.INFEASIBLE: "no λ keeps the limit",
+    Certainty.FLOOR: "hardly any problem is solved at any λ: choose an easier probe",
 }
 
 

@@ -28,7 +28,9 @@ class PresetFormat(TextFormat):
 
 def tuned_preset(preset: "Preset", answer: "Recommendation") -> "Preset":
     """The preset with the recommendation's budget, and its recipe as a row to evaluate again."""
-    rows = (*(r for r in preset.recipes if r != answer.recipe), answer.recipe)
+    rows = preset.recipes
+    if answer.recommended:
+        rows = (*(r for r in rows if r != answer.recipe), answer.recipe)
     return preset.model_copy(update={"budget": answer.budget, "recipes": rows})
 
 

@@ -263,8 +263,9 @@ class Facts:
 
     @property
     def recommended_lambda(self) -> float | None:
-        """λ of the recommendation, without reading the rest of it."""
-        found = self._mapping("recommendation").get("lambda")
+        """λ of the recommendation, without reading the rest; ``None`` where none is recommended."""
+        stored = self._mapping("recommendation")
+        found = stored.get("lambda") if stored.get("recommended", True) else None
         if isinstance(found, bool) or not isinstance(found, int | float):
             return None
         return float(found) if 0 <= found <= 1 else None

@@ -94,7 +94,7 @@ class CurvesPlot(QuietPlot):
         picture = Picture(
             rows=tuple(sorted(drawn, key=lambda row: row.recipe.lambda_ or 0.0)),
             curve=answer.curve if answer else Curve(),
-            recommended=answer.lambda_ if answer else None,
+            recommended=answer.lambda_ if answer and answer.recommended else None,
             stages=answer.stage_limits if answer else StageLimits(),
             budget=view.preset.budget,
         )

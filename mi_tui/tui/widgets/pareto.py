@@ -39,6 +39,8 @@ class ParetoPlot(QuietPlot):
         if drawn:
             colour = rich_colour(self.app, "curve-score")
             self.scatter(tokens, scores, marker="●", marker_style=colour)
+        if not answer.recommended:
+            return
         colour = f"bold {rich_colour(self.app, 'accent')}"
         at = ([answer.tokens.value], [100 * answer.score.value])
         self.scatter(*at, marker="◆", marker_style=colour)

@@ -17,6 +17,7 @@ class Knee(CurveObjective):
     title = "The knee"
     summary = "where more tokens stop buying score"
     words = "the knee: where more tokens stop buying score"
+    trades = True
 
     def goal(self, curves: "Curves") -> Goal:
         """The score minus the price of the tokens, in score.

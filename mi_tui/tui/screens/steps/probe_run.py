@@ -172,7 +172,7 @@ class ProbeScreen(GuideScreen):
         before, self._view = self._view, view
         answer = view.recommendation
         self.query_one("#progress", Static).update(progress_line(colours_of(self.app), view))
-        self.query_one(ResultsTable).show(view.rows, answer.recipe.key if answer else None)
+        self.query_one(ResultsTable).show(view.rows, answer.row_key if answer else None)
         self.show_status(status_line(colours_of(self.app), view))
         if not self._plot_waits:
             self._draw_plot()

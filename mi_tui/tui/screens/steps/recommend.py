@@ -20,7 +20,7 @@ from mi_tui.export.format import FORMATS
 from mi_tui.paths import expanded
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
 from mi_tui.plan.objective import examples
-from mi_tui.present.answer import alternatives, headline, in_words, measures
+from mi_tui.present.answer import alternatives, headline, in_words, measures, what_ended
 from mi_tui.present.budget_limits import limits_of
 from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import colours_of, rich_colour
@@ -376,7 +376,8 @@ class RecommendScreen(GuideScreen):
         if view is None or answer is None:
             return
         self.query_one(LimitSlider).show(answer.budget, limits_of(answer))
-        self.query_one("#headline", Static).update(headline(colours_of(self.app), answer))
+        said = headline(colours_of(self.app), answer, what_ended(view))
+        self.query_one("#headline", Static).update(said)
         self.query_one("#measures", Static).update(measures(colours_of(self.app), answer))
         self.query_one("#alternatives", Static).update(alternatives(colours_of(self.app), answer))
         self.query_one(ParetoPlot).show(view.rows, answer)

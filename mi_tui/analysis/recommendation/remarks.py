@@ -1,0 +1,61 @@
+"""Remarks on an answer: a probe too hard or too easy, no difference in score, idle limits."""
+
+import numpy as np
+
+from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.recommendation.decision import Decision, no_difference
+from mi_tui.analysis.results import Remark
+from mi_tui.analysis.statistics.cells import searched
+from mi_tui.analysis.statistics.curve import Curves
+
+FLOOR, CEILING = 0.05, 0.95
+_SURE = 0.9
+
+
+def highest_score(curves: Curves) -> float:
+    """What the score of no λ exceeds, with a probability of 90 %."""
+    return float(np.quantile(curves.score.max(axis=1), _SURE))
+
+
+def lowest_score(curves: Curves) -> float:
+    """What the score of every λ exceeds, with a probability of 90 %."""
+    return float(np.quantile(curves.score.min(axis=1), 1 - _SURE))
+
+
+def on_the_floor(curves: Curves) -> bool:
+    """Whether hardly any problem is solved at any λ: what remains are differences of luck."""
+    return highest_score(curves) <= FLOOR
+
+
+def remarks(observations: Observations, curves: Curves, decision: Decision) -> tuple[Remark, ...]:
+    """What is to be known of a decision beside its numbers, the gravest first."""
+    if on_the_floor(curves):
+        return ("floor",)
+    found: list[Remark] = []
+    if lowest_score(curves) >= CEILING:
+        found.append("ceiling")
+    if decision.feasible:
+        if not decision.logarithmic:
+            found += _on_the_score(curves, decision)
+        if decision.lambda_ == 1.0 and "no-difference" not in found:
+            found.append("thinking-best")
+    if _above_every_cap(observations, decision):
+        found.append("limit-above-cap")
+    return tuple(found)
+
+
+def _on_the_score(curves: Curves, decision: Decision) -> tuple[Remark, ...]:
+    allowed = decision.probability >= decision.question.budget.confidence
+    shortest = int(np.where(allowed, curves.tokens.mean(axis=0), np.inf).argmin())
+    if allowed.sum() > 1 and decision.chosen == shortest and no_difference(curves, allowed):
+        return ("no-difference",)
+    return ("shortest-alike",) if decision.chosen != decision.promising else ()
+
+
+def _above_every_cap(observations: Observations, decision: Decision) -> bool:
+    budget = decision.question.budget
+    if budget.axis != "tokens" or budget.limit is None:
+        return False
+    search = searched(observations.problems)
+    caps = [row.cap for row, here in zip(observations.problems, search, strict=True) if here]
+    return budget.limit >= max(caps, default=np.inf)
