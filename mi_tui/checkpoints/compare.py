@@ -9,7 +9,9 @@ from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.own_config import own_problems
 from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.tokenizer import end_tokens
 from mi_tui.plan.scope import ModuleKind
+from mi_tui.plan.thinking_tags import THINK
 from mi_tui.sizes import in_bytes, in_numbers
 
 
@@ -58,6 +60,8 @@ def _pair(sides: Mapping[str, CheckpointInfo], brief: bool = False) -> Iterator[
     yield from _vocabulary(name_a, a, name_b, b)
     yield _special_tokens(name_a, a, name_b, b)
     yield _chat_template(sides)
+    yield _thinking_tags(sides)
+    yield from _end_tokens(sides)
 
 
 def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
@@ -245,7 +249,9 @@ def _chat_template(sides: Mapping[str, CheckpointInfo]) -> Finding:
     def said(info: CheckpointInfo) -> str:
         if info.tokenizer.chat_template is None:
             return "has none"
-        return "opens <think>" if info.tokenizer.opens_thinking else "does not open <think>"
+        opened = info.tokenizer.opens_thinking
+        tag = opened or next(iter(info.tokenizer.thinking_tags), THINK)
+        return f"opens {tag.opening}" if opened else f"does not open {tag.opening}"
 
     (name_a, a), (name_b, b) = sides.items()
     if a.tokenizer.chat_template == b.tokenizer.chat_template:
@@ -254,6 +260,33 @@ def _chat_template(sides: Mapping[str, CheckpointInfo]) -> Finding:
         return Finding(level, "chat template", both)
     text = f"{name_a}'s {said(a)}, {name_b}'s {said(b)}; the donor's is used for every λ"
     return Finding("ok", "chat template", text)
+
+
+def _thinking_tags(sides: Mapping[str, CheckpointInfo]) -> Finding:
+    found = {name: info.tokenizer.thinking_tags for name, info in sides.items()}
+    every = list(dict.fromkeys(tags for one in found.values() for tags in one))
+    if not every:
+        message = "no known ones in the templates or tokens: all known ones are looked for"
+        return Finding("ok", "thinking tags", message)
+    texts = [
+        f"{tags}" if all(tags in one for one in found.values()) else f"{tags} of {name}"
+        for tags in every
+        for name in [next(name for name, one in found.items() if tags in one)]
+    ]
+    return Finding("ok", "thinking tags", "; ".join(texts))
+
+
+def _end_tokens(sides: Mapping[str, CheckpointInfo]) -> Iterator[Finding]:
+    said = {
+        name: end_tokens(info.config, info.generation_config, info.tokenizer).disagreement
+        for name, info in sides.items()
+    }
+    wrong = {name: words for name, words in said.items() if words}
+    if len(wrong) == len(said) and len(set(wrong.values())) == 1:
+        yield Finding("warning", "end token", f"on both sides {next(iter(wrong.values()))}")
+        return
+    for name, words in wrong.items():
+        yield Finding("warning", f"{name} end token", words)
 
 
 def _remote_code(infos: Iterable[CheckpointInfo], trusted: bool) -> Iterator[Finding]:

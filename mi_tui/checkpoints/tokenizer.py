@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint, from its files: vocabulary, special tokens, chat template."""
+"""The tokenizer of a checkpoint, from its files: vocabulary, chat template, end tokens."""
 
 import hashlib
 import re
@@ -8,10 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from mi_tui.checkpoints.json_files import read_json
+from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags, tags_in
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
 
-_CLOSED_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
+_TURN_ENDS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eot|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<|end|>",
+    "<|return|>",
+    "<|end_of_text|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|endofturn|>",
+)
+"""The tokens with which chat templates end the assistant's turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +32,7 @@ class TokenizerInfo:
     """A tokenizer as far as mixing depends on it.
 
     ``vocabulary`` maps tokens to ids (empty when there is only a binary file, whose digest then
-    stands in ``digest``). ``opens_thinking``: the chat template ends the prompt with an open
-    ``<think>``, so that responses hold only the closing tag.
+    stands in ``digest``).
     """
 
     vocabulary: Mapping[str, int] = field(default_factory=dict, repr=False)
@@ -34,19 +46,32 @@ class TokenizerInfo:
         return max(self.vocabulary.values(), default=-1) + 1
 
     @property
-    def opens_thinking(self) -> bool:
-        """Whether the prompt's end, as the template writes it, leaves a thought open."""
-        return self.chat_template is not None and opens_thinking(self.chat_template)
+    def thinking_tags(self) -> tuple[ThinkingTags, ...]:
+        """What marks thinking, as the chat template and the tokens name it."""
+        return tags_in(self.chat_template, self.vocabulary)
+
+    @property
+    def opens_thinking(self) -> ThinkingTags | None:
+        """The tags of the thought that the prompt's end leaves open, as the template writes it.
+
+        Responses then hold the closing tag alone.
+        """
+        return None if self.chat_template is None else opens_thinking(self.chat_template)
 
 
-def opens_thinking(chat_template: str) -> bool:
-    """Whether a chat template opens ``<think>`` in the generation prompt.
+def opens_thinking(chat_template: str) -> ThinkingTags | None:
+    """The tags that a chat template opens in the generation prompt; ``None`` where it does not.
 
     Read from the template's text, which is never run: after the last mention of
-    ``add_generation_prompt`` a ``<think>`` stands that is not closed again.
+    ``add_generation_prompt`` an opening tag stands that is not closed again.
     """
     _, found, prompt = chat_template.rpartition("add_generation_prompt")
-    return bool(found) and "<think>" in _CLOSED_THOUGHT.sub("", prompt)
+    for tags in KNOWN if found else ():
+        opening, closing = re.escape(tags.opening), re.escape(tags.closing)
+        closed = f"{opening}(?:(?!{opening}).)*?{closing}"
+        if tags.opening in re.sub(closed, "", prompt, flags=re.DOTALL):
+            return tags
+    return None
 
 
 def read_tokenizer(folder: Path) -> TokenizerInfo:
@@ -104,3 +129,95 @@ def _text(token: Any) -> str | None:
     if isinstance(token, dict):
         token = token.get("content")
     return token if isinstance(token, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class EndTokens:
+    """The ids that end a response, by who says so; empty where nobody does.
+
+    Attributes:
+        configured: those of ``generation_config.json``, or of ``config.json`` where there is none.
+        tokenizer: the tokenizer's ``eos_token``.
+        template: those with which the chat template ends the assistant's turn.
+        names: the tokens of the ids, as far as they are known.
+    """
+
+    configured: frozenset[int]
+    tokenizer: frozenset[int]
+    template: frozenset[int]
+    names: Mapping[int, str]
+
+    @property
+    def union(self) -> frozenset[int]:
+        """Where a response stops."""
+        return self.configured | self.tokenizer | self.template
+
+    @property
+    def disagreement(self) -> str:
+        """What the config leaves out that others end at, in words; empty where they agree."""
+        if not self.configured:
+            return ""
+        by = {"tokenizer": self.tokenizer, "chat template": self.template}
+        who = [name for name, ids in by.items() if ids - self.configured]
+        if not who:
+            return ""
+        left_out = (self.tokenizer | self.template) - self.configured
+        return (
+            f"the generation config ends at {self._listed(self.configured)}, the "
+            f"{' and the '.join(who)} at {self._listed(left_out)}: a study stops at any of them; "
+            "add the latter to eos_token_id in generation_config.json, for other programs"
+        )
+
+    def _listed(self, ids: frozenset[int]) -> str:
+        return ", ".join(f"{self.names.get(one, '?')} ({one})" for one in sorted(ids))
+
+
+def end_tokens(
+    config: Mapping[str, Any], generation: Mapping[str, Any] | None, tokenizer: TokenizerInfo
+) -> EndTokens:
+    """The end tokens of a checkpoint, from its JSON files alone.
+
+    Args:
+        config: of ``config.json``.
+        generation: of ``generation_config.json``, if there is one.
+        tokenizer: its tokenizer.
+    """
+    ids = tokenizer.vocabulary
+    configured = _ids((generation or {}).get("eos_token_id"))
+    nested = config.get("text_config")
+    for other in (config, nested if isinstance(nested, Mapping) else {}):
+        configured = configured or _ids(other.get("eos_token_id"))
+    eos = tokenizer.special.get("eos_token")
+    named = {eos} if eos else set()
+    return EndTokens(
+        configured=configured,
+        tokenizer=frozenset(ids[token] for token in named if token in ids),
+        template=frozenset(ids[token] for token in turn_ends(tokenizer) if token in ids),
+        names={number: token for token, number in ids.items()},
+    )
+
+
+def turn_ends(tokenizer: TokenizerInfo) -> frozenset[str]:
+    """The known tokens with which a chat template ends turns; its text is read and never run."""
+    template = tokenizer.chat_template or ""
+    # gpt-oss ends every part of a response with <|end|>, its thinking first.
+    inside = {tags.closing for tags in tags_in(template) if tags.closes_else}
+    return frozenset(token for token in _TURN_ENDS if token in template and token not in inside)
+
+
+def read_end_tokens(folder: Path) -> EndTokens:
+    """As :func:`end_tokens`, of a checkpoint's folder.
+
+    Raises:
+        CheckpointError: a file is there and cannot be read.
+    """
+    return end_tokens(
+        read_json(folder / "config.json") or {},
+        read_json(folder / "generation_config.json"),
+        read_tokenizer(folder),
+    )
+
+
+def _ids(value: Any) -> frozenset[int]:
+    listed = value if isinstance(value, list) else [value]
+    return frozenset(one for one in listed if isinstance(one, int) and not isinstance(one, bool))

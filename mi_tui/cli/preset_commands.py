@@ -110,7 +110,7 @@ def _print_examples(references: list[str], *, as_json: bool) -> None:
                     "held_out": one.held_out,
                     "max_new_tokens": one.max_new_tokens,
                     "prompt": one.prompt,
-                    "opens_thought": one.opens_thought,
+                    "opens_thought": one.opened is not None,
                     "answer": one.answer,
                 }
                 for one in found

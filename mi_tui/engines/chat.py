@@ -1,20 +1,38 @@
 """The donor's tokenizer, chat template and end tokens: from problem to prompt, from ids to text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, GenerationConfig
+from transformers import AutoTokenizer
 
+from mi_tui.checkpoints.tokenizer import read_end_tokens, read_tokenizer, turn_ends
 from mi_tui.engines.protocol import Completion, EngineError, Request
 
 _CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
+_ANSWER = "Seven."
 
 
 class Chat:
-    """The tokenizer of the side that gives a merged checkpoint its tokenizer and template."""
+    """The tokenizer of the side that gives a merged checkpoint its tokenizer and template.
 
-    def __init__(self, path: Path, *, trust_remote_code: bool = False) -> None:
+    Args:
+        path: the checkpoint's folder.
+        trust_remote_code: whether Python code of the checkpoint may run.
+        template_arguments: what the chat template is given beside the messages, such as
+            ``enable_thinking``.
+
+    Raises:
+        EngineError: there is no tokenizer that could be loaded.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        trust_remote_code: bool = False,
+        template_arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(
                 path, trust_remote_code=trust_remote_code
@@ -22,6 +40,7 @@ class Chat:
         except (OSError, ValueError) as error:
             raise EngineError(f"{path}: no tokenizer could be loaded ({error})") from error
         self._path = path
+        self._arguments = dict(template_arguments or {})
 
     def render(self, messages: Sequence[dict[str, str]]) -> str:
         """The chat template applied, the assistant's turn opened.
@@ -35,7 +54,7 @@ class Chat:
             )
         try:
             text: str = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
+                list(messages), tokenize=False, add_generation_prompt=True, **self._arguments
             )
         except Exception as error:  # a template is a program of its own
             raise EngineError(f"{self._path}: the chat template failed: {error}") from error
@@ -86,23 +105,36 @@ class Chat:
         return [prompt or tuple(fallback[: at + 1]) for at, prompt in enumerate(found)]
 
     def end_tokens(self, model_config: Any) -> frozenset[int]:
-        """The ids that end a response, from the generation config, or else from what there is.
+        """The ids that end a response: the union of all who name one.
+
+        They are the generation config, or the model's config where there is none, the tokenizer,
+        and the chat template, by what it writes behind an answer.
 
         Raises:
             EngineError: nothing names an end token.
         """
-        try:
-            configured = GenerationConfig.from_pretrained(self._path).eos_token_id
-        except OSError:
-            configured = None
-        for ids in (configured, getattr(model_config, "eos_token_id", None), self._tokenizer_end):
-            if ids is not None:
-                return frozenset(ids if isinstance(ids, list | tuple) else [ids])
-        raise EngineError(
-            f"{self._path}: no end token: add eos_token_id to its generation_config.json"
-        )
+        said = read_end_tokens(self._path)
+        ids: set[int | None] = set(said.union)
+        if not said.configured:
+            named = getattr(model_config, "eos_token_id", None)
+            ids.update(named if isinstance(named, list | tuple) else [named])
+        ids.update((self._tokenizer.eos_token_id, *self._turn_ends()))
+        found = frozenset(one for one in ids if isinstance(one, int))
+        if not found:
+            raise EngineError(
+                f"{self._path}: no end token: add eos_token_id to its generation_config.json"
+            )
+        return found
 
-    @property
-    def _tokenizer_end(self) -> int | None:
-        end: int | None = self._tokenizer.eos_token_id
-        return end
+    def _turn_ends(self) -> list[int | None]:
+        """The ids of the special tokens with which the template ends an answer."""
+        names = set(turn_ends(read_tokenizer(self._path)))
+        special = set(self._tokenizer.get_added_vocab())
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _ANSWER}]
+        try:
+            text = self._tokenizer.apply_chat_template(turns, tokenize=False, **self._arguments)
+            behind = text.rpartition(_ANSWER)[2].lstrip() if _ANSWER in text else ""
+        except Exception:  # a template is a program of its own, and may want other turns
+            behind = ""
+        names.add(max(filter(behind.startswith, special), key=len, default=""))
+        return [self._tokenizer.get_vocab().get(name) for name in names if name in special]

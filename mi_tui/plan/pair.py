@@ -1,12 +1,15 @@
 """The pair: which checkpoints are mixed."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from mi_tui.plan.base import Plan
 from mi_tui.plan.method import Role
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.thinking_tags import ThinkingTags, named_tags
+
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class Pair(Plan):
@@ -15,7 +18,9 @@ class Pair(Plan):
     A hub id may carry a revision (``owner/name@revision``). ``base`` is the model that both
     sides were trained from, for the methods that need it.
     ``donor`` names the side that gives a merged checkpoint its config, tokenizer, chat template
-    and generation config.
+    and generation config. ``thinking_tags`` are what opens and closes a thought; by default those
+    that the checkpoints' templates and tokens name. ``chat_template_kwargs`` is given to the chat
+    template, such as ``{enable_thinking = true}`` or ``{reasoning_effort = "high"}``.
     """
 
     instruct: str = Field(min_length=1)
@@ -23,6 +28,8 @@ class Pair(Plan):
     base: str | None = None
     donor: Literal["instruct", "thinking"] = "thinking"
     trust_remote_code: bool = False
+    thinking_tags: tuple[Tag, Tag] | None = None
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     def reference(self, role: Role) -> str | None:
         """The checkpoint of this role; ``None`` for a base that there is not."""
@@ -38,6 +45,11 @@ class Pair(Plan):
         """The donor's checkpoint, then the other side's."""
         both = (self.instruct, self.thinking)
         return both if self.donor == "instruct" else both[::-1]
+
+    @property
+    def own_tags(self) -> tuple[ThinkingTags, ...]:
+        """The tags that are set here; none where the checkpoints are asked."""
+        return () if self.thinking_tags is None else (named_tags(*self.thinking_tags),)
 
     def of(self, recipe: Recipe) -> "Pair":
         """The pair that a recipe mixes: this one, but for the checkpoints it names itself."""

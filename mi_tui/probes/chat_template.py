@@ -5,7 +5,7 @@ sandboxed Jinja environment and globals.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,22 +31,30 @@ class _Generation(Extension):
         return nodes.Scope(body, lineno=line)
 
 
-def render_chat(checkpoint: Path, messages: Sequence[dict[str, str]]) -> str:
+def render_chat(
+    checkpoint: Path,
+    messages: Sequence[dict[str, str]],
+    arguments: Mapping[str, Any] | None = None,
+) -> str:
     """The prompt that the model sees: the template applied, the assistant's turn opened.
 
     Args:
         checkpoint: a folder with ``chat_template.jinja``, or ``tokenizer_config.json`` with a
             ``chat_template``.
         messages: roles and contents.
+        arguments: what the template is given besides, such as ``enable_thinking``.
 
     Raises:
         ProbeError: there is no template, or it refuses the messages.
     """
     config = _tokenizer_config(checkpoint)
-    tokens = {name: _token(config.get(name)) for name in _SPECIAL_TOKENS if config.get(name)}
+    given: dict[str, Any] = {
+        name: _token(config.get(name)) for name in _SPECIAL_TOKENS if config.get(name)
+    }
     try:
         template = _environment().from_string(_template(checkpoint, config))
-        return template.render(messages=list(messages), add_generation_prompt=True, **tokens)
+        given |= {"messages": list(messages), "add_generation_prompt": True}
+        return template.render({**(arguments or {}), **given})
     except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise ProbeError(f"{checkpoint}: the chat template failed: {error}") from error
 

@@ -1,11 +1,8 @@
-"""Texts of responses: thinking and answer apart, and control characters made harmless."""
+"""Texts of strangers: control characters made harmless, and the content of boxes."""
 
 import re
 
 from mi_tui.plain_text import INVISIBLE, LINE_BREAKS, SURROGATES
-
-OPEN_THOUGHT = "<think>"
-CLOSE_THOUGHT = "</think>"
 
 # CSI; OSC, DCS, SOS, PM and APC strings up to their terminator; any other two-byte escape.
 _ESCAPE_SEQUENCES = re.compile(
@@ -19,34 +16,6 @@ _PILED_MARKS = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
-
-
-def strip_thinking(text: str) -> tuple[str | None, str]:
-    """Split a response into its thinking and its answer.
-
-    What stands before the last ``</think>`` is thinking, whether or not the response opened it
-    itself: some chat templates open ``<think>`` in the prompt. A ``<think>`` that is never
-    closed makes everything after it thinking. Without any tag the whole text is the answer.
-
-    Returns:
-        The thinking without its outer tags, ``None`` when there is none, and the answer.
-    """
-    thought, closing, rest = text.rpartition(CLOSE_THOUGHT)
-    answer, opening, unfinished = rest.partition(OPEN_THOUGHT)
-    if not closing and not opening:
-        return None, text
-    parts = [thought.lstrip().removeprefix(OPEN_THOUGHT).strip(), unfinished.strip()]
-    return "\n".join(part for part in parts if part), answer.strip()
-
-
-def is_unfinished_thought(text: str, truncated: bool) -> bool:
-    """Whether a response ends inside its thinking, so that it holds no answer.
-
-    A truncated response without ``</think>`` may be a thought that the prompt opened, and counts
-    as one; so does any response whose last ``<think>`` is not closed.
-    """
-    close = text.rfind(CLOSE_THOUGHT)
-    return text.rfind(OPEN_THOUGHT) > close or (truncated and close < 0)
 
 
 def safe_text(text: str, limit: int | None = None) -> str:

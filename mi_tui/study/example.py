@@ -4,7 +4,8 @@ from mi_tui.checkpoints.locate import locate
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.probes.preview import Example, preview
-from mi_tui.probes.text import safe_text
+from mi_tui.probes.text import safe_text, shown_line
+from mi_tui.study.thinking_tags import thinking_tags
 
 LONGEST = 20_000
 """Characters of a prompt that are shown; few-shot prompts can be longer than any screen."""
@@ -20,7 +21,12 @@ def example_for(pair: Pair, plan: AnyProbe) -> Example:
         ProbeError: the probe cannot be drawn, or the donor has no chat template.
         CheckpointError: the donor cannot be found.
     """
-    return preview(plan, locate(pair.donor_reference, weights=False).path)
+    return preview(
+        plan,
+        locate(pair.donor_reference, weights=False).path,
+        tags=thinking_tags(pair),
+        template_arguments=pair.chat_template_kwargs,
+    )
 
 
 def example_text(example: Example) -> str:
@@ -28,12 +34,14 @@ def example_text(example: Example) -> str:
     asked = f"{example.problems} problems"
     if example.held_out:
         asked += f", {example.held_out} of them held out to confirm"
-    thought = "opened by the prompt" if example.opens_thought else "left to the model"
+    thought = "Thinking is left to the model"
+    if example.opened is not None:
+        thought = f"{shown_line(example.opened.opening)} is opened by the prompt"
     return "\n".join(
         (
             f"{safe_text(example.probe, 60)}: {asked}",
             f"Scored by {example.scorer}, cut at {example.max_new_tokens:,} tokens",
-            f"<think> is {thought}",
+            thought,
             f"Right answer: {safe_text(example.answer, 400) or 'what the scorer checks'}",
             "Prompt as the model will see it:",
             "",

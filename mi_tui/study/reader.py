@@ -12,6 +12,7 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.probes.thinking import parts_of
 from mi_tui.study.control import state_of
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, stored_state
@@ -140,7 +141,7 @@ class StudyReader:
         """The latest rollouts with their texts, newest first; ``problem`` is an index.
 
         A recipe is named by ``recipe_key`` and ``recipe_label``: one that was only asked held-out
-        problems has no row in the table.
+        problems has no row in the table. ``parts`` has the thinking and the answer apart.
         """
         recipes = self.store.recipes()
         keys = [recipe.key for recipe in recipes]
@@ -148,7 +149,9 @@ class StudyReader:
             return []
         recipe = None if recipe_key is None else keys.index(recipe_key)
         found = self.store.responses(recipe=recipe, problem=problem, limit=limit)
+        tags = Facts.of(self.store).thinking_tags
         for row in found:
+            row["parts"] = parts_of(row["text"], bool(row["truncated"]), tags)
             index = row["recipe"]
             row["recipe_key"], row["recipe_label"] = keys[index], recipes[index].label
         return found

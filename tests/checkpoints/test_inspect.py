@@ -61,13 +61,15 @@ TEMPLATES = {
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}": False,
     "{% if add_generation_prompt %}{% if x %}<think>\n\n</think>{% endif %}{% endif %}": False,
     "{{ m.split('<think>') }}{% if add_generation_prompt %}assistant{% endif %}": False,
+    "{% if add_generation_prompt %}{% if x %}<think>{% else %}<think></think>{% endif %}": True,
+    "{% if add_generation_prompt %}assistant\n[THINK]{% endif %}": True,
     "<think> everywhere": False,
 }
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_templates_that_open_a_thought(template: str) -> None:
-    assert opens_thinking(template) == TEMPLATES[template]
+    assert (opens_thinking(template) is not None) is TEMPLATES[template]
 
 
 def test_the_template_is_found_wherever_it_is_kept(tmp_path: Path) -> None:

@@ -88,6 +88,6 @@ def test_the_preview_says_whether_the_thought_is_opened(name: str, tmp_path: Pat
     example = preview(plan, tmp_path)
     assert example.prompt is not None
     assert example.messages[0]["content"] in example.prompt
-    assert example.opens_thought is (name == "thinking")
+    assert (example.opened is not None) is (name == "thinking")
     assert (example.problems, example.held_out, example.scorer) == (8, 2, "boxed-integer")
     assert preview(plan).prompt is None

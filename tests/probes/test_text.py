@@ -1,4 +1,4 @@
-"""Responses taken apart, and hostile text made harmless."""
+"""Hostile text made harmless, and boxes found."""
 
 import time
 
@@ -6,38 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_tui.probes.text import is_unfinished_thought, last_boxed, safe_text, strip_thinking
-
-
-@pytest.mark.parametrize(
-    ("text", "thinking", "answer"),
-    [
-        ("plain \\boxed{3}", None, "plain \\boxed{3}"),
-        ("<think>\n1+2=3\n</think>\n\\boxed{3}", "1+2=3", "\\boxed{3}"),
-        ("opened by the prompt</think>\\boxed{3}", "opened by the prompt", "\\boxed{3}"),
-        ("<think></think>42", "", "42"),
-        ("<think>never closed \\boxed{3}", "never closed \\boxed{3}", ""),
-        ("first</think>second</think>third", "first</think>second", "third"),
-        ("a</think>b<think>c", "a\nc", "b"),
-        ("", None, ""),
-    ],
-)
-def test_thinking_and_answer_are_told_apart(text: str, thinking: str | None, answer: str) -> None:
-    assert strip_thinking(text) == (thinking, answer)
-
-
-@pytest.mark.parametrize(
-    ("text", "truncated", "unfinished"),
-    [
-        ("\\boxed{3}", False, False),
-        ("so maybe \\boxed{3}", True, True),
-        ("<think>so \\boxed{3}", False, True),
-        ("so</think>\\boxed{3}", True, False),
-        ("so</think>\\boxed{3}<think>wait", False, True),
-    ],
-)
-def test_an_unfinished_thought_is_recognised(text: str, truncated: bool, unfinished: bool) -> None:
-    assert is_unfinished_thought(text, truncated) is unfinished
+from mi_tui.probes.text import last_boxed, safe_text
 
 
 @pytest.mark.parametrize(
@@ -103,7 +72,6 @@ def test_long_hostile_text_takes_linear_time(piece: str) -> None:
         start = time.process_time()
         last_boxed(text)
         safe_text(text)
-        strip_thinking(text)
         return time.process_time() - start
 
     # Quadratic work would take hundreds of times as long on the larger text, not ten.

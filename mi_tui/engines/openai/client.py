@@ -7,7 +7,7 @@ https://platform.openai.com/docs/api-reference/chat. Knows nothing of torch.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
+from mi_tui.engines.openai.event_stream import EventStream
 from mi_tui.engines.openai.events import (
     Heard,
     UnreadableError,
@@ -72,21 +73,26 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is sent: chat messages, how to decode, the seed, and the cap in tokens."""
+    """What is sent: chat messages, how to decode, the seed, and the cap in tokens.
+
+    ``template_arguments`` are for the server's chat template, beside the messages.
+    """
 
     messages: tuple[dict[str, str], ...]
     decoding: Decoding
     seed: int
     max_new_tokens: int
+    template_arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back.
 
-    ``text`` has the thinking between ``<think>`` and ``</think>``, also where the server sends
-    it apart. ``tokens`` is the server's own count (``usage.completion_tokens``). Times in
-    seconds from sending the request: to the first token, and to the end.
+    ``text`` has the thinking between its tags; where the server sends it apart, between
+    ``<think>`` and ``</think>``. ``tokens`` is the server's own count
+    (``usage.completion_tokens``). Times in seconds from sending the request: to the first token,
+    and to the end.
     """
 
     text: str
@@ -160,7 +166,7 @@ class OpenAIClient:
         except _RefusedError as refused:
             if not extended or refused.status not in _UNKNOWN_FIELD:
                 raise
-        self._extensions = False  # OpenAI's own API knows no top_k
+        self._extensions = False  # OpenAI's own API knows no top_k and no template
         return await self._repeated(once, _LostError)
 
     @property
@@ -168,7 +174,7 @@ class OpenAIClient:
         """What of the decoding the server did not accept; empty when it took all of it."""
         if self._extensions:
             return ""
-        return "the server does not accept top_k: the one it is configured with applies"
+        return "the server does not accept top_k and chat_template_kwargs: its own apply"
 
     async def _repeated(
         self, once: Callable[[], Awaitable[_Said]], temporary: type["_LostError"]
@@ -248,6 +254,8 @@ class OpenAIClient:
         if self._extensions:
             # Said even where there is no limit: servers else take the checkpoint's own setting.
             body["top_k"] = decoding.top_k or -1
+            if question.template_arguments:
+                body["chat_template_kwargs"] = dict(question.template_arguments)
         return body
 
     async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
@@ -257,9 +265,12 @@ class OpenAIClient:
             await self._require_success(response)
             if "json" in response.headers.get("Content-Type", ""):
                 raise UnreadableError("answers without streaming")
-            async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    yield line.removeprefix("data:").strip()
+            stream = EventStream()
+            async for piece in response.aiter_bytes():
+                for data in stream.feed(piece):
+                    yield data
+            for data in stream.feed(b"", final=True):
+                yield data
 
     async def _require_success(self, response: httpx2.Response) -> None:
         if response.status_code == 200:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mi_tui.engines.protocol import FinishReason
+from mi_tui.plan.thinking_tags import THINK
 
 
 class UnreadableError(Exception):
@@ -117,11 +118,16 @@ class Heard:
 
     @property
     def text(self) -> str:
-        """One text, as the model wrote it before the server took the thinking out."""
+        """One text, as the model wrote it before the server took the thinking out.
+
+        A server whose parser met no closing tag sends all of a finished answer as reasoning. A
+        model that wrote no tag wrote an answer, and so it stands here.
+        """
         thinking, content = "".join(self._thinking), "".join(self._content)
-        if not thinking:
-            return content
-        return f"<think>{thinking}</think>{content}" if content else f"<think>{thinking}"
+        if not thinking or (not content and self.finish_reason == "stop"):
+            return thinking + content
+        closing = f"{THINK.closing}{content}" if content else ""
+        return f"{THINK.opening}{thinking}{closing}"
 
 
 def model_names(text: str) -> list[str]:

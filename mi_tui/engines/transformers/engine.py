@@ -75,7 +75,11 @@ class TransformersEngine:
         device = device_of(plan)
         instruct, thinking = locate(pair.instruct).path, locate(pair.thinking).path
         donor = locate(pair.donor_reference)
-        chat = Chat(donor.path, trust_remote_code=pair.trust_remote_code)
+        chat = Chat(
+            donor.path,
+            trust_remote_code=pair.trust_remote_code,
+            template_arguments=pair.chat_template_kwargs,
+        )
         pair_tensors = PairTensors.load(
             instruct,
             thinking,

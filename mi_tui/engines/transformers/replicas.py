@@ -114,7 +114,11 @@ class Replicas:
             CheckpointError: a checkpoint cannot be found.
             EngineError: a process cannot load the pair, or ended.
         """
-        chat = Chat(locate(pair.donor_reference).path, trust_remote_code=pair.trust_remote_code)
+        chat = Chat(
+            locate(pair.donor_reference).path,
+            trust_remote_code=pair.trust_remote_code,
+            template_arguments=pair.chat_template_kwargs,
+        )
         return cls(plans, pair, chat)
 
     @property

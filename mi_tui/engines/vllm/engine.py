@@ -43,7 +43,11 @@ class VllmEngine:
         donor = self._pair.donor_reference
         in_files = dtype_of_files(inspect(locate(donor)))
         self._export_dtype = "" if in_files is None else dtype_name(in_files)
-        self._chat = Chat(Path(donor), trust_remote_code=pair.trust_remote_code)
+        self._chat = Chat(
+            Path(donor),
+            trust_remote_code=pair.trust_remote_code,
+            template_arguments=pair.chat_template_kwargs,
+        )
         self._config = AutoConfig.from_pretrained(
             self._folder, trust_remote_code=pair.trust_remote_code
         )

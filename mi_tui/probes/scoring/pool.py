@@ -10,10 +10,12 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.client import ProcessGoneError, ProcessStartError, ScoringProcess
 from mi_tui.probes.scoring.judge import scorer_of
@@ -45,11 +47,17 @@ class ScoringPool:
         processes: how many processes score at once, at least one.
         time_limit: seconds that the scoring of one response may take.
         memory_limit: bytes of address space of one process.
+        tags: what may mark the thinking of a response.
     """
 
     def __init__(
-        self, processes: int = 2, time_limit: float = 20.0, memory_limit: int = 8 << 30
+        self,
+        processes: int = 2,
+        time_limit: float = 20.0,
+        memory_limit: int = 8 << 30,
+        tags: Sequence[ThinkingTags] = KNOWN,
     ) -> None:
+        self._tags = None if tuple(tags) == KNOWN else [asdict(one) for one in tags]
         self._jobs: _Jobs = queue.SimpleQueue()
         self._scores: _Scores = queue.SimpleQueue()
         self._pending = 0
@@ -69,6 +77,7 @@ class ScoringPool:
             "problem": asdict(problem),
             "text": response_text,
             "truncated": truncated,
+            "tags": self._tags,
         }
         self._pending += 1
         self._jobs.put(_Job(key, name, json.dumps(message).encode() + b"\n"))

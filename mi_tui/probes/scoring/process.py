@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.scoring.scorer import scorer
@@ -76,8 +77,11 @@ def _score(message: dict[str, Any]) -> Score:
         return Score(0.0, failure=failure)
     problem = message["problem"]
     problem["messages"] = tuple(problem["messages"])
+    tags = KNOWN if message["tags"] is None else [ThinkingTags(**one) for one in message["tags"]]
     try:
-        return judge(message["scorer"], Problem(**problem), message["text"], message["truncated"])
+        return judge(
+            message["scorer"], Problem(**problem), message["text"], message["truncated"], tags
+        )
     except MemoryError:
         return Score(0.0, failure=OUT_OF_MEMORY)
     except MiTuiError as error:

@@ -69,11 +69,19 @@ class ServerQuestions:
         plan: how it is asked.
         recipe: what the server is said to run; its decoding is asked for.
         seed: of the study.
+        template_arguments: what the chat template is given beside the messages.
     """
 
     def __init__(
-        self, store: Store, endpoint: Endpoint, plan: ConfirmationPlan, recipe: Recipe, seed: int
+        self,
+        store: Store,
+        endpoint: Endpoint,
+        plan: ConfirmationPlan,
+        recipe: Recipe,
+        seed: int,
+        template_arguments: Mapping[str, Any],
     ) -> None:
+        self._template_arguments = template_arguments
         self._store = store
         self._endpoint = endpoint
         self._plan = plan
@@ -132,6 +140,7 @@ class ServerQuestions:
             self._recipe.decoding,
             rollout_seed(self._seed, wanted.probe.sha256, wanted.problem.id, wanted.sample),
             wanted.probe.max_new_tokens,
+            self._template_arguments,
         )
 
 

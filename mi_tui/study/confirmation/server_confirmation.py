@@ -15,8 +15,10 @@ from mi_tui.engines.openai.client import Answer, Endpoint
 from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.thinking_tags import THINK, ThinkingTags
 from mi_tui.probes.problem import Score
 from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.probes.thinking import parts_of
 from mi_tui.study.confirmation.questions import (
     AskedSample,
     ConfirmationPlan,
@@ -104,14 +106,18 @@ def confirm_on_server(
         latency = reader.latency()
         folder = reader.folder
     with Store(folder.database) as store:
-        require_same_weights(Facts.of(store), where_present=True)
+        facts = Facts.of(store)
+        require_same_weights(facts, where_present=True)
+        # Reasoning that the server sends apart is put between the first of these.
+        tags = tuple(dict.fromkeys((THINK, *facts.thinking_tags)))
         asked, rows = questions(store, plan.samples)
-        open_questions = ServerQuestions(store, endpoint, plan, predicted.recipe, seed)
+        arguments = facts.preset.pair.chat_template_kwargs
+        open_questions = ServerQuestions(store, endpoint, plan, predicted.recipe, seed, arguments)
         model, answers, remark = asyncio.run(open_questions.ask_all(asked, progress))
-        scores = _scores(asked, answers)
-        found = _confirmation(predicted, plan, asked, rows, answers, scores, latency).model_copy(
-            update={"url": endpoint.base, "model": model, "remark": remark}
-        )
+        scores = _scores(asked, answers, tags)
+        found = _confirmation(
+            predicted, plan, asked, rows, answers, scores, latency, tags
+        ).model_copy(update={"url": endpoint.base, "model": model, "remark": remark})
         keep_confirmation(store, found)
         open_questions.forget(model)
     return found
@@ -124,9 +130,11 @@ def stored_confirmations(study: str) -> tuple[ServerConfirmation, ...]:
     return tuple(ServerConfirmation.model_validate(one, strict=False) for one in kept)
 
 
-def _scores(asked: Sequence[AskedSample], answers: Sequence[Answer]) -> list[Score]:
+def _scores(
+    asked: Sequence[AskedSample], answers: Sequence[Answer], tags: Sequence[ThinkingTags]
+) -> list[Score]:
     scores: dict[int, Score] = {}
-    with ScoringPool(processes=1, time_limit=_SCORING_SECONDS) as pool:
+    with ScoringPool(processes=1, time_limit=_SCORING_SECONDS, tags=tags) as pool:
         for at, (wanted, answer) in enumerate(zip(asked, answers, strict=True)):
             cut = answer.finish_reason == "length"
             pool.submit(at, wanted.probe.scorer, wanted.problem, answer.text, cut)
@@ -143,11 +151,12 @@ def _confirmation(
     answers: Sequence[Answer],
     scores: Sequence[Score],
     latency: Latency | None,
+    tags: Sequence[ThinkingTags],
 ) -> ServerConfirmation:
     # Seconds are predicted for one concurrency; others are no like-for-like comparison.
     alike = latency is not None and latency.concurrency == plan.concurrency
     predicted_seconds = predicted.seconds if alike else None
-    summary = _summary(predicted.recipe, asked, rows, answers, scores)
+    summary = _summary(predicted.recipe, asked, rows, answers, scores, tags)
     numbers = np.unique([wanted.row for wanted in asked], return_inverse=True)[1]
     waits = np.array([answer.seconds for answer in answers])
     seconds = np.bincount(numbers, waits) / np.bincount(numbers)
@@ -189,6 +198,7 @@ def _summary(
     rows: Sequence[ProblemRow],
     answers: Sequence[Answer],
     scores: Sequence[Score],
+    tags: Sequence[ThinkingTags],
 ) -> RecipeSummary:
     """The measures as in the study's table, of these problems alone."""
     searched = [ProblemRow(r.probe, r.id, r.stratum, r.weight, r.cap, False) for r in rows]
@@ -201,7 +211,7 @@ def _summary(
         sample=np.array([wanted.sample for wanted in asked], dtype=np.int64),
         score=np.where(cut, 0.0, [score.value for score in scores]),
         tokens=np.array([answer.tokens for answer in answers], dtype=np.int64),
-        thinking=np.array(["</think>" in answer.text for answer in answers]),
+        thinking=np.array([parts_of(answer.text, tags=tags).closed for answer in answers]),
         truncated=cut,
         answer=np.full(len(asked), -1, dtype=np.int64),
     )

@@ -17,6 +17,7 @@ from mi_tui.analysis.results import LatencyPoint, Recommendation
 from mi_tui.checkpoints.identity import CheckpointIdentity, identity_from
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags
 from mi_tui.plan.toml import explain
 from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.errors import StudyError
@@ -68,6 +69,7 @@ class Change(TypedDict, total=False):
     settled: bool
     recommendation: Recommendation
     weights: dict[str, CheckpointIdentity]
+    thinking_tags: tuple[ThinkingTags, ...]
 
 
 def keep(store: Store, **facts: Unpack[Change]) -> None:
@@ -86,6 +88,8 @@ def _as_json(value: object) -> object:
         return asdict(value)
     if isinstance(value, dict):
         return {key: _as_json(entry) for key, entry in value.items()}
+    if isinstance(value, tuple):
+        return [_as_json(entry) for entry in value]
     return value
 
 
@@ -173,6 +177,15 @@ class Facts:
             return {str(name): identity_from(data) for name, data in kept.items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise self._unreadable("record of weights", error) from error
+
+    @property
+    def thinking_tags(self) -> tuple[ThinkingTags, ...]:
+        """What may mark thinking; all known tags before the worker has looked."""
+        kept = self._values.get("thinking_tags")
+        try:
+            return tuple(ThinkingTags(**one) for one in kept) if kept else KNOWN
+        except TypeError as error:
+            raise self._unreadable("list of thinking tags", error) from error
 
     @property
     def title(self) -> str:

@@ -2,12 +2,13 @@
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mi_tui.engines.protocol import Completion, Engine, Request
+from mi_tui.plan.thinking_tags import ThinkingTags
 from mi_tui.probes.problem import Probe, Problem, Score
 from mi_tui.probes.scoring.pool import ScoringPool
-from mi_tui.probes.text import strip_thinking
+from mi_tui.probes.thinking import Parts, parts_of
 from mi_tui.study.storage.records import PlannedAsk, Rollout
 from mi_tui.study.storage.store import Store
 
@@ -29,11 +30,19 @@ class Generation:
         store: keeps.
         probes: the frozen probes, in the order of the store.
         seed: the study's seed.
+        tags: what may mark thinking.
     """
 
     def __init__(
-        self, engine: Engine, pool: ScoringPool, store: Store, probes: list[Probe], seed: int
+        self,
+        engine: Engine,
+        pool: ScoringPool,
+        store: Store,
+        probes: list[Probe],
+        seed: int,
+        tags: Sequence[ThinkingTags],
     ) -> None:
+        self._tags = tags
         self._engine = engine
         self._pool = pool
         self._store = store
@@ -46,7 +55,7 @@ class Generation:
         self._prompts: dict[int, tuple[int, ...]] = {}
         self._recipes = store.recipes()
         self._asks: dict[int, PlannedAsk] = {}
-        self._scoring: dict[int, tuple[Completion, bool, int]] = {}
+        self._scoring: dict[int, tuple[Completion, Parts, int]] = {}
         self._next_id = 1
 
     @property
@@ -110,18 +119,19 @@ class Generation:
         ask = self._asks[completion.request_id]
         probe, problem = self._problems[ask.problem]
         truncated = completion.finish_reason == "length"
-        thought, _ = strip_thinking(completion.text)
-        think_tokens = len(self._engine.encode(thought)) if thought else 0
+        parts = parts_of(completion.text, truncated, self._tags)
+        think_tokens = len(self._engine.encode(parts.thought)) if parts.thought else 0
         self._scoring[completion.request_id] = (
             completion,
-            truncated,
+            parts,
             min(think_tokens, completion.token_count),
         )
         self._pool.submit(completion.request_id, probe.scorer, problem, completion.text, truncated)
 
     def _rollout(self, number: int, score: Score) -> Rollout:
         ask = self._asks.pop(number)
-        completion, truncated, think_tokens = self._scoring.pop(number)
+        completion, parts, think_tokens = self._scoring.pop(number)
+        truncated = completion.finish_reason == "length"
         return Rollout(
             ask=ask,
             seed=self._seeds[ask.problem](ask.sample),
@@ -129,7 +139,7 @@ class Generation:
             score=0.0 if truncated else score.value,
             tokens=completion.token_count,
             think_tokens=think_tokens,
-            thinking="</think>" in completion.text,
+            thinking=parts.closed,
             truncated=truncated,
             answer=score.answer,
             failure=score.failure,

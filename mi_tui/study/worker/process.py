@@ -25,6 +25,7 @@ from mi_tui.study.preflight import require_fit
 from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
+from mi_tui.study.thinking_tags import thinking_tags
 from mi_tui.study.view import StudyState
 from mi_tui.study.weights import settle_weights
 from mi_tui.study.worker.generation import Generation
@@ -79,14 +80,16 @@ def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
     preset = Facts.of(store).preset
     require_fit(preset)
     preset = settle_weights(store)
+    tags = thinking_tags(preset.pair)
+    keep(store, thinking_tags=tags)
     _freeze_probes(store, preset)
     _phase(store, "loading the models")
     engine = open_engine(preset.engine, preset.pair)
-    pool = ScoringPool(processes=1, time_limit=_SCORING_SECONDS)
+    pool = ScoringPool(processes=1, time_limit=_SCORING_SECONDS, tags=tags)
     try:
         _check(store, engine)
         latency = _given_speed(store, preset) or _calibrate(store, engine)
-        generation = Generation(engine, pool, store, store.probes(), preset.search.seed)
+        generation = Generation(engine, pool, store, store.probes(), preset.search.seed, tags)
         for probe in store.probes():
             store.set_example(probe.name, generation.example(probe))
         return Session(store, preset, engine, generation, latency, interrupted).run()

@@ -6,7 +6,8 @@ from typing import Any
 
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.present import signs
-from mi_tui.probes.text import is_unfinished_thought, safe_text, strip_thinking
+from mi_tui.probes.text import safe_text
+from mi_tui.probes.thinking import Parts, parts_of
 
 LONGEST = 40_000
 """Characters of one response that are shown at most."""
@@ -56,11 +57,8 @@ class Response:
 def read_response(row: dict[str, Any]) -> Response:
     """A row as :meth:`StudyReader.responses` gives it, made safe."""
     text, truncated = str(row["text"]), bool(row["truncated"])
-    if is_unfinished_thought(text, truncated):
-        thinking: str | None = text
-        answer = ""
-    else:
-        thinking, answer = strip_thinking(text)
+    parts: Parts = row.get("parts") or parts_of(text, truncated)
+    thinking, answer = (text, "") if parts.unfinished else (parts.thought, parts.answer)
     return Response(
         id=int(row["id"]),
         recipe_key=str(row["recipe_key"]),

@@ -292,3 +292,22 @@ def test_cancelling_hangs_up() -> None:
     with scripted([streamed(piece("half a"), silent=True)]) as server:
         asyncio.run(cancelled(server))
         assert server.hung_up.wait(30)
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize(
+    ("content", "finish", "text"),
+    [
+        ("3", "stop", "<think>1+2</think>3"),
+        (None, "stop", "1+2"),
+        ("", "stop", "1+2"),
+        (None, "length", "<think>1+2"),
+    ],
+)
+def test_reasoning_sent_apart_is_put_back(
+    field: str, content: str | None, finish: str, text: str
+) -> None:
+    heard = Heard()
+    heard.take(json.dumps({"choices": [{"delta": {field: "1+2"}}]}))
+    heard.take(json.dumps({"choices": [{"delta": {"content": content}, "finish_reason": finish}]}))
+    assert heard.text == text

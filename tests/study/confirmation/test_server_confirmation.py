@@ -231,7 +231,7 @@ def test_answers_kept_by_another_version_are_taken_or_asked_again(
     with Store(database) as store:
         asked, _ = questions(store, 1)
         server = client.Endpoint(served.url)
-        open_questions = ServerQuestions(store, server, ConfirmationPlan(), served.recipe, seed=0)
+        open_questions = ServerQuestions(store, server, ConfirmationPlan(), served.recipe, 0, {})
         _, first, _ = asyncio.run(open_questions.ask_all(asked))
         mine = f"asked LIKE '%{served.url}%'"
         with sqlite3.connect(database) as other:
