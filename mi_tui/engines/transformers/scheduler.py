@@ -14,7 +14,7 @@ from mi_tui.engines.transformers.weights.cost_model import Work
 from mi_tui.engines.transformers.weights.strategy import Strategies, Strategy
 
 _GROW_BACK_AFTER = 256
-"""Steps without running out of memory after which a halved batch is doubled again."""
+"""Steps after which a batch that had to shrink takes in as many sequences as fit by then."""
 
 _FEW = 8
 """Less than a capacity's eighth is few: too few to join alone, few enough to give way."""
@@ -47,7 +47,8 @@ class Scheduler:
         self._decoder = self._new_decoder(batch_size)
         self._strategy: Strategy = "in-place"
         self._reconsider = True
-        self._steps_since_shrunk = 0
+        self._steps_since_resized = 0
+        self._alone = False
         self._lengths = (0.0, 0.0)
 
     @property
@@ -83,8 +84,11 @@ class Scheduler:
             self._guarded(self._admit)
             finished = self._decoder.collect()
         if self._decoder.sequences:
-            self._guarded(self._decoder.step)
+            if self._guarded(self._decoder.step):
+                self._alone = False
+                self._steps_since_resized += 1
             finished += self._decoder.collect()
+        self._grow_back()
         if finished:
             self._note_lengths(finished)
             self._park_stragglers()
@@ -215,26 +219,64 @@ class Scheduler:
             if same and self._strategies.choose(self._work(), self._decoder.capacity) == "in-place":
                 self._switch_to("in-place")
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Run one act of the decoder; when memory runs out, halve the batch for the next."""
+    def _guarded(self, act: Callable[[], None]) -> bool:
+        """Run one act of the decoder; when memory runs out, shrink the batch for the next.
+
+        Returns:
+            Whether the act was done.
+        """
         try:
             act()
         except Exception as error:
             if not memory.is_out_of_memory(error):
                 raise
-            if self._decoder.capacity == 1:
-                raise EngineError(
-                    "out of memory with a single response: lower max_new_tokens, choose a smaller "
-                    "dtype or a larger device"
-                ) from error
-            self._resize(max(1, self._decoder.capacity // 2))
+            self._shrink(error)
+            return False
+        return True
+
+    def _shrink(self, error: Exception) -> None:
+        """Give room back: that of no sequence first, then that of as many as do not fit.
+
+        Raises:
+            EngineError: a single sequence does not fit, with nothing else in the cache.
+        """
+        capacity, live = self._decoder.capacity, len(self._decoder.sequences)
+        if capacity > 1:
+            fitting = self._decoder.sequences_that_fit()
+            if fitting is None or fitting >= capacity:  # something else than the cache took it
+                fitting = live if 0 < live < capacity else capacity // 2
+            self._resize(max(1, fitting))
+        elif not self._alone:
+            self._alone = True
+            self._queue.put_back(self._decoder.release(lambda _: True))
+            self._resize(1)
+        else:
+            raise EngineError(
+                "out of memory with a single response: lower max_new_tokens, choose a smaller "
+                "dtype or a larger device"
+            ) from error
+
+    def _grow_back(self) -> None:
+        """Make room for as many sequences as fit; where memory is not there after all, stay."""
+        capacity = self._decoder.capacity
+        if (
+            capacity == self._batch_size
+            or not self._queue
+            or self._steps_since_resized < _GROW_BACK_AFTER
+        ):
             return
-        self._steps_since_shrunk += 1
-        shrunk = self._decoder.capacity < self._batch_size
-        if shrunk and self._steps_since_shrunk >= _GROW_BACK_AFTER:
-            self._resize(min(self._batch_size, self._decoder.capacity * 2))
+        fitting = self._decoder.sequences_that_fit(ahead=True)
+        wanted = min(self._batch_size, 2 * capacity, fitting or self._batch_size)
+        self._steps_since_resized = 0
+        if wanted > capacity:
+            try:
+                self._resize(wanted)
+            except Exception as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+                memory.release_unused(self._device)
 
     def _resize(self, sequences: int) -> None:
         self._queue.put_back(self._decoder.resize(sequences))
         memory.release_unused(self._device)
-        self._steps_since_shrunk = 0
+        self._steps_since_resized = 0

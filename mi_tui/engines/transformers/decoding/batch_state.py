@@ -21,7 +21,8 @@ class BatchState:
     """State of up to ``sequences`` sequences: tensors on the device, and copies the host needs.
 
     ``lengths`` (int64, host) are the tokens in the cache, ``counts`` (int64, host) the tokens
-    made: the host counts along, so that no step has to wait for the device.
+    made, ``ends`` (int64, host) prompt and cap together: the host counts along, so that no step has
+    to wait for the device.
     """
 
     def __init__(self, sequences: int, device: torch.device) -> None:
@@ -32,6 +33,7 @@ class BatchState:
         self._limited = np.zeros(sequences, dtype=np.bool_)
         self._top_k = np.zeros(sequences, dtype=np.bool_)
         self._caps = np.zeros(sequences, dtype=np.int64)
+        self.ends = np.zeros(sequences, dtype=np.int64)
         self._ints = torch.zeros((5, sequences), dtype=torch.long, device=device)
         self._floats = torch.zeros((2, sequences), dtype=torch.float32, device=device)
         self._output = torch.zeros((sequences, _FIRST_OUTPUT), dtype=torch.long, device=device)
@@ -47,6 +49,7 @@ class BatchState:
         self._limited[here] = [d.top_p < 1 or d.top_k > 0 for d in decodings]
         self._top_k[here] = [d.top_k > 0 for d in decodings]
         self._caps[here] = [sequence.request.max_new_tokens for sequence in sequences]
+        self.ends[here] = [sequence.end for sequence in sequences]
         ints = [
             [0] * len(sequences),
             self.lengths[here].tolist(),
@@ -138,14 +141,17 @@ class BatchState:
         self._output = old[2].new_zeros((sequences, old[2].shape[1]))
         self._ints[:, :kept], self._floats[:, :kept] = old[0][:, :kept], old[1][:, :kept]
         self._output[:kept] = old[2][:kept]
-        self.lengths, self.counts, self._greedy, self._limited, self._top_k, self._caps = (
+        grown = [
             np.concatenate([host[:kept], np.zeros(sequences - kept, dtype=host.dtype)])
             for host in self._hosts()
-        )
+        ]
+        self.lengths, self.counts, self.ends, self._caps, self._greedy, *limits = grown
+        self._limited, self._top_k = limits
         self.sequences = sequences
 
     def _hosts(self) -> tuple[NDArray[Any], ...]:
-        return self.lengths, self.counts, self._greedy, self._limited, self._top_k, self._caps
+        sizes = self.lengths, self.counts, self.ends, self._caps
+        return *sizes, self._greedy, self._limited, self._top_k
 
     def _make_room(self, most: int) -> None:
         if most >= self._output.shape[1]:

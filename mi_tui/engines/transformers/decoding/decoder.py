@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mi_tui.engines.transformers.decoding.batch_state import BatchState
 from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
+from mi_tui.engines.transformers.devices.memory import is_out_of_memory
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.model.length_blocks import sort_into_blocks
@@ -85,7 +86,8 @@ class Decoder:
         self._weights.prepare([sequence.recipe for sequence in sequences])
         self._prepared = False
         self._state.write(first, sequences)
-        self._cache.begin_prefill(self._numbers[first : first + count], width)
+        end = max(sequence.end for sequence in sequences)
+        self._cache.begin_prefill(self._numbers[first : first + count], width, end)
         tokens = torch.from_numpy(padded).to(self._device)
         positions = torch.arange(width, device=self._device).expand(count, -1)
         logits = self._logits(tokens, positions, self._state.positions(first + count)[first:] - 1)
@@ -106,7 +108,8 @@ class Decoder:
             self._prepared = True
         positions = self._state.positions(count)
         lengths = self._state.lengths[:count] + 1
-        self._cache.begin_decode(self._numbers[:count], positions, lengths)
+        end = int(self._state.ends[:count].max())
+        self._cache.begin_decode(self._numbers[:count], positions, lengths, end)
         logits = self._logits(self._state.last_tokens(count)[:, None], positions[:, None], None)
         self._state.append(0, draw_tokens(logits, self._state.draw(0, count)))
         self._state.advance(count)
@@ -137,21 +140,49 @@ class Decoder:
         self._remove(out)
         return released
 
+    def sequences_that_fit(self, length: int = 0, *, ahead: bool = False) -> int | None:
+        """How many sequences memory has room for, all as long as the longest; ``None``: not known.
+
+        Args:
+            length: of a sequence that is to join, in tokens.
+            ahead: whether the live sequences are to have room to grow by half, or to their caps.
+        """
+        count = len(self.sequences)
+        lengths = self._state.lengths[:count] + 1
+        if ahead:
+            lengths = np.maximum(lengths, np.minimum(lengths * 3 // 2, self._state.ends[:count]))
+        longest = max(length, int(lengths.max(initial=0)))
+        return self._cache.sequences_that_fit(longest) if longest else None
+
     @torch.inference_mode()
     def resize(self, capacity: int) -> list[Sequence]:
         """Change the capacity; sequences there is no room for come back, with their tokens so far.
 
-        All sequences do when the last change of places has failed: their cache is torn.
+        Those with the fewest tokens do, since they have least to read again. All sequences do where
+        their cache is lost: the last change of places has failed, or memory does not even suffice
+        for moving to a smaller cache.
+
+        Raises:
+            MemoryError: a larger cache does not fit; everything is as before.
+            torch.OutOfMemoryError: likewise.
         """
-        surplus = {id(sequence) for sequence in self.sequences[0 if self._torn else capacity :]}
+        growing = capacity > self.capacity
+        longest_first = np.argsort(-self._state.lengths[: len(self.sequences)], kind="stable")
+        kept = 0 if self._torn else capacity
+        surplus = {id(self.sequences[at]) for at in longest_first[kept:].tolist()}
         self._torn = False
         released = self.release(lambda sequence: id(sequence) in surplus)
+        if self.sequences:
+            try:
+                self._cache.resize(capacity, self._longest(list(range(len(self.sequences)))))
+            except Exception as error:
+                if growing or not is_out_of_memory(error):
+                    raise
+                released += self.release(lambda _: True)
+        if not self.sequences:
+            self._cache = KVCache(capacity)
         self._state.resize(capacity)
         self._numbers = torch.arange(capacity, device=self._device)
-        if self.sequences:
-            self._cache.resize(capacity)
-        else:
-            self._cache = KVCache(capacity)
         return released
 
     def _logits(self, tokens: Tensor, positions: Tensor, last: Tensor | None) -> Tensor:

@@ -39,6 +39,11 @@ class Sequence:
         return len(self.request.prompt) + len(self.tokens)
 
     @property
+    def end(self) -> int:
+        """The length at which it has reached its cap."""
+        return len(self.request.prompt) + self.request.max_new_tokens
+
+    @property
     def context(self) -> tuple[int, ...]:
         """The token ids to read before the next one can be drawn."""
         return (*self.request.prompt, *self.tokens)

@@ -125,6 +125,11 @@ class StaticBatchDecoder:
         self._remove(out)
         return released
 
+    def sequences_that_fit(self, length: int = 0, *, ahead: bool = False) -> int | None:
+        """Not known: transformers' own cache grows as it sees fit."""
+        del length, ahead
+        return None
+
     @torch.inference_mode()
     def resize(self, capacity: int) -> list[Sequence]:
         """Change the capacity; sequences there is no room for come back, with their tokens so far.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from mi_tui.engines.transformers.devices.memory import free_bytes
+from mi_tui.engines.transformers.devices.memory import free_bytes, is_out_of_memory
 from mi_tui.engines.transformers.model.length_blocks import LengthBlock, Lengths, length_blocks
 
 _CHUNK = 64
@@ -25,6 +25,12 @@ Measured for the CPU; for CUDA reckoned from 20 µs of launches at 3 TB/s.
 _MOVED_AT_ONCE = 64 << 20
 """Bytes that may be taken for sequences on their way."""
 
+_SHARE = {"cpu": 0.9}
+"""The share of free memory that storage may take: a CPU's system kills rather than refuses."""
+
+_SHARE_TO_SPARE = 0.8
+"""The share that storage may take where less would do, so that a pass has room as well."""
+
 
 class KVCache(Cache):
     """Keys and values of up to ``sequences`` sequences.
@@ -32,8 +38,9 @@ class KVCache(Cache):
     Per layer ``[batch, kv_heads, length, head_dim]``.
 
     Storage is allocated at a layer's first use, in the dtype and on the device of its keys (so a
-    model split over several devices works), and grows in length as needed. Before each forward
-    pass say with :meth:`begin_prefill` or :meth:`begin_decode` which sequences it is about.
+    model split over several devices works), and grows in length as needed: by half, but no further
+    than the sequences' own ends, and by no more than is needed where memory is short. Before each
+    forward pass say with :meth:`begin_prefill` or :meth:`begin_decode` which sequences it is about.
     """
 
     def __init__(self, sequences: int) -> None:
@@ -54,19 +61,27 @@ class KVCache(Cache):
         """Whether the pass under way reads newcomers' prompts."""
         return self._prefill
 
-    def begin_prefill(self, sequences: Tensor, length: int) -> None:
-        """The next pass writes positions 0 to ``length`` − 1 of these sequences (int64, [m])."""
+    def begin_prefill(self, sequences: Tensor, length: int, end: int | None = None) -> None:
+        """The next pass writes positions 0 to ``length`` − 1 of these sequences (int64, [m]).
+
+        ``end`` is the length at which the longest of them will have reached its cap.
+
+        Raises:
+            MemoryError: there is no room for so long sequences.
+        """
         self._prefill = True
         self._sequences = sequences
         self._biases.clear()
-        self._reserve(length)
+        self._reserve(length, end)
 
     @property
     def blocks(self) -> tuple[LengthBlock, ...]:
         """The sequences of a decode pass in parts, each attended to up to a length of its own."""
         return self._blocks
 
-    def begin_decode(self, sequences: Tensor, positions: Tensor, lengths: Lengths) -> None:
+    def begin_decode(
+        self, sequences: Tensor, positions: Tensor, lengths: Lengths, end: int | None = None
+    ) -> None:
         """The next pass writes one token per sequence.
 
         Args:
@@ -74,12 +89,16 @@ class KVCache(Cache):
                 ones.
             positions: where each sequence's token goes (int64, shape [n]).
             lengths: the same plus one (int64, shape [n], known to the host).
+            end: the length at which the longest of them will have reached its cap.
+
+        Raises:
+            MemoryError: there is no room for so long sequences.
         """
         self._prefill = False
         self._sequences, self._positions = sequences, positions
         self._biases.clear()
         longest = int(lengths.max())
-        self._reserve(longest)
+        self._reserve(longest, end)
         self._view = self._padded(longest)
         parts = length_blocks(lengths, self._tokens_per_call())
         self._blocks = tuple(replace(part, length=self._padded(part.length)) for part in parts)
@@ -154,10 +173,30 @@ class KVCache(Cache):
             for part in torch.split(stored[:, :, :length], at_once, 2):
                 part.index_copy_(0, into, part.index_select(0, out_of))
 
-    def resize(self, sequences: int) -> None:
-        """Keep the first ``sequences`` sequences, or make room for as many."""
-        self._capacity = sequences
-        self._restore(self._length)
+    def resize(self, sequences: int, length: int = 0) -> None:
+        """Keep the first ``sequences`` sequences, or make room for as many.
+
+        Args:
+            sequences: how many.
+            length: tokens of the longest that is kept; by default all that is stored.
+
+        Raises:
+            MemoryError: more sequences than now do not fit; those there are stay as they are.
+            torch.OutOfMemoryError: likewise.
+        """
+        wanted = min(self._length, _in_chunks(length)) if length else self._length
+        self._restore(sequences, wanted, _SHARE_TO_SPARE)
+
+    def sequences_that_fit(self, length: int) -> int | None:
+        """How many sequences of so many tokens there is room for, beside what else is in memory.
+
+        ``None`` before the first use, when the size of a token is not known.
+        """
+        fitting = [
+            (self._held(device) + _SHARE_TO_SPARE * free_bytes(device)) // (per_token * length)
+            for device, per_token in self._per_token().items()
+        ]
+        return int(min(fitting)) if fitting else None
 
     def clear(self) -> None:
         """Give the storage back."""
@@ -188,37 +227,88 @@ class KVCache(Cache):
         per_token = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
         return _CALL_BYTES.get(keys.device.type, _CALL_BYTES["cuda"]) // per_token
 
-    def _reserve(self, length: int) -> None:
+    def _reserve(self, length: int, end: int | None) -> None:
+        """Make every sequence's storage so long, and longer where that is to be had."""
         if length <= self._length:
             return
-        wanted = max(length, self._length + self._length // 2)
-        self._restore(-(-wanted // _CHUNK) * _CHUNK)
+        ahead = self._length + self._length // 2
+        wanted = max(length, ahead if end is None else min(ahead, end))
+        try:
+            self._restore(self._capacity, _in_chunks(wanted), _SHARE_TO_SPARE)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._restore(self._capacity, -(-length // 8) * 8)
 
-    def _restore(self, length: int) -> None:
-        """Move everything to storage of the present capacity and this length.
+    def _restore(self, sequences: int, length: int, share: float | None = None) -> None:
+        """Move everything to storage of so many sequences of so many tokens.
 
         Raises:
-            MemoryError: a CPU has not as much left (it would kill the process rather than say so).
+            MemoryError: a device has not as much left. Nothing has changed.
+            torch.OutOfMemoryError: the device refuses. All that fits the smaller of both sizes is
+                as it was.
         """
-        self._check_room(length)
-        kept = min(length, self._length)
+        self._check_room(sequences, length, share)
+        before = self._capacity, self._length
+        try:
+            self._move(sequences, length)
+        except BaseException:
+            stored = (*self._keys.values(), *self._values.values())
+            self._capacity = min(t.shape[0] for t in stored)
+            self._length = min(t.shape[2] for t in stored)
+            self._give_back(*before)
+            raise
+        self._capacity, self._length = sequences, length
+
+    def _move(self, sequences: int, length: int) -> None:
         for store in (self._keys, self._values):
             for layer, old in store.items():
-                sequences = min(self._capacity, old.shape[0])
-                new = old.new_zeros((self._capacity, old.shape[1], length, old.shape[3]))
-                new[:sequences, :, :kept] = old[:sequences, :, :kept]
+                if (old.shape[0], old.shape[2]) == (sequences, length):
+                    continue
+                kept, until = min(sequences, old.shape[0]), min(length, self._length)
+                new = old.new_zeros((sequences, old.shape[1], length, old.shape[3]))
+                new[:kept, :, :until] = old[:kept, :, :until]
                 store[layer] = new
-        self._length = length
 
-    def _check_room(self, length: int) -> None:
-        on_cpu = any(keys.device.type == "cpu" for keys in self._keys.values())
-        growth = self.bytes_per_token * self._capacity * (length - self._length)
-        if on_cpu and growth > _WORTH_ASKING and growth > 0.9 * free_bytes(torch.device("cpu")):
-            raise MemoryError("no room for longer responses")
+    def _give_back(self, sequences: int, length: int) -> None:
+        """Undo as much of a growth as memory allows: what has grown is of no use."""
+        if (self._capacity, self._length) == (sequences, length):
+            try:
+                self._move(sequences, length)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+
+    def _check_room(self, sequences: int, length: int, share: float | None) -> None:
+        for device, per_token in self._per_token().items():
+            self._check_growth(per_token * sequences * length - self._held(device), device, share)
+
+    def _check_growth(self, growth: int, device: torch.device, share: float | None = None) -> None:
+        if growth > _WORTH_ASKING:
+            part = _SHARE.get(device.type, 1.0) if share is None else share
+            if growth > part * free_bytes(device):
+                raise MemoryError("no room for more or longer responses")
+
+    def _per_token(self) -> dict[torch.device, int]:
+        """Bytes of storage per token of a sequence on each device."""
+        sizes: dict[torch.device, int] = {}
+        for t in (*self._keys.values(), *self._values.values()):
+            per_token = t.shape[1] * t.shape[3] * t.element_size()
+            sizes[t.device] = sizes.get(t.device, 0) + per_token
+        return sizes
+
+    def _held(self, device: torch.device) -> int:
+        stored = (*self._keys.values(), *self._values.values())
+        return sum(t.nbytes for t in stored if t.device == device)
 
     def _allocate(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        self._check_growth(2 * self._capacity * self._length * keys[0, :, 0].nbytes, keys.device)
         for store, like in ((self._keys, keys), (self._values, values)):
             # Zeros, not garbage: a masked NaN would still spread through 0 · NaN.
             store[layer] = like.new_zeros(
                 (self._capacity, like.shape[1], self._length, like.shape[3])
             )
+
+
+def _in_chunks(length: int) -> int:
+    return -(-length // _CHUNK) * _CHUNK
