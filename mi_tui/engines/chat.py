@@ -8,6 +8,9 @@ from transformers import AutoTokenizer
 
 from mi_tui.checkpoints.tokenizer import read_end_tokens, read_tokenizer, turn_ends
 from mi_tui.engines.protocol import Completion, EngineError, Request
+from mi_tui.probes.chat_template import chat_variables
+from mi_tui.probes.errors import ProbeError
+from mi_tui.probes.template_process import TemplateRenderer
 
 _CHECK_TEXTS = ("What is 7 times 8?", "Compute 3+4")
 _ANSWER = "Seven."
@@ -41,6 +44,7 @@ class Chat:
             raise EngineError(f"{path}: no tokenizer could be loaded ({error})") from error
         self._path = path
         self._arguments = dict(template_arguments or {})
+        self._renderer = TemplateRenderer()
 
     def render(self, messages: Sequence[dict[str, str]]) -> str:
         """The chat template applied, the assistant's turn opened.
@@ -53,12 +57,16 @@ class Chat:
                 f"{self._path}: the tokenizer has no chat template: choose the other side as donor"
             )
         try:
-            text: str = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True, **self._arguments
-            )
-        except Exception as error:  # a template is a program of its own
-            raise EngineError(f"{self._path}: the chat template failed: {error}") from error
-        return text
+            # What transformers' apply_chat_template takes and gives, but in a process with limits.
+            return self._rendered(chat_variables(messages))
+        except (ProbeError, ValueError) as error:
+            raise EngineError(f"{self._path}: {error}") from error
+
+    def _rendered(self, given: Mapping[str, Any]) -> str:
+        """The template applied to the special tokens, the user's arguments, and what is given."""
+        template = self._tokenizer.get_chat_template()
+        known = {**self._tokenizer.special_tokens_map, **self._arguments}
+        return self._renderer.render(template, {**known, **given})
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """Token ids; special tokens are what the template wrote, none are added."""
@@ -132,9 +140,10 @@ class Chat:
         special = set(self._tokenizer.get_added_vocab())
         turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _ANSWER}]
         try:
-            text = self._tokenizer.apply_chat_template(turns, tokenize=False, **self._arguments)
+            given = chat_variables(turns) | {"add_generation_prompt": False}
+            text = self._rendered(given)
             behind = text.rpartition(_ANSWER)[2].lstrip() if _ANSWER in text else ""
-        except Exception:  # a template is a program of its own, and may want other turns
+        except (ProbeError, ValueError):  # there is none, or it wants other turns
             behind = ""
         names.add(max(filter(behind.startswith, special), key=len, default=""))
         return [self._tokenizer.get_vocab().get(name) for name in names if name in special]

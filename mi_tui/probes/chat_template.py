@@ -1,34 +1,15 @@
-"""The chat template of a checkpoint, rendered without transformers.
-
-It does what ``PreTrainedTokenizerBase.apply_chat_template`` does: the same files, the same
-sandboxed Jinja environment and globals.
-"""
+"""The chat template of a checkpoint, read from its files and rendered without transformers."""
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from mi_tui.probes.errors import ProbeError
+from mi_tui.probes.template_process import TemplateRenderer
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token")
-
-
-class _Generation(Extension):
-    """The ``{% generation %}`` block, which only marks text for training."""
-
-    tags = {"generation"}  # noqa: RUF012 - the attribute of jinja2's base class
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
+_LARGEST = 1 << 24
 
 
 def render_chat(
@@ -45,60 +26,62 @@ def render_chat(
         arguments: what the template is given besides, such as ``enable_thinking``.
 
     Raises:
-        ProbeError: there is no template, or it refuses the messages.
+        ProbeError: there is no template, it refuses the messages, or it takes too much time or
+            memory.
     """
     config = _tokenizer_config(checkpoint)
-    given: dict[str, Any] = {
-        name: _token(config.get(name)) for name in _SPECIAL_TOKENS if config.get(name)
-    }
+    tokens = {name: _token(config.get(name)) for name in _SPECIAL_TOKENS if config.get(name)}
+    template = _template(checkpoint, config)
     try:
-        template = _environment().from_string(_template(checkpoint, config))
-        given |= {"messages": list(messages), "add_generation_prompt": True}
-        return template.render({**(arguments or {}), **given})
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        raise ProbeError(f"{checkpoint}: the chat template failed: {error}") from error
+        with TemplateRenderer() as renderer:
+            given = {**tokens, **(arguments or {}), **chat_variables(messages)}
+            return renderer.render(template, given)
+    except ProbeError as error:
+        raise ProbeError(f"{checkpoint}: {error}") from error
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment
-
-
-def _to_json(value: Any, indent: int | None = None, **options: Any) -> str:
-    # Jinja's own filter escapes for HTML.
-    return json.dumps(value, ensure_ascii=False, indent=indent, **options)
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
+def chat_variables(messages: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """What transformers gives every chat template, with the assistant's turn to be opened."""
+    return {
+        "messages": list(messages),
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": True,
+    }
 
 
 def _tokenizer_config(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / "tokenizer_config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError) as error:
+        config = json.loads(_text_of(path)) if path.exists() else {}
+    except (OSError, ValueError, RecursionError) as error:
         raise ProbeError(f"cannot read {path}: {error}") from error
     return config if isinstance(config, dict) else {}
 
 
+def _text_of(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("it is far too large")
+    return content.decode("utf-8")
+
+
 def _template(checkpoint: Path, config: dict[str, Any]) -> str:
     path = checkpoint / "chat_template.jinja"
-    if path.exists():
-        return path.read_text(encoding="utf-8")
+    if path.is_file():
+        try:
+            return _text_of(path)
+        except (OSError, ValueError) as error:
+            raise ProbeError(f"cannot read {path}: {error}") from error
     template = config.get("chat_template")
     if isinstance(template, list):
-        named = {entry["name"]: entry["template"] for entry in template}
-        template = named.get("default")
+        named = [entry for entry in template if isinstance(entry, dict)]
+        template = next((e.get("template") for e in named if e.get("name") == "default"), None)
     if not isinstance(template, str):
         raise ProbeError(f"{checkpoint} has no chat template: choose the other side as donor")
     return template
 
 
 def _token(value: Any) -> str:
-    return str(value["content"]) if isinstance(value, dict) else str(value)
+    return str(value.get("content", "")) if isinstance(value, dict) else str(value)

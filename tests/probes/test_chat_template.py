@@ -81,6 +81,28 @@ def test_a_checkpoint_without_template_is_refused(tmp_path: Path) -> None:
         render_chat(tmp_path, MESSAGES)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"chat_template": ["x", 5, None, {"name": "default"}, {}]},
+        {"chat_template": 7},
+        {"chat_template": {"default": "x"}},
+        {"chat_template": [{"name": ["default"], "template": "x"}]},
+    ],
+)
+def test_malformed_templates_are_one_line(config: object, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ProbeError, match="no chat template"):
+        render_chat(tmp_path, MESSAGES)
+
+
+def test_a_template_of_a_terabyte_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "chat_template.jinja").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ProbeError, match="far too large"):
+        render_chat(tmp_path, MESSAGES)
+
+
 @pytest.mark.parametrize("name", ["plain", "thinking"])
 def test_the_preview_says_whether_the_thought_is_opened(name: str, tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text(TEMPLATES[name])
