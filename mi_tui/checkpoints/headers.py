@@ -28,6 +28,9 @@ BITS: Mapping[str, int] = {
 MIXABLE = frozenset({"F64", "F32", "F16", "BF16"})
 """The dtypes that weights can be mixed in; all others are compared, not mixed."""
 
+MAX_TENSORS = 1 << 18
+"""Tensors of one file: several times what all files of the largest models hold together."""
+
 _MAX_DIMENSIONS = 64
 _MAX_NAME = 1024
 
@@ -96,6 +99,11 @@ def parse_header(text: bytes, file: Path, size: int) -> dict[str, TensorInfo]:
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise HeaderError(f"{file}: the header's metadata is no table of texts: download it again")
+    if len(entries) > MAX_TENSORS:
+        raise HeaderError(
+            f"{file}: its header names {len(entries):,} tensors, more than any model has: do not "
+            "use this file"
+        )
     origin = 8 + len(text)
     tensors = [checked_tensor(file, name, entry, origin) for name, entry in entries.items()]
     tensors.sort(key=lambda t: (t.start, t.end))

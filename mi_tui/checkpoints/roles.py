@@ -68,7 +68,7 @@ class TensorRole:
     recognised: bool = True
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1 << 18)
 def role_of(tensor_name: str) -> TensorRole:
     """The role of a tensor such as ``model.layers.12.self_attn.q_proj.weight``."""
     parts = tensor_name.split(".")
@@ -86,7 +86,7 @@ def _layer(parts: list[str]) -> int | None:
     if not (_TOWERS.isdisjoint(parts) and _PREDICTIONS.isdisjoint(parts)):
         return None
     for stack, number in pairwise(parts):
-        if stack in _STACKS and number.isascii() and number.isdigit():
+        if stack in _STACKS and number.isascii() and number.isdigit() and len(number) < 6:
             return int(number)
     return None
 

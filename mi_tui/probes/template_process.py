@@ -145,7 +145,8 @@ def _line_of(process: subprocess.Popen[bytes], limit: float) -> dict[str, Any]:
         ProbeError: it did not come in time, or the process died.
     """
     assert process.stdout is not None
-    deadline, pieces = time.monotonic() + limit, []
+    deadline = time.monotonic() + limit
+    pieces: list[bytes] = []
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while not pieces or not pieces[-1].endswith(b"\n"):

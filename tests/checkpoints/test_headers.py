@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mi_tui.checkpoints.errors import HeaderError
-from mi_tui.checkpoints.headers import BITS, parse_header, read_header
+from mi_tui.checkpoints.headers import BITS, MAX_TENSORS, parse_header, read_header
 
 FILE = Path("model.safetensors")
 
@@ -175,3 +175,10 @@ def test_is_as_strict_as_the_library(data: st.DataObject, tmp_path_factory: Any)
     except KeyError:
         return  # A dtype the library knows and torch does not.
     assert loaded.keys() == header.keys()
+
+
+def test_a_header_of_a_million_tensors_is_refused_before_they_are_looked_at() -> None:
+    entry = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
+    text = json.dumps(dict.fromkeys(map(str, range(MAX_TENSORS + 1)), entry)).encode()
+    with pytest.raises(HeaderError, match=r"names 262,145 tensors, more than any model has"):
+        parse_header(text, Path("model.safetensors"), 8 + len(text))
