@@ -143,14 +143,20 @@ def _follow_until(study: Study, state: StudyState) -> None:
     raise AssertionError(f"the study ended {study.state}: {study.view().message}")
 
 
+def _written(study: Study, **facts: str) -> None:
+    """What a worker would have written: a study itself only reads."""
+    with Store(study.folder.database) as store:
+        store.put(**facts)
+
+
 def test_waiting_tells_why_a_study_failed(tmp_path: Path) -> None:
     with Study.create(small_preset(), tmp_path / "study") as study:
         with pytest.raises(StudyFailedError, match="never started"):
             study.wait()
-        study.store.put(state="failed", message="out of memory")
+        _written(study, state="failed", message="out of memory")
         with pytest.raises(StudyFailedError, match="out of memory"):
             study.wait()
-        study.store.put(state="running")  # and no worker holds the lock
+        _written(study, state="running")  # and no worker holds the lock
         with pytest.raises(StudyFailedError, match="the worker is gone"):
             study.wait()
         lock = acquire(study.folder.lock)
@@ -193,7 +199,7 @@ def test_it_is_shown_briefly_and_escaped(finished: Path, tmp_path: Path) -> None
     assert repr(study) == "<Study study: closed>"
     title = "<script>alert(1)</script>"
     with Study.create(small_preset().model_copy(update={"title": title})) as hostile:
-        hostile.store.put(state="failed", message="<img src=x>")
+        _written(hostile, state="failed", message="<img src=x>")
         assert "<script" not in hostile._repr_html_()
         assert "<img" not in hostile._repr_html_()
         assert "&lt;img" in hostile._repr_html_()
