@@ -7,6 +7,7 @@ from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
 from mi_tui.engines.transformers.devices.placement import Room
 from mi_tui.engines.transformers.devices.replica_plans import decide
+from mi_tui.engines.vllm.arguments import require_plain
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.sizes import in_bytes
@@ -72,6 +73,7 @@ def room_of(machine: Machine) -> Room:
 def _vllm(
     plan: EnginePlan, instruct: CheckpointInfo, thinking: CheckpointInfo, machine: Machine
 ) -> str:
+    require_plain(instruct, thinking)
     options = plan.vllm
     split = options.tensor_parallel_size * options.pipeline_parallel_size
     models = 1 if plan.mode == "in-place" else 2

@@ -188,6 +188,21 @@ def test_vllm_needs_both_sides_on_its_gpus(
     assert says in fit(engine, QWEN_4B, QWEN_4B, what).words
 
 
+@pytest.mark.parametrize("said", ["dequantised", "left_over_quantisation"])
+def test_vllm_is_refused_where_it_would_quantise(said: str) -> None:
+    quantised = replace(QWEN_4B, **{said: "fp8"})
+    found = fit(EnginePlan(kind="vllm"), QWEN_4B, quantised, H100)
+    assert not found.fits
+    assert "take the engine transformers" in found.words
+
+
+def test_what_is_dequantised_takes_memory() -> None:
+    quantised = replace(QWEN_4B, dequantised="fp8 (tensor scales)")
+    assert pair_size(QWEN_4B, QWEN_4B, "bfloat16").copied == 0
+    size = pair_size(QWEN_4B, quantised, "bfloat16")
+    assert size.copied == size.model
+
+
 def test_a_torch_for_cpus_uses_no_gpu() -> None:
     for version in (None, "2.9.0", "2.9.0+cu130"):
         assert usable(H100, version) is H100

@@ -1,11 +1,12 @@
 """A merged model's tensors in memory, for engines that load a recipe without writing it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.checkpoints.merging.plan import MergeDtype, MergePlan, TensorPlan, plan_merge
 from mi_tui.checkpoints.merging.tensor_worker import Sources, TensorWorker
 from mi_tui.plan.pair import Pair
@@ -33,10 +34,24 @@ def mixed_tensors(
 
 def tensors_of(plan: MergePlan) -> Iterator[tuple[str, torch.Tensor]]:
     """The tensors that carrying out a plan would write; see :func:`mixed_tensors`."""
+    return _computed_all(plan.tensors)
+
+
+def plain_tensors(info: CheckpointInfo) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of one checkpoint by name; quantised weights as bfloat16.
+
+    Raises:
+        CheckpointError: a file became shorter while it was read.
+    """
+    plans = [TensorPlan(t.name, t.dtype, t.shape, t) for t in info.tensors.values()]
+    return _computed_all(plans)
+
+
+def _computed_all(plans: Iterable[TensorPlan]) -> Iterator[tuple[str, torch.Tensor]]:
     sources = Sources()
     try:
         worker = TensorWorker(sources)
-        for tensor in plan.tensors:
+        for tensor in plans:
             for file in tensor.files:
                 sources.open(file)
             yield tensor.name, _computed(worker, tensor)

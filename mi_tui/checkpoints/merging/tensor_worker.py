@@ -65,6 +65,7 @@ class Sources:
         kept = self._kept.tensors
         found = kept.pop(id(tensor), None)
         if found is None or found[:2] != (start, count):
+            found = None  # Its memory is free before more is taken.
             if len(kept) >= _KEPT_TENSORS:
                 del kept[next(iter(kept))]
             nbytes = count * BITS[tensor.dtype] // 8

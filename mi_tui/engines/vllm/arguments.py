@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from mi_tui.engines.protocol import Request
+from mi_tui.checkpoints.inspect import CheckpointInfo
+from mi_tui.engines.protocol import EngineError, Request
 from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
 from mi_tui.machine.host import main_memory
 from mi_tui.plan.engine import EnginePlan
@@ -14,6 +15,21 @@ from mi_tui.plan.recipe import Recipe
 _EXTENSION = "mi_tui.engines.vllm.worker.extension.WorkerExtension"
 _CPU_CACHE_SHARE = 0.3
 _MOST_CPU_CACHE = 4 << 30
+
+
+def require_plain(*infos: CheckpointInfo) -> None:
+    """Refuse checkpoints that vLLM would load with a quantisation of its own.
+
+    Raises:
+        EngineError: which one, and what to do.
+    """
+    for info in infos:
+        said = info.dequantised or info.left_over_quantisation
+        if said:
+            raise EngineError(
+                f"{info} is {said}, which vLLM loads into layers that cannot be mixed: take the "
+                "engine transformers, or a bf16 checkpoint of it"
+            )
 
 
 def engine_arguments(

@@ -21,7 +21,8 @@ class PairSize:
 
     ``model`` is one model. ``copied`` is what reading both sides takes of main memory: tensors
     that are used as they are stored stay mapped from their files and take none, those of another
-    dtype are converted, and experts that are stored one by one are stacked.
+    dtype are converted, experts that are stored one by one are stacked, and a checkpoint of which
+    anything is quantised is read into memory.
     """
 
     model: int
@@ -36,7 +37,7 @@ def pair_size(instruct: CheckpointInfo, thinking: CheckpointInfo, dtype: Dtype) 
         tensor.count * size
         for side in (instruct, thinking)
         for tensor in _used(side)
-        if tensor.dtype != _IN_FILES[dtype] or _ONE_EXPERT.search(tensor.name)
+        if side.dequantised or tensor.dtype != _IN_FILES[dtype] or _ONE_EXPERT.search(tensor.name)
     )
     return PairSize(model, copied)
 

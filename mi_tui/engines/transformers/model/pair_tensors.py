@@ -11,13 +11,20 @@ from torch import Tensor
 from transformers import AutoConfig
 from transformers.utils.logging import disable_progress_bar
 
+from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.locate import locate
+from mi_tui.checkpoints.merging.in_memory import plain_tensors
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, split_layers
 from mi_tui.engines.transformers.devices.memory import room_beside, sequences_that_fit
 from mi_tui.engines.transformers.devices.placement import Placement, place_pair
 from mi_tui.engines.transformers.model.attention import ATTENTION
-from mi_tui.engines.transformers.model.meta_model import UnknownModelError, model_class
+from mi_tui.engines.transformers.model.meta_model import (
+    UnknownModelError,
+    forget_quantisation,
+    model_class,
+)
 from mi_tui.plan.scope import ModuleKind
 
 
@@ -163,14 +170,20 @@ def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) 
     """A causal language model on the CPU, for evaluation only.
 
     Raises:
+        CheckpointError: its files cannot be read.
         EngineError: transformers cannot load it.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        info = inspect(locate(str(path)))
+        forget_quantisation(config)
+        # What is quantised is read as a merge reads it: transformers' own way needs some GPUs.
+        plain = dict(plain_tensors(info)) if info.dequantised else None
         model: Any = model_class(config).from_pretrained(
-            path,
+            path if plain is None else None,
             config=config,
+            state_dict=plain,
             dtype=dtype,
             attn_implementation=ATTENTION,
             trust_remote_code=trust_remote_code,
