@@ -188,9 +188,12 @@ def test_vllm_needs_both_sides_on_its_gpus(
     assert says in fit(engine, QWEN_4B, QWEN_4B, what).words
 
 
-@pytest.mark.parametrize("said", ["dequantised", "left_over_quantisation"])
-def test_vllm_is_refused_where_it_would_quantise(said: str) -> None:
-    quantised = replace(QWEN_4B, **{said: "fp8"})
+@pytest.mark.parametrize(
+    "quantised",
+    [replace(QWEN_4B, dequantised="mxfp4"), replace(QWEN_4B, left_over_quantisation="fp8")],
+    ids=["dequantised", "left over"],
+)
+def test_vllm_is_refused_where_it_would_quantise(quantised: CheckpointInfo) -> None:
     found = fit(EnginePlan(kind="vllm"), QWEN_4B, quantised, H100)
     assert not found.fits
     assert "take the engine transformers" in found.words
