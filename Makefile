@@ -8,7 +8,7 @@ VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
 STUDIES ?=
 
-.PHONY: help demo test lint types contracts tests test-slow test-benchmarks test-vllm format setup clean screenshots
+.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm format setup clean screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ tests: $(READY)
 
 test-slow: $(READY) ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-families: $(READY) ## Study a tiny pair of each of 84 model families (a quarter of an hour); writes the table of docs/checkpoints.md
+	$(BIN)/python -m tests.families.matrix
 
 test-benchmarks: $(READY) ## The tests that need lm-eval or Optuna (installs them into .venv: 700 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
