@@ -8,7 +8,7 @@ from mi_tui.checkpoints.locate import locate
 from mi_tui.notebook import html_table
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.probes.text import shown_line
-from mi_tui.study.preflight import fit_findings, loading_findings
+from mi_tui.study.preflight import fit_findings, loading_findings, runs_in_place
 
 
 class Report(PairReport):
@@ -75,5 +75,6 @@ def check(
     findings = list(compare(*infos, trust_remote_code=trust_remote_code).findings)
     if loading:
         named = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
-        findings += loading_findings(named, trust_remote_code=trust_remote_code)
-    return Report((*findings, *fit_findings(infos[0], infos[1], engine)))
+        findings += loading_findings(named, trust_remote_code=trust_remote_code, plan=engine)
+    fits = fit_findings(infos[0], infos[1], engine, in_place=runs_in_place(findings))
+    return Report((*findings, *fits))

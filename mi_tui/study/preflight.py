@@ -1,6 +1,6 @@
 """The preflight: whether a study can run, before anything is downloaded, loaded or started."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.memory_fit import fit, usable
-from mi_tui.engines.transformers.load_report import LoadReport, load_reports
+from mi_tui.engines.transformers.load_report import LoadReport, engine_words, load_reports
 from mi_tui.machine.host import free_disk
 from mi_tui.machine.resources import Machine, this_machine
 from mi_tui.plan.engine import EnginePlan
@@ -39,9 +39,12 @@ def require_fit(preset: Preset) -> None:
     if not all(info.location.has_weights for info in infos):
         # Weights on this machine are loaded in a moment, and transformers then says the same.
         sides = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
-        found = loading_findings(sides, trust_remote_code=pair.trust_remote_code)
+        found = loading_findings(
+            sides, trust_remote_code=pair.trust_remote_code, plan=preset.engine
+        )
         wrong = [finding for finding in found if finding.level == "error"]
         _require_pair(wrong, pair.instruct, pair.thinking)
+        _require_engine(found, pair.instruct, pair.thinking)
     groups = tuple(LambdaRule(lambda_=1.0, layers=part) for part in preset.search.layer_groups)
     grouped = preset.recipe(1.0).model_copy(update={"rules": groups})
     for recipe in preset.recipes:
@@ -56,17 +59,21 @@ def require_fit(preset: Preset) -> None:
 
 
 def loading_findings(
-    sides: Mapping[str, CheckpointInfo], *, trust_remote_code: bool = False
+    sides: Mapping[str, CheckpointInfo],
+    *,
+    trust_remote_code: bool = False,
+    plan: EnginePlan | None = None,
 ) -> tuple[Finding, ...]:
     """How transformers loads each side, from headers alone; takes some seconds.
 
     A tensor that would be random, that no module takes or that has another shape than the config
     implies is an error. Settings of the first two sides that differ only once every default is
-    written out are a warning.
+    written out are a warning. One finding says how the transformers engine runs the pair.
 
     Args:
         sides: the checkpoints by what they are called, Instruct and Thinking first.
         trust_remote_code: whether Python code of a checkpoint may run, in a process of its own.
+        plan: the engine section of a preset; by default that of one that says nothing.
     """
     usable = {
         name: info
@@ -78,14 +85,24 @@ def loading_findings(
     reports = load_reports(list(usable.values()), trust_remote_code=trust_remote_code)
     found = dict(zip(usable, reports, strict=True))
     findings = [_loading(name, report) for name, report in found.items()]
-    return (*findings, *_hidden_differences(usable, found), *_engine(list(found.values())[:2]))
+    engine = _engine(list(found.values())[:2], plan or EnginePlan())
+    return (*findings, *_hidden_differences(usable, found), *engine)
 
 
-def _engine(pair: Sequence[LoadReport]) -> Iterator[Finding]:
+def runs_in_place(findings: Iterable[Finding]) -> bool:
+    """Whether findings say that the engine cannot run the pair in one pass."""
+    return any(one.subject == ENGINE and one.message.startswith("in place") for one in findings)
+
+
+def _engine(pair: Sequence[LoadReport], plan: EnginePlan) -> Iterator[Finding]:
     """How the transformers engine runs the pair: by the side that allows it less."""
     said = [report for report in pair if report.engine]
     worst = max(said, key=lambda one: (bool(one.problem), bool(one.no_one_pass)), default=None)
-    if worst is not None:
+    if worst is None or plan.kind != "transformers":
+        return
+    if plan.mode == "in-place" and not worst.problem:
+        yield Finding("ok", ENGINE, engine_words("as asked", worst.no_slots))
+    else:
         yield Finding("warning" if worst.problem else "ok", ENGINE, worst.engine)
 
 
@@ -133,6 +150,8 @@ def fit_findings(
     plan: EnginePlan | None = None,
     machine: Machine | None = None,
     out: Path | None = None,
+    *,
+    in_place: bool = False,
 ) -> tuple[Finding, ...]:
     """What the engine will do with a pair on this machine, and whether a merge fits its disk.
 
@@ -142,9 +161,14 @@ def fit_findings(
         plan: the engine section of a preset; by default that of one that says nothing.
         machine: what is free; by default this machine, as the torch installed here can use it.
         out: where a merge would be written; the working directory unless given.
+        in_place: whether the pair cannot be run in one pass (see :func:`runs_in_place`), which
+            then takes no memory.
     """
+    plan = plan or EnginePlan()
+    if in_place and plan.kind == "transformers":
+        plan = plan.model_copy(update={"mode": "in-place"})
     machine = machine or usable(this_machine(), _torch_version())
-    found = fit(plan or EnginePlan(), instruct, thinking, machine)
+    found = fit(plan, instruct, thinking, machine)
     memory = Finding(
         "ok" if found.fits and found.as_asked and not machine.gpu_problem else "warning",
         "memory",
@@ -173,6 +197,12 @@ def _what_there_is(machine: Machine) -> str:
     problem = f" ({machine.gpu_problem})" if machine.gpu_problem else ""
     free = sum(gpu.free for gpu in machine.gpus)
     return f"{count} × {first.name}, {in_bytes(free)} free{problem}"
+
+
+def _require_engine(findings: Iterable[Finding], first: str, second: str) -> None:
+    for finding in findings:
+        if finding.subject == ENGINE and finding.level != "ok":
+            raise StudyError(f"{first} and {second} cannot be studied: {finding.message}")
 
 
 def _require_pair(errors: Sequence[Finding], first: str, second: str) -> None:

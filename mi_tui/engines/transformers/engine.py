@@ -8,7 +8,14 @@ from mi_tui.analysis.results import LatencyPoint
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.chat import Chat
-from mi_tui.engines.protocol import Capabilities, Completion, Request, SelfCheck, check_request
+from mi_tui.engines.protocol import (
+    Capabilities,
+    Completion,
+    EngineError,
+    Request,
+    SelfCheck,
+    check_request,
+)
 from mi_tui.engines.transformers.calibration import calibrate, concurrencies_within, longest_context
 from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
 from mi_tui.engines.transformers.decoding.timing import PROMPT_TOKENS, Speed, measure
@@ -22,6 +29,7 @@ from mi_tui.engines.transformers.devices.devices import (
     use_threads,
 )
 from mi_tui.engines.transformers.devices.replica_plans import decide
+from mi_tui.engines.transformers.model.fixed_rope import dynamic_limit
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.scheduler import Scheduler
 from mi_tui.engines.transformers.weights.cost_model import CostModel
@@ -186,6 +194,13 @@ class TransformersEngine:
 
     def _sequence(self, request: Request) -> Sequence:
         check_request(request, self._pair)
+        limit = dynamic_limit(self._pair_tensors.config)
+        room = None if limit is None else limit - len(request.prompt)
+        if room is not None and request.max_new_tokens > room:
+            raise EngineError(
+                f"the model's rope changes with the length beyond {limit} tokens, so that a "
+                f"response would depend on its neighbours: set max_new_tokens to {room} or less"
+            )
         number = self._recipes.number(request.recipe, as_exported=request.as_exported)
         return Sequence(request, number)
 

@@ -37,6 +37,11 @@ def attended(slots: KVCache) -> Iterator[None]:
         _ATTENDED.reset(token)
 
 
+def attended_slots() -> KVCache | None:
+    """The slots of the pass under way, if it has any."""
+    return _ATTENDED.get(None)
+
+
 def slot_attention(
     module: nn.Module,
     query: Tensor,

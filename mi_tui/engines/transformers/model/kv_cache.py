@@ -37,6 +37,9 @@ class KVCache(Cache):
 
     Per layer ``[batch, kv_heads, length, head_dim]``.
 
+    ``totals`` (int64, ``[batch]``) are the tokens that each sequence of the pass may reach, prompt
+    and cap together.
+
     Storage is allocated at a layer's first use, in the dtype and on the device of its keys (so a
     model split over several devices works), and grows in length as needed: by half, but no further
     than the sequences' own ends, and by no more than is needed where memory is short. Before each
@@ -54,6 +57,7 @@ class KVCache(Cache):
         self._view = 0
         self._blocks: tuple[LengthBlock, ...] = ()
         self._prefill = True
+        self.totals = torch.empty(0, dtype=torch.long)
         self._biases: dict[tuple[int | None, int | None, torch.dtype, torch.device], Tensor] = {}
 
     @property

@@ -13,6 +13,7 @@ from mi_tui.checkpoints.merging.plan import MergeDtype, plan_merge
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.transformers.decoding.timing import own_clock
 from mi_tui.engines.transformers.devices.devices import dtype_name
+from mi_tui.engines.transformers.model.fixed_rope import fix_long_rope
 from mi_tui.engines.transformers.model.forward import Batching, Forward
 from mi_tui.engines.transformers.model.fused_forward import forward_of
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, load_model, tensors_of
@@ -27,6 +28,7 @@ class InPlaceWeights:
 
     def __init__(self, pair_tensors: PairTensors, recipes: RecipeIds, pair: Pair) -> None:
         self.model: Any = pair_tensors.model()
+        fix_long_rope(self.model)
         self.batching = Batching.CONTINUOUS
         # Before the tensors are taken note of: fusing stacks them.
         self.forward: Forward = forward_of(self.model)

@@ -16,6 +16,7 @@ from torch import nn
 from mi_tui.checkpoints.roles import TensorRole
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.memory import SMALL_MODEL
+from mi_tui.engines.transformers.model.fixed_rope import fix_long_rope
 from mi_tui.engines.transformers.model.forward import Batching, Forward
 from mi_tui.engines.transformers.model.fused_forward import forward_of
 from mi_tui.engines.transformers.model.mixed_layers import (
@@ -51,6 +52,7 @@ class OnePassWeights:
 
     def __init__(self, pair_tensors: PairTensors, recipes: RecipeIds) -> None:
         self.model: Any = pair_tensors.view()
+        fix_long_rope(self.model)
         self.batching = Batching.CONTINUOUS
         self._recipes = recipes
         self._device = pair_tensors.device
