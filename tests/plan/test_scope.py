@@ -65,3 +65,31 @@ def test_order_of_modules_does_not_matter() -> None:
 )
 def test_scope_in_words(scope: Scope, text: str) -> None:
     assert str(scope) == text
+
+
+def test_recipes_stored_before_there_were_mixers_mean_what_they_meant() -> None:
+    """Literals as studies have them; the six first kinds together are everything."""
+    everything = (
+        '{"layers":"all","modules":["attention","ffn","router","norms","embeddings","head"],'
+        '"outside":"instruct"}'
+    )
+    assert Scope.from_json(everything) == Scope()
+    assert Scope().canonical_json() == everything
+    attention = '{"layers":"0-3","modules":["attention","norms"],"outside":"thinking"}'
+    assert Scope.from_json(attention).canonical_json() == attention
+    without = (
+        '{"layers":"all","modules":["ffn","router","norms","embeddings","head"],'
+        '"outside":"instruct"}'
+    )
+    assert str(Scope.from_json(without)) == "w/o attention"
+    assert Scope.from_json(without).canonical_json() == without
+
+
+def test_mixers_and_vision_can_be_left_out_or_taken_alone() -> None:
+    kinds = [kind for kind in ModuleKind if kind is not ModuleKind.MIXER]
+    scope = Scope(modules=tuple(kinds))
+    assert Scope.from_json(scope.canonical_json()) == scope
+    assert str(scope) == "w/o mixer"
+    assert not scope.covers(0, ModuleKind.MIXER)
+    assert str(Scope(modules=(ModuleKind.VISION,))) == "vision only"
+    assert Scope(modules=ALL_MODULES).covers(None, ModuleKind.VISION)

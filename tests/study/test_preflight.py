@@ -8,6 +8,7 @@ import pytest
 from mi_tui.api.checkpoints import check
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import Location, locate
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
@@ -17,6 +18,8 @@ from mi_tui.study.preflight import require_fit
 from mi_tui.study.storage.errors import StudyError
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import change_json, load, store
+from tests.families.configs import CONFIGS
+from tests.families.pair import build_pair
 from tests.study.presets import small_preset
 
 
@@ -49,6 +52,7 @@ def test_a_family_unknown_to_transformers_can_be_merged_only(tmp_path: Path) -> 
     assert check(*paths).ok
     warnings = said(paths, "warning")
     assert sum("can be merged, not studied" in words for words in warnings) == 2
+    assert any(words.startswith("engine: merge only: ") for words in warnings)
 
 
 def test_a_difference_by_a_default_that_one_side_leaves_out(tmp_path: Path) -> None:
@@ -99,3 +103,24 @@ def test_a_row_that_lacks_its_base_model_is_refused() -> None:
     require_fit(demo(dare, base="bundled:base"))
     require_fit(demo(dare.model_copy(update={"base": "bundled:base"})))
     require_fit(demo(Recipe(method="slerp", lambda_=0.5)))
+
+
+def test_a_pair_that_one_pass_cannot_mix_is_said_to_run_in_place(tmp_path: Path) -> None:
+    """And no memory is reckoned with for one pass."""
+    pair = build_pair(CONFIGS["lfm2"](), tmp_path)
+    found = {finding.subject: finding.message for finding in check(*pair).findings}
+    assert found["engine"] == (
+        "in place: model.layers.0.conv.conv is a Conv1d, which one pass cannot mix; requests "
+        "start together: its short convolution layers keep a state that slots cannot hold"
+    )
+    assert found["memory"].startswith("in place on the CPU")
+
+
+def test_a_dense_pair_is_said_to_run_in_one_pass_or_as_asked(tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    found = {finding.subject: finding.message for finding in check(*paths).findings}
+    assert found["engine"] == "one pass"
+    assert found["memory"].startswith("one pass on the CPU")
+    plan = EnginePlan(mode="in-place")
+    found = {one.subject: one.message for one in check(*paths, engine=plan).findings}
+    assert found["engine"] == "in place: as asked"
