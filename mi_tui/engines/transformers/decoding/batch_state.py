@@ -12,7 +12,7 @@ from torch import Tensor
 from mi_tui.engines.transformers.decoding.sequence import Sequence
 from mi_tui.engines.transformers.model.sampler import Draw
 
-_LAST, _POSITION, _COUNT, _SEED, _TOP_K, _TOTAL = range(6)
+_LAST, _POSITION, _COUNT, _SEED, _TOP_K = range(5)
 _TEMPERATURE, _TOP_P = range(2)
 _FIRST_OUTPUT = 64
 
@@ -34,7 +34,7 @@ class BatchState:
         self._top_k = np.zeros(sequences, dtype=np.bool_)
         self._caps = np.zeros(sequences, dtype=np.int64)
         self.ends = np.zeros(sequences, dtype=np.int64)
-        self._ints = torch.zeros((6, sequences), dtype=torch.long, device=device)
+        self._ints = torch.zeros((5, sequences), dtype=torch.long, device=device)
         self._floats = torch.zeros((2, sequences), dtype=torch.float32, device=device)
         self._output = torch.zeros((sequences, _FIRST_OUTPUT), dtype=torch.long, device=device)
 
@@ -56,7 +56,6 @@ class BatchState:
             self.counts[here].tolist(),
             [sequence.seed for sequence in sequences],
             [d.top_k for d in decodings],
-            [len(s.request.prompt) + s.request.max_new_tokens for s in sequences],
         ]
         # A sum of shares may end a rounding error below 1; top-p 1 must keep everything.
         top_p = [d.top_p if d.top_p < 1 else math.inf for d in decodings]
@@ -76,10 +75,6 @@ class BatchState:
     def positions(self, count: int) -> Tensor:
         """Positions of the next token of the first ``count`` sequences (int64, shape [count])."""
         return self._ints[_POSITION, :count]
-
-    def totals(self, first: int, count: int) -> Tensor:
-        """Tokens that ``count`` sequences from ``first`` on may reach (int64, shape [count])."""
-        return self._ints[_TOTAL, first : first + count]
 
     def advance(self, count: int) -> None:
         """One more token of each of the first ``count`` sequences is in the cache."""

@@ -86,7 +86,7 @@ class Decoder:
         self._weights.prepare([sequence.recipe for sequence in sequences])
         self._prepared = False
         self._state.write(first, sequences)
-        self._cache.totals = self._state.totals(first, count)
+        self._cache.ends = self._state.ends[first : first + count]
         end = max(sequence.end for sequence in sequences)
         self._cache.begin_prefill(self._numbers[first : first + count], width, end)
         tokens = torch.from_numpy(padded).to(self._device)
@@ -109,7 +109,7 @@ class Decoder:
             self._prepared = True
         positions = self._state.positions(count)
         lengths = self._state.lengths[:count] + 1
-        self._cache.totals = self._state.totals(0, count)
+        self._cache.ends = self._state.ends[:count]
         end = int(self._state.ends[:count].max())
         self._cache.begin_decode(self._numbers[:count], positions, lengths, end)
         logits = self._logits(self._state.last_tokens(count)[:, None], positions[:, None], None)

@@ -28,7 +28,7 @@ class FixedRope(nn.Module):
         if slots is None:
             plain: tuple[Tensor, Tensor] = self._plain(x, position_ids)
             return plain
-        is_long = (slots.totals > self._limit).to(x.device)[:, None, None]
+        is_long = torch.from_numpy(slots.ends > self._limit).to(x.device)[:, None, None]
         long, _ = ROPE_INIT_FUNCTIONS["longrope"](
             self._plain.config, x.device, seq_len=self._limit + 1
         )

@@ -7,6 +7,7 @@ sequence's position is never attended to, so nothing has to be cleared when a se
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
@@ -37,8 +38,8 @@ class KVCache(Cache):
 
     Per layer ``[batch, kv_heads, length, head_dim]``.
 
-    ``totals`` (int64, ``[batch]``) are the tokens that each sequence of the pass may reach, prompt
-    and cap together.
+    ``ends`` (int64, ``[batch]``, host) are the tokens that each sequence of the pass may reach,
+    prompt and cap together.
 
     Storage is allocated at a layer's first use, in the dtype and on the device of its keys (so a
     model split over several devices works), and grows in length as needed: by half, but no further
@@ -57,7 +58,7 @@ class KVCache(Cache):
         self._view = 0
         self._blocks: tuple[LengthBlock, ...] = ()
         self._prefill = True
-        self.totals = torch.empty(0, dtype=torch.long)
+        self.ends = np.zeros(0, dtype=np.int64)
         self._biases: dict[tuple[int | None, int | None, torch.dtype, torch.device], Tensor] = {}
 
     @property
