@@ -47,7 +47,7 @@ def test_a_cancelled_request_leaves_the_others_as_they_are(tmp_path: Path) -> No
     engine.add(requests((0.5,)))
     engine.step(0.0)
     engine.cancel([1])
-    done = {}
+    done: dict[int, tuple[int, ...]] = {}
     while engine.pending:
         done |= {one.request_id: one.tokens for one in engine.step(0.2)}
     assert done == {at: one.tokens for at, one in expected.items() if at != 1}
