@@ -19,7 +19,6 @@ from transformers import GenerationConfig
 
 from benchmarks.engines import CPU, DECODING, PAIR, Run, merged_models, questions
 from benchmarks.engines import by_generate as generate_once
-from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
 from mi_tui.engines.transformers.decoding.decoder import Decoder
@@ -127,9 +126,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     (model,) = merged_models([1.0])
     texts = questions(given.problems)
-    pair_tensors = PairTensors.load(
-        locate(PAIR.instruct).path, locate(PAIR.thinking).path, dtype=torch.float32, device=CPU
-    )
+    pair_tensors = PairTensors.load(PAIR, dtype=torch.float32, device=CPU)
     recipes = RecipeIds()
     recipes.number(RECIPE)
     weights = InPlaceWeights(pair_tensors, recipes, PAIR)

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from mi_tui.checkpoints.merging.manifest import Manifest
-from mi_tui.checkpoints.merging.plan import SHARD_BYTES, MergeDtype, MergePlan, plan_merge
+from mi_tui.checkpoints.merging.plan import SHARD_BYTES, MergePlan, plan_merge
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.checkpoints.merging.threads import Progress
 from mi_tui.checkpoints.merging.write import carry_out
 from mi_tui.errors import MiTuiError

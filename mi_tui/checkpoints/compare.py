@@ -4,15 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mi_tui.checkpoints.config_settings import Difference, differences
+from mi_tui.checkpoints.extra_tensors import is_extra
 from mi_tui.checkpoints.findings import Finding, Level, PairReport
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.own_config import own_problems
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tokenizer import end_tokens
+from mi_tui.checkpoints.vocabulary import reused_ids
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.plan.thinking_tags import THINK
 from mi_tui.sizes import in_bytes, in_numbers
+
+_FEW_IDS = 8
+"""As many ids may mean another token in any vocabulary: a tokenizer with its own special tokens."""
 
 
 def compare(
@@ -138,9 +143,13 @@ def _tensors(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> 
         return  # Missing tensors would only repeat the missing shards.
     for name, own, other in ((name_a, a, b), (name_b, b, a)):
         alone = [t for t in own.tensors if t not in other.tensors and not _is_tied_head(t, a, b)]
-        if alone:
+        extra = [t for t in alone if is_extra(t, own.text_config)]
+        if extra:
+            message = f"{_listed(extra)} only in {name}: the merge has them if {name} is the donor"
+            yield Finding("warning", "extra tensors", message)
+        if wanting := [t for t in alone if t not in extra]:
             before = False
-            yield Finding("error", "tensors", f"{_listed(alone)} only in {name}")
+            yield Finding("error", "tensors", f"{_listed(wanting)} only in {name}")
     shared = [(a.tensors[t], b.tensors[t]) for t in a.tensors if t in b.tensors]
     wrong = [x for x, y in shared if x.shape != y.shape and not differs_in_rows_only(x, y)]
     if wrong:
@@ -188,13 +197,18 @@ def _dtypes(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> F
 
 
 def _tied(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Finding:
-    if a.is_tied == b.is_tied:
-        return Finding("ok", "head", "tied to the embeddings" if a.is_tied else "of its own")
-    tied, untied = (name_a, name_b) if a.is_tied else (name_b, name_a)
-    message = (
-        f"tied to the embeddings in {tied}, of its own in {untied}: {untied} must be the donor"
-    )
-    return Finding("warning", "head", message)
+    if a.is_tied and b.is_tied:
+        return Finding("ok", "head", "tied to the embeddings")
+    if a.head == b.head == "own":
+        return Finding("ok", "head", "of its own")
+    words = {
+        "tied": "tied to the embeddings",
+        "own": "of its own",
+        "stored-but-different": f"{HEAD_NAME} is stored and is not the embedding, though config "
+        "ties it",
+    }
+    said = "; ".join(f"{name}: {words[info.head]}" for name, info in ((name_a, a), (name_b, b)))
+    return Finding("warning", "head", f"{said}; the merge has a head of its own, untied")
 
 
 def _vocabulary(
@@ -220,14 +234,15 @@ def _vocabulary(
 def _tokens(name_a: str, a: Mapping[str, int], name_b: str, b: Mapping[str, int]) -> Finding:
     if a == b:
         return Finding("ok", "vocabulary", f"the same {len(a)} tokens")
-    moved = [token for token, number in a.items() if b.get(token, number) != number]
-    by_id = {number: token for token, number in b.items()}
-    replaced = [t for t, number in a.items() if t not in b and number in by_id]
-    if moved or replaced:
-        wrong = moved or replaced
-        message = f"{len(moved) + len(replaced)} ids mean different tokens, such as {wrong[0]!r}"
-        grave = len(moved) + len(replaced) > 0.01 * len(a)
-        advice = "these models do not share a tokenizer" if grave else "the donor's meaning is kept"
+    if reused := reused_ids(a, (b,)):
+        mine, theirs = ({n: t for t, n in side.items()}[reused[0]] for side in (a, b))
+        number = len(reused)
+        grave = number > max(_FEW_IDS, 0.01 * len(a))
+        message = (
+            f"{number} id{'s' * (number > 1)} mean{'s' * (number == 1)} different tokens, such as "
+            f"{reused[0]}, {mine!r} in {name_a} and {theirs!r} in {name_b}"
+        )
+        advice = "these models do not share a tokenizer" if grave else "the donor's rows are kept"
         return Finding("error" if grave else "warning", "vocabulary", f"{message}: {advice}")
     only_a, only_b = len(a.keys() - b.keys()), len(b.keys() - a.keys())
     message = f"{only_a} tokens only in {name_a}, {only_b} only in {name_b}; the donor's are kept"

@@ -33,6 +33,7 @@ MAX_TENSORS = 1 << 18
 
 _MAX_DIMENSIONS = 64
 _MAX_NAME = 1024
+_COMPARED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +183,26 @@ def _check_layout(file: Path, tensors: list[TensorInfo], origin: int, size: int)
         )
     if position < size:
         raise HeaderError(f"{file} has {size - position} bytes behind its last tensor")
+
+
+def same_bytes(one: TensorInfo, other: TensorInfo) -> bool | None:
+    """Whether two tensors are equal byte for byte; ``None`` where that cannot be read."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    if one.stored != (one,) or other.stored != (other,):
+        return None
+    try:
+        with one.file.open("rb") as first, other.file.open("rb") as second:
+            first.seek(one.start)
+            second.seek(other.start)
+            left = one.nbytes
+            while left:
+                mine, theirs = (f.read(min(left, _COMPARED)) for f in (first, second))
+                if not mine or not theirs:
+                    return None
+                if mine != theirs:
+                    return False
+                left -= len(mine)
+    except OSError:
+        return None
+    return True

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mi_tui.checkpoints.errors import CheckpointError, HeaderError
-from mi_tui.checkpoints.headers import TensorInfo, read_header
+from mi_tui.checkpoints.headers import TensorInfo, read_header, same_bytes
 from mi_tui.checkpoints.json_files import read_json
 from mi_tui.checkpoints.locate import Location
 from mi_tui.checkpoints.quantisation.view import plain_view
@@ -27,6 +27,10 @@ from mi_tui.plan.recipe import Recipe
 EMBEDDING_NAMES = ("model.embed_tokens.weight", "embed_tokens.weight")
 HEAD_NAME = "lm_head.weight"
 
+Head = Literal["tied", "own", "stored-but-different"]
+"""What a checkpoint's head is: the embedding; weights of its own, as the config says; or weights
+of its own that are stored though the config says that the head is tied."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
@@ -35,7 +39,7 @@ class CheckpointInfo:
     ``problems`` lists in words what makes the weights unusable (missing, damaged or truncated
     shards); a checkpoint with problems can be shown and compared, but not mixed. ``rivals`` are
     files of another set of weights in the same format, ``others`` weights in other formats:
-    neither is the model.
+    neither is the model. ``head_differs``: a head is stored that is not the embedding.
 
     ``tensors`` are the model's: weights that are stored quantised are read as bfloat16, and their
     scales are no tensors of it; ``stored`` are those in the files. ``dequantised`` says what is
@@ -56,6 +60,7 @@ class CheckpointInfo:
     dequantised: str = ""
     left_over_quantisation: str = ""
     quantisation: str | None = None
+    head_differs: bool = False
 
     @property
     def text_config(self) -> Mapping[str, Any]:
@@ -87,19 +92,25 @@ class CheckpointInfo:
         return self._tie_setting is False
 
     @property
-    def is_tied(self) -> bool:
+    def says_tied(self) -> bool:
         """Whether the head shares the embedding's weights, as the config says."""
-        if self._tie_setting is not None:
-            return self._tie_setting
-        # transformers' default is tied; a stored head without a word on it is taken as meant.
-        return HEAD_NAME not in self.tensors
+        return _says_tied(self._tie_setting, self.tensors)
+
+    @property
+    def head(self) -> Head:
+        """What the head is; transformers 5 takes a stored head, whatever the config says."""
+        if not self.says_tied:
+            return "own"
+        return "stored-but-different" if self.head_differs else "tied"
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the head is the embedding, so that it need not be stored."""
+        return self.head == "tied"
 
     @property
     def _tie_setting(self) -> bool | None:
-        for config in (self.config, self.text_config):
-            if "tie_word_embeddings" in config:
-                return bool(config["tie_word_embeddings"])
-        return None
+        return _tie_setting(self.config)
 
     @property
     def embedding(self) -> TensorInfo | None:
@@ -175,7 +186,32 @@ def inspect(location: Location) -> CheckpointInfo:
         dequantised=view.dequantised,
         left_over_quantisation=view.left_over,
         quantisation=view.refused or None,
+        head_differs=_head_differs(view.config, view.tensors),
     )
+
+
+def _tie_setting(config: Mapping[str, Any]) -> bool | None:
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict) and "tie_word_embeddings" in part:
+            return bool(part["tie_word_embeddings"])
+    return None
+
+
+def _says_tied(setting: bool | None, tensors: Mapping[str, TensorInfo]) -> bool:
+    # transformers' default is tied; a stored head without a word on it is taken as meant.
+    return HEAD_NAME not in tensors if setting is None else setting
+
+
+def _head_differs(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
+    """Whether a head is stored beside a tied flag and is not the embedding, byte for byte.
+
+    Where the weights are not here yet, it is taken for the embedding.
+    """
+    head = tensors.get(HEAD_NAME)
+    embedding = next((tensors[n] for n in EMBEDDING_NAMES if n in tensors), None)
+    if head is None or embedding is None or not _says_tied(_tie_setting(config), tensors):
+        return False
+    return same_bytes(head, embedding) is False
 
 
 def _is_complete(folder: Path, found: WeightFiles) -> bool:

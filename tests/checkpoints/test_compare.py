@@ -153,7 +153,12 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str, str]] = {
         "vocabulary",
         "no tokenizer.json",
     ),
-    "tied": (config(tie_word_embeddings=True), "warning", "head", "instruct must be the donor"),
+    "tied": (
+        config(tie_word_embeddings=True),
+        "warning",
+        "head",
+        "lm_head.weight is stored and is not the embedding",
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from mi_tui.engines.transformers.weights import one_pass
 from mi_tui.machine.gpus import Gpu
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan, VllmOptions
+from mi_tui.plan.pair import Pair
 from mi_tui.study.preflight import fit_findings
 from tests.checkpoints.families import tiny_pair
 from tests.engines.support import engine_for
@@ -224,7 +225,8 @@ def test_the_engine_says_what_the_preflight_said(
 ) -> None:
     """A real pair, on a machine that is large enough, just so, and too small."""
     pair = tiny_pair("qwen3", tmp_path)
-    one = PairTensors.load(pair[0], pair[1], dtype=torch.float32, device=CPU).bytes
+    files = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
+    one = PairTensors.load(files, dtype=torch.float32, device=CPU).bytes
     for free in (4 * one, 2 * one):
         monkeypatch.setattr(memory, "room_beside", lambda _, free=free: Room((), free))
         monkeypatch.setattr(

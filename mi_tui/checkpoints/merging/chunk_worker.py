@@ -7,7 +7,7 @@ import numpy as np
 from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.kernels.numpy_kernel import Floats, narrow, widen
 from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, Bytes, Raw
-from mi_tui.checkpoints.merging.plan import TensorPlan
+from mi_tui.checkpoints.merging.tensor_plan import TensorPlan
 from mi_tui.plan.method import ChunkMerge, MergeChunk, Role
 
 Read = Callable[[TensorInfo, int, int], Raw]

@@ -1,22 +1,28 @@
 """A merged model's tensors in memory, for engines that load a recipe without writing it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from mi_tui.checkpoints.inspect import CheckpointInfo
-from mi_tui.checkpoints.merging.plan import MergeDtype, MergePlan, TensorPlan, plan_merge
+from mi_tui.checkpoints.headers import TensorInfo
+from mi_tui.checkpoints.merging.plan import MergePlan, plan_merge
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype, TensorPlan
 from mi_tui.checkpoints.merging.tensor_worker import Sources, TensorWorker
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 
-_TORCH = {
+TORCH_DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
     "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+"""torch's dtypes by safetensors' names."""
+
+
+_Mapping = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def mixed_tensors(
@@ -33,25 +39,18 @@ def mixed_tensors(
 
 
 def tensors_of(plan: MergePlan) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors that carrying out a plan would write; see :func:`mixed_tensors`."""
-    return _computed_all(plan.tensors)
+    """The tensors that carrying out a plan would write; see :func:`mixed_tensors`.
 
-
-def plain_tensors(info: CheckpointInfo) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors of one checkpoint by name; quantised weights as bfloat16.
-
-    Raises:
-        CheckpointError: a file became shorter while it was read.
+    Those that are one source's bytes stay mapped from its file and take no memory of their own.
     """
-    plans = [TensorPlan(t.name, t.dtype, t.shape, t) for t in info.tensors.values()]
-    return _computed_all(plans)
-
-
-def _computed_all(plans: Iterable[TensorPlan]) -> Iterator[tuple[str, torch.Tensor]]:
     sources = Sources()
+    mapped: dict[Path, _Mapping] = {}
     try:
         worker = TensorWorker(sources)
-        for tensor in plans:
+        for tensor in plan.tensors:
+            if tensor.is_copy:
+                yield tensor.name, _mapped(mapped, tensor.anchor)
+                continue
             for file in tensor.files:
                 sources.open(file)
             yield tensor.name, _computed(worker, tensor)
@@ -59,10 +58,20 @@ def _computed_all(plans: Iterable[TensorPlan]) -> Iterator[tuple[str, torch.Tens
         sources.close()
 
 
+def _mapped(mapped: dict[Path, _Mapping], info: TensorInfo) -> torch.Tensor:
+    """A tensor as it lies in its file; writing to it does not write to the file."""
+    if not info.nbytes:
+        return torch.empty(info.shape, dtype=TORCH_DTYPES[info.dtype])
+    if info.file not in mapped:
+        mapped[info.file] = np.memmap(info.file, np.uint8, "c")
+    part = mapped[info.file][info.start : info.end]
+    return torch.from_numpy(part).view(TORCH_DTYPES[info.dtype]).reshape(info.shape)
+
+
 def _computed(worker: TensorWorker, tensor: TensorPlan) -> torch.Tensor:
     data = np.empty(tensor.nbytes, np.uint8)
     for _ in worker.compute(tensor, 0, tensor.count, data.data):
         pass
     if not len(data):
-        return torch.empty(tensor.shape, dtype=_TORCH[tensor.dtype])
-    return torch.from_numpy(data).view(_TORCH[tensor.dtype]).reshape(tensor.shape)
+        return torch.empty(tensor.shape, dtype=TORCH_DTYPES[tensor.dtype])
+    return torch.from_numpy(data).view(TORCH_DTYPES[tensor.dtype]).reshape(tensor.shape)

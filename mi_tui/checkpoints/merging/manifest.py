@@ -56,6 +56,8 @@ class Manifest:
 
     ``recipe`` is the recipe as plain data, ``None`` for a weighted sum. ``shards`` are the files
     with weights, ``companions`` all others. ``nonfinite`` names tensors with NaN or Inf.
+    ``kept_rows`` counts the token ids whose rows are the donor's, as they mean something else on
+    another side; ``unties_head``: the donor's config ties the head, and the result's does not.
     """
 
     title: str
@@ -67,6 +69,8 @@ class Manifest:
     companions: tuple[FileRecord, ...]
     versions: dict[str, str]
     nonfinite: tuple[str, ...] = ()
+    kept_rows: int = 0
+    unties_head: bool = False
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -104,6 +108,8 @@ def make_manifest(
         shards=shards,
         companions=companions,
         nonfinite=nonfinite,
+        kept_rows=len(plan.kept_rows),
+        unties_head=plan.unties_head,
         versions={
             "mi-tui": __version__,
             "python": platform.python_version(),

@@ -85,10 +85,19 @@ def _what(plan: MergePlan) -> str:
 
 def _how(plan: MergePlan) -> str:
     dtypes = "/".join(dtype.lower() for dtype in plan.output_dtypes)
-    return (
+    donor = plain(_name(plan.donor))
+    text = (
         f"Computed in float32, rounded once to {dtypes}. Config, tokenizer, chat template and "
-        f"generation config are those of {plain(_name(plan.donor))}."
+        f"generation config are those of {donor}."
     )
+    if plan.kept_rows:
+        text += (
+            f" {len(plan.kept_rows)} token ids mean another token in another checkpoint: their "
+            f"rows of embedding and head are those of {donor}."
+        )
+    if plan.unties_head:
+        text += " The head has weights of its own, and the config says that it is not tied."
+    return text
 
 
 def _dequantised(sources: Sequence[Source]) -> list[str]:

@@ -19,9 +19,9 @@ from pathlib import Path
 from mi_tui.checkpoints.headers import BITS
 from mi_tui.checkpoints.kernels.raw_bytes import Bytes, memory
 from mi_tui.checkpoints.merging.manifest import FileRecord
-from mi_tui.checkpoints.merging.plan import TensorPlan
 from mi_tui.checkpoints.merging.shard_file import ShardFile
 from mi_tui.checkpoints.merging.shards import Shard
+from mi_tui.checkpoints.merging.tensor_plan import TensorPlan
 from mi_tui.checkpoints.merging.tensor_worker import Sources, TensorWorker
 from mi_tui.checkpoints.merging.threads import Progress, Tally, thread_count, watch
 

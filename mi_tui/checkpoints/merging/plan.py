@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from mi_tui.checkpoints.compare import compare, compare_many
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.findings import PairReport
-from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import (
-    EMBEDDING_NAMES,
     HEAD_NAME,
     CheckpointInfo,
     inspect,
@@ -19,73 +17,14 @@ from mi_tui.checkpoints.inspect import (
 )
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.companions import companion_files
-from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype, TensorPlan, TensorPlanner
 from mi_tui.machine.host import free_disk
-from mi_tui.plan.method import ChunkMerge, Role
+from mi_tui.plan.method import Role
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 
-MergeDtype = Literal["auto", "float32", "bfloat16", "float16"]
-"""The dtype of the merged weights; ``auto`` keeps each tensor's (the donor's where they differ)."""
-
 SHARD_BYTES = 5 * 10**9
 """The size up to which tensors share a file, unless told otherwise."""
-
-_SAFETENSORS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One checkpoint's tensor and its weight against the anchor."""
-
-    source: TensorInfo
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class TensorPlan:
-    """How one tensor of the result comes about.
-
-    The result is ``anchor + Σ weight · (source − anchor)``; without terms it is the anchor's
-    bytes. Integers and booleans are not mixed: the sources must equal the anchor. With ``merge``
-    the method's own arithmetic takes the sum's place, on the anchor and the terms' sources in
-    this order; chunks must then be computed in order, from the first. ``tail`` gives the rows
-    behind the common ones where a vocabulary is padded differently.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    anchor: TensorInfo
-    terms: tuple[Term, ...] = ()
-    merge: ChunkMerge | None = None
-    tail: TensorInfo | None = None
-
-    @property
-    def count(self) -> int:
-        """The number of elements of the result."""
-        return math.prod(self.shape)
-
-    @property
-    def common(self) -> int:
-        """How many elements, from the first, all sources have."""
-        return min([self.count, self.anchor.count, *(term.source.count for term in self.terms)])
-
-    @property
-    def nbytes(self) -> int:
-        """The size of the result in bytes."""
-        return self.count * BITS[self.dtype] // 8
-
-    @property
-    def sources(self) -> tuple[TensorInfo, ...]:
-        """All tensors that are read for this one."""
-        tail = () if self.tail is None else (self.tail,)
-        return (self.anchor, *(term.source for term in self.terms), *tail)
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that are read for this one."""
-        return tuple(stored.file for source in self.sources for stored in source.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +54,26 @@ class MergePlan:
     companions: tuple[Path, ...]
     report: PairReport
     disk_free: int
+
+    @property
+    def unties_head(self) -> bool:
+        """Whether a head is written though the donor's config says that it is tied."""
+        return self.donor.info.says_tied and any(t.name == HEAD_NAME for t in self.tensors)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The content of the result's config.json, but for the dtype: the donor's."""
+        config = dict(self.donor.info.config)
+        if self.unties_head:
+            config["tie_word_embeddings"] = False
+            if isinstance(config.get("text_config"), dict):
+                config["text_config"] = {**config["text_config"], "tie_word_embeddings": False}
+        return config
+
+    @property
+    def kept_rows(self) -> tuple[int, ...]:
+        """The token ids whose rows of embedding and head are the donor's at every λ."""
+        return max((tensor.kept_rows for tensor in self.tensors), key=len, default=())
 
     @property
     def output_bytes(self) -> int:
@@ -170,7 +129,7 @@ def plan_merge(
     require_layers(recipe, infos[1])
     sides = [Source(role, info) for role, info in zip(roles, infos, strict=True)]
     donor = sides[roles.index(pair.donor)]
-    planner = _Planner(infos, donor.info, dtype)
+    planner = TensorPlanner(infos, donor.info, dtype)
     tensors = tuple(planner.by_recipe(name, recipe) for name in planner.names)
     return _plan(out, sides, donor, recipe, dtype, tensors, shard_bytes, report)
 
@@ -212,7 +171,7 @@ def plan_weighted_sum(
         Source(f"checkpoint {number}", info, weight)
         for number, (info, (_, weight)) in enumerate(zip(infos, weighted, strict=True), 1)
     ]
-    planner = _Planner(infos, sides[donor].info, dtype)
+    planner = TensorPlanner(infos, sides[donor].info, dtype)
     weights = [weight for _, weight in weighted]
     tensors = tuple(planner.weighted(name, weights) for name in planner.names)
     return _plan(out, sides, sides[donor], None, dtype, tensors, shard_bytes, report)
@@ -267,68 +226,3 @@ def _plan(
         report=report,
         disk_free=free_disk(out),
     )
-
-
-class _Planner:
-    """Finds each tensor on every side: tied heads, padded rows and dtypes settled."""
-
-    def __init__(
-        self,
-        sides: Sequence[CheckpointInfo],
-        donor: CheckpointInfo,
-        dtype: MergeDtype,
-    ) -> None:
-        self._sides = sides
-        self._donor = donor
-        self._dtype = dtype
-        # Whether the result has a head of its own follows from the donor's config.
-        untied = [side for side in sides if not side.is_tied]
-        if donor.is_tied and untied:
-            raise CheckpointError(
-                f"{donor} ties its head to the embeddings and {untied[0]} does not: "
-                f"make {untied[0]} the donor"
-            )
-        owner = donor if HEAD_NAME in donor.tensors or donor.is_tied else untied[0]
-        self.names = [name for name in owner.tensors if not (name == HEAD_NAME and donor.is_tied)]
-
-    def by_recipe(self, name: str, recipe: Recipe) -> TensorPlan:
-        found = dict(zip(recipe.merge_method.roles, self._find(name), strict=True))
-        role = role_of(name)
-        made = recipe.merge_method.tensor(recipe.values_at(role.layer, role.kind))
-        if isinstance(made, ChunkMerge):
-            anchor, *others = made.sources
-            terms = tuple(Term(found[source], 0.0) for source in others)
-            return self._make(name, found[anchor], terms, made)
-        terms = tuple(Term(found[source], weight) for source, weight in made.terms)
-        return self._make(name, found[made.anchor], terms)
-
-    def weighted(self, name: str, weights: Sequence[float]) -> TensorPlan:
-        """Anchored on the first checkpoint; one with all the weight is taken as it is."""
-        parts = [(info, w) for info, w in zip(self._find(name), weights, strict=True) if w != 0.0]
-        if len(parts) == 1:
-            return self._make(name, parts[0][0], ())
-        anchor, *others = parts
-        return self._make(name, anchor[0], tuple(Term(info, w) for info, w in others))
-
-    def _make(
-        self,
-        name: str,
-        anchor: TensorInfo,
-        terms: tuple[Term, ...],
-        merge: ChunkMerge | None = None,
-    ) -> TensorPlan:
-        model = self._in(self._donor, name)
-        if model.dtype not in MIXABLE:
-            return TensorPlan(name, model.dtype, model.shape, anchor, terms)
-        dtype = model.dtype if self._dtype == "auto" else _SAFETENSORS[self._dtype]
-        plan = TensorPlan(name, dtype, model.shape, anchor, terms, merge)
-        return replace(plan, tail=model) if plan.common < plan.count else plan
-
-    def _find(self, name: str) -> list[TensorInfo]:
-        return [self._in(side, name) for side in self._sides]
-
-    def _in(self, side: CheckpointInfo, name: str) -> TensorInfo:
-        """A side's tensor; the embedding where its head is tied to it and not stored."""
-        if name == HEAD_NAME and (side.is_tied or name not in side.tensors):
-            name = next((n for n in EMBEDDING_NAMES if n in side.tensors), name)
-        return side.tensors[name]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mi_tui.checkpoints.headers import BITS
-from mi_tui.checkpoints.merging.plan import TensorPlan
+from mi_tui.checkpoints.merging.tensor_plan import TensorPlan
 
 
 @dataclass(frozen=True, slots=True)

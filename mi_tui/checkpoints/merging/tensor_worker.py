@@ -2,6 +2,7 @@
 
 import os
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import BITS, TensorInfo
 from mi_tui.checkpoints.kernels.compiled_kernel import make_kernel
 from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw, memory
-from mi_tui.checkpoints.merging.plan import TensorPlan
+from mi_tui.checkpoints.merging.tensor_plan import TensorPlan
 from mi_tui.checkpoints.quantisation.tensors import QuantisedTensor
 
 if TYPE_CHECKING:
@@ -112,10 +113,12 @@ class TensorWorker:
         common = plan.common
         for first, last in _chunks(start, common, stop):
             raw = out[(first - start) * width : (last - start) * width]
-            if plan.tail is not None and first >= common:
-                nonfinite = self._take(plan, plan.tail, first, last - first, raw)
+            if plan.donor is not None and first >= common:
+                nonfinite = self._take(plan, plan.donor, first, last - first, raw)
             else:
                 nonfinite = self._compute_chunk(plan, first, last - first, raw)
+            if plan.kept_rows:
+                nonfinite |= self._keep_rows(plan, first, last, raw)
             if nonfinite:
                 self.nonfinite.add(plan.name)
             yield first, raw
@@ -137,6 +140,20 @@ class TensorWorker:
             for number, term in enumerate(plan.terms, 1)
         ]
         return self._kernel.mix(anchor, terms, plan.dtype, out)
+
+    def _keep_rows(self, plan: TensorPlan, first: int, last: int, out: Bytes) -> bool:
+        """Write the donor's kept rows over what was computed, as far as they lie in the chunk."""
+        assert plan.donor is not None
+        width, row = BITS[plan.dtype] // 8, plan.row_elements
+        start = bisect_left(plan.kept_rows, first // row)
+        found = False
+        for number in plan.kept_rows[start:]:
+            begin, end = max(first, number * row), min(last, (number + 1) * row)
+            if begin >= last:
+                break
+            raw = out[(begin - first) * width : (end - first) * width]
+            found |= self._take(plan, plan.donor, begin, end - begin, raw)
+        return found
 
     def _merge(self, plan: TensorPlan, first: int, count: int, out: Bytes) -> bool:
         if self._chunks is None:

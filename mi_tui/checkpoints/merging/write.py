@@ -24,14 +24,10 @@ from mi_tui.checkpoints.merging.manifest import (
 )
 from mi_tui.checkpoints.merging.model_card import StudyFacts, model_card
 from mi_tui.checkpoints.merging.pipeline import write_shards
-from mi_tui.checkpoints.merging.plan import (
-    SHARD_BYTES,
-    MergeDtype,
-    MergePlan,
-    plan_merge,
-)
+from mi_tui.checkpoints.merging.plan import SHARD_BYTES, MergePlan, plan_merge
 from mi_tui.checkpoints.merging.shards import Shard, index_of, lay_out
 from mi_tui.checkpoints.merging.staging import staged, sync
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.checkpoints.merging.threads import Progress
 from mi_tui.checkpoints.weight_files import INDEX
 from mi_tui.machine.host import free_disk
@@ -150,7 +146,7 @@ def _complaint(nonfinite: Sequence[str]) -> str:
 def _write_companions(
     folder: Path, plan: MergePlan, shards: Sequence[Shard], study: StudyFacts | None
 ) -> tuple[FileRecord, ...]:
-    copy_companions(plan.companions, folder, plan.donor.info.config, plan.output_dtypes)
+    copy_companions(plan.companions, folder, plan.config, plan.output_dtypes)
     if len(shards) > 1:
         _write_text(folder / INDEX, json.dumps(index_of(shards), indent=2) + "\n")
     _write_text(folder / CARD, model_card(plan, study))

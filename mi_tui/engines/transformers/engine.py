@@ -76,12 +76,11 @@ class TransformersEngine:
         """Load a pair as a plan says.
 
         Raises:
-            CheckpointError: a checkpoint cannot be found.
+            CheckpointError: a checkpoint cannot be found or read, or the pair does not fit.
             EngineError: it cannot be loaded, or the device is not there.
         """
         use_threads(plan)
         device = device_of(plan)
-        instruct, thinking = locate(pair.instruct).path, locate(pair.thinking).path
         donor = locate(pair.donor_reference)
         chat = Chat(
             donor.path,
@@ -89,11 +88,9 @@ class TransformersEngine:
             template_arguments=pair.chat_template_kwargs,
         )
         pair_tensors = PairTensors.load(
-            instruct,
-            thinking,
+            pair,
             dtype=dtype_of(plan, device),
             device=device,
-            trust_remote_code=pair.trust_remote_code,
             export_dtype=dtype_of_files(inspect(donor)),
         )
         return cls(pair_tensors, chat, pair, plan)

@@ -12,6 +12,7 @@ from mi_tui.engines.protocol import Request, SelfCheck
 from mi_tui.engines.transformers.decoding.batch_kind import decoder_for, starting_together
 from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
 from mi_tui.engines.transformers.model.forward import Weights
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.recipe import Decoding, Recipe
@@ -92,6 +93,18 @@ def check(
         differ = f"{len(wrong)} of {total} greedy responses differ from the merged model's"
         return SelfCheck(False, f"{strategy}: {differ}")
     return SelfCheck(True, f"{strategy}: {total} greedy responses equal the merged model's")
+
+
+def nonfinite(pair_tensors: PairTensors) -> str:
+    """Why logits are NaN or Inf: the tensor that holds such numbers, where one does."""
+    for tensor_pair in pair_tensors:
+        for side, tensor in (
+            ("Instruct", tensor_pair.instruct),
+            ("Thinking", tensor_pair.thinking),
+        ):
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                return f"NaN or Inf in {tensor_pair.name} of {side}: download the checkpoint again"
+    return "the merged model's logits are NaN or Inf: take another dtype, such as bfloat16"
 
 
 def number_recipes(recipes: RecipeIds) -> list[int]:

@@ -17,7 +17,8 @@ from mi_tui.checkpoints.kernels.compiled_kernel import DTYPES, CompiledKernel, l
 from mi_tui.checkpoints.kernels.numpy_kernel import NumpyKernel
 from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw, memory
 from mi_tui.checkpoints.merging import tensor_worker
-from mi_tui.checkpoints.merging.plan import MergeDtype, plan_weighted_sum
+from mi_tui.checkpoints.merging.plan import plan_weighted_sum
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.pair import Pair

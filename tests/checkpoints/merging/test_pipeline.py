@@ -11,7 +11,7 @@ import torch
 
 from mi_tui.checkpoints.kernels.raw_bytes import CHUNK
 from mi_tui.checkpoints.merging import pipeline
-from mi_tui.checkpoints.merging.plan import MergeDtype
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.pair import Pair

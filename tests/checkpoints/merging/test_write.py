@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 import torch
@@ -12,7 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.merging.in_memory import mixed_tensors
-from mi_tui.checkpoints.merging.plan import MergeDtype, plan_merge, plan_weighted_sum
+from mi_tui.checkpoints.merging.manifest import read_manifest, verify
+from mi_tui.checkpoints.merging.plan import plan_merge, plan_weighted_sum
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.transformers.weights.interpolate import mix
@@ -87,8 +89,16 @@ def test_a_tied_side_lends_its_embedding_as_head(tmp_path: Path) -> None:
     one, two, merged = load(tied), load(untied), load(tmp_path / "out")
     expected = mix(one["model.embed_tokens.weight"], two["lm_head.weight"], 0.5)
     assert same_bits(merged["lm_head.weight"], expected)
-    with pytest.raises(CheckpointError, match="donor"):
-        merge(interpolation(0.5), as_pair((tied, untied), donor="instruct"), tmp_path / "other")
+    # The donor's tied flag would throw that head away: the result is written untied.
+    other = tmp_path / "other"
+    manifest = merge(interpolation(0.5), as_pair((tied, untied), donor="instruct"), other)
+    assert manifest.unties_head
+    assert same_bits(load(other)["lm_head.weight"], expected)
+    assert json.loads((other / "config.json").read_text())["tie_word_embeddings"] is False
+    loaded: Any = AutoModelForCausalLM.from_pretrained(other, output_loading_info=True)
+    model, info = loaded
+    assert not any(info.values())
+    assert same_bits(model.lm_head.weight.data, expected)
 
 
 def test_a_redundant_stored_head_is_left_out(tmp_path: Path) -> None:
@@ -333,3 +343,80 @@ def test_merging_needs_numpy_only_where_there_is_no_compiled_kernel() -> None:
     """Its import takes a good part of the time before the first byte."""
     code = "import sys, mi_tui.checkpoints.merging.write\nassert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def tied_but_different(path: Path, seed: int) -> torch.Tensor:
+    """Store a head beside the tied flag, as adapters on both do; returned."""
+    tensors = load(path)
+    noise = torch.randn(96, 32, generator=torch.Generator().manual_seed(seed))
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] + 0.1 * noise
+    store(path, tensors)
+    return tensors["lm_head.weight"]
+
+
+@pytest.mark.parametrize("sides", [(0,), (1,), (0, 1)])
+@pytest.mark.parametrize("donor", ["instruct", "thinking"])
+def test_a_stored_head_beside_a_tied_flag_is_kept_and_untied(
+    sides: tuple[int, ...], donor: Literal["instruct", "thinking"], tmp_path: Path
+) -> None:
+    paths = tiny_pair("llama", tmp_path, tie=True)
+    heads = [load(path)["model.embed_tokens.weight"] for path in paths]
+    for side in sides:
+        heads[side] = tied_but_different(paths[side], side)
+    out = tmp_path / "out"
+    merge(interpolation(0.5), as_pair(paths, donor=donor), out)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
+    model, info = loaded
+    assert not any(info.values())
+    assert same_bits(model.lm_head.weight.data, mix(heads[0], heads[1], 0.5))
+    assert verify(out)[0].level == "ok"
+    assert "not tied" in (out / "README.md").read_text()
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+@pytest.mark.parametrize("tie", [False, True])
+def test_the_rows_of_reused_ids_are_the_donors(
+    tie: bool, dtype: MergeDtype, tmp_path: Path
+) -> None:
+    """Ids 3 and 11 stand for other tokens in Instruct; 12 is known to one side alone."""
+    paths = tiny_pair("qwen3", tmp_path, tie=tie)
+    file = paths[0] / "tokenizer.json"
+    data = json.loads(file.read_text())
+    words = data["model"]["vocab"]
+    data["model"]["vocab"] = {
+        {3: "<tool>", 11: "six"}.get(number, word): number for word, number in words.items()
+    } | {"seven": 12}
+    data["added_tokens"] = [t for t in data["added_tokens"] if t["id"] != 3]
+    file.write_text(json.dumps(data))
+    pair = as_pair(paths)
+    recipe = interpolation(0.5)
+    for out, made in (
+        ("mixed", recipe),
+        ("scoped", Recipe(lambda_=0.5, scope=Scope(modules=(ModuleKind.FFN,)))),
+    ):
+        manifest = merge(made, pair, tmp_path / out, dtype=dtype)
+        assert manifest.kept_rows == 2
+        assert read_manifest(tmp_path / out).kept_rows == 2
+        assert "2 token ids mean another token" in (tmp_path / out / "README.md").read_text()
+    merged, one, two = load(tmp_path / "mixed"), load(paths[0]), load(paths[1])
+    for name in {"model.embed_tokens.weight", "lm_head.weight"} & merged.keys():
+        expected = mix(one[name], two[name], 0.5)
+        expected[[3, 11]] = two[name][[3, 11]]
+        assert same_bits(merged[name], expected.to(merged[name].dtype))
+        scoped = one[name].clone()
+        scoped[[3, 11]] = two[name][[3, 11]]
+        assert same_bits(load(tmp_path / "scoped")[name], scoped.to(merged[name].dtype))
+    assert "lm_head.weight" in merged or tie
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_merge_has_the_prediction_layers_that_its_donor_has(side: int, tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    extra = {"mtp.fc.weight": torch.randn(32, 64), "model.layers.4.eh_proj.weight": torch.ones(3)}
+    store(paths[side], load(paths[side]) | extra)
+    change_json(paths[side] / "config.json", num_nextn_predict_layers=1)
+    merge(interpolation(0.5), as_pair(paths), tmp_path / "out")
+    merged = load(tmp_path / "out")
+    assert (extra.keys() & merged.keys()) == (extra.keys() if side == 1 else set())
+    if side == 1:
+        assert all(same_bits(merged[name], tensor) for name, tensor in extra.items())

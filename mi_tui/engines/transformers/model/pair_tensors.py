@@ -2,29 +2,22 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig
-from transformers.utils.logging import disable_progress_bar
 
-from mi_tui.checkpoints.inspect import inspect
-from mi_tui.checkpoints.locate import locate
-from mi_tui.checkpoints.merging.in_memory import plain_tensors
+from mi_tui.checkpoints.merging.in_memory import TORCH_DTYPES
+from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.checkpoints.roles import TensorRole, role_of
-from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, split_layers
 from mi_tui.engines.transformers.devices.memory import room_beside, sequences_that_fit
 from mi_tui.engines.transformers.devices.placement import Placement, place_pair
-from mi_tui.engines.transformers.model.attention import ATTENTION
-from mi_tui.engines.transformers.model.meta_model import (
-    UnknownModelError,
-    forget_quantisation,
-    model_class,
-)
+from mi_tui.engines.transformers.model.merged_model import MergedModel, as_stored, load_merged
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind
 
 
@@ -32,7 +25,8 @@ from mi_tui.plan.scope import ModuleKind
 class TensorPair:
     """One tensor of the model on both sides, of equal shape and dtype.
 
-    ``differs`` is false when both sides hold the same numbers: nothing to mix.
+    ``role`` is that of the files' tensors it is made of. ``differs`` is false when both sides
+    hold the same numbers: nothing to mix. ``stored`` are its dtypes in the files of both sides.
     """
 
     name: str
@@ -40,6 +34,7 @@ class TensorPair:
     instruct: Tensor
     thinking: Tensor
     differs: bool
+    stored: frozenset[torch.dtype] = frozenset()
 
     def delta(self) -> Tensor:
         """Thinking minus Instruct: computed in float32, rounded to the pair's dtype."""
@@ -47,50 +42,55 @@ class TensorPair:
 
 
 class PairTensors:
-    """Both models' tensors by parameter name.
+    """Both models' tensors by parameter name: the merges at λ = 0 and at λ = 1, unrounded.
 
-    Loading through transformers gives every architecture's own names and layouts (experts
-    stacked, tied heads tied), whatever the files look like. Tensors that are used as they are
-    stored stay memory-mapped: they take no memory of their own, and the system reads them when a
-    change of λ asks for them.
+    So whatever a merge decides (the donor's config, the head, rows of padded vocabularies and of
+    reused ids) holds here too. Loading through transformers gives every architecture's own names
+    and layouts (experts stacked, tied heads tied), whatever the files look like. Tensors that are
+    used as they are stored stay memory-mapped: they take no memory of their own, and the system
+    reads them when a change of λ asks for them.
     """
 
     def __init__(
         self,
-        instruct: Any,
-        thinking: Any,
+        instruct: MergedModel,
+        thinking: MergedModel,
         device: torch.device,
-        where: str = "the pair",
         export_dtype: torch.dtype | None = None,
     ) -> None:
-        self.dtype: torch.dtype = instruct.dtype
+        self.dtype: torch.dtype = instruct.model.dtype
         self.export_dtype = export_dtype or self.dtype
         self.device = device
-        self._template = instruct
+        self._template = instruct.model
         self._map: DeviceMap = {}
-        self._entries = {s.name: s for s in _paired(instruct, thinking, where)}
+        self._entries = {s.name: s for s in _paired(instruct, thinking)}
 
     @classmethod
     def load(
         cls,
-        instruct: Path,
-        thinking: Path,
+        pair: Pair,
         *,
         dtype: torch.dtype,
         device: torch.device,
-        trust_remote_code: bool = False,
         export_dtype: torch.dtype | None = None,
     ) -> "PairTensors":
-        """Read both checkpoints.
+        """Read both checkpoints, each with the donor's config.
 
         ``export_dtype`` is the dtype of a merged checkpoint (default: ``dtype``).
 
         Raises:
-            EngineError: transformers cannot load one of them, or they do not fit together.
+            CheckpointError: one of them cannot be read, or they do not fit together.
+            EngineError: transformers cannot load one of them.
         """
-        mine = load_model(instruct, dtype, trust_remote_code)
-        other = load_model(thinking, dtype, trust_remote_code)
-        return cls(mine, other, device, str(thinking), export_dtype)
+        mine, other = (
+            load_merged(
+                as_stored(plan_merge(interpolation(lambda_), pair, Path())),
+                dtype,
+                trust_remote_code=pair.trust_remote_code,
+            )
+            for lambda_ in (0.0, 1.0)
+        )
+        return cls(mine, other, device, export_dtype)
 
     def __iter__(self) -> Iterator[TensorPair]:
         return iter(self._entries.values())
@@ -162,38 +162,8 @@ class PairTensors:
             theirs = old.thinking.to(self.device) if placement.pair_tensors else old.thinking
             if placement.pinned and self.device.type == "cuda":
                 mine, theirs = mine.pin_memory(), theirs.pin_memory()
-            self._entries[name] = TensorPair(name, old.role, mine, theirs, old.differs)
+            self._entries[name] = replace(old, instruct=mine, thinking=theirs)
         return placement
-
-
-def load_model(path: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> Any:
-    """A causal language model on the CPU, for evaluation only.
-
-    Raises:
-        CheckpointError: its files cannot be read.
-        EngineError: transformers cannot load it.
-    """
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
-    try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
-        info = inspect(locate(str(path)))
-        forget_quantisation(config)
-        # What is quantised is read as a merge reads it: transformers' own way needs some GPUs.
-        plain = dict(plain_tensors(info)) if info.dequantised else None
-        model: Any = model_class(config).from_pretrained(
-            path if plain is None else None,
-            config=config,
-            state_dict=plain,
-            dtype=dtype,
-            attn_implementation=ATTENTION,
-            trust_remote_code=trust_remote_code,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, UnknownModelError) as error:
-        raise EngineError(f"{path}: transformers cannot load the model: {error}") from error
-    model.eval()
-    model.requires_grad_(False)
-    return model
 
 
 def tensors_of(model: Any) -> dict[str, Tensor]:
@@ -206,15 +176,16 @@ def tensors_of(model: Any) -> dict[str, Tensor]:
     return named
 
 
-def _paired(instruct: Any, thinking: Any, where: str) -> Iterator[TensorPair]:
-    mine, theirs = tensors_of(instruct), tensors_of(thinking)
-    if unshared := sorted(mine.keys() ^ theirs.keys()):
-        raise EngineError(f"{where}: only one of the two models has {unshared[0]}")
-    for name, tensor in mine.items():
+def _paired(instruct: MergedModel, thinking: MergedModel) -> Iterator[TensorPair]:
+    theirs = tensors_of(thinking.model)
+    for name, tensor in tensors_of(instruct.model).items():
         other = theirs[name]
-        if tensor.shape != other.shape:
-            raise EngineError(
-                f"{where}: {name} has shape {tuple(other.shape)}, "
-                f"and {tuple(tensor.shape)} in the Instruct model"
-            )
-        yield TensorPair(name, role_of(name), tensor, other, not torch.equal(tensor, other))
+        made_of = (*instruct.sources.get(name, ()), *thinking.sources.get(name, ()))
+        yield TensorPair(
+            name,
+            role_of(made_of[0].name if made_of else name),
+            tensor,
+            other,
+            differs=not torch.equal(tensor, other),
+            stored=frozenset(TORCH_DTYPES[plan.anchor.dtype] for plan in made_of),
+        )

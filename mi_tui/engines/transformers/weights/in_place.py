@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from mi_tui.checkpoints.merging.in_memory import tensors_of as tensors_in
-from mi_tui.checkpoints.merging.plan import MergeDtype, plan_merge
-from mi_tui.checkpoints.merging.write import merge
+from mi_tui.checkpoints.merging.plan import plan_merge
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.engines.transformers.decoding.timing import own_clock
 from mi_tui.engines.transformers.devices.devices import dtype_name
 from mi_tui.engines.transformers.model.fixed_rope import fix_long_rope
 from mi_tui.engines.transformers.model.forward import Batching, Forward
 from mi_tui.engines.transformers.model.fused_forward import forward_of
-from mi_tui.engines.transformers.model.pair_tensors import PairTensors, load_model, tensors_of
+from mi_tui.engines.transformers.model.merged_model import load_merged
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors, tensors_of
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
 from mi_tui.plan.pair import Pair
@@ -105,12 +105,10 @@ class InPlaceWeights:
                     named[name].copy_(tensor)
             return
         # Stacked experts and the like: transformers knows what becomes of the files' names.
-        with TemporaryDirectory(prefix="mi-tui-") as folder:
-            merged = Path(folder) / "merged"
-            merge(recipe, self._pair, merged, dtype=dtype)
-            loaded = load_model(merged, self._pair_tensors.dtype, self._pair.trust_remote_code)
-            for name, tensor in tensors_of(loaded).items():
-                self._tensors[name].copy_(tensor)
+        trust = self._pair.trust_remote_code
+        loaded = load_merged(plan, self._pair_tensors.dtype, trust_remote_code=trust)
+        for name, tensor in tensors_of(loaded.model).items():
+            self._tensors[name].copy_(tensor)
 
     def time_switch(self) -> float:
         """Seconds for one change of every λ; the recipe of the sequences is set again after."""

@@ -187,6 +187,8 @@ class Strategies:
         """
         numbers = self_check.number_recipes(self._recipes)
         expected = self_check.references(self.in_place, numbers, prompts)
+        if not all(reference.logits.isfinite().all() for reference in expected):
+            return SelfCheck(False, self_check.nonfinite(self._pair_tensors))
 
         def checked(weights: InPlaceWeights | OnePassWeights, together: bool) -> SelfCheck:
             def once() -> SelfCheck:
@@ -223,7 +225,10 @@ class Strategies:
         in_place = checked(self.in_place, together=False)
         if self.one_pass is None or not in_place.passed:
             return in_place
-        one_pass = checked(self.one_pass, together=True)
+        try:
+            one_pass = checked(self.one_pass, together=True)
+        except Exception as error:  # whatever it is, one pass cannot be used
+            one_pass = SelfCheck(False, f"one pass failed: {type(error).__name__}: {error}")
         if not one_pass.passed:
             self._give_up_one_pass(one_pass.message)
             return in_place

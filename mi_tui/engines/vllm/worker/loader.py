@@ -14,7 +14,7 @@ from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from mi_tui.checkpoints.merging.in_memory import mixed_tensors
-from mi_tui.checkpoints.merging.plan import MergeDtype
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
 from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
 from mi_tui.engines.vllm.worker.mixed_layers import MixedPart, mix, parts_to_mix

@@ -76,6 +76,7 @@ import gc, re, sys
 from pathlib import Path
 import torch
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors
+from mi_tui.plan.pair import Pair
 
 def anonymous():
     gc.collect()
@@ -84,7 +85,8 @@ def anonymous():
 
 def pair(dtype, other="thinking"):
     folder, cpu = Path(sys.argv[1]), torch.device("cpu")
-    return PairTensors.load(folder / "instruct", folder / other, dtype=dtype, device=cpu)
+    sides = Pair(instruct=str(folder / "instruct"), thinking=str(folder / other))
+    return PairTensors.load(sides, dtype=dtype, device=cpu)
 
 pair(torch.float32, "instruct")  # once for what loading allocates for itself
 for dtype in (torch.float32, torch.bfloat16):

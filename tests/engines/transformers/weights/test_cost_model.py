@@ -92,8 +92,8 @@ def test_the_choice_is_measured_and_kept_unless_clearly_worse(
 
     pair = tiny_pair("qwen3", tmp_path)
     cpu = torch.device("cpu")
-    pair_tensors = PairTensors.load(pair[0], pair[1], dtype=torch.float32, device=cpu)
     files = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
+    pair_tensors = PairTensors.load(files, dtype=torch.float32, device=cpu)
     strategies = Strategies(pair_tensors, RecipeIds(), files)
     measured = strategies.cost_model(8)
     assert set(measured.single.points) == set(measured.mixed.points) == {1, 4, 8}

@@ -1,0 +1,158 @@
+"""A merged checkpoint as a transformers model, without being written: its tensors and config."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
+from transformers.utils.logging import disable_progress_bar
+
+from mi_tui.checkpoints.extra_tensors import is_extra
+from mi_tui.checkpoints.merging.in_memory import tensors_of
+from mi_tui.checkpoints.merging.plan import MergePlan
+from mi_tui.checkpoints.merging.tensor_plan import TensorPlan
+from mi_tui.engines.protocol import EngineError
+from mi_tui.engines.transformers.model.attention import ATTENTION
+from mi_tui.engines.transformers.model.meta_model import (
+    UnknownModelError,
+    forget_quantisation,
+    model_class,
+)
+
+_WIDTHS = {"F64": 3, "F32": 2, "BF16": 1, "F16": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class MergedModel:
+    """A causal language model on the CPU, and the files' tensors that each of its own is made of.
+
+    ``sources`` has an entry for each parameter and persistent buffer that is loaded.
+    """
+
+    model: Any
+    sources: Mapping[str, tuple[TensorPlan, ...]]
+
+
+def load_merged(
+    plan: MergePlan, dtype: torch.dtype, *, trust_remote_code: bool = False
+) -> MergedModel:
+    """What plain transformers would load from the merged checkpoint that a plan describes.
+
+    Tensors that are one source's bytes in this dtype stay mapped from its file.
+
+    Raises:
+        CheckpointError: a source cannot be read, or integer tensors differ.
+        EngineError: transformers cannot build the model, or its tensors are not those of the plan.
+    """
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
+    where = plan.donor.info.location
+    try:
+        config = _config(plan, trust_remote_code)
+        model, info = _class(config, trust_remote_code).from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(tensors_of(plan)),
+            dtype=dtype,
+            attn_implementation=ATTENTION,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+    except UnknownModelError as error:
+        raise EngineError(f"{where}: {error}") from error
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise EngineError(f"{where}: transformers cannot load the model: {error}") from error
+    _require_all(plan, info)
+    model.eval()
+    model.requires_grad_(False)
+    return MergedModel(model, _sources(model, plan.tensors))
+
+
+def as_stored(plan: MergePlan) -> MergePlan:
+    """A plan without arithmetic, of which no tensor is rounded: each in the dtype of its source."""
+    return replace(plan, tensors=tuple(replace(t, dtype=_widest(t)) for t in plan.tensors))
+
+
+def _widest(tensor: TensorPlan) -> str:
+    dtypes = [source.dtype for source in tensor.sources]
+    if len(set(dtypes)) == 1 or not all(dtype in _WIDTHS for dtype in dtypes):
+        return dtypes[0]
+    widest = max(dtypes, key=_WIDTHS.__getitem__)
+    # float16 and bfloat16 hold each other's numbers only in float32.
+    return "F32" if _WIDTHS[widest] == 1 else widest
+
+
+def _config(plan: MergePlan, trust: bool) -> Any:
+    config = AutoConfig.from_pretrained(plan.donor.info.location.path, trust_remote_code=trust)
+    # What is stored quantised is read as plain weights.
+    forget_quantisation(config)
+    if plan.unties_head:
+        config.tie_word_embeddings = False
+        config.get_text_config().tie_word_embeddings = False
+    return config
+
+
+def _class(config: Any, trust: bool) -> Any:
+    if trust and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
+        with torch.device("meta"):
+            auto: Any = AutoModelForCausalLM
+            return type(auto.from_config(config, trust_remote_code=True))
+    return model_class(config)
+
+
+def _require_all(plan: MergePlan, info: Mapping[str, Any]) -> None:
+    """Refuse a model of which a tensor is random, left over, or of another shape.
+
+    Raises:
+        EngineError: with the tensors' names.
+    """
+    text_config = plan.donor.info.text_config
+    said = {
+        "not in the checkpoints, and would be random": map(str, info["missing_keys"]),
+        "not part of the model": (
+            n for n in info["unexpected_keys"] if not is_extra(n, text_config)
+        ),
+        "of another shape than the config says": (
+            str(entry[0] if isinstance(entry, tuple) else entry)
+            for entry in info["mismatched_keys"]
+        ),
+        "not as transformers converts them": map(str, info.get("conversion_errors") or ()),
+    }
+    for words, found in said.items():
+        names = sorted(found)
+        if names:
+            few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            raise EngineError(
+                f"{plan.donor.info.location}: {few}: {words}: "
+                "take the config.json that belongs to the weights"
+            )
+
+
+def _sources(model: Any, tensors: Iterable[TensorPlan]) -> dict[str, tuple[TensorPlan, ...]]:
+    """The files' tensors that each of the model's is made of, as transformers renames them."""
+    mapping = get_model_conversion_mapping(model) or []
+    renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
+    converters = [entry for entry in mapping if isinstance(entry, WeightConverter)]
+    own = model.state_dict()
+    made: dict[str, list[TensorPlan]] = defaultdict(list)
+    for tensor in tensors:
+        name, pattern = rename_source_key(
+            tensor.name, renamings, converters, model.base_model_prefix, own
+        )
+        if name not in own and tensor.name in own:
+            name, pattern = rename_source_key(tensor.name, [], [], model.base_model_prefix, own)
+        for target in _targets(name, pattern, converters):
+            made[target].append(tensor)
+    return {name: tuple(found) for name, found in made.items() if name in own}
+
+
+def _targets(name: str, pattern: str | None, converters: Iterable[WeightConverter]) -> list[str]:
+    """All parameters that a file's tensor goes into; a converter may split it into several."""
+    if pattern is None:
+        return [name]
+    converter = next(c for c in converters if pattern in c.source_patterns)
+    first, *others = converter.target_patterns
+    return [name, *(name.replace(first, other) for other in others)]
