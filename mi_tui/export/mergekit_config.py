@@ -44,8 +44,8 @@ def mergekit_yaml(
         The configuration, equal to our merge within one rounding step of ``out_dtype``.
 
     Raises:
-        CheckpointError: mergekit has no such method, the base model is missing, or a scope
-            cannot be expressed.
+        CheckpointError: mergekit has no such method, the base model is missing, a scope cannot
+            be expressed, or a checkpoint is quantised.
     """
     pair = pair.of(recipe)
     said = recipe.merge_method.mergekit(recipe.values)
@@ -55,7 +55,7 @@ def mergekit_yaml(
         )
     out_dtype = out_dtype or _dtype_of(pair)
     written = f"# {comment(recipe.label)}, written by mi-tui"
-    head = [f"{written}: {said.note}" if said.note else written]
+    head = [f"{written}: {said.note}" if said.note else written, *_quantised(recipe, pair)]
     if said.lambda_:
         base, other = (_reference(side) for side in pair.sides)
         models, shared = _along_lambda(recipe, pair, said, other, tensor_names)
@@ -198,6 +198,33 @@ def _layer_text(name: str) -> str:
 
 def _number(value: float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.9g}"
+
+
+def _quantised(recipe: Recipe, pair: Pair) -> list[str]:
+    """A comment where a checkpoint could not be looked at.
+
+    Raises:
+        CheckpointError: one is quantised, whose numbers mergekit would mix without their scales.
+    """
+    unseen = []
+    for role in recipe.merge_method.roles:
+        reference = pair.reference(role)
+        if reference is None:
+            continue
+        try:
+            info = inspect(locate(reference, weights=False))
+        except CheckpointError:
+            unseen.append(
+                f"# {comment(_reference(reference))} could not be looked at: it must not be "
+                "quantised, which mergekit does not read."
+            )
+            continue
+        if info.dequantised:
+            raise CheckpointError(
+                f"{info} is {info.dequantised}, and mergekit would leave out the scales: export "
+                "the merged checkpoint instead"
+            )
+    return unseen
 
 
 def _donor(pair: Pair) -> CheckpointInfo:

@@ -19,7 +19,7 @@ from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
 from mi_tui.plan.scope import ALL_MODULES, ModuleKind, Modules, Scope
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.merging.test_write import SCOPED
-from tests.checkpoints.weights import load, store
+from tests.checkpoints.weights import load, quantise, store
 from tests.export.hostile import texts
 
 pytest.importorskip("mergekit", reason="mergekit is not installed")
@@ -313,3 +313,11 @@ def test_the_configuration_names_the_donor_as_base(tmp_path: Path) -> None:
     assert config["base_model"] == str(paths[1])
     assert config["models"] == [{"model": str(paths[0]), "parameters": {"weight": 0.45}}]
     assert (config["dtype"], config["out_dtype"]) == ("float32", "float32")
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_quantised_checkpoints_are_refused(side: int, tmp_path: Path) -> None:
+    paths = tiny_pair("qwen3", tmp_path, dtype=torch.bfloat16)
+    quantise(paths[side], (8, 8))
+    with pytest.raises(CheckpointError, match="would leave out the scales"):
+        mergekit_yaml(interpolation(0.5), as_pair(paths))
