@@ -189,6 +189,8 @@ def same_bytes(one: TensorInfo, other: TensorInfo) -> bool | None:
     """Whether two tensors are equal byte for byte; ``None`` where that cannot be read."""
     if (one.dtype, one.shape) != (other.dtype, other.shape):
         return False
+    if (one.stored, other.stored) != ((one,), (other,)):
+        return False  # What is made from other tensors has no bytes in a file.
     if one.stored != (one,) or other.stored != (other,):
         return None
     try:

@@ -11,6 +11,8 @@ import torch
 from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import Location, locate
+from mi_tui.checkpoints.quantisation.formats.fp8 import ScaleGrid
+from mi_tui.checkpoints.quantisation.tensors import quantised_tensor
 from mi_tui.checkpoints.tokenizer import TokenizerInfo
 from mi_tui.engines.memory_fit import fit, room_of, usable
 from mi_tui.engines.protocol import EngineError
@@ -201,7 +203,12 @@ def test_vllm_is_refused_where_it_would_quantise(quantised: CheckpointInfo) -> N
 
 
 def test_what_is_dequantised_takes_memory() -> None:
-    quantised = replace(QWEN_4B, dequantised="fp8 (tensor scales)")
+    grid = ScaleGrid(1, 1, (1, 1), (1, 1), shared=True)
+    tensors = {
+        name: quantised_tensor(name, tensor.shape, tensor, tensor, grid)
+        for name, tensor in QWEN_4B.tensors.items()
+    }
+    quantised = replace(QWEN_4B, tensors=tensors)
     assert pair_size(QWEN_4B, QWEN_4B, "bfloat16").copied == 0
     size = pair_size(QWEN_4B, quantised, "bfloat16")
     assert size.copied == size.model

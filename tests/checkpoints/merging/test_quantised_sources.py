@@ -110,6 +110,22 @@ def test_a_left_over_config_is_not_written(tmp_path: Path) -> None:
     assert all(same_bits(load(out)[name], tensor) for name, tensor in plain.items())
 
 
+def test_a_quantised_head_is_not_the_embedding(tmp_path: Path) -> None:
+    """A tied flag and a head of its own in fp8: both are kept."""
+    paths = tiny_pair("qwen3", tmp_path, dtype=torch.bfloat16, tie=True)
+    for path in paths:
+        tensors = load(path)
+        head = tensors["model.embed_tokens.weight"].flip(0)
+        tensors["lm_head.weight"] = head.to(torch.float8_e4m3fn)
+        tensors["lm_head.weight_scale"] = torch.tensor(0.5)
+        store(path, tensors)
+    assert inspect(locate(str(paths[0]))).head == "stored-but-different"
+    out = tmp_path / "out"
+    merge(interpolation(1.0), as_pair(paths), out)
+    wanted = load(paths[1])["lm_head.weight"].float() * 0.5
+    assert same_bits(load(out)["lm_head.weight"], wanted.bfloat16())
+
+
 def gpt_oss(folder: Path, seed: int) -> Path:
     """A tiny gpt-oss whose experts are packed as its published weights are."""
     torch.manual_seed(seed)

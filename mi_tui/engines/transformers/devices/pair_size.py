@@ -21,8 +21,8 @@ class PairSize:
 
     ``model`` is one model. ``copied`` is what reading both sides takes of main memory: tensors
     that are used as they are stored stay mapped from their files and take none, those of another
-    dtype are converted, experts that are stored one by one are stacked, and a checkpoint of which
-    anything is quantised is read into memory.
+    dtype are converted, experts that are stored one by one are stacked, and quantised tensors are
+    dequantised.
     """
 
     model: int
@@ -37,7 +37,9 @@ def pair_size(instruct: CheckpointInfo, thinking: CheckpointInfo, dtype: Dtype) 
         tensor.count * size
         for side in (instruct, thinking)
         for tensor in _used(side)
-        if side.dequantised or tensor.dtype != _IN_FILES[dtype] or _ONE_EXPERT.search(tensor.name)
+        if tensor.stored != (tensor,)
+        or tensor.dtype != _IN_FILES[dtype]
+        or _ONE_EXPERT.search(tensor.name)
     )
     return PairSize(model, copied)
 
