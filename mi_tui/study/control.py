@@ -22,6 +22,9 @@ from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyEntry, StudyState
 
+_OWN = 0o700
+"""Who may look into a new study: its owner, until they change the directory's mode."""
+
 _ENDING_SECONDS = 10.0
 """How long a worker may take to end after it has said that it is done."""
 
@@ -38,6 +41,8 @@ def create_study(preset: Preset, path: Path | None = None) -> Path:
     folder = _own_folder(preset.title) if path is None else _folder_at(path)
     if is_file(folder.database) and _holds_same(folder, preset):
         return folder.path
+    # First of all: whoever finds the study shall find what it was made of.
+    write_preset(preset, folder.preset)
     with Store(folder.database, create=True) as store:
         keep(
             store,
@@ -47,7 +52,6 @@ def create_study(preset: Preset, path: Path | None = None) -> Path:
             state=StudyState.NEW,
             message="",
         )
-    write_preset(preset, folder.preset)
     return folder.path
 
 
@@ -77,7 +81,7 @@ def _own_folder(title: str) -> StudyFolder:
         folder = StudyFolder(new_study_path(title).absolute())
         try:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
-            folder.path.mkdir()
+            folder.path.mkdir(mode=_OWN)
             return folder
         except FileExistsError:
             if not is_directory(folder.path):
@@ -91,8 +95,10 @@ def _folder_at(path: Path) -> StudyFolder:
     folder = StudyFolder(expanded(path).absolute())
     probe_file = folder.path / ".writable"
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        probe_file.touch()
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir(mode=_OWN, exist_ok=True)
+        probe_file.unlink(missing_ok=True)
+        probe_file.touch(exist_ok=False)
         probe_file.unlink(missing_ok=True)
     except OSError as error:
         raise _not_writable(folder, error) from error
@@ -138,7 +144,8 @@ def start_worker(path: Path) -> None:
         ending = stored_state(store).has_ended
     lock = acquire(folder.lock, _ENDING_SECONDS if ending else PATIENCE_SECONDS)
     try:
-        with Store(folder.database) as store:
+        with Store(folder.database) as store, store.transaction():
+            store.pass_over("stop")  # it was meant for a worker that is gone
             keep(store, state=StudyState.STARTING, message="", started=time.time())
         with folder.log.open("ab") as log:
             subprocess.Popen(

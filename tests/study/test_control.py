@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from mi_tui.plan.library import find_preset
+from mi_tui.study import control
 from mi_tui.study.control import create_study, list_studies, request, start_worker
 from mi_tui.study.storage.errors import StudyBusyError, StudyError
 from mi_tui.study.storage.folder import find_study
 from mi_tui.study.storage.lock import acquire, is_held
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
+from tests.study.presets import small_preset
 
 
 @pytest.fixture(autouse=True)
@@ -141,3 +143,19 @@ def test_an_empty_name_is_no_study(studies: Path) -> None:
     create_study(find_preset("demo")[1])
     with pytest.raises(StudyError, match="empty"):
         find_study("")
+
+
+def test_a_study_is_its_owners_and_names_its_preset_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MI_TUI_STUDIES", str(tmp_path))
+    for path in (create_study(small_preset()), create_study(small_preset(), tmp_path / "a" / "b")):
+        assert path.stat().st_mode & 0o777 == 0o700
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(control, "Store", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_study(small_preset(), tmp_path / "cut")
+    assert (tmp_path / "cut" / "preset.toml").is_file()

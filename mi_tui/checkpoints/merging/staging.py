@@ -4,7 +4,9 @@ The files are written to a hidden directory beside the target, synced, and renam
 A killed run leaves only that hidden directory; the next run on the same target removes it.
 """
 
+import ctypes
 import fcntl
+import glob
 import os
 import shutil
 import signal
@@ -15,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.merging.companions import MANIFEST
 
 _LOCK = ".lock"
 
@@ -39,10 +42,12 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CheckpointError(f"cannot write {out}: {reason}: choose another place") from error
-    lock = os.open(staging / _LOCK, os.O_CREAT | os.O_RDWR)
+    lock = os.open(staging / _LOCK, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+    whole = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # Some network file systems have no locks.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for held in (lock, whole):
+            with suppress(OSError):  # Some network file systems have no locks.
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with _termination_as_exit():
             yield staging
         (staging / _LOCK).unlink()
@@ -52,6 +57,7 @@ def staged(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
         sync(out.parent)
     finally:
         os.close(lock)
+        os.close(whole)
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -102,11 +108,17 @@ def _refuse_content(out: Path, overwrite: bool) -> None:
 
 def _remove_stale(out: Path) -> None:
     """Remove what killed runs left; a run still at work holds the lock on its directory."""
-    for stale in out.parent.glob(_prefix(out) + "*"):
+    for stale in out.parent.glob(glob.escape(_prefix(out)) + "*"):
+        if stale.is_symlink() or not stale.is_dir():
+            continue
         try:
-            lock = os.open(stale / _LOCK, os.O_RDWR)
+            lock = os.open(stale / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            # Killed between the last step and the rename: ours, when a manifest says so.
+            if (stale / MANIFEST).is_file() and _is_free(stale):
+                shutil.rmtree(stale, ignore_errors=True)
+            continue
         except OSError:
-            shutil.rmtree(stale, ignore_errors=True)
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,15 +129,46 @@ def _remove_stale(out: Path) -> None:
             os.close(lock)
 
 
+def _is_free(folder: Path) -> bool:
+    """Whether no run holds the directory itself, which it does up to the end of its rename."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(held)
+
+
 def _replace(staging: Path, out: Path, overwrite: bool) -> None:
     _refuse_content(out, overwrite)
     if not (out.is_dir() and any(out.iterdir())):
         staging.rename(out)
         return
+    if _exchange(staging, out):
+        shutil.rmtree(staging, ignore_errors=True)  # what was there before
+        return
     old = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
     out.rename(old)
     staging.rename(out)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two directories take each other's name in one step; false where no such step is.
+
+    Source: renameat2(2), ``RENAME_EXCHANGE``; Python has no name for it.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def _umask() -> int:

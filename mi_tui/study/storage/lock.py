@@ -1,5 +1,6 @@
 """The lock of a study: one worker at a time, freed when its holder dies."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -66,6 +67,7 @@ def acquire(path: Path, patience: float = PATIENCE_SECONDS) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StudyError(f"cannot lock {path}: {(error.strerror or str(error)).lower()}") from error
+    _close_to_readers(descriptor, StudyFolder(path.parent).database)
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -90,6 +92,8 @@ def is_held(path: Path) -> bool:
     """Whether a living process holds the lock."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        return _is_listed(path)
     except OSError:
         return False
     try:
@@ -101,3 +105,25 @@ def is_held(path: Path) -> bool:
         return False  # no locks here, and so no worker
     finally:
         os.close(descriptor)
+
+
+def _close_to_readers(descriptor: int, database: Path) -> None:
+    """Let only those open the lock who may write the study: to open it is enough to hold it."""
+    with contextlib.suppress(OSError):  # not ours to change
+        writers = database.stat().st_mode & 0o222 | 0o200
+        os.fchmod(descriptor, writers | writers << 1)
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether the system lists a lock on a file that this user may not open.
+
+    Source: proc_locks(5); device numbers differ on some file systems, inodes do not.
+    """
+    try:
+        inode = path.stat().st_ino
+        listed = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    fields = [line.replace("->", "").split() for line in listed]
+    held = [each[5].rpartition(":")[2] for each in fields if len(each) > 5 and "FLOCK" in each]
+    return str(inode) in held

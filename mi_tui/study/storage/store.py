@@ -223,6 +223,10 @@ class Store:
                    WHERE r.id IS NULL ORDER BY a.round, a.problem, a.sample, a.recipe"""
         return [PlannedAsk(*row) for row in self._db.rows(query)]
 
+    def transaction(self) -> AbstractContextManager[None]:
+        """All that is written inside is kept, or nothing of it."""
+        return self._db.transaction()
+
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is read inside belongs to one moment."""
         return self._db.snapshot()
@@ -368,6 +372,11 @@ class Store:
         rows = self._db.rows(query)
         with readable(self.path, "a request"):
             return [StoredRequest(i, k, json.loads(d)) for i, k, d in rows]
+
+    def pass_over(self, kind: RequestKind) -> None:
+        """Mark the open wishes of a kind as handled, without an effect."""
+        query = "UPDATE requests SET handled = ? WHERE kind = ? AND handled IS NULL"
+        self._db.run(query, (time.time(), kind))
 
     def handled(self, request: StoredRequest) -> None:
         """Mark a wish as handled."""

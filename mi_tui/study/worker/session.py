@@ -135,8 +135,9 @@ class Session:
 
     def _handle_requests(self) -> None:
         for wish in self._store.open_requests():
-            self._handle(wish)
-            self._store.handled(wish)
+            with self._store.transaction():  # a kill leaves neither half of it
+                self._handle(wish)
+                self._store.handled(wish)
             self._store.log(f"request {wish.kind} {wish.data or ''}".rstrip())
 
     def _handle(self, wish: StoredRequest) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.merging import tensor_worker
+from mi_tui.checkpoints.merging import staging, tensor_worker
 from mi_tui.checkpoints.merging.manifest import verify
 from mi_tui.checkpoints.merging.staging import staged
 from mi_tui.checkpoints.merging.write import merge
@@ -247,3 +247,51 @@ def test_two_merges_at_once_do_not_disturb_each_other(pair: Pair, out: Path) -> 
     assert [run.wait(max(1, deadline - time.monotonic())) for run in runs] == [0, 0]
     for number in range(2):
         assert {finding.level for finding in verify(out.parent / str(number))} == {"ok"}
+
+
+def test_an_overwrite_exchanges_the_names_so_that_a_kill_leaves_one_of_the_two(
+    pair: Pair, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge(HALF, pair, out)
+    before = out.stat().st_ino
+    there: list[bool] = []
+
+    def look(path: Path, **_: object) -> None:
+        there.append(out.is_dir() and out.stat().st_ino != before)
+
+    monkeypatch.setattr(shutil, "rmtree", look)
+    renames: list[Path] = []
+    monkeypatch.setattr(Path, "rename", lambda self, to: renames.append(self))
+    merge(HALF, pair, out, overwrite=True)
+    assert there[0]
+    assert renames == []  # at no moment was there nothing
+
+
+def test_without_an_exchange_the_old_one_is_moved_away(
+    pair: Pair, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge(HALF, pair, out)
+    monkeypatch.setattr(staging, "_exchange", lambda one, other: False)
+    merge(HALF, pair, out, overwrite=True)
+    assert {finding.level for finding in verify(out)} == {"ok"}
+    assert [file.name for file in out.parent.glob(".*")] == []
+
+
+def test_only_parts_of_ours_are_removed(pair: Pair, out: Path) -> None:
+    odd = out.with_name("ou[t]")
+    users, ours = odd.with_name(".ou[t].partial-mine"), odd.with_name(".ou[t].partial-dead")
+    users.mkdir(parents=True)
+    (users / "thesis.tex").write_text("mine")
+    other = odd.with_name(".out.partial-x")
+    other.mkdir()
+    (other / ".lock").touch()
+    ours.mkdir()
+    (ours / "mi_tui_manifest.json").write_text("{}")
+    (ours / "model.safetensors").write_text("half")
+    linked = odd.with_name(".ou[t].partial-link")
+    linked.symlink_to(users)
+    merge(HALF, pair, odd)
+    assert (users / "thesis.tex").read_text() == "mine"
+    assert linked.is_symlink()
+    assert other.is_dir()
+    assert not ours.exists()
