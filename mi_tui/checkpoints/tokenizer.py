@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mi_tui.checkpoints.json_files import read_json
+from mi_tui.checkpoints.errors import CheckpointError
+from mi_tui.checkpoints.json_files import MAX_JSON_BYTES, read_json
 from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags, tags_in
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -91,17 +92,23 @@ def read_tokenizer(folder: Path) -> TokenizerInfo:
     )
 
 
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
+
+
 def _vocabulary(folder: Path) -> dict[str, int]:
     data = read_json(folder / "tokenizer.json") or {}
     model = data.get("model")
     listed = model.get("vocab") if isinstance(model, dict) else None
     vocabulary: dict[str, int] = {}
     if isinstance(listed, dict):
-        vocabulary.update((t, i) for t, i in listed.items() if isinstance(i, int))
+        vocabulary.update((t, i) for t, i in listed.items() if _is_id(i))
     elif isinstance(listed, list):  # Unigram: pairs of token and score, the id is the position.
-        vocabulary.update((str(pair[0]), i) for i, pair in enumerate(listed) if pair)
-    for token in data.get("added_tokens") or ():
-        if isinstance(token, dict) and isinstance(token.get("id"), int):
+        pairs = enumerate(listed)
+        vocabulary.update((str(pair[0]), i) for i, pair in pairs if pair and isinstance(pair, list))
+    added = data.get("added_tokens")
+    for token in added if isinstance(added, list) else ():
+        if isinstance(token, dict) and _is_id(token.get("id")):
             vocabulary[str(token.get("content"))] = token["id"]
     return vocabulary
 
@@ -109,7 +116,7 @@ def _vocabulary(folder: Path) -> dict[str, int]:
 def _chat_template(folder: Path, config: Mapping[str, Any]) -> str | None:
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8", errors="replace")
+        return _content(file).decode(errors="replace")
     template = config.get("chat_template")
     if template is None:
         template = (read_json(folder / "chat_template.json") or {}).get("chat_template")
@@ -121,7 +128,7 @@ def _chat_template(folder: Path, config: Mapping[str, Any]) -> str | None:
 
 def _binary_digest(folder: Path) -> str | None:
     file = folder / "tokenizer.model"
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+    return hashlib.sha256(_content(file)).hexdigest() if file.is_file() else None
 
 
 def _text(token: Any) -> str | None:
@@ -221,3 +228,19 @@ def read_end_tokens(folder: Path) -> EndTokens:
 def _ids(value: Any) -> frozenset[int]:
     listed = value if isinstance(value, list) else [value]
     return frozenset(one for one in listed if isinstance(one, int) and not isinstance(one, bool))
+
+
+def _content(file: Path) -> bytes:
+    """A small file.
+
+    Raises:
+        CheckpointError: it cannot be read, or is far too large.
+    """
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {(error.strerror or '').lower()}") from error
+    if len(content) > MAX_JSON_BYTES:
+        raise CheckpointError(f"{file} is far too large: download it again")
+    return content

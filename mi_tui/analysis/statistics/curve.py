@@ -1,7 +1,7 @@
 """The joint model over λ: score, length and think ratio as curves with their uncertainty."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ _THINKING = Smoothness(
 )
 _TAIL = Smoothness(level=0.5, slope=0.3, amplitudes=(0.1, 0.3), stretches=(0.0,))
 _LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS = 0.4, 5.0, 60.0
+_MOST_LAMBDAS = 128
+"""λ that a curve is fitted through; the grid that a recommendation is chosen from has 101."""
+
 _FREEDOM = 4.0
 """About how many responses the curve of the mean length takes for itself."""
 
@@ -97,6 +100,7 @@ def fit_curves(
         CurveError: no recipe of the family has rollouts on search problems.
     """
     mine = family(observations.recipes, like)
+    observations, lambda_of = _pooled(observations, mine)
     cells = aggregate(observations)
     names, place = probe_index(observations.problems)
     search = searched(observations.problems)
@@ -111,7 +115,7 @@ def fit_curves(
         asked = problems[cells.count[np.ix_(answered, problems)].sum(axis=0) > 0]
         strata = Strata.of([observations.problems[p].stratum for p in problems], problems, asked)
         weight = sum(p.weight for p in observations.problems if p.probe == names[probe])
-        known = np.array([observations.recipes[i].lambda_ or 0.0 for i in answered])
+        known = lambda_of[answered]
         own = _ProbeCurves(
             cells.of(answered, asked),
             strata,
@@ -142,6 +146,30 @@ def fit_curves(
         score_variance=_sum(share * part.score_variance for share, part in shares),
         tokens_variance=_sum(share * part.tokens_variance for share, part in shares),
     )
+
+
+def _pooled(observations: Observations, mine: NDArray[np.int64]) -> tuple[Observations, Floats]:
+    """Neighbouring λ taken as one where there are very many: a fit takes the cube of their number.
+
+    Args:
+        observations: the study's rollouts.
+        mine: the family's recipes, ordered by λ.
+
+    Returns:
+        The rollouts, those of each group under its first recipe, and the λ of every recipe: of
+        such a first one the mean over its group's rollouts. Up to 128 λ are left as they are.
+    """
+    lambdas = np.array([recipe.lambda_ or 0.0 for recipe in observations.recipes])
+    rollouts = np.bincount(observations.recipe, minlength=len(lambdas))
+    answered = mine[rollouts[mine] > 0]
+    if len(answered) <= _MOST_LAMBDAS:
+        return observations, lambdas
+    stands_for = np.arange(len(lambdas))
+    means = lambdas.copy()
+    for group in np.array_split(answered, _MOST_LAMBDAS):
+        stands_for[group] = group[0]
+        means[group[0]] = np.average(lambdas[group], weights=rollouts[group])
+    return replace(observations, recipe=stands_for[observations.recipe]), means
 
 
 def _sum(parts: Iterable[Floats]) -> Floats:
