@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mi_tui.checkpoints.headers import TensorInfo
+from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.quantisation.tensors import FORMATS, QuantisedTensor
 
 _KEYS = ("quantization_config", "compression_config")
+_PLAIN = MIXABLE | {"BOOL", "I64"}
 _PACKED = frozenset({"U8", "I8", "U16", "I16", "U32", "I32"})
 """What GPTQ, AWQ, bitsandbytes and others pack weights into; no weights are plainly in these."""
 
@@ -39,7 +40,9 @@ def plain_view(config: Mapping[str, Any], stored: Mapping[str, TensorInfo]) -> P
     dropped: set[str] = set()
     words: list[str] = []
     problems: list[str] = []
-    for form in FORMATS:
+    # Looking for installed formats takes time, which plain checkpoints need not.
+    is_plain = all(tensor.dtype in _PLAIN for tensor in stored.values())
+    for form in () if is_plain else FORMATS:
         found = form.find(stored, settings)
         replaced |= found.tensors
         dropped |= found.dropped

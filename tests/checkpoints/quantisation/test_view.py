@@ -1,5 +1,7 @@
 """The plain view: what is read as bfloat16, what is left out, and what is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,17 @@ def test_every_part_of_a_config_is_cleaned() -> None:
     cleaned = without_quantisation(config)
     assert cleaned == {"vision_config": {"depth": 2}, "rope_scaling": {"factor": 2.0}}
     assert "quantization_config" in config
+
+
+def test_plain_checkpoints_load_no_format_and_no_numpy(tmp_path: Path) -> None:
+    """The start of a merge waits for neither."""
+    view_of(tmp_path, PLAIN)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from mi_tui.checkpoints.headers import read_header\n"
+        "from mi_tui.checkpoints.quantisation.view import plain_view\n"
+        f"plain_view({{}}, read_header(Path({str(tmp_path / 'one.safetensors')!r})))\n"
+        "print([m for m in sys.modules if m == 'numpy' or '.formats.' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
