@@ -206,9 +206,15 @@ def list_studies(root: Path | None = None) -> tuple[StudyEntry, ...]:
 
 
 def _modified(folder: StudyFolder) -> float:
-    """When the study last changed, in Unix seconds."""
+    """When the study last changed, in Unix seconds: what is only read does not change.
+
+    The database's log counts while a worker writes it: a reader leaves one, too, and its index.
+    """
+    files = [folder.database]
+    if is_held(folder.lock):
+        files.append(folder.database.with_name(folder.database.name + "-wal"))
     times = [0.0]
-    for file in folder.path.glob("study.db*"):
+    for file in files:
         # A worker that ends takes its log away under our eyes.
         with contextlib.suppress(OSError):
             times.append(file.stat().st_mtime)

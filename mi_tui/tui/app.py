@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from textual import on
+from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -16,6 +16,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.tui.forms.draft import draft_of
 from mi_tui.tui.runtime.app_keys import Everywhere
+from mi_tui.tui.runtime.key_order import KeyOrder, Reached
 from mi_tui.tui.runtime.preferences import read_preferences, take_themes
 from mi_tui.tui.runtime.signals import leave_on_signals
 from mi_tui.tui.runtime.state import remember, remembered
@@ -88,6 +89,7 @@ class MiTuiApp(App[str]):
         self._own_themes, skipped = take_themes(self, config.theme or remembered("theme"), theme)
         self._problems = problems + skipped
         self._theme_watch = ThemeWatch(self)
+        self._key_order = KeyOrder(self, super().on_event)
         self.set_keymap(config.keys)
         if any(name.startswith("SSH_") for name in os.environ):
             self.animation_level = "none"
@@ -95,6 +97,18 @@ class MiTuiApp(App[str]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The curves' colours in themes that are not ours."""
         return FALLBACK_CURVES
+
+    async def on_event(self, event: events.Event) -> None:
+        """As Textual does, but keys that arrive together go where the focus will be."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._key_order.take(event)
+        else:
+            await super().on_event(event)
+
+    @on(Reached)
+    async def key_reached(self, message: Reached) -> None:
+        """What a key led to is there: the next one may go."""
+        await self._key_order.reached(message)
 
     def on_mount(self) -> None:
         """Open the first screen."""

@@ -1,6 +1,7 @@
 """Making, finding, listing and locking studies."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from mi_tui.plan.library import find_preset
 from mi_tui.study import control
 from mi_tui.study.control import create_study, list_studies, request, start_worker
+from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyBusyError, StudyError
-from mi_tui.study.storage.folder import find_study
+from mi_tui.study.storage.folder import StudyFolder, find_study
 from mi_tui.study.storage.lock import acquire, is_held
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
@@ -114,19 +116,27 @@ def test_requests_need_a_study() -> None:
         request(Path("nowhere"), "stop")
 
 
-def test_a_log_that_goes_away_while_studies_are_listed_is_no_error(
-    studies: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_goes_away_while_studies_are_listed_is_no_error(studies: Path) -> None:
     path = create_study(find_preset("demo")[1])
-    there = Path.glob
-
-    def glob(folder: Path, pattern: str) -> list[Path]:
-        gone = [folder / "study.db-wal"] if pattern == "study.db*" else []
-        return [*there(folder, pattern), *gone]
-
-    monkeypatch.setattr(Path, "glob", glob)
-    (entry,) = list_studies()
+    lock = acquire(StudyFolder(path).lock, 1.0)
+    try:
+        (entry,) = list_studies()
+    finally:
+        os.close(lock)
+    assert not (path / "study.db-wal").exists()
     assert (entry.path, entry.state) == (path, StudyState.NEW)
+
+
+def test_looking_at_a_study_changes_neither_its_last_change_nor_the_order(studies: Path) -> None:
+    older, newer = create_study(find_preset("demo")[1]), create_study(find_preset("demo")[1])
+    for age, path in ((2000, older), (1000, newer)):
+        os.utime(path / "study.db", (time.time() - age,) * 2)
+    before = list_studies()
+    with StudyReader(older) as reader:
+        reader.view()
+        assert list_studies() == before
+    assert list_studies() == before
+    assert [entry.path for entry in before] == [newer, older]
 
 
 def test_a_name_that_two_took_in_the_same_moment_goes_to_one(

@@ -1,9 +1,13 @@
-"""Signal handlers: put the terminal right and end the app."""
+"""Signal handlers, and the watch for a terminal that goes without a signal; both end the app."""
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
+import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from textual.app import App
@@ -25,5 +29,31 @@ def leave_on_signals(app: App[Any]) -> None:
         last.start()
         app.exit(return_code=128 + number)
 
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGHUP, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, leave, number)
+        loop.add_signal_handler(number, leave, number)
+
+    def gone() -> None:
+        with contextlib.suppress(RuntimeError):  # the app has ended meanwhile
+            loop.call_soon_threadsafe(leave, signal.SIGHUP)
+
+    if sys.__stdin__ is not None:
+        wait = threading.Thread(
+            target=_wait_for_end, args=(sys.__stdin__.fileno(), gone), daemon=True, name="hang-up"
+        )
+        wait.start()
+
+
+def _wait_for_end(terminal: int, gone: Callable[[], None]) -> None:
+    """Call ``gone`` when a terminal or pipe has lost its other end.
+
+    The kernel sends SIGHUP to the leader of the session alone, which may be ``make``, ``uv`` or
+    ``srun``; what they started only finds that there is nothing to read any more.
+    """
+    poll = select.poll()
+    poll.register(terminal, 0)  # the end is reported in any case, and keys are not asked for
+    while True:
+        for _, what in poll.poll():
+            if what & (select.POLLHUP | select.POLLERR):
+                gone()
+            return

@@ -37,7 +37,7 @@ class _Options(Widget, Generic[V], can_focus=True):
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "right,down",
+            "right",
             "move(1)",
             "Next",
             show=False,
@@ -45,12 +45,28 @@ class _Options(Widget, Generic[V], can_focus=True):
             tooltip="Move to the next option",
         ),
         Binding(
-            "left,up",
+            "left",
             "move(-1)",
             "Previous",
             show=False,
             id="option.previous",
             tooltip="Move to the previous option",
+        ),
+        Binding(
+            "down",
+            "move_line(1)",
+            "Below",
+            show=False,
+            id="option.below",
+            tooltip="Move to the option below; in a single line to the next",
+        ),
+        Binding(
+            "up",
+            "move_line(-1)",
+            "Above",
+            show=False,
+            id="option.above",
+            tooltip="Move to the option above; in a single line to the previous",
         ),
         Binding(
             "space",
@@ -114,6 +130,15 @@ class _Options(Widget, Generic[V], can_focus=True):
         """Move the cursor, round the ends."""
         self._cursor = (self._cursor + by) % len(self._options)
         self.refresh()
+
+    def action_move_line(self, by: int) -> None:
+        """Move the cursor to the line below or above, round the ends of its column."""
+        if self._per_line >= len(self._options):
+            self.action_move(by)
+            return
+        column = range(self._cursor % self._per_line, len(self._options), self._per_line)
+        here = column.index(self._cursor)
+        self.action_move(column[(here + by) % len(column)] - self._cursor)
 
     def action_choose(self) -> None:
         """Choose the option under the cursor."""

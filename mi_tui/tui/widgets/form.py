@@ -71,13 +71,16 @@ def text_field(
     suggester: Suggester | None = None,
     kind: type[Field] = Field,
 ) -> Field:
-    """A one-line input; ``width`` in columns, or as wide as there is room."""
+    """A one-line input; ``width`` in columns, or as wide as there is room.
+
+    What it holds is selected when it gets the focus: typing replaces it, an arrow key keeps it.
+    """
     field = kind(
         value,
         placeholder=placeholder,
         compact=True,
         id=id,
-        select_on_focus=False,
+        select_on_focus=True,
         suggester=suggester,
     )
     field.cursor_blink = False

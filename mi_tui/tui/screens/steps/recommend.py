@@ -32,7 +32,7 @@ from mi_tui.tui.studies.export import Export, copies
 from mi_tui.tui.studies.messages import Ablate
 from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.choice import Checks, Option
-from mi_tui.tui.widgets.form import FormRow, text_field
+from mi_tui.tui.widgets.form import Answer, FormRow, text_field
 from mi_tui.tui.widgets.limit_slider import LimitSlider
 from mi_tui.tui.widgets.pareto import ParetoPlot
 from mi_tui.tui.widgets.step_header import Step
@@ -144,12 +144,15 @@ class RecommendScreen(GuideScreen):
         self._export_begun = False
         self._answer: Recommendation | None = None
         self._own_budget: Budget | None = None
+        self._is_valid = True
 
     def compose_body(self) -> Iterable[Widget]:
         """The answer, its measures, the budget, the export."""
         view = self._session.view
         budget = view.preset.budget.spec if view else "knee"
         yield LimitSlider(id="limit")
+        yield FormRow("Budget", text_field("budget", budget, kind=Answer), id="row-budget")
+        yield Static(" · ".join(examples()), id="budget-forms", classes="note", markup=False)
         with Container(id="answer-panes"):
             with Vertical(id="answer"):
                 yield Static("Asking the data …", id="headline", markup=False)
@@ -157,8 +160,6 @@ class RecommendScreen(GuideScreen):
                 yield Static("", id="alternatives", markup=False)
             yield ParetoPlot(id="pareto")
         yield Rule(line_style="heavy")
-        yield FormRow("Budget", text_field("budget", budget), id="row-budget")
-        yield Static(" · ".join(examples()), classes="note", markup=False)
         yield FormRow("Export to", text_field("out", str(self._export.folder)), id="row-out")
         yield FormRow(
             "",
@@ -175,6 +176,7 @@ class RecommendScreen(GuideScreen):
     def on_mount(self) -> None:
         """Show the study's own answer, or ask for one; follow the theme."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_answer())
+        self._show_forms()
 
     def on_screen_resume(self) -> None:
         """Show the answer, and what came while another screen was open."""
@@ -196,11 +198,13 @@ class RecommendScreen(GuideScreen):
         row = self.query_one("#row-budget", FormRow)
         view = self._session.view
         confidence = view.preset.budget.confidence if view else Budget().confidence
+        self._is_valid = False
         try:
             budget = parse_budget(event.value, confidence)
         except BudgetError:
             row.show_problem("write one of the forms below")
             return
+        self._is_valid = True
         row.show_problem("")
         if view is not None and budget.spec == view.preset.budget.spec and not self._own_budget:
             return
@@ -217,13 +221,32 @@ class RecommendScreen(GuideScreen):
         field = self.query_one("#budget", Input)
         with field.prevent(Input.Changed):
             field.value = budget.spec
+        self._is_valid = True
+        self.query_one("#row-budget", FormRow).show_problem("")
         self.query_one(LimitSlider).show(budget, limits_of(self._answer))
         self._ask(budget, 0.0)
 
     @on(Input.Submitted, "#budget")
     def budget_submitted(self) -> None:
-        """Enter in the budget leaves the field."""
-        self.set_focus(None)
+        """Enter in the budget leaves the field, unless there is something to correct."""
+        if self._is_valid:
+            self.set_focus(None)
+        else:
+            self._refuse_budget()
+
+    def on_descendant_focus(self) -> None:
+        """Show the forms of a budget while one is typed."""
+        self._show_forms()
+
+    def on_descendant_blur(self) -> None:
+        """Give the line back to the answer."""
+        self._show_forms()
+
+    @on(Input.Changed, "#out")
+    def folder_edited(self, event: Input.Changed) -> None:
+        """A folder has a name."""
+        missing = "" if event.value.strip() else "name a folder"
+        self.query_one("#row-out", FormRow).show_problem(missing)
 
     @on(Input.Submitted, "#out")
     def folder_submitted(self) -> None:
@@ -257,8 +280,8 @@ class RecommendScreen(GuideScreen):
         picks = [Pick(what, copy.name, copy.about) for what, copy in copies().items()]
 
         def copy(what: str | None) -> None:
-            if what is not None and self._answer is not None:
-                start(self, partial(self._copy, what, self._answer), group="copy")
+            if what is not None:
+                start(self, partial(self._copy, what), group="copy")
 
         if self._answer is not None:
             self.app.push_screen(PickScreen("Copy what?", picks), copy)
@@ -278,8 +301,15 @@ class RecommendScreen(GuideScreen):
 
     def action_export(self) -> None:
         """Write the ticked formats; each path is shown as it is written."""
+        if not self._is_valid:
+            self._refuse_budget()
+            return
         if self._answer is None:
             self.show_status(Text("Nothing to export yet: the study has no answer."))
+            return
+        if not self.query_one("#out", Input).value.strip():
+            self.app.bell()
+            self.set_focus(self.query_one("#out"))
             return
         if self._export.is_running:
             self.show_status(Text("An export is under way; Escape cancels it."))
@@ -289,11 +319,44 @@ class RecommendScreen(GuideScreen):
             self.show_status(Text("Tick at least one format (x)."))
             return
         out = expanded(self.query_one("#out", Input).value)
-        write = partial(self._write, out, formats, self._answer)
-        start(self, write, group="export")
+        start(self, partial(self._export_answer, out, formats), group="export")
 
-    async def _copy(self, what: str, answer: Recommendation) -> None:
-        out = expanded(self.query_one("#out", Input).value)
+    async def _export_answer(self, out: Path, formats: tuple[str, ...]) -> None:
+        """Write the answer to the budget in the field, which may have been typed just now."""
+        answer = await self._answer_to_budget()
+        if answer is not None:
+            await self._write(out, formats, answer)
+
+    async def _answer_to_budget(self) -> Recommendation | None:
+        answer, budget = self._answer, self._own_budget
+        if answer is None or budget is None or answer.budget == budget:
+            return answer
+        try:
+            answer = await self._session.recommend(budget)
+        except MiTuiError as error:
+            if is_open(self):
+                self.show_status(Text(str(error)))
+            return None
+        if is_open(self):
+            self._show_answer(answer)
+        return answer
+
+    def _refuse_budget(self) -> None:
+        self.app.bell()
+        self.set_focus(self.query_one("#budget"))
+        self.show_status(
+            Text("✗ Correct the budget first: nothing is exported.", rich_colour(self.app, "error"))
+        )
+
+    def _show_forms(self) -> None:
+        typing = self.focused is not None and self.focused.id == "budget"
+        self.query_one("#budget-forms").set_class(not typing, "-hidden")
+
+    async def _copy(self, what: str) -> None:
+        out = expanded(self.query_one("#out", Input).value.strip() or str(self._export.folder))
+        answer = await self._answer_to_budget()
+        if answer is None:
+            return
         try:
             copy = await self._export.copy(
                 what, out, answer, in_words(colours_of(self.app), answer)
@@ -305,10 +368,11 @@ class RecommendScreen(GuideScreen):
         if is_open(self):
             name = copies()[what].name
             # No terminal says whether it took the text (OSC 52), so the file is named, too.
+            self._show_written((copy.path,))
             self.show_status(
                 Text.assemble(
                     ("✓ ", rich_colour(self.app, "success")),
-                    f"Copied the {name}, if your terminal allows it; also in {copy.path}",
+                    f"Copied the {name}, if your terminal allows it; also in the file above",
                 )
             )
 
