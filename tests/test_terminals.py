@@ -1,6 +1,9 @@
 """Real terminals of several kinds: sane screens, and nothing left behind by whatever ends."""
 
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from mi_tui.study.view import StudyState
 from tests.study.presets import small_preset
 from tests.study.storage.test_store import a_probe, a_rollout
 from tests.terminal import MI_TUI, Terminal
+from tests.tmux import Tmux
 
 MOUSE_ON, MOUSE_OFF = b"\x1b[?1000h", b"\x1b[?1000l"
 MAIN_SCREEN = b"\x1b[?1049l"
@@ -75,6 +79,28 @@ def test_a_signal_puts_the_terminal_right_too(study: Path, number: signal.Signal
         terminal.wait_until_ended()
         assert terminal.written.rindex(MOUSE_OFF) > terminal.written.rindex(MOUSE_ON)
         assert MAIN_SCREEN in terminal.written
+
+
+LEADER = """
+import signal, subprocess, sys
+signal.signal(signal.SIGHUP, lambda *_: None)
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as note:
+    note.write(str(status))
+"""
+"""Starts the app as ``make`` does: SIGHUP reaches the leader of the session, which waits."""
+
+
+def test_a_terminal_that_goes_without_a_signal_ends_the_app(study: Path, tmp_path: Path) -> None:
+    note = tmp_path / "status"
+    command = (sys.executable, "-c", LEADER, str(note), *MI_TUI, "watch", str(study))
+    with Tmux(command, tmp_path / "tmux") as tmux:
+        tmux.wait_for("Done", PATIENCE_SECONDS)
+        subprocess.run(["tmux", "-S", str(tmp_path / "tmux"), "kill-server"], check=True)
+        start = time.monotonic()
+        while not (note.exists() and note.read_text()):
+            assert time.monotonic() < start + PATIENCE_SECONDS, "the app is still there"
+        assert time.monotonic() - start < 2.0
 
 
 def test_no_mouse_never_asks_for_it(study: Path) -> None:

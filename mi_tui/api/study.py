@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mi_tui.analysis.ablation.comparison import Comparison, compare, find_reference
+from mi_tui.analysis.ablation.result import AblationResult, ablation_result
 from mi_tui.analysis.ablation.rows import AblationKind, Part
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.search.layer_groups import GroupResult, group_result
@@ -25,7 +26,7 @@ from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Problem
 from mi_tui.study import control
 from mi_tui.study.ablation_preset import from_study
-from mi_tui.study.preflight import require_fit
+from mi_tui.study.preflight import require_fit, require_sources
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.records import RequestKind
@@ -83,9 +84,11 @@ class Study(StudyReader):
             StudyError: the pair cannot be mixed, the directory cannot be written, or it holds
                 another study.
             CheckpointError: a checkpoint cannot be found or read.
+            ProbeError: a file of problems cannot be read, or has bad records.
         """
         wanted = as_preset(preset)
         require_fit(wanted)
+        require_sources(wanted)
         return cls(control.create_study(wanted, None if path is None else Path(path)))
 
     # -- what it is -----------------------------------------------------------------------
@@ -251,6 +254,14 @@ class Study(StudyReader):
         observations = self.observations()
         return compare(observations, find_reference(observations, self.preset, against))
 
+    def ablation_result(self, against: str | None = None) -> AblationResult:
+        """What an ablation shows: the comparison, its grids, and the layer groups.
+
+        Raises:
+            ComparisonError: no row has the label ``against``, or there are no rollouts.
+        """
+        return ablation_result(self.observations(), self.preset, self.latency(), against)
+
     def layer_groups(self) -> GroupResult | None:
         """What came of a λ per layer group; ``None`` where the preset asks for none."""
         preset = self.preset
@@ -265,6 +276,7 @@ class Study(StudyReader):
         lambda_: float | None = None,
         layers: Sequence[Part] = (),
         quick: bool = False,
+        budget: Budget | None = None,
     ) -> Preset:
         """The preset of an ablation at the recommended λ; :meth:`create` makes a study of it.
 
@@ -274,6 +286,7 @@ class Study(StudyReader):
             lambda_: instead of the recommended one.
             layers: the parts or groups of layers, instead of even ones.
             quick: fewer problems and samples, for a first look.
+            budget: the question it shall answer, instead of the study's.
 
         Raises:
             StudyError: there is no recommendation, or the kind does not fit.
@@ -281,7 +294,8 @@ class Study(StudyReader):
         """
         if str(kind) not in list(AblationKind):
             raise StudyError(f"no ablation {str(kind)!r}: write one of {', '.join(AblationKind)}")
-        return from_study(self.view(), kind, lambda_=lambda_, layers=layers, quick=quick)
+        found = from_study(self.view(), kind, lambda_=lambda_, layers=layers, quick=quick)
+        return found if budget is None else found.model_copy(update={"budget": budget})
 
     # -- what leaves it -------------------------------------------------------------------
 

@@ -54,6 +54,9 @@ def _pair(sides: Mapping[str, CheckpointInfo], brief: bool = False) -> Iterator[
     (name_a, a), (name_b, b) = sides.items()
     for name, info in sides.items():
         yield from _usable(name, info)
+    if (a.location.path, a.location.revision) == (b.location.path, b.location.revision):
+        message = f"{name_a} and {name_b} are the same checkpoint: every λ gives this model"
+        yield Finding("warning", "pair", message)
     yield _architecture(name_a, a, name_b, b)
     yield from _config(name_a, a, name_b, b)
     yield from _tensors(name_a, a, name_b, b)

@@ -113,27 +113,19 @@ def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> No
 
 
 def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
-    from mi_tui.analysis.ablation.grid import grids
     from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
-    from mi_tui.present.comparison import comparison_table
-    from mi_tui.present.heat_map import score_map
+    from mi_tui.present.ablation import ablation_picture
 
     with Study.load(study) as opened:
-        found, groups = opened.comparison(against), opened.layer_groups()
-        maps = grids(opened.view().measured, found.reference.recipe)
+        result = opened.ablation_result(against)
+    found, maps, groups = result.comparison, result.grids, result.groups
     if json_:
         own = groups.model_dump(mode="json", by_alias=True) if groups else None
         print_json({**_comparison_data(found, maps), "layer_groups": own})
         return
     console = out()
-    console.print(comparison_table(found, console.width))
-    console.print(found.note, markup=False)
-    if groups:
-        console.print(groups.sentence, markup=False)
-    for grid in maps:
-        console.print()
-        console.print(score_map(grid))
+    console.print(ablation_picture(result, console.width))
 
 
 def _comparison_data(found: "Comparison", maps: "tuple[Grid, ...]") -> dict[str, object]:

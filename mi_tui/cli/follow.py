@@ -14,7 +14,7 @@ from rich.text import Text
 from mi_tui.api.study import Study
 from mi_tui.cli.console import err
 from mi_tui.cli.tables import results_table
-from mi_tui.errors import MiTuiError
+from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.plan.preset import Preset
 from mi_tui.present.answer import answer_lines, so_far, what_ended
 from mi_tui.present.columns import result_lines, spoken
@@ -124,12 +124,14 @@ def require_ended(view: StudyView) -> None:
     """Say how a study goes on that was stopped before its end.
 
     Raises:
-        MiTuiError: it was stopped, or its worker is gone.
+        StoppedError: it was stopped.
+        MiTuiError: its worker is gone.
     """
     if view.state in (StudyState.STOPPED, StudyState.INTERRUPTED):
         folder = StudyFolder(view.path)
         again = shlex.join(["mi-tui", "run", str(folder.preset), "--study", str(folder.path)])
-        raise MiTuiError(f"stopped before the end; to resume: {again}")
+        kind = StoppedError if view.state is StudyState.STOPPED else MiTuiError
+        raise kind(f"stopped before the end; to resume: {again}")
 
 
 def follow(study: Study, display: Display, on_interrupt: Callable[[], None]) -> StudyView:

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_tui.present import signs
-from mi_tui.present.columns import COLUMNS, result_lines
+from mi_tui.present.columns import COLUMNS, result_lines, with_recommended
 from mi_tui.present.table import drawn
 from mi_tui.study.view import StudyEntry, StudyView
 
@@ -16,7 +16,7 @@ _TITLE, _BEST = 16, 16
 def results_table(view: StudyView, room: int) -> Table:
     """One line per recipe, the recommended one marked and in bold; 80 columns are enough."""
     chosen = view.recommendation.row_key if view.recommendation else None
-    lines = result_lines(view.rows, chosen)
+    lines = result_lines(with_recommended(view.rows, view.recommendation), chosen)
     return drawn(COLUMNS, lines, room, lambda line: signs.RECOMMENDED if line.chosen else "")
 
 

@@ -51,6 +51,11 @@ class Preset(Plan):
             )
         return self
 
+    @property
+    def is_ablation(self) -> bool:
+        """Whether rows beside an even grid of λ, or layer groups, are what is compared."""
+        return bool(self.search.layer_groups) or bool(self.recipes and not self.search.refine)
+
     def recipe(self, lambda_: float) -> Recipe:
         """The recipe of one λ under this preset's scope and decoding."""
         return Recipe(lambda_=lambda_, scope=self.scope, decoding=self.decoding)

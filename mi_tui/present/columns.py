@@ -3,10 +3,11 @@
 A new column is one more :class:`Column` in :data:`COLUMNS`; see docs/extending.md.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mi_tui.analysis.results import Estimate, RecipeSummary
+from mi_tui.analysis.results import Estimate, RecipeSummary, Recommendation
 from mi_tui.plan.recipe import labels
 from mi_tui.present import numbers, signs
 from mi_tui.present.table import Column, Field, Fitted, Section, Shown, fit, interval
@@ -17,7 +18,8 @@ class ResultLine:
     """A line of the results table: a recipe's measures, and how the table names the recipe.
 
     ``label`` has the decoding where that is not the most usual one of the table; ``brief`` is
-    the same in fewer characters. ``chosen`` marks the recommended recipe.
+    the same for a narrow column, which may cut it: what differs between rows of one λ comes
+    first. ``chosen`` marks the recommended recipe; one without rollouts is read off the curve.
     """
 
     row: RecipeSummary
@@ -36,7 +38,7 @@ def result_lines(rows: Sequence[RecipeSummary], chosen: str | None = None) -> li
     several = len({row.recipe.decoding for row in rows}) > 1
     named = zip(rows, labels([row.recipe for row in rows]), strict=True)
     lines = [
-        ResultLine(row, label, _brief(row) if several else label, row.recipe.key == chosen)
+        ResultLine(row, label, _brief(row, several), row.recipe.key == chosen)
         for row, label in named
     ]
     return sorted(lines, key=_natural)
@@ -47,9 +49,49 @@ def _natural(line: ResultLine) -> tuple[bool, float, str]:
     return (not recipe.is_uniform, recipe.lambda_ or 0.0, line.label)
 
 
-def _brief(row: RecipeSummary) -> str:
-    """The label with temperature and top-p: ``MI-0.62 .6/.95``."""
-    return f"{row.recipe.label} {numbers.decoding(row.recipe.decoding)}"
+def _brief(row: RecipeSummary, several: bool) -> str:
+    """The label, what is not the whole model's λ first: ``layers 12-23 · MI-0.62``.
+
+    With temperature and top-p where there are several decodings: ``MI-0.62 .6/.95``.
+    """
+    head, *parts = row.recipe.label.split(" · ")
+    decoding = f" {numbers.decoding(row.recipe.decoding)}" if several else ""
+    return " · ".join([*parts, head]) + decoding
+
+
+def with_recommended(
+    rows: Sequence[RecipeSummary], answer: Recommendation | None
+) -> tuple[RecipeSummary, ...]:
+    """The rows, with one for the recommended recipe where none of its rollouts are there.
+
+    The numbers of such a row are the curve's, and it has no rollouts.
+    """
+    if (
+        answer is None
+        or not answer.recommended
+        or not rows
+        or any(row.recipe == answer.recipe for row in rows)
+    ):
+        return tuple(rows)
+    unknown = Estimate(value=math.nan, low=math.nan, high=math.nan)
+    projected = RecipeSummary(
+        recipe=answer.recipe,
+        rollouts=0,
+        problems=0,
+        samples=0,
+        score=answer.score,
+        think_ratio=answer.think_ratio,
+        tokens=answer.tokens,
+        tokens_p50=math.nan,
+        tokens_p50_interval=unknown,
+        tokens_p95=math.nan,
+        tokens_p95_interval=unknown,
+        truncated=math.nan,
+        truncated_interval=unknown,
+        seconds=answer.seconds,
+        stage=answer.stage,
+    )
+    return (*rows, projected)
 
 
 def _value(estimate: Estimate | None) -> float | None:
@@ -59,6 +101,12 @@ def _value(estimate: Estimate | None) -> float | None:
 def _order(value: float | None) -> float:
     """What sorting takes for a value; a missing one stands below all."""
     return -1.0 if value is None else value
+
+
+def _rollouts(line: ResultLine) -> str:
+    if not line.row.rollouts:
+        return "curve"
+    return numbers.count(line.row.rollouts) + "…" * line.row.preliminary
 
 
 def _score(line: ResultLine) -> str:
@@ -125,8 +173,8 @@ COLUMNS: tuple[Column[ResultLine], ...] = (
         id="rollouts",
         title="Rollouts",
         short="n",
-        help="Sampled responses; … while no round of the recipe is complete.",
-        text=lambda line: numbers.count(line.row.rollouts) + "…" * line.row.preliminary,
+        help="Sampled responses; … while no round is complete, 'curve' where none was asked for.",
+        text=_rollouts,
         width=6,
         brief_width=5,
         order=lambda line: line.row.rollouts,

@@ -1,5 +1,6 @@
 """The spelling of numbers on every screen, one for each quantity."""
 
+import math
 import time
 
 from mi_tui.analysis.results import Estimate
@@ -11,7 +12,7 @@ MISSING = "–"
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share from 0 to 1: ``62 %``; ``<1 %`` and ``>99 %`` where it is not quite none or all."""
-    if share is None:
+    if share is None or math.isnan(share):
         return MISSING
     text = f"{100 * share:.{digits}f}"
     if digits == 0 and text == "0" and share > 0:
@@ -23,7 +24,7 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 def percent_interval(estimate: Estimate | None, digits: int = 1) -> str:
     """A share with half its interval's width, in at most 12 characters: ``62.1 ± 5.2 %``."""
-    if estimate is None:
+    if estimate is None or math.isnan(estimate.value):
         return MISSING
     half = (estimate.high - estimate.low) / 2
     if half >= 0.1:  # the digits behind the point would say nothing, and need room
@@ -63,6 +64,8 @@ def sigma(value: float) -> str:
 
 def count(number: float) -> str:
     """A count in at most five characters: ``950``, ``12.3k``, ``4.1M``."""
+    if math.isnan(number):
+        return MISSING
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(number) >= size:
             shown = number / (1e3 if suffix == "k" else size)

@@ -14,9 +14,20 @@ _COLOURS = {
 }
 
 
-def share_done(rollouts: int, planned: int) -> float:
-    """How much of a plan is done; 0 where nothing is planned yet."""
-    return rollouts / planned if planned else 0.0
+_NEARLY = 0.99
+"""The most that is shown of a study that goes on: a search plans more as it learns."""
+
+
+def share_done(rollouts: int, planned: int, *, ended: bool = True) -> float:
+    """How much of a plan is done; 0 where nothing is planned yet, below 1 before the end."""
+    share = rollouts / planned if planned else 0.0
+    return share if ended else min(share, _NEARLY)
+
+
+def share_of(view: StudyView) -> float:
+    """How much of a study is done."""
+    now = view.progress
+    return share_done(now.rollouts, now.planned, ended=not view.state.is_active)
 
 
 def how_far(view: StudyView) -> str:
@@ -35,7 +46,7 @@ def how_far(view: StudyView) -> str:
 
 def progress_line(colours: Colours, view: StudyView) -> Text:
     """State, bar, share, and how far it is."""
-    share = share_done(view.progress.rollouts, view.progress.planned)
+    share = share_of(view)
     colour = _state_colour(colours, view.state)
     return Text.assemble(
         (f" {signs.state(view.state)} ", f"bold {colour}"),
@@ -54,7 +65,7 @@ def plain_line(view: StudyView) -> str:
     head = f"{view.state}: {view.progress.phase}" if view.progress.phase else str(view.state)
     if not view.progress.planned:
         return head
-    share = share_done(view.progress.rollouts, view.progress.planned)
+    share = share_of(view)
     return f"{head} · {numbers.percent(share)} · {how_far(view)}"
 
 

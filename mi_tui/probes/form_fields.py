@@ -17,6 +17,7 @@ class Field:
         label: what stands before the box.
         hint: what stands behind it.
         wide: whether its text is long.
+        is_path: whether it names a file, which a form may complete.
         empty_is_none: whether an empty box means ``None``.
     """
 
@@ -24,6 +25,7 @@ class Field:
     label: str
     hint: str
     wide: bool = False
+    is_path: bool = False
     empty_is_none: bool = False
 
     def text(self, plan: ProbePlan) -> str:

@@ -64,6 +64,10 @@ class Kind(ABC, Generic[P]):
         """How many problems there are to draw from, where that is known without reading any."""
         return None
 
+    def faults(self, plan: P) -> tuple[str, ...]:  # noqa: ARG002
+        """What is wrong with the source, the first few faults; found without a download."""
+        return ()
+
     def new(self, **settings: Any) -> P:
         """A probe of this kind as it is offered, but for these settings."""
         return self.plan.model_validate({"kind": self.name, **self.start, **settings})

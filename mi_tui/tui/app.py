@@ -85,7 +85,7 @@ class MiTuiApp(App[str]):
         self._services = services or Services()
         self._commands = StudyCommands(self, self._services)
         self._watch = StudyWatch(self, self._services)
-        config, problems = read_preferences(_key_ids)
+        config, problems = read_preferences(_keys_by_screen)
         self._own_themes, skipped = take_themes(self, config.theme or remembered("theme"), theme)
         self._problems = problems + skipped
         self._theme_watch = ThemeWatch(self)
@@ -257,8 +257,10 @@ class MiTuiApp(App[str]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette offers: the screen's own keys by name, then the themes."""
+        offered: set[str] = set()
         for active in screen.active_bindings.values():
-            if active.tooltip and active.enabled:
+            if active.tooltip and active.enabled and active.binding.action not in offered:
+                offered.add(active.binding.action)  # several keys may do the same
                 run = partial(self.run_action, active.binding.action, active.node)
                 yield SystemCommand(active.binding.description, active.tooltip, run)
         yield SystemCommand("Theme", "Choose a theme, seeing it", self.action_change_theme)
@@ -309,8 +311,8 @@ class MiTuiApp(App[str]):
         self.notify(str(error), severity="error", markup=False, timeout=12)
 
 
-def _key_ids() -> frozenset[str]:
+def _keys_by_screen() -> dict[str, dict[str, str]]:
     # Every screen is imported for them: needed only where keys are bound anew.
-    from mi_tui.tui.keys import all_ids
+    from mi_tui.tui.keys import ids_by_place
 
-    return all_ids()
+    return ids_by_place()

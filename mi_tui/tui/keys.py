@@ -84,9 +84,11 @@ def keys_of(place: type[Any]) -> list[Key]:
     ]
 
 
-def all_ids() -> frozenset[str]:
-    """The ids of all keys."""
-    return frozenset(key.id for _, place in places() for key in keys_of(place))
+def ids_by_place() -> dict[str, dict[str, str]]:
+    """The keys that count on each screen or widget, by their ids: its own and the app's."""
+    listed = {name: {key.id: key.keys for key in keys_of(place)} for name, place in places()}
+    everywhere = listed["Everywhere"]
+    return {name: {**everywhere, **keys} for name, keys in listed.items()}
 
 
 def as_markdown() -> str:

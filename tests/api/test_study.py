@@ -15,6 +15,8 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import BudgetError, parse_budget
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.toml import PresetError, write_preset
+from mi_tui.probes.errors import ProbeError
+from mi_tui.probes.kinds.user_file import FileProbe
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.lock import acquire
 from mi_tui.study.storage.store import Store
@@ -39,6 +41,17 @@ def test_a_pair_that_does_not_fit_makes_no_directory(tmp_path: Path) -> None:
     pair = preset.pair.model_copy(update={"thinking": str(tmp_path)})
     with pytest.raises(MiTuiError):
         Study.create(preset.model_copy(update={"pair": pair}), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_file_of_problems_that_cannot_be_read_makes_no_directory(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "p"}\n' * 5)
+    for name, told in (("gone.jsonl", "no such file"), ("bad.jsonl", "row 3.*and 2 more rows")):
+        probe = FileProbe(kind="file", path=str(tmp_path / name))
+        preset = small_preset().model_copy(update={"probes": (probe,)})
+        with pytest.raises(ProbeError, match=told):
+            Study.create(preset, tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 

@@ -179,6 +179,14 @@ def test_finds_what_is_wrong(case: str, tmp_path: Path) -> None:
             plan_merge(interpolation(0.5), pair, tmp_path / "out")
 
 
+def test_a_checkpoint_with_itself_is_a_warning(tmp_path: Path) -> None:
+    instruct, *_ = tiny_pair(next(iter(FAMILIES)), tmp_path)
+    report = report_on((instruct, instruct))
+    assert report.fits
+    (warning,) = [found for found in report.findings if found.level == "warning"]
+    assert "the same checkpoint: every λ gives this model" in warning.message
+
+
 def test_a_damaged_side_is_not_compared_further(tmp_path: Path) -> None:
     """One error for the cut file, none for what follows from it."""
     paths = tiny_pair("qwen3", tmp_path)

@@ -107,3 +107,4 @@ def test_a_stopped_study_says_the_command_that_goes_on() -> None:
     with pytest.raises(MiTuiError, match=r"mi-tui run '?/.*preset\.toml'? --study") as error:
         follow.require_ended(views.view(StudyState.STOPPED))
     assert "PRESET" not in str(error.value)
+    assert error.value.exit_code == 130, "as README says of Ctrl-C"

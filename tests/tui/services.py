@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from mi_tui.analysis.ablation.result import AblationResult
 from mi_tui.analysis.results import Recommendation
 from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.network import Network
@@ -57,6 +58,9 @@ class HeldReader:
             for row in self._services.stored
             if recipe_key in (None, row["recipe_key"]) and problem in (None, row["problem"])
         ][:limit]
+
+    def ablation_result(self) -> AblationResult:
+        return views.ablation_result()
 
     def close(self) -> None:
         self._services.asked.append(("close", None))

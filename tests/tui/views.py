@@ -5,9 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mi_tui.analysis.ablation.comparison import ComparedRow, Comparison
+from mi_tui.analysis.ablation.grid import grids
+from mi_tui.analysis.ablation.result import AblationResult
 from mi_tui.analysis.results import (
     Alternative,
     Estimate,
+    PairedDifference,
     RecipeSummary,
     Recommendation,
     Stage,
@@ -19,7 +23,7 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import interpolation
-from mi_tui.plan.scope import ModuleKind
+from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.study.view import Progress, StudyEntry, StudyState, StudyView
 from mi_tui.tui.studies.responses import ProblemText
@@ -213,3 +217,50 @@ def gap(layers: int = 36) -> Gap:
         by_layer={layer: 0.01 + 0.001 * layer for layer in range(layers)},
         by_kind=dict.fromkeys(KINDS, 0.027),
     )
+
+
+def ablation_rows() -> tuple[RecipeSummary, ...]:
+    """The full λ 0.61 and parts of the layers at it."""
+    parts = ("all", "0-11", "12-23", "24-35")
+    some = rows()[0]
+    return tuple(
+        some.model_copy(
+            update={
+                "recipe": interpolation(0.61, Scope(layers=parse_layers(part))),
+                "score": around(0.8 - 0.1 * number, 0.04),
+            }
+        )
+        for number, part in enumerate(parts)
+    )
+
+
+def ablation_preset() -> Preset:
+    search = preset().search.model_copy(update={"refine": False, "grid": (0.0, 0.61, 1.0)})
+    recipes = tuple(row.recipe for row in ablation_rows()[1:])
+    return preset().model_copy(update={"search": search, "recipes": recipes})
+
+
+def ablation_result() -> AblationResult:
+    reference, *others = ablation_rows()
+    compared = tuple(
+        ComparedRow(
+            label=row.recipe.label,
+            summary=row,
+            difference=PairedDifference(
+                first=row.recipe,
+                second=reference.recipe,
+                problems=64,
+                score=Estimate(value=-0.1 * number, low=-0.1 * number - 0.04, high=-0.01),
+                think_ratio=around(0.0, 0.02),
+                tokens_ratio=around(0.5, 0.1),
+            ),
+        )
+        for number, row in enumerate(others, start=1)
+    )
+    found = Comparison(
+        reference=reference,
+        reference_label=reference.recipe.label,
+        rows=compared,
+        each_level=0.983,
+    )
+    return AblationResult(found, grids(ablation_rows(), reference.recipe), None)

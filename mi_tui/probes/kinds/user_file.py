@@ -18,6 +18,9 @@ from mi_tui.probes.scoring.scorer import SCORERS, file_scorers
 
 _ROLES = ("system", "user", "assistant")
 
+_FIRST_FAULTS = 3
+"""Bad records that are named when a file is looked at."""
+
 
 def _known_scorer(name: str) -> str:
     known = file_scorers()
@@ -55,7 +58,7 @@ class UserFile(Kind[FileProbe]):
     plan = FileProbe
     start = MappingProxyType({"path": "problems.jsonl"})
     fields = (
-        form_fields.Field("path", "File", "JSONL or CSV", wide=True),
+        form_fields.Field("path", "File", "JSONL or CSV", wide=True, is_path=True),
         form_fields.Choice("scorer", "Scorer", "", names=file_scorers),
         form_fields.Field("system", "System", "message before each", wide=True),
     )
@@ -69,6 +72,19 @@ class UserFile(Kind[FileProbe]):
     def scorer_for(self, plan: FileProbe) -> str:
         """The plan's."""
         return plan.scorer
+
+    def faults(self, plan: FileProbe) -> tuple[str, ...]:
+        """The first bad records, and how many more there are; or that the file cannot be read."""
+        try:
+            records = read_file(expanded(plan.path))
+            problems, failures = _read_all(records, plan)
+            if not failures:
+                _refuse_twins(records, problems)
+        except ProbeError as error:
+            return (str(error),)
+        first = [str(failure) for failure in failures[:_FIRST_FAULTS]]
+        more = len(failures) - len(first)
+        return (*first, f"and {more} more {'row' if more == 1 else 'rows'}") if more else (*first,)
 
 
 PROBE_KINDS.register(UserFile())
@@ -86,6 +102,16 @@ def read_problems(plan: FileProbe) -> list[Problem]:
         ProbeError: the first bad record, by the number of its row, and how many more there are.
     """
     records = read_file(expanded(plan.path))
+    problems, failures = _read_all(records, plan)
+    if failures:
+        more = f" (and {len(failures) - 1} more rows)" if len(failures) > 1 else ""
+        raise ProbeError(f"{failures[0]}{more}") from failures[0]
+    _refuse_twins(records, problems)
+    return problems
+
+
+def _read_all(records: list[Record], plan: FileProbe) -> tuple[list[Problem], list[ProbeError]]:
+    """The problems of the good records, and why the others are bad."""
     problems: list[Problem] = []
     failures: list[ProbeError] = []
     for number, record in enumerate(records, start=1):
@@ -93,11 +119,7 @@ def read_problems(plan: FileProbe) -> list[Problem]:
             problems.append(_problem(record, number, plan))
         except ProbeError as error:
             failures.append(error)
-    if failures:
-        more = f" (and {len(failures) - 1} more rows)" if len(failures) > 1 else ""
-        raise ProbeError(f"{failures[0]}{more}") from failures[0]
-    _refuse_twins(records, problems)
-    return problems
+    return problems, failures
 
 
 def _refuse_twins(records: list[Record], problems: list[Problem]) -> None:

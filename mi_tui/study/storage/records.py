@@ -1,7 +1,11 @@
 """Records of the store: planned and finished rollouts, and requests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Recipe
 
 RequestKind = Literal["pause", "resume", "stop", "add", "more", "drop", "budget"]
 
@@ -40,3 +44,17 @@ class StoredRequest:
     id: int
     kind: RequestKind
     data: dict[str, Any]
+
+    def in_words(self, labels: Mapping[str, str]) -> str:
+        """The wish as a line of the log; ``labels`` are those of the recipes, by their keys."""
+        words = [f"request {self.kind}"]
+        recipe, budget = self.data.get("recipe"), self.data.get("budget")
+        if isinstance(recipe, dict):
+            words.append(Recipe.model_validate(recipe, strict=False).label)
+        elif recipe is not None:
+            words.append(labels.get(str(recipe), str(recipe)))
+        if "samples" in self.data:
+            words.append(f"by {self.data['samples']} samples per problem")
+        if isinstance(budget, dict):
+            words.append(Budget.model_validate(budget, strict=False).spec)
+        return " ".join(words)

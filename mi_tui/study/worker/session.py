@@ -138,7 +138,8 @@ class Session:
             with self._store.transaction():  # a kill leaves neither half of it
                 self._handle(wish)
                 self._store.handled(wish)
-            self._store.log(f"request {wish.kind} {wish.data or ''}".rstrip())
+            labels = {recipe.key: recipe.label for recipe in self._store.recipes()}
+            self._store.log(wish.in_words(labels))
 
     def _handle(self, wish: StoredRequest) -> None:
         if wish.kind == "pause" and not self._paused:

@@ -19,6 +19,9 @@ _OTHERS = {**dict.fromkeys(_INSTRUCT, _THINKING), **dict.fromkeys(_THINKING, _IN
 """For each word that names one side, the words that may name the other, the usual one first."""
 
 
+_PROBLEM_FILES = (".jsonl", ".ndjson", ".csv", ".parquet")
+
+
 class CheckpointSuggester(Suggester):
     """Suggests the first checkpoint that begins with what was typed."""
 
@@ -31,6 +34,31 @@ class CheckpointSuggester(Suggester):
             return None
         names = _paths(value) if value[0] in "/.~" else (*_BUNDLED, *cached_models())
         return next((name for name in names if name.startswith(value) and name != value), None)
+
+
+class FileSuggester(Suggester):
+    """Suggests the first directory or file of problems that begins with what was typed."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The path as it would go on, a directory with its slash, or ``None``."""
+        folder, slash, begun = value.rpartition("/")
+        if not value:
+            return None
+        try:
+            inside = sorted(expanded(folder or ("/" if slash else ".")).iterdir())
+        except OSError:
+            return None
+        fitting = (
+            f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}"
+            for path in inside
+            if path.name.startswith(begun)
+            and (begun or not path.name.startswith("."))
+            and (path.suffix.lower() in _PROBLEM_FILES or path.is_dir())
+        )
+        return next((name for name in fitting if name != value), None)
 
 
 def partner(name: str) -> str | None:

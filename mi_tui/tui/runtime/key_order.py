@@ -37,14 +37,14 @@ class KeyOrder:
         dispatch: what handles an event as Textual does.
     """
 
-    def __init__(
-        self, app: App[Any], dispatch: Callable[[events.Event], Awaitable[None]]
-    ) -> None:
+    def __init__(self, app: App[Any], dispatch: Callable[[events.Event], Awaitable[None]]) -> None:
         self._app = app
         self._dispatch = dispatch
         self._waiting: deque[events.Event] = deque()
         self._number = 0
         self._busy = False
+        self._target: Widget | None = None
+        self._screen: Widget | None = None
 
     async def take(self, event: events.Key | events.Paste) -> None:
         """Dispatch a key or a paste, or keep it until it is its turn."""
@@ -63,7 +63,9 @@ class KeyOrder:
         opened = screen is not self._screen
         if opened or message.rounds > 1:
             self._screen = screen
-            target = screen if opened or not self._target.is_attached else self._target
+            target = self._target
+            if opened or target is None or not target.is_attached:
+                target = screen
             self._mark(target, _ROUNDS if opened else message.rounds - 1)
         else:
             await self._next()
@@ -73,8 +75,7 @@ class KeyOrder:
         self._number += 1
         self._target, self._screen = target, self._app.screen
         is_text = isinstance(event, events.Paste) or (
-            isinstance(event, events.Key)
-            and target.check_consume_key(event.key, event.character)
+            isinstance(event, events.Key) and target.check_consume_key(event.key, event.character)
         )
         self._busy = not is_text
         await self._dispatch(event)

@@ -1,6 +1,6 @@
 """The user's preferences at the start of the app: settings, keys and themes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from textual.app import App
@@ -10,10 +10,13 @@ from mi_tui.tui.runtime.config import AppConfig, config_path, read_config
 from mi_tui.tui.runtime.themes import DEFAULT_THEME, load_themes
 
 
-def read_preferences(key_ids: Callable[[], frozenset[str]]) -> tuple[AppConfig, list[str]]:
+def read_preferences(
+    places: Callable[[], Mapping[str, Mapping[str, str]]],
+) -> tuple[AppConfig, list[str]]:
     """The settings, and what is wrong with their file.
 
-    ``key_ids`` gives the ids of all keys; asked only where the settings bind some anew.
+    ``places`` gives the keys of each screen by their ids; asked only where the settings bind some
+    anew.
     """
     try:
         config = read_config()
@@ -21,8 +24,21 @@ def read_preferences(key_ids: Callable[[], frozenset[str]]) -> tuple[AppConfig, 
         return AppConfig(), [str(error)]
     if not config.keys:
         return config, []
-    unknown = sorted(set(config.keys) - key_ids())
-    return config, [f"{config_path()}: no key has the id {id}" for id in unknown]
+    known = places()
+    unknown = sorted(set(config.keys) - {id for keys in known.values() for id in keys})
+    problems = [f"no key has the id {id}" for id in unknown]
+    problems += [found for keys in known.values() for found in _collisions(keys, config.keys)]
+    return config, [f"{config_path()}: {problem}" for problem in dict.fromkeys(problems)]
+
+
+def _collisions(keys: Mapping[str, str], bound: Mapping[str, str]) -> Iterator[str]:
+    """The keys of one screen that mean two things there, one of them bound anew."""
+    of: dict[str, str] = {}
+    for id, usual in keys.items():
+        for key in (part.strip() for part in bound.get(id, usual).split(",")):
+            other = of.setdefault(key, id)
+            if other != id and (id in bound or other in bound):
+                yield f"{key} is bound to {other} and to {id}: choose another key for one of them"
 
 
 def take_themes(

@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 from mi_tui import __version__
 from mi_tui.errors import MiTuiError
 from mi_tui.present import numbers, signs
+from mi_tui.present.progress import share_done
 from mi_tui.study.view import StudyEntry, StudyState
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.runtime.background import Background
@@ -201,7 +202,7 @@ class HomeScreen(Screen[None]):
 
     def _study_line(self, entry: StudyEntry) -> Text:
         width = self._name_width()
-        share = entry.rollouts / entry.planned if entry.planned else 0.0
+        share = share_done(entry.rollouts, entry.planned, ended=not entry.state.is_active)
         colour = rich_colour(self.app, _STATE_COLOURS.get(entry.state, "foreground"))
         best = entry.best if entry.best.startswith("λ") else numbers.MISSING
         return Text.assemble(

@@ -59,7 +59,8 @@ class StudyCommands:
             if preset is not None:
                 then(preset)
 
-        self._do(partial(self._services.ablation, path, message.kind, message.lambda_), made)
+        make = self._services.ablation
+        self._do(partial(make, path, message.kind, message.lambda_, message.budget), made)
 
     def _do(self, call: Callable[[], T], then: Callable[[T | None], None] | None = None) -> None:
         """Run ``call``; ``then`` gets its result, ``None`` when it failed."""

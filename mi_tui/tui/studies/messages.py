@@ -6,6 +6,7 @@ from pathlib import Path
 from textual.message import Message
 
 from mi_tui.analysis.results import RecipeSummary
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.tui.forms.draft import Draft
@@ -65,10 +66,11 @@ class ShowRecommendation(Message):
 
 @dataclass
 class Ablate(Message):
-    """Open the guide with an ablation of the watched study at a λ."""
+    """Open the guide with an ablation of the watched study at a λ and for a budget."""
 
     kind: str
     lambda_: float
+    budget: Budget
 
 
 class LeaveStudy(Message):

@@ -78,10 +78,17 @@ def read_response(row: dict[str, Any]) -> Response:
 def one_per_recipe(
     responses: Sequence[Response], rows: Sequence[RecipeSummary]
 ) -> list[tuple[RecipeSummary, Response]]:
-    """The first sample of each recipe, by growing λ: the same random numbers, side by side."""
+    """A sample of each recipe, by growing λ: the same random numbers, side by side.
+
+    The first sample that all recipes have; where they have none in common, each one's first.
+    """
+    of: dict[str, dict[int, Response]] = {}
+    for response in responses:
+        of.setdefault(response.recipe_key, {})[response.sample] = response
+    shown = [row for row in rows if row.recipe.key in of]
+    common = set.intersection(*(set(of[row.recipe.key]) for row in shown)) if shown else set()
     chosen = []
-    for row in sorted(rows, key=lambda row: (row.recipe.lambda_ is None, row.recipe.lambda_ or 0)):
-        own = [r for r in responses if r.recipe_key == row.recipe.key]
-        if own:
-            chosen.append((row, min(own, key=lambda response: response.sample)))
+    for row in sorted(shown, key=lambda row: (row.recipe.lambda_ is None, row.recipe.lambda_ or 0)):
+        own = of[row.recipe.key]
+        chosen.append((row, own[min(common or own)]))
     return chosen

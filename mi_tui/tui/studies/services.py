@@ -24,6 +24,7 @@ from mi_tui.study.view import StudyEntry, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 
 if TYPE_CHECKING:
+    from mi_tui.analysis.ablation.result import AblationResult
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
     from mi_tui.study.known_speeds import KnownSpeed
@@ -45,6 +46,9 @@ class Reader(Protocol):
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
         """Stored rollouts with their texts, the newest first; ``problem`` is an index."""
+
+    def ablation_result(self) -> "AblationResult":
+        """The paired table and the heat maps of an ablation."""
 
     def close(self) -> None:
         """Let the files go."""
@@ -195,6 +199,12 @@ class Services:
 
         return len(freeze(probe).problems)
 
+    def probe_faults(self, probe: AnyProbe) -> tuple[str, ...]:
+        """What is wrong with a probe's file, the first few faults; nothing for other sources."""
+        from mi_tui.probes.probe_kind import kind_of
+
+        return kind_of(probe.kind).faults(probe)
+
     def machine(self) -> str:
         """What this machine is, in one line; may take a moment."""
         from mi_tui.machine.host import free_disk
@@ -285,8 +295,8 @@ class Services:
 
         return copied_text(study, out, name, answer)
 
-    def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
-        """The preset of an ablation of a study at a λ.
+    def ablation(self, study: Path, kind: str, lambda_: float, budget: Budget) -> Preset:
+        """The preset of an ablation of a study at a λ, with the budget asked last.
 
         Raises:
             MiTuiError: the study has no such ablation, or its pair cannot be read.
@@ -294,4 +304,4 @@ class Services:
         from mi_tui.api.study import Study
 
         with Study.load(study) as opened:
-            return opened.ablation(kind, lambda_=lambda_)
+            return opened.ablation(kind, lambda_=lambda_, budget=budget)

@@ -1,7 +1,7 @@
 """The watched study: its newest view, read on a thread of its own."""
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.plan.budget import Budget
@@ -9,6 +9,9 @@ from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.studies.responses import ProblemText, Response, read_response
 from mi_tui.tui.studies.services import Reader, Services
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.ablation.result import AblationResult
 
 
 @runtime_checkable
@@ -61,6 +64,14 @@ class WatchedStudy:
             MiTuiError: there are too few data yet.
         """
         return await self._thread.run(lambda: self._opened().recommend(budget))
+
+    async def ablation_result(self) -> "AblationResult":
+        """The paired table and the heat maps of an ablation.
+
+        Raises:
+            MiTuiError: there are no rollouts yet, or the study cannot be read.
+        """
+        return await self._thread.run(lambda: self._opened().ablation_result())
 
     async def responses(
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50

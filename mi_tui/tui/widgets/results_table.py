@@ -214,7 +214,10 @@ class ResultsTable(ScrollView, can_focus=True):
         line = Text(signs.RECOMMENDED if shown.chosen else " ", no_wrap=True)
         line.stylize(self._style("best"))
         for column, width in self._widths():
-            cell = _aligned(column.text(shown), column, width)
+            text = column.text(shown)
+            if column.id == COLUMNS[0].id and len(text) > width:
+                text = shown.brief
+            cell = _aligned(text, column, width)
             line.append(cell + self._gap, self._cell_style(shown, column))
         if style:
             line.pad_right(max(0, self.size.width - line.cell_len))

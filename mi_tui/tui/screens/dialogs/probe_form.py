@@ -1,5 +1,6 @@
 """The form of one probe: its problems, how many, and its weight."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -11,7 +12,11 @@ from textual.widgets import Footer, Input, Static
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.probes.probe_kind import kind_of
 from mi_tui.tui.forms.probe_fields import read_probe, texts_of
+from mi_tui.tui.runtime.background import Background
+from mi_tui.tui.runtime.completion import FileSuggester
+from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.dialogs.dialog import Dialog
+from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.form import Answer, FormRow, text_field
 
 
@@ -24,8 +29,11 @@ class ProbeFormScreen(Dialog[AnyProbe | None]):
         ),
     ]
 
-    def __init__(self, plan: AnyProbe, title: str) -> None:
+    def __init__(self, plan: AnyProbe, title: str, services: Services | None = None) -> None:
         super().__init__()
+        self._services = services or Services()
+        self._thread = Background("probe form")
+        self._looking = False
         self._plan = plan
         self._title = title
         self._read: AnyProbe | None = plan
@@ -39,7 +47,13 @@ class ProbeFormScreen(Dialog[AnyProbe | None]):
             yield Static(kind.about, classes="dialog-about", markup=False)
             for field in kind.form:
                 width = 32 if field.wide else 12
-                box = text_field(f"probe-{field.name}", texts[field.name], width=width, kind=Answer)
+                box = text_field(
+                    f"probe-{field.name}",
+                    texts[field.name],
+                    width=width,
+                    kind=Answer,
+                    suggester=FileSuggester() if field.is_path else None,
+                )
                 yield FormRow(field.label, box, hint=field.help(), id=f"row-{field.name}")
             yield Static("Enter takes it · Escape cancels", classes="dialog-keys", markup=False)
         yield Footer(compact=True, show_command_palette=False)
@@ -57,8 +71,28 @@ class ProbeFormScreen(Dialog[AnyProbe | None]):
 
     @on(Input.Submitted)
     def submitted(self) -> None:
-        """Take the probe when it is valid."""
+        """Take the probe when it is valid, and its file as well."""
         if self._read is None:
             self.app.bell()
-        else:
-            self.dismiss(self._read)
+        elif not self._looking:
+            self._looking = True
+            start(self, partial(self._look, self._read))
+
+    def on_unmount(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
+
+    async def _look(self, plan: AnyProbe) -> None:
+        """Read the probe's file, and take the probe or say what is wrong with the file."""
+        faults = await self._thread.run(partial(self._services.probe_faults, plan))
+        self._looking = False
+        if not self.is_attached:  # it was cancelled meanwhile
+            return
+        if not faults:
+            self.dismiss(plan)
+            return
+        self.app.bell()
+        fields = kind_of(plan.kind).form
+        name = next((field.name for field in fields if field.is_path), fields[0].name)
+        self.query_one(f"#row-{name}", FormRow).show_problem("\n  ".join(faults))
+        self.set_focus(self.query_one(f"#probe-{name}"))

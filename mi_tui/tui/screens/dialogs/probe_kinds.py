@@ -19,6 +19,7 @@ from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.screens.dialogs.dialog import Dialog
 from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
 from mi_tui.tui.studies.messages import ShowExample
+from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.menu import MenuList
 
 
@@ -37,8 +38,9 @@ class CatalogueScreen(Dialog[AnyProbe | None]):
         Binding("escape", "dismiss(None)", "Cancel", id="catalogue.cancel", tooltip="Add nothing"),
     ]
 
-    def __init__(self, pair: Pair | None) -> None:
+    def __init__(self, pair: Pair | None, services: Services | None = None) -> None:
         super().__init__()
+        self._services = services or Services()
         self._pair = pair
 
     def compose(self) -> ComposeResult:
@@ -62,7 +64,7 @@ class CatalogueScreen(Dialog[AnyProbe | None]):
             if read is not None:
                 self.dismiss(read)
 
-        self.app.push_screen(ProbeFormScreen(plan, "Add"), filled)
+        self.app.push_screen(ProbeFormScreen(plan, "Add", self._services), filled)
 
     def action_example(self) -> None:
         """Ask for an example of the kind under the cursor."""

@@ -25,7 +25,7 @@ _ENOUGH = 500
 
 
 class CaseScreen(Screen[None]):
-    """The first sample of every recipe: same problem, same random numbers, another λ."""
+    """A sample that every recipe has: same problem, same random numbers, another λ."""
 
     HELP_PAGE = "responses"
     AUTO_FOCUS = "#case"
@@ -94,9 +94,12 @@ class CaseScreen(Screen[None]):
         case = self.query_one("#case", HorizontalScroll)
         await case.remove_children()
         columns = []
-        for row, response in one_per_recipe(responses, view.rows if view else ()):
+        pairs = one_per_recipe(responses, view.rows if view else ())
+        is_paired = len({response.sample for _, response in pairs}) == 1
+        for row, response in pairs:
             stage = f"  {signs.stage(row.stage)}" if row.stage else ""
-            column = Reading(f"{row.recipe.label}{stage}")
+            sample = "" if is_paired else f"  sample {response.sample + 1}"
+            column = Reading(f"{row.recipe.label}{stage}{sample}")
             column.show(response, unfolded=self._unfolded)
             columns.append(column)
         await case.mount(*columns) if columns else await case.mount(

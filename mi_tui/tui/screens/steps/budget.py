@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.cautions import cautions
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
 from mi_tui.present.speed import CONVERTIBLE, tokens_and_seconds
@@ -155,6 +156,8 @@ class BudgetScreen(FormScreen):
             (goal, strong),
             f"{sure}.",
         )
+        for caution in cautions(preset):
+            text.append(f"\n! {caution}.", self.colour("warning"))
         lines = tokens_and_seconds(budget, preset.server, self._known)
         if lines:
             text.append("\n\nIn time\n" if wide else "\n", label)

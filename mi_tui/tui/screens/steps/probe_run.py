@@ -10,16 +10,25 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
+from mi_tui.analysis.results import RecipeSummary
 from mi_tui.plan.numbers import whole
+from mi_tui.present.columns import with_recommended
 from mi_tui.present.progress import progress_line, status_line
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyState, StudyView
+from mi_tui.tui.forms.draft import draft_of
 from mi_tui.tui.forms.number_fields import lambdas
 from mi_tui.tui.runtime.colours import colours_of
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen
 from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
-from mi_tui.tui.studies.messages import LeaveStudy, ShowRecommendation, ShowResponses, StudyRequest
+from mi_tui.tui.studies.messages import (
+    LeaveStudy,
+    NewStudy,
+    ShowRecommendation,
+    ShowResponses,
+    StudyRequest,
+)
 from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.curves import CurvesPlot
 from mi_tui.tui.widgets.newest import NewestResponses
@@ -69,6 +78,13 @@ class ProbeScreen(GuideScreen):
             "Stop",
             id="probe.stop",
             tooltip="End the worker; what was measured is kept",
+        ),
+        Binding(
+            "e",
+            "settings",
+            "Settings",
+            id="probe.settings",
+            tooltip="A new study with the settings of this one, to change what made it fail",
         ),
         Binding(
             "v",
@@ -172,7 +188,9 @@ class ProbeScreen(GuideScreen):
         before, self._view = self._view, view
         answer = view.recommendation
         self.query_one("#progress", Static).update(progress_line(colours_of(self.app), view))
-        self.query_one(ResultsTable).show(view.rows, answer.row_key if answer else None)
+        self.query_one(ResultsTable).show(
+            with_recommended(view.rows, answer), answer.row_key if answer else None
+        )
         self.show_status(status_line(colours_of(self.app), view))
         if not self._plot_waits:
             self._draw_plot()
@@ -198,6 +216,8 @@ class ProbeScreen(GuideScreen):
                 and state is not StudyState.DONE,
                 "stop": state is not None and state.is_active,
             }[str(parameters[0])]
+        if action == "settings":
+            return state is not None and not state.is_active and state is not StudyState.DONE
         if action in ("recommend", "responses", "more", "drop"):
             return True if self._view and self._view.rows else None
         if action in ("fold", "newest"):
@@ -224,14 +244,33 @@ class ProbeScreen(GuideScreen):
         self._read_of = None
         self._read_newest()
 
+    def action_settings(self) -> None:
+        """Go back to the settings: the guide, filled in as for this study."""
+        if self._view is not None:
+            self.post_message(NewStudy(draft_of(self._view.preset)))
+
     def action_ask(self, kind: RequestKind) -> None:
-        """Leave the request for the worker."""
+        """Leave the request for the worker; to stop needs a yes while responses would be lost."""
+        running = self._view.progress.running if self._view else 0
+        if kind != "stop" or not running:
+            self._request(kind)
+            return
+
+        def stop(yes: bool | None) -> None:
+            if yes:
+                self._request("stop")
+
+        lost = f"{running} {'response' if running == 1 else 'responses'} under way"
+        question = f"Stop? {lost} will be lost; what is stored is kept, and r resumes it."
+        self.app.push_screen(ConfirmScreen(question), stop)
+
+    def _request(self, kind: RequestKind) -> None:
         self.post_message(StudyRequest(kind, {}))
         self.show_status(Text(f"Asked the study to {kind} …"))
 
     def action_responses(self) -> None:
         """Read the responses of the recipe under the cursor."""
-        row = self.query_one(ResultsTable).selected
+        row = self._measured()
         if row is not None:
             self.post_message(ShowResponses(row))
 
@@ -250,7 +289,7 @@ class ProbeScreen(GuideScreen):
 
     def action_more(self) -> None:
         """Ask for more samples of the recipe under the cursor."""
-        row = self.query_one(ResultsTable).selected
+        row = self._measured()
         if row is None:
             return
 
@@ -265,7 +304,7 @@ class ProbeScreen(GuideScreen):
 
     def action_drop(self) -> None:
         """Ask for nothing more of the recipe under the cursor, after a yes."""
-        row = self.query_one(ResultsTable).selected
+        row = self._measured()
         if row is None:
             return
 
@@ -276,6 +315,17 @@ class ProbeScreen(GuideScreen):
 
         question = f"Drop {row.recipe.label}? Its {row.rollouts:,} rollouts stay stored."
         self.app.push_screen(ConfirmScreen(question), drop)
+
+    def _measured(self) -> RecipeSummary | None:
+        """The recipe under the cursor; a word on how to measure one that is not yet."""
+        row = self.query_one(ResultsTable).selected
+        if row is not None and not row.rollouts:
+            at = row.recipe.lambda_
+            self.show_status(
+                Text(f"{row.recipe.label} is read off the curve: a (Add λ) {at:g} measures it")
+            )
+            return None
+        return row
 
     def action_recommend(self) -> None:
         """Go to the answer."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -20,6 +20,7 @@ from mi_tui.export.format import FORMATS
 from mi_tui.paths import expanded
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
 from mi_tui.plan.objective import examples
+from mi_tui.present.ablation import ablation_picture
 from mi_tui.present.answer import alternatives, headline, in_words, measures, what_ended
 from mi_tui.present.budget_limits import limits_of
 from mi_tui.study.view import StudyView
@@ -36,6 +37,9 @@ from mi_tui.tui.widgets.form import Answer, FormRow, text_field
 from mi_tui.tui.widgets.limit_slider import LimitSlider
 from mi_tui.tui.widgets.pareto import ParetoPlot
 from mi_tui.tui.widgets.step_header import Step
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.ablation.result import AblationResult
 
 _PAUSE = 0.4
 """Seconds without a keystroke before a new budget is asked."""
@@ -145,11 +149,14 @@ class RecommendScreen(GuideScreen):
         self._answer: Recommendation | None = None
         self._own_budget: Budget | None = None
         self._is_valid = True
+        self._ablation: AblationResult | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         """The answer, its measures, the budget, the export."""
         view = self._session.view
         budget = view.preset.budget.spec if view else "knee"
+        if view is not None and view.preset.is_ablation:
+            yield Static("Comparing the rows …", id="paired")
         yield LimitSlider(id="limit")
         yield FormRow("Budget", text_field("budget", budget, kind=Answer), id="row-budget")
         yield Static(" · ".join(examples()), id="budget-forms", classes="note", markup=False)
@@ -187,6 +194,8 @@ class RecommendScreen(GuideScreen):
     def show_view(self, view: StudyView) -> None:
         """New data: the study's own answer, or the same question asked again."""
         self._view = view
+        if view.preset.is_ablation:
+            start(self, self._compare, group="compare")
         if self._own_budget is None and view.recommendation is not None:
             self._show_answer(view.recommendation)
         else:
@@ -294,7 +303,7 @@ class RecommendScreen(GuideScreen):
 
         def ablate(kind: str | None) -> None:
             if kind is not None:
-                self.post_message(Ablate(kind, answer.lambda_))
+                self.post_message(Ablate(kind, answer.lambda_, answer.budget))
 
         question = f"Which ablation at λ = {answer.lambda_:g}?"
         self.app.push_screen(PickScreen(question, ABLATIONS), ablate)
@@ -434,6 +443,28 @@ class RecommendScreen(GuideScreen):
         self.query_one("#written", Static).update(lines)
         body = self.query_one("#body", VerticalScroll)
         self.call_after_refresh(body.scroll_end, animate=False)
+
+    def on_resize(self) -> None:
+        """Draw the paired table for the room there is."""
+        self._draw_ablation()
+
+    async def _compare(self) -> None:
+        """Read the paired table and the heat maps of an ablation."""
+        try:
+            result = await self._session.ablation_result()
+        except MiTuiError as error:
+            if is_open(self):
+                self.query_one("#paired", Static).update(Text(str(error)))
+            return
+        if is_open(self):
+            self._ablation = result
+            self._draw_ablation()
+
+    def _draw_ablation(self) -> None:
+        if self._ablation is not None:
+            accent = rich_colour(self.app, "primary")
+            drawn = ablation_picture(self._ablation, self.size.width - 5, accent)
+            self.query_one("#paired", Static).update(drawn)
 
     def _draw_answer(self) -> None:
         view, answer = self._session.view, self._answer

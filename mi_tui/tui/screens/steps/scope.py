@@ -13,6 +13,7 @@ from textual.widgets import Input, Label
 
 from mi_tui.checkpoints.network import Network
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.cautions import cautions
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
@@ -79,6 +80,7 @@ class ScopeScreen(FormScreen):
         self._thread = Background("scope")
         self._network: Network | None = None
         self._sizes: dict[str, int | None] = {}
+        self._unread: dict[str, str] = {}
         self._forecast: StudyForecast | None = None
         self._pair = self._named_pair()
 
@@ -122,15 +124,37 @@ class ScopeScreen(FormScreen):
         rows.query_one(".form-words", Label).update(Text(self._rows_words()))
         if preset is not None:
             self._show_cost(preset)
+            if (unread := self._unread_source(preset)) is not None:
+                row, problem = unread
+                self.query_one(f"#{row}", FormRow).show_problem(problem)
+                self.show_status(Text(f"✗ {problem}", self.colour("error")))
 
     def ready_words(self) -> Text:
-        """Enter starts the study here."""
+        """Enter starts the study here; a word before where something looks like a slip."""
+        preset = self.checked.preset
+        if preset is not None and (found := cautions(preset)):
+            return Text(f"! {found[0]}. Enter starts the study", self.colour("warning"))
         return Text.assemble(("✓ ", self.colour("success")), "Enter starts the study")
 
     def go_on(self) -> None:
-        """Ask for the study to be started."""
-        if self.checked.preset is not None:
-            self.post_message(StartStudy(self.checked.preset))
+        """Ask for the study to be started, unless a probe's file cannot be read."""
+        preset = self.checked.preset
+        if preset is None:
+            return
+        if (unread := self._unread_source(preset)) is not None:
+            self.app.bell()
+            self._focus_row(unread[0])
+            self.notify(f"{unread[1]}: f6 edits the probe", severity="error", markup=False)
+        else:
+            self.post_message(StartStudy(preset))
+
+    def _unread_source(self, preset: Preset) -> tuple[str, str] | None:
+        """The row of the first probe whose file cannot be read, and why."""
+        asked = [index for index, row in enumerate(self.draft.probes) if row.asked]
+        for index, plan in zip(asked, preset.probes, strict=True):
+            if plan.key in self._unread:
+                return f"row-probe-{index}", self._unread[plan.key]
+        return None
 
     def action_example(self) -> None:
         """Ask for an example of each probe."""
@@ -152,7 +176,7 @@ class ScopeScreen(FormScreen):
             self.draft = replace(self.draft, probes=(*self.draft.probes, row))
             self.read_again()
 
-        self.app.push_screen(CatalogueScreen(self._pair), add)
+        self.app.push_screen(CatalogueScreen(self._pair, self._services), add)
 
     def action_edit_probe(self) -> None:
         """Edit the probe whose line has the cursor, or the first."""
@@ -169,7 +193,7 @@ class ScopeScreen(FormScreen):
             if read is not None:
                 self._take_probe(index, read)
 
-        self.app.push_screen(ProbeFormScreen(plan, "Edit"), edit)
+        self.app.push_screen(ProbeFormScreen(plan, "Edit", self._services), edit)
 
     def action_further_rows(self) -> None:
         """Edit the baselines and the other rows beside the search."""
@@ -248,11 +272,10 @@ class ScopeScreen(FormScreen):
             try:
                 size = await self._thread.run(partial(self._services.problem_count, plan))
             except MiTuiError as error:
-                self.notify(str(error), severity="warning", markup=False)
-                size = None
+                self._unread[plan.key], size = str(error), None
             self._sizes[plan.key] = size
         if is_open(self) and self.checked.preset is not None:
-            self._show_cost(self.checked.preset)
+            self.show_checked()
 
     def forecast(self, *, wide: bool) -> Text | None:
         """What the study costs and what it can tell."""

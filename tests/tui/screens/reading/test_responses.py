@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from mi_tui.analysis.results import RecipeSummary
 from mi_tui.plan.recipe import Recipe
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
@@ -16,7 +17,7 @@ from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.screens.reading.case import CaseScreen
 from mi_tui.tui.screens.reading.responses import ResponsesScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
-from mi_tui.tui.studies.responses import read_response
+from mi_tui.tui.studies.responses import Response, one_per_recipe, read_response
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -170,3 +171,17 @@ async def test_more_samples_and_drop_speak_of_the_recipe_under_the_cursor() -> N
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
         await until(pilot, lambda: ("drop", {"recipe": key}) in services.asked)
+
+
+def test_compared_are_samples_that_all_recipes_have() -> None:
+    table = views.rows()[:3]
+
+    def response(row: RecipeSummary, sample: int) -> Response:
+        stored = {**views.stored_responses()[0], "recipe_key": row.recipe.key, "sample": sample}
+        return read_response(stored)
+
+    some = [response(row, sample) for row in table for sample in (2, 3)]
+    some += [response(table[0], 0), response(table[1], 1)]
+    assert [found.sample for _, found in one_per_recipe(some, table)] == [2, 2, 2]
+    alone = [response(table[0], 0), response(table[1], 1)]
+    assert [found.sample for _, found in one_per_recipe(alone, table)] == [0, 1]

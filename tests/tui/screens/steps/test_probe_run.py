@@ -13,6 +13,7 @@ from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.home import HomeScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.widgets.curves import CurvesPlot
 from mi_tui.tui.widgets.newest import NewestResponses
@@ -153,6 +154,10 @@ async def test_the_keys_follow_the_state() -> None:
         went_on: tuple[str, Any] = ("go on", services.view.path)
         assert services.last == went_on
         await pilot.press("s")
+        await until(pilot, lambda: "32 responses under way will be lost" in shown(pilot.app))
+        await pilot.press("n")
+        assert services.last == went_on
+        await pilot.press("s", "y")
         stopped: tuple[str, Any] = ("stop", {})
         assert services.last == stopped
         services.view = views.newer(services.view, state=StudyState.STOPPED)
@@ -170,6 +175,19 @@ async def test_a_failed_study_says_why_and_what_to_do() -> None:
     async with watching(services).run_test() as pilot:
         await opened(pilot)
         assert said(pilot.app, "status") == message
+
+
+@pytest.mark.parametrize("state", [StudyState.FAILED, StudyState.STOPPED])
+async def test_one_key_goes_from_a_failed_or_stopped_study_to_its_settings(
+    state: StudyState,
+) -> None:
+    services = SteeredServices(views.view(state, message="no such file: problems.jsonl"))
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
+        assert isinstance(pilot.app.screen, ModelsScreen)
+        assert pilot.app.screen.checked.preset == views.preset()
 
 
 async def test_a_study_that_cannot_be_read_is_one_line() -> None:

@@ -1,5 +1,6 @@
 """The Recommend screen: the limit moves the answer, copies, a cancelled export, ablations."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -53,7 +54,7 @@ class Answering(SteeredServices):
     def __init__(self, spec: str = "tokens<=80") -> None:
         super().__init__(views.view(StudyState.DONE, answer=answer(spec)))
         self.in_export = Event()
-        self.ablations: list[tuple[str, float]] = []
+        self.ablations: list[tuple[str, float, str]] = []
         self.held = ""
 
     def reader(self, path: Path) -> Reader:
@@ -78,10 +79,10 @@ class Answering(SteeredServices):
     def write_text(self, path: Path, text: str) -> Path:
         return Services.write_text(self, path, text)
 
-    def ablation(self, study: Path, kind: str, lambda_: float) -> Preset:
+    def ablation(self, study: Path, kind: str, lambda_: float, budget: Budget) -> Preset:
         if kind == "baselines":
             raise MiTuiError("the baselines need a base model")
-        self.ablations.append((kind, lambda_))
+        self.ablations.append((kind, lambda_, budget.spec))
         return views.preset().model_copy(update={"title": f"Demo · {kind}"})
 
 
@@ -162,7 +163,7 @@ async def test_what_is_copied_is_also_a_file(
         await pilot.press("c", *["down"] * list(copies()).index(what), "enter")
         await until(pilot, lambda: "also in" in said(pilot.app, "status"))
         path = tmp_path / "new" / copies()[what].file_name
-        assert str(path) in said(pilot.app, "status")
+        assert str(path) in said(pilot.app, "written"), "a long path is folded, not cut"
     assert copied == [path.read_text()]
     expected = {
         "answer": "λ = 0.70 gives 88 %",
@@ -179,6 +180,55 @@ async def test_a_copy_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         screen.query_one("#out", Input).value = str(tmp_path / "file" / "x")
         await pilot.press("c", "enter")
         await until(pilot, lambda: "cannot write" in shown(pilot.app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_an_invalid_budget_exports_nothing_and_keeps_the_focus(size: tuple[int, int]) -> None:
+    services = Answering()
+    async with watching(services).run_test(size=size) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("b", *"tokens<=8O", "enter")
+        await until(pilot, lambda: "Correct the budget" in said(pilot.app, "status"))
+        field = screen.query_one("#budget", Input)
+        assert screen.focused is field
+        await pilot.press("end", *" and", "enter")
+        assert field.value == "tokens<=8O and", "what corrects it is typed, no hotkey"
+        assert "λ = 0.7" in shown(pilot.app), "the answer stays in sight while one types"
+        await pilot.press("escape", "enter")
+        assert screen.focused is field
+        assert isinstance(pilot.app.screen, RecommendScreen)
+        assert not [what for kind, what in services.asked if kind == "export"]
+        field.value = "tokens<=40"
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "Exported" in said(pilot.app, "status"))
+    assert asked(services)[-1] == "tokens<=40"
+
+
+async def test_the_answer_to_the_budget_typed_last_is_exported() -> None:
+    services = Answering()
+    exported: list[str] = []
+    export = services.export
+
+    def noted(*args: Any, **options: Any) -> tuple[Path, ...]:
+        exported.append(args[3].budget.spec)
+        return export(*args, **options)
+
+    services.export = noted  # type: ignore[method-assign]
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("b", *"tokens<=40", "enter", "enter")
+        await until(pilot, lambda: "Exported" in said(pilot.app, "status"))
+    assert set(exported) == {"tokens<=40"}
+
+
+async def test_an_export_needs_a_folder() -> None:
+    services = Answering()
+    async with watching(services).run_test() as pilot:
+        screen = await opened(pilot)
+        screen.query_one("#out", Input).value = " "
+        await pilot.press("enter")
+        await until(pilot, lambda: "name a folder" in shown(pilot.app))
+    assert not [what for kind, what in services.asked if kind == "export"]
 
 
 @pytest.mark.parametrize(("key", "written"), [("n", []), ("y", ["preset", "json"])])
@@ -221,9 +271,31 @@ async def test_an_ablation_opens_the_scope_with_its_rows() -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, ScopeScreen))
         assert isinstance(pilot.app.screen, ScopeScreen)
         assert pilot.app.screen.draft.title == "Demo · modules"
-        assert services.ablations == [("modules", 0.7)]
+        assert services.ablations == [("modules", 0.7, "tokens<=80")]
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, RecommendScreen))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_step_5_of_an_ablation_is_the_paired_table_and_the_heat_map(
+    size: tuple[int, int],
+) -> None:
+    services = Answering()
+    services.view = replace(
+        views.view(StudyState.DONE, answer=answer(), table=views.ablation_rows()),
+        preset=views.ablation_preset(),
+    )
+    async with watching(services).run_test(size=size) as pilot:
+        app = pilot.app
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen) and "MI-0.7" in shown(app))
+        for name in ("layers 0–11", "layers 12–23", "layers 24–35"):
+            assert name in shown(app), "what differs comes first, and is not cut"
+        await pilot.press("enter")
+        await until(pilot, lambda: "Difference" in shown(app))
+        for part in ("-10.0 ±", "lower", "×0.50"):
+            assert part in shown(app)
+        await pilot.press(*"jjj")
+        assert "layers by modules" in shown(app)
 
 
 async def test_an_ablation_that_cannot_be_is_one_line() -> None:

@@ -10,6 +10,7 @@ from textual.widgets import Input
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
+from mi_tui.probes.kinds.user_file import FileProbe
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.forms.draft import draft_of
@@ -213,20 +214,53 @@ async def test_the_forecast_gives_time_where_an_earlier_study_measured_it() -> N
         await until(pilot, lambda: "430k tokens, 1 min 40 s" in said(app, "forecast"))
 
 
-async def test_a_file_is_counted_and_a_bad_one_is_told(tmp_path: Path) -> None:
+async def test_a_missing_or_bad_file_is_refused_in_the_form(tmp_path: Path) -> None:
     app = on(SteeredServices())
     file = tmp_path / "mine.jsonl"
     file.write_text("".join(f'{{"prompt": "p{i}", "answer": "1"}}\n' for i in range(20)))
-    async with app.run_test(notifications=True, size=(120, 40)) as pilot:
-        await to_scope(pilot)
-        for name, told in (("gone.jsonl", "gone.jsonl"), (str(file), "63 problems")):
-            await pilot.press("f5", "G", "k", "enter")
-            await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
-            app.screen.query_one("#probe-path", Input).value = name
-            app.screen.query_one("#probe-name", Input).value = "gone" if "gone" in name else "mine"
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "p", "answer": "1"}\n' + '{"prompt": "p"}\n' * 5)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await to_scope(pilot)
+        await pilot.press("f5", "G", "k", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
+        path = app.screen.query_one("#probe-path", Input)
+        for name, told in (
+            (tmp_path / "gone.jsonl", ["gone.jsonl: no such file"]),
+            (bad, ["bad.jsonl row 2", "bad.jsonl row 3", "bad.jsonl row 4", "and 2 more rows"]),
+        ):
+            path.value = str(name)
             await pilot.press("enter")
-            await until(pilot, lambda told=told: told in shown(app))  # type: ignore[misc]
-            if "gone" in name:
-                await until(pilot, lambda: "of gone" in shown(app))
-                app.screen.query_one("#asked-1").focus()
-                await pilot.press("space")
+            for part in told:
+                await until(pilot, lambda part=part: part in shown(app))  # type: ignore[misc]
+            assert app.screen.focused is path
+        assert len(screen.draft.probes) == 1
+        path.value = str(tmp_path / "mi")
+        path.action_end()
+        await until(pilot, lambda: path._suggestion == str(file))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ScopeScreen))
+        await until(pilot, lambda: "63 problems" in shown(app))
+
+
+async def test_a_file_that_is_gone_since_starts_no_study(tmp_path: Path) -> None:
+    services = SteeredServices()
+    app = on(services)
+    probe = FileProbe(kind="file", path=str(tmp_path / "gone.jsonl"))
+    preset = views.preset().model_copy(update={"probes": (probe,)})
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.push_screen(ScopeScreen(draft_of(preset), services))
+        await until(pilot, lambda: "gone.jsonl: no such file" in shown(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, ScopeScreen)
+    assert "start" not in [what for what, _ in services.asked]
+
+
+async def test_a_limit_above_every_cap_is_told_before_the_start() -> None:
+    services = SteeredServices()
+    app = on(services)
+    budget = views.preset().budget.model_copy(update={"limit": 602_000})
+    async with app.run_test(size=(120, 40)) as pilot:
+        preset = views.preset().model_copy(update={"budget": budget})
+        app.push_screen(ScopeScreen(draft_of(preset), services))
+        await until(pilot, lambda: "No response can be longer than 320 tokens" in shown(app))

@@ -1,0 +1,20 @@
+"""What looks like a slip in a valid preset."""
+
+import pytest
+
+from mi_tui.plan.budget import parse_budget
+from mi_tui.plan.cautions import cautions
+from tests.tui import views
+
+
+@pytest.mark.parametrize("spec", ["tokens<=602000", "p95 tokens<=321"])
+def test_a_limit_that_no_response_can_reach_is_told(spec: str) -> None:
+    preset = views.preset().model_copy(update={"budget": parse_budget(spec)})
+    (found,) = cautions(preset)
+    assert "longer than 320 tokens" in found
+
+
+@pytest.mark.parametrize("spec", ["tokens<=320", "seconds<=400", "score>=95%", "knee"])
+def test_other_limits_are_not(spec: str) -> None:
+    preset = views.preset().model_copy(update={"budget": parse_budget(spec)})
+    assert cautions(preset) == ()
