@@ -26,6 +26,7 @@ from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Problem
 from mi_tui.study import control
 from mi_tui.study.ablation_preset import from_study
+from mi_tui.study.management import delete_study, rename_study
 from mi_tui.study.preflight import require_fit, require_sources
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
@@ -130,6 +131,26 @@ class Study(StudyReader):
     def stop(self) -> Self:
         """Ask the worker to end; what was measured is kept, and :meth:`start` goes on."""
         return self._ask_worker("stop")
+
+    def rename(self, name: str) -> Self:
+        """Give the study another name; returns it under that name, and this object is closed.
+
+        Raises:
+            StudyError: the name is not valid or taken, or the directory cannot be written.
+            StudyBusyError: a worker is at it.
+        """
+        self.close()
+        return type(self)(rename_study(self.path, name))
+
+    def delete(self) -> None:
+        """Delete the directory with its exports; a worker at it is stopped first.
+
+        Raises:
+            StudyError: it cannot be deleted.
+            StudyBusyError: its worker has not ended in half a minute.
+        """
+        self.close()
+        delete_study(self.path)
 
     def request(self, kind: RequestKind, **data: Any) -> None:
         """Leave any wish for the worker; see :func:`mi_tui.study.control.request`.

@@ -9,7 +9,13 @@ import typer.core
 import typer.exceptions
 
 from mi_tui import __version__
-from mi_tui.cli import ablation_commands, checkpoint_commands, preset_commands, study_commands
+from mi_tui.cli import (
+    ablation_commands,
+    checkpoint_commands,
+    compare_command,
+    preset_commands,
+    study_commands,
+)
 from mi_tui.cli.console import let_streams_write_anything
 from mi_tui.cli.options import Color, Debug, NoMouse, Theme
 from mi_tui.errors import MiTuiError, StoppedError
@@ -70,6 +76,7 @@ def start(
 
 study_commands.register(app)
 ablation_commands.register(app)
+compare_command.register(app)
 checkpoint_commands.register(app)
 preset_commands.register(app)
 

@@ -26,6 +26,9 @@ Level = Literal["ok", "warning", "error"]
 FINDINGS: dict[Level, str] = {"ok": "✓", "warning": "!", "error": "✗"}
 """The sign before what was found about checkpoints."""
 
+MARKED = "•"
+"""Before a study that is marked to be compared."""
+
 RECOMMENDED = "▸"
 """The sign before the recommended recipe."""
 

@@ -36,6 +36,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.reading.example import ExampleScreen
     from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
     from mi_tui.tui.screens.reading.responses import ResponsesScreen
+    from mi_tui.tui.screens.reading.studies import StudiesScreen
     from mi_tui.tui.screens.steps.models import ModelsScreen
     from mi_tui.tui.screens.steps.probe_run import ProbeScreen
     from mi_tui.tui.screens.steps.recommend import RecommendScreen
@@ -47,6 +48,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
 
     yield "Everywhere", Everywhere
     yield "Home", HomeScreen
+    yield "Several studies", StudiesScreen
     yield "Presets", PresetsScreen
     yield "Filter of the presets", Filter
     yield "Lists", MenuList

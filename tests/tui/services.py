@@ -1,12 +1,13 @@
 """A program behind the screens that a test can steer: it remembers what it was asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from mi_tui.analysis.ablation.result import AblationResult
 from mi_tui.analysis.results import Recommendation
+from mi_tui.api.comparison import ComparedStudy, StudiesComparison
 from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap
@@ -114,6 +115,27 @@ class SteeredServices(Services):
             raise self.start_error
         self.asked.append(("start", preset))
         return self.view.path
+
+    def rename(self, path: Path, name: str) -> Path:
+        self.asked.append(("rename", (path, name)))
+        return path.with_name(name)
+
+    def delete(self, path: Path) -> None:
+        self.asked.append(("delete", path))
+
+    def preset_of(self, path: Path) -> Preset:
+        return views.preset()
+
+    def compare(self, paths: Sequence[Path]) -> StudiesComparison:
+        view = views.view(answer=views.recommendation())
+        return StudiesComparison(
+            tuple(
+                ComparedStudy(
+                    path.name, path, view.preset, view.state, view.measured, view.recommendation
+                )
+                for path in paths
+            )
+        )
 
     def request(self, path: Path, kind: RequestKind, **data: Any) -> None:
         self.asked.append((kind, data))

@@ -62,6 +62,12 @@ def studies_folder() -> Path:
     return data_folder() / "studies"
 
 
+def name_problem(name: str) -> str:
+    """What is wrong with a study's name, or nothing."""
+    wanted = "letters, digits, dots and hyphens, at most 80"
+    return "" if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name) else wanted
+
+
 def new_study_path(title: str) -> Path:
     """A path for a new study, named after its title and the time."""
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "study"

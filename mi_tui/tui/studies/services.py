@@ -4,7 +4,7 @@ One class, so that the first screen is drawn before anything heavy is loaded, an
 can put an app over a study of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +25,7 @@ from mi_tui.tui.studies.responses import ProblemText
 
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult
+    from mi_tui.api.comparison import StudiesComparison
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
     from mi_tui.study.known_speeds import KnownSpeed
@@ -108,6 +109,47 @@ class Services:
 
         with Study.create(preset) as study:
             return study.start().path
+
+    def rename(self, path: Path, name: str) -> Path:
+        """Give a study another name; its new directory.
+
+        Raises:
+            StudyError: the name is taken, or a worker is at it.
+        """
+        from mi_tui.study.management import rename_study
+
+        return rename_study(path, name)
+
+    def delete(self, path: Path) -> None:
+        """Delete a study; a worker at it is stopped first.
+
+        Raises:
+            StudyError: it cannot be deleted.
+        """
+        from mi_tui.study.management import delete_study
+
+        delete_study(path)
+
+    def preset_of(self, path: Path) -> Preset:
+        """The preset of a study.
+
+        Raises:
+            StudyError: the study cannot be read.
+        """
+        from mi_tui.api.study import Study
+
+        with Study.load(path) as study:
+            return study.preset
+
+    def compare(self, paths: Sequence[Path]) -> "StudiesComparison":
+        """Studies side by side.
+
+        Raises:
+            MiTuiError: one of them cannot be read.
+        """
+        from mi_tui.api.comparison import compare_studies
+
+        return compare_studies(paths)
 
     def request(self, path: Path, kind: RequestKind, **data: Any) -> None:
         """Leave a request for the study's worker."""

@@ -1,8 +1,9 @@
 """Preferences: keys bound anew, and mistakes in the settings told."""
 
 from mi_tui.tui.app import MiTuiApp
-from mi_tui.tui.keys import ids_by_place
+from mi_tui.tui.keys import ids_by_place, keys_of, places
 from mi_tui.tui.runtime.config import config_path
+from mi_tui.tui.runtime.preferences import read_preferences
 from mi_tui.tui.screens.steps.models import ModelsScreen
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -30,16 +31,15 @@ async def test_broken_settings_are_told_and_the_app_starts() -> None:
         await until(pilot, lambda: "unknown key colour" in shown(app).replace("\n", " "))
 
 
-async def test_a_key_bound_to_two_things_of_one_screen_is_named() -> None:
+def test_a_key_bound_to_two_things_of_one_screen_is_named() -> None:
     config_path().parent.mkdir(parents=True)
     config_path().write_text('[keys]\n"probe.stop" = "p"\n"home.demo" = "z"\n')
-    app = MiTuiApp(services=SteeredServices())
-    async with app.run_test(notifications=True, size=(120, 40)) as pilot:
-        await until(pilot, lambda: "p is bound to probe.pause and to" in shown(app))
-        assert "home.demo" not in shown(app)
+    _, problems = read_preferences(ids_by_place)
+    (found,) = problems
+    assert "p is bound to probe.pause and to probe.stop: choose another key" in found
 
 
 def test_no_screen_has_two_meanings_for_a_key_by_itself() -> None:
-    for name, keys in ids_by_place().items():
-        taken = [key for listed in keys.values() for key in listed.split(",")]
+    for name, place in places():
+        taken = [part for key in keys_of(place) for part in key.keys.split(",")]
         assert len(set(taken)) == len(taken), name

@@ -5,6 +5,7 @@ from textual.widgets import OptionList
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.dialogs.help import HelpScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.widgets.menu import MenuList
 from tests.tui import views
@@ -87,3 +88,62 @@ async def test_in_a_narrow_terminal_every_study_keeps_to_its_line() -> None:
         assert lines.virtual_size.height == lines.option_count
         await pilot.resize_terminal(100, 18)
         await until(pilot, lambda: "choose an Instruct and a Thinking checkpoint" in shown(app))
+
+
+TWO = (views.entry(StudyState.DONE, 1), views.entry(StudyState.STOPPED, 2))
+
+
+async def test_a_filter_shows_the_studies_with_a_text() -> None:
+    app = MiTuiApp(services=SteeredServices(entries=TWO))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "20261121" in shown(app) and "20261122" in shown(app))
+        await pilot.press("slash", *"1122", "enter")
+        await until(pilot, lambda: "20261121" not in shown(app))
+        assert "20261122" in shown(app)
+        assert "with '1122' of 2" in shown(app)
+        await pilot.press("slash", *"nowhere", "enter")
+        await until(pilot, lambda: "none with 'nowhere'" in shown(app))
+        await pilot.press("slash", "delete", "enter")
+        await until(pilot, lambda: "20261121" in shown(app))
+
+
+async def test_a_study_is_renamed_and_deleted_after_a_yes() -> None:
+    services = SteeredServices(entries=TWO)
+    app = MiTuiApp(services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        await pilot.press("G", "r", *"a/b", "enter")
+        await until(pilot, lambda: "letters, digits, dots" in shown(app))
+        await pilot.press("escape", "r", *"qwen", "enter")
+        renamed = ("rename", (TWO[1].path, "qwen"))
+        await until(pilot, lambda: renamed in services.asked)
+        await pilot.press("x")
+        await until(pilot, lambda: "1,200 rollouts and its exports" in shown(app))
+        await pilot.press("n", "x", "y")
+        await until(pilot, lambda: ("delete", TWO[1].path) in services.asked)
+    assert [what for what, _ in services.asked].count("delete") == 1
+
+
+async def test_a_new_study_begins_with_the_settings_of_another() -> None:
+    app = MiTuiApp(services=SteeredServices(entries=TWO))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        await pilot.press("e")
+        await until(pilot, lambda: "Go to a study first" in shown(app))
+        await pilot.press("G", "e")
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        assert isinstance(app.screen, ModelsScreen)
+        assert app.screen.checked.preset == views.preset()
+
+
+async def test_marked_studies_are_shown_side_by_side() -> None:
+    services = SteeredServices(entries=TWO)
+    app = MiTuiApp(services=services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        await pilot.press("G", "c")
+        await until(pilot, lambda: "Mark one study with Space" in shown(app))
+        await pilot.press("space", "k", "c")
+        await until(pilot, lambda: "Recommended" in shown(app))
+        for part in ("MI-0.7", "λ 0.6", "80.0 ± 5.0 %", TWO[0].name, TWO[1].name):
+            assert part in shown(app)
