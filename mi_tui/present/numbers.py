@@ -137,6 +137,14 @@ def duration(value: float | None) -> str:
     return f"{whole / 86400:.1f} d"
 
 
+def clock(ahead: float, now: float | None = None) -> str:
+    """The local time so many seconds ahead: ``14:05``, on another day ``Fri 14:05``."""
+    begun = time.time() if now is None else now
+    today, then = time.localtime(begun), time.localtime(begun + ahead)
+    same = (today.tm_year, today.tm_yday) == (then.tm_year, then.tm_yday)
+    return time.strftime("%H:%M" if same else "%a %H:%M", then)
+
+
 def ago(moment: float, now: float | None = None) -> str:
     """How long ago a Unix time was: ``just now``, ``5 min ago``, ``3 d ago``."""
     passed = max(0.0, (time.time() if now is None else now) - moment)

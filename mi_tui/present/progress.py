@@ -14,6 +14,9 @@ _COLOURS = {
 }
 
 
+_WORTH_A_CLOCK = 600.0
+"""Seconds left from which on the clock time of the end is shown."""
+
 _NEARLY = 0.99
 """The most that is shown of a study that goes on: a search plans more as it learns."""
 
@@ -37,11 +40,19 @@ def how_far(view: StudyView) -> str:
     if view.state.is_active:
         parts.append(f"{numbers.count(now.tokens_per_second)} tok/s")
         if now.eta_seconds is not None:
-            parts.append(f"{numbers.duration(now.eta_seconds)} left")
+            parts.append(_left(now.eta_seconds))
     parts.append(f"{numbers.duration(now.elapsed_seconds)} passed")
     if now.device_memory and view.state.is_active:
         parts.append(now.device_memory)
     return " · ".join(parts)
+
+
+def _left(seconds: float) -> str:
+    """The time left; of a longer one the clock time of its end, too."""
+    left = f"{numbers.duration(seconds)} left"
+    if seconds < _WORTH_A_CLOCK:
+        return left
+    return f"{left} (until {numbers.clock(seconds)})"
 
 
 def progress_line(colours: Colours, view: StudyView) -> Text:

@@ -84,8 +84,8 @@ class MiTuiApp(App[str]):
         self.unexpected: Exception | None = None
         self._services = services or Services()
         self._commands = StudyCommands(self, self._services)
-        self._watch = StudyWatch(self, self._services)
         config, problems = read_preferences(_keys_by_screen)
+        self._watch = StudyWatch(self, self._services, notify=config.notify)
         self._own_themes, skipped = take_themes(self, config.theme or remembered("theme"), theme)
         self._problems = problems + skipped
         self._theme_watch = ThemeWatch(self)

@@ -1,5 +1,7 @@
 """Numbers on screen: short, and never wider than their column."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +91,9 @@ def test_the_time_of_a_response(value: float, shown: str) -> None:
     assert numbers.seconds(value) == shown
     around = numbers.seconds_interval(Estimate(value=value, low=value, high=value))
     assert around.split()[0] == shown.split()[0]
+
+
+def test_a_time_ahead_is_a_clock_time_with_its_day_where_that_is_another() -> None:
+    noon = time.mktime((2026, 11, 26, 12, 0, 0, 0, 0, -1))
+    assert numbers.clock(3900, noon) == "13:05"
+    assert numbers.clock(13 * 3600, noon) == "Fri 01:00"

@@ -15,15 +15,17 @@ class ConfigError(MiTuiError):
 
 
 class AppConfig(BaseModel):
-    """Theme and keys.
+    """Theme, keys and notification.
 
-    ``keys`` maps the id of a binding (docs/keys.md) to its keys, parted by commas.
+    ``keys`` maps the id of a binding (docs/keys.md) to its keys, parted by commas. ``notify`` has
+    the terminal ring and tell (OSC 9) when the watched study is done or has failed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     theme: str | None = None
     keys: dict[str, str] = {}
+    notify: bool = False
 
 
 def config_path() -> Path:

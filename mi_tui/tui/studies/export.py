@@ -15,14 +15,16 @@ from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.studies.services import Services
 
-ANSWER = "answer"
-"""What stands for the answer in words among what can be copied."""
+ANSWER, LAMBDA = "answer", "lambda"
+"""What stands for the answer in words and for the bare number among what can be copied."""
 
 
 def copies() -> dict[str, Clipboard]:
     """What can be copied: the answer in words, and the formats that say how."""
     answer = Clipboard("answer", "the answer in words", "copied-answer.txt")
-    return {ANSWER: answer} | {each.name: each.clipboard for each in FORMATS if each.clipboard}
+    number = Clipboard("λ", "the number alone", "copied-lambda.txt")
+    own = {ANSWER: answer, LAMBDA: number}
+    return own | {each.name: each.clipboard for each in FORMATS if each.clipboard}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ class Export:
         thread = Background("copy")
 
         def make() -> Copy:
-            text = words
-            if what != ANSWER:
+            text = f"{answer.lambda_:g}" if what == LAMBDA else words
+            if what not in (ANSWER, LAMBDA):
                 text = self._services.copied_text(self._study, out, what, answer)
             return Copy(text, self._services.write_text(out / copies()[what].file_name, text))
 

@@ -1,7 +1,8 @@
 """Responses made ready for a screen: harmless text, thinking apart from the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from mi_tui.analysis.results import RecipeSummary
@@ -73,6 +74,38 @@ def read_response(row: dict[str, Any]) -> Response:
         answer=safe_text(answer, LONGEST),
         recipe=str(row.get("recipe_label", "")),
     )
+
+
+class Wanted(StrEnum):
+    """Which responses a list shows."""
+
+    ALL = "all"
+    WRONG = "wrong"
+    CUT = "cut"
+
+
+def matching(
+    responses: Sequence[Response], wanted: Wanted, text: str, question: Callable[[int], str]
+) -> list[Response]:
+    """The responses of a kind that have a text, in any case, in answer, thinking or question.
+
+    Args:
+        responses: what there is.
+        wanted: all, those that are not right, or those cut at the cap.
+        text: empty for any.
+        question: the question of a problem, by its index.
+    """
+    sought = text.lower()
+
+    def fits(response: Response) -> bool:
+        if wanted is Wanted.WRONG and response.score >= 1.0:
+            return False
+        if wanted is Wanted.CUT and not response.truncated:
+            return False
+        texts = (response.answer, response.thinking or "", question(response.problem))
+        return not sought or any(sought in one.lower() for one in texts)
+
+    return [response for response in responses if fits(response)]
 
 
 def one_per_recipe(

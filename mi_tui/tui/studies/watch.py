@@ -8,7 +8,7 @@ from textual.app import App
 from textual.timer import Timer
 
 from mi_tui.errors import MiTuiError
-from mi_tui.study.view import StudyView
+from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.studies.services import Services
 from mi_tui.tui.studies.watched_study import ShowsStudy, WatchedStudy
@@ -18,13 +18,14 @@ _LOOK_EVERY = 1.0
 
 
 class StudyWatch:
-    """At most one study is watched.
+    """At most one study is watched; ``notify`` tells the terminal when it is done or has failed.
 
     Attributes:
         session: the watched study, ``None`` without one.
     """
 
-    def __init__(self, app: App[Any], services: Services) -> None:
+    def __init__(self, app: App[Any], services: Services, *, notify: bool = False) -> None:
+        self._notify = notify
         self.session: WatchedStudy | None = None
         self._app = app
         self._services = services
@@ -55,12 +56,15 @@ class StudyWatch:
             start(self._app, work, group="look", exclusive=False)
 
     async def _refresh(self, session: WatchedStudy) -> None:
+        before = session.view
         try:
             news = await session.refresh()
         except MiTuiError as error:
             self._notify_error(str(error))
             return
         self._failure = ""
+        if before is not None and before.state.is_active and session.view is not None:
+            self._tell(session.view)
         if news and session is self.session and session.view is not None:
             self._show(session.view)
 
@@ -69,6 +73,14 @@ class StudyWatch:
         if failure != self._failure:
             self._failure = failure
             self._app.notify(failure, severity="error", markup=False, timeout=12)
+
+    def _tell(self, view: StudyView) -> None:
+        """Ring and tell the terminal that a study has ended, where the settings ask for it."""
+        if self._notify and view.state in (StudyState.DONE, StudyState.FAILED):
+            self._app.bell()
+            if (driver := self._app._driver) is not None:
+                # OSC 9: a notification of the desktop, passed on by many terminals.
+                driver.write(f"\x1b]9;mi-tui: {view.name} {view.state}\x07")
 
     def _show(self, view: StudyView) -> None:
         # A covered screen is told when it is uncovered: what it changed now would make Textual

@@ -18,12 +18,16 @@ from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
+from mi_tui.tui.screens.dialogs.ask import AskScreen
 from mi_tui.tui.studies.messages import ShowCase
-from mi_tui.tui.studies.responses import Response
+from mi_tui.tui.studies.responses import Response, Wanted, matching
 from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.menu import MenuList
 from mi_tui.tui.widgets.reading import Reading
 from mi_tui.tui.widgets.step_header import Step, StepHeader
+
+_ENOUGH, _SEARCHED = 50, 1000
+"""Responses that are listed at most, and those that are looked through for them."""
 
 
 class ResponsesScreen(Screen[None]):
@@ -46,6 +50,28 @@ class ResponsesScreen(Screen[None]):
             tooltip="This problem under every λ, side by side",
         ),
         Binding(
+            "w",
+            "only('wrong')",
+            "Wrong",
+            id="responses.wrong",
+            tooltip="Only responses that are not right; again for all",
+        ),
+        Binding(
+            "u",
+            "only('cut')",
+            "Cut",
+            id="responses.cut",
+            tooltip="Only responses cut at the token cap; again for all",
+        ),
+        Binding(
+            "slash",
+            "search",
+            "Search",
+            key_display="/",
+            id="responses.search",
+            tooltip="Only responses with a text in answer, thinking or question",
+        ),
+        Binding(
             "escape",
             "app.pop_screen",
             "Back",
@@ -60,6 +86,8 @@ class ResponsesScreen(Screen[None]):
         self._row = row
         self._responses: dict[str, Response] = {}
         self._unfolded = False
+        self._wanted = Wanted.ALL
+        self._sought = ""
 
     def compose(self) -> ComposeResult:
         """List and question on top or left, the response beside or below."""
@@ -93,6 +121,23 @@ class ResponsesScreen(Screen[None]):
         self._unfolded = not self._unfolded
         self._show(self._current())
 
+    def action_only(self, wanted: str) -> None:
+        """Show the wrong or the cut ones alone, or all again."""
+        kind = Wanted(wanted)
+        self._wanted = Wanted.ALL if self._wanted is kind else kind
+        start(self, self._read)
+
+    def action_search(self) -> None:
+        """Ask for the text that responses must have."""
+
+        def take(text: str | None) -> None:
+            if text is not None:
+                self._sought = text.strip()
+                start(self, self._read)
+
+        question = "Show the responses with which text? (empty: all)"
+        self.app.push_screen(AskScreen(question, self._sought, lambda _: ""), take)
+
     def action_case(self) -> None:
         """Compare this problem under every λ."""
         response = self._current()
@@ -101,12 +146,18 @@ class ResponsesScreen(Screen[None]):
 
     async def _read(self) -> None:
         try:
-            responses = await self._session.responses(recipe_key=self._row.recipe.key)
+            limit = _ENOUGH if self._wanted is Wanted.ALL and not self._sought else _SEARCHED
+            read = await self._session.responses(recipe_key=self._row.recipe.key, limit=limit)
         except MiTuiError as error:
             self.notify(str(error), severity="error", markup=False)
             return
         if not is_open(self):
             return
+        question = self._session.problem
+        responses = matching(
+            read, self._wanted, self._sought, lambda index: question(index).question
+        )[:_ENOUGH]
+        self._show_title(len(responses), len(read))
         listed = self.query_one(MenuList)
         current = self._current()
         self._responses = {str(response.id): response for response in responses}
@@ -116,6 +167,18 @@ class ResponsesScreen(Screen[None]):
         if keys:
             here = str(current.id) if current is not None else ""
             listed.highlighted = keys.index(here) if here in keys else 0
+        else:
+            self._show(None)
+            self.query_one("#question", Static).update("")
+
+    def _show_title(self, shown: int, read: int) -> None:
+        """Whose responses they are, and which of them."""
+        title = f" Responses of {self._row.recipe.label}"
+        if self._wanted is not Wanted.ALL or self._sought:
+            kinds = [] if self._wanted is Wanted.ALL else [f"{self._wanted} only"]
+            kinds += [f"with {self._sought!r}"] if self._sought else []
+            title += f" · {', '.join(kinds)}: {shown} of the newest {read}"
+        self.query_one("#progress", Static).update(title)
 
     def _current(self) -> Response | None:
         listed = self.query_one(MenuList)

@@ -17,7 +17,13 @@ from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.screens.reading.case import CaseScreen
 from mi_tui.tui.screens.reading.responses import ResponsesScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
-from mi_tui.tui.studies.responses import Response, one_per_recipe, read_response
+from mi_tui.tui.studies.responses import (
+    Response,
+    Wanted,
+    matching,
+    one_per_recipe,
+    read_response,
+)
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -185,3 +191,37 @@ def test_compared_are_samples_that_all_recipes_have() -> None:
     assert [found.sample for _, found in one_per_recipe(some, table)] == [2, 2, 2]
     alone = [response(table[0], 0), response(table[1], 1)]
     assert [found.sample for _, found in one_per_recipe(alone, table)] == [0, 1]
+
+
+def test_responses_are_chosen_by_kind_and_by_text() -> None:
+    right = read_response(row("<think>ab</think>The Answer", score=1.0))
+    wrong = read_response(row("no", score=0.0, problem=1))
+    cut = read_response(row("no end", score=0.0, truncated=1))
+    some = [right, wrong, cut]
+
+    def found(wanted: Wanted, text: str = "") -> list[Response]:
+        return matching(some, wanted, text, lambda index: f"question {index}")
+
+    assert found(Wanted.ALL) == some
+    assert found(Wanted.WRONG) == [wrong, cut]
+    assert found(Wanted.CUT) == [cut]
+    assert found(Wanted.ALL, "the answer") == [right]
+    assert found(Wanted.ALL, "AB") == [right]
+    assert found(Wanted.WRONG, "question 1") == [wrong]
+
+
+async def test_the_list_shows_the_wrong_ones_or_those_with_a_text() -> None:
+    services = SteeredServices(views.view(StudyState.DONE))
+    for number, stored in enumerate(services.stored):
+        stored |= {"score": float(number % 2), "text": f"text {number % 2}"}
+    app = MiTuiApp(start="watch", study=services.view.path, services=services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(app))
+        await pilot.press("v")
+        await until(pilot, lambda: "text 0" in shown(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "wrong only: 1 of the newest 2" in shown(app))
+        await pilot.press("slash", *"text 1", "enter")
+        await until(pilot, lambda: "wrong only, with 'text 1': 0 of the newest 2" in shown(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "with 'text 1': 1 of the newest 2" in shown(app))

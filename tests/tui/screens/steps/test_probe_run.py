@@ -12,6 +12,7 @@ from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
+from mi_tui.tui.runtime.config import config_path
 from mi_tui.tui.screens.home import HomeScreen
 from mi_tui.tui.screens.steps.models import ModelsScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
@@ -188,6 +189,25 @@ async def test_one_key_goes_from_a_failed_or_stopped_study_to_its_settings(
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
         assert isinstance(pilot.app.screen, ModelsScreen)
         assert pilot.app.screen.checked.preset == views.preset()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_the_terminal_is_told_of_the_end_where_the_settings_ask_for_it(
+    wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config_path().parent.mkdir(parents=True, exist_ok=True)
+    config_path().write_text(f"notify = {str(wanted).lower()}\n")
+    services = SteeredServices(views.view(StudyState.RUNNING))
+    async with watching(services).run_test() as pilot:
+        await opened(pilot)
+        assert pilot.app._driver is not None
+        written: list[str] = []
+        monkeypatch.setattr(pilot.app._driver, "write", written.append)
+        services.view = views.newer(services.view, state=StudyState.DONE)
+        await look(pilot)
+        await until(pilot, lambda: "Done" in shown(pilot.app))
+    told = "\x1b]9;mi-tui: demo-20261122-120000 done\x07"
+    assert written.count(told) == wanted
 
 
 async def test_a_study_that_cannot_be_read_is_one_line() -> None:

@@ -167,6 +167,7 @@ async def test_what_is_copied_is_also_a_file(
     assert copied == [path.read_text()]
     expected = {
         "answer": "λ = 0.70 gives 88 %",
+        "lambda": "0.7",
         "preset": "preset of MI-0.7 in new",
         "serve": "serve of MI-0.7 in new",
     }
