@@ -7,7 +7,7 @@ from rich.table import Table
 from mi_tui.analysis.ablation.comparison import ComparedRow, Comparison
 from mi_tui.analysis.results import PairedDifference, RecipeSummary
 from mi_tui.present import numbers
-from mi_tui.present.table import Column, drawn
+from mi_tui.present.table import Column, Shown, drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="Tokens per response; ≥ where many responses were cut at the cap.",
         text=lambda line: "≥" * line.row.tokens_censored + numbers.count(line.row.tokens.value),
         width=8,
+        shown=Shown.WITH_ROOM,
     ),
     Column(
         id="ratio",
@@ -89,6 +90,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="The share of responses that think.",
         text=lambda line: numbers.percent(line.row.think_ratio.value),
         width=8,
+        shown=Shown.WITH_ROOM,
     ),
 )
 

@@ -196,7 +196,7 @@ def test_compared_are_samples_that_all_recipes_have() -> None:
 def test_responses_are_chosen_by_kind_and_by_text() -> None:
     right = read_response(row("<think>ab</think>The Answer", score=1.0))
     wrong = read_response(row("no", score=0.0, problem=1))
-    cut = read_response(row("no end", score=0.0, truncated=1))
+    cut = read_response(row("no end", score=0.0, truncated=1, problem=0))
     some = [right, wrong, cut]
 
     def found(wanted: Wanted, text: str = "") -> list[Response]:

@@ -295,7 +295,7 @@ async def test_step_5_of_an_ablation_is_the_paired_table_and_the_heat_map(
         await until(pilot, lambda: "Difference" in shown(app))
         for part in ("-10.0 ±", "lower", "×0.50"):
             assert part in shown(app)
-        await pilot.press(*"jjj")
+        await pilot.press(*"jjjj")
         assert "layers by modules" in shown(app)
 
 
