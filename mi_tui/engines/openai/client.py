@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat. Knows nothing of torch.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ _UNKNOWN_FIELD = frozenset({400, 422})
 _PAUSES = (0.5, 2.0, 8.0)
 _LONGEST_PAUSE = 120.0
 _CONNECT_SECONDS = 10.0
+_SMALL_BODY = 1 << 20
+_BYTES_PER_TOKEN = 1 << 12
+_SECONDS_PER_TOKEN = 5.0
+_MORE_TOKENS = 1024
 _Said = TypeVar("_Said")
 _sleep = asyncio.sleep
 
@@ -64,9 +69,11 @@ class Endpoint:
         try:
             url = httpx2.URL(self.url)
         except (httpx2.InvalidURL, TypeError) as error:
-            raise EndpointError(f"{self.url!r} is no address: {error}") from error
+            raise EndpointError(_without_password(f"{self.url!r} is no address: {error}")) from None
         if url.scheme not in ("http", "https") or not url.host:
-            raise EndpointError(f"{self.url!r} is no address: write http://HOST:PORT/v1")
+            raise EndpointError(
+                _without_password(f"{self.url!r} is no address: write http://HOST:PORT/v1")
+            )
         path = url.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
         return str(url.copy_with(username=None, password=None, path=path, query=None))
 
@@ -105,6 +112,10 @@ class Answer:
     def per_token(self) -> float | None:
         """Seconds per output token after the first; ``None`` of a single one."""
         return (self.seconds - self.first_token) / (self.tokens - 1) if self.tokens > 1 else None
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/\s]*@", "//…@", text)
 
 
 class OpenAIClient:
@@ -196,7 +207,7 @@ class OpenAIClient:
         """What can go wrong on the way, as one line."""
         try:
             yield
-        except httpx2.ReadTimeout as error:
+        except (httpx2.ReadTimeout, TimeoutError) as error:
             raise EndpointError(
                 f"{self._base} was silent for {self._timeout:g} s: raise --timeout or ask fewer "
                 "at once"
@@ -212,15 +223,20 @@ class OpenAIClient:
             raise EndpointError(f"{self._base} {error}: is this an OpenAI API?") from error
 
     async def _models_once(self) -> list[str]:
-        response = await self._client.get(f"{self._base}/models")
-        await self._require_success(response)
-        return model_names(response.text)
+        async with self._client.stream("GET", f"{self._base}/models") as response:
+            await self._require_success(response)
+            async with asyncio.timeout(self._timeout):
+                return model_names(await self._small_body(response))
+
+    async def _small_body(self, response: httpx2.Response) -> str:
+        pieces = [piece async for piece in self._pieces(response, _SMALL_BODY)]
+        return b"".join(pieces).decode(errors="replace")
 
     async def _ask_once(self, model: str, question: Question) -> Answer:
         started = time.perf_counter()
         first: float | None = None
         heard = Heard()
-        async for data in self._events(self._body(model, question)):
+        async for data in self._events(self._body(model, question), question.max_new_tokens):
             heard.take(data)
             if first is None and heard.has_begun:
                 first = time.perf_counter()
@@ -230,6 +246,11 @@ class OpenAIClient:
         if heard.tokens is None:
             raise EndpointError(
                 f"{self._base} sends no usage.completion_tokens: lengths cannot be compared"
+            )
+        if heard.tokens > 2 * question.max_new_tokens + _MORE_TOKENS:
+            raise EndpointError(
+                f"{self._base} counts {heard.tokens:.3g} tokens where {question.max_new_tokens:,} "
+                "were allowed: its lengths cannot be compared"
             )
         return Answer(
             text=heard.text,
@@ -258,24 +279,39 @@ class OpenAIClient:
                 body["chat_template_kwargs"] = dict(question.template_arguments)
         return body
 
-    async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
-        """The data of the stream's events (server-sent events)."""
+    async def _events(self, body: dict[str, Any], tokens: int) -> AsyncIterator[str]:
+        """The data of the stream's events (server-sent events), of an answer of so many tokens."""
         address = f"{self._base}/chat/completions"
         async with self._client.stream("POST", address, json=body) as response:
             await self._require_success(response)
             if "json" in response.headers.get("Content-Type", ""):
                 raise UnreadableError("answers without streaming")
             stream = EventStream()
-            async for piece in response.aiter_bytes():
-                for data in stream.feed(piece):
-                    yield data
+            most = _SMALL_BODY + _BYTES_PER_TOKEN * tokens
+            now = asyncio.get_running_loop().time
+            latest = now() + self._timeout + _SECONDS_PER_TOKEN * tokens
+            # Signs of life that say nothing keep no connection open for ever.
+            async with asyncio.timeout(self._timeout) as patience:
+                async for piece in self._pieces(response, most):
+                    for data in stream.feed(piece):
+                        patience.reschedule(min(now() + self._timeout, latest))
+                        yield data
             for data in stream.feed(b"", final=True):
                 yield data
+
+    async def _pieces(self, response: httpx2.Response, most: int) -> AsyncIterator[bytes]:
+        """What a response holds, decompressed, up to so many bytes."""
+        heard = 0
+        async for piece in response.aiter_bytes():
+            heard += len(piece)
+            if heard > most:
+                raise EndpointError(f"{self._base} sends more than {most:,} bytes: not asked again")
+            yield piece
 
     async def _require_success(self, response: httpx2.Response) -> None:
         if response.status_code == 200:
             return
-        said = (await response.aread()).decode(errors="replace")
+        said = await self._small_body(response)
         text = f"{self._base} answered {response.status_code}: {reason(said)}"
         if response.status_code not in _BUSY:
             raise _RefusedError(text, response.status_code)

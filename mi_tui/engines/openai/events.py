@@ -37,7 +37,7 @@ class Choice(_Said):
 class Usage(_Said):
     """The server's own count of the answer's tokens."""
 
-    completion_tokens: int | None = Field(default=None, ge=0)
+    completion_tokens: int | None = Field(default=None, ge=0, le=1 << 40)
 
 
 class Event(_Said):

@@ -311,3 +311,40 @@ def test_reasoning_sent_apart_is_put_back(
     heard.take(json.dumps({"choices": [{"delta": {field: "1+2"}}]}))
     heard.take(json.dumps({"choices": [{"delta": {"content": content}, "finish_reason": finish}]}))
     assert heard.text == text
+
+
+@pytest.mark.parametrize("tokens", [10**30, 1 << 41, 10**6])
+def test_a_count_that_cannot_be_is_not_believed(tokens: int, pauses: list[float]) -> None:
+    with pytest.raises(EndpointError, match=r"completion_tokens|tokens where"):
+        ask([whole(tokens=tokens)])
+
+
+def test_an_endless_answer_is_given_up(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_BYTES_PER_TOKEN", 1)
+    monkeypatch.setattr(client, "_SMALL_BODY", 1 << 12)
+    with pytest.raises(EndpointError, match=r"sends more than .* bytes"):
+        ask([streamed(*[piece("x" * 100) for _ in range(100)])])
+
+
+def test_an_endless_line_is_given_up(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_SMALL_BODY", 1 << 12)
+    with pytest.raises(EndpointError, match=r"sends more than .* bytes"):
+        names(Reply(body=b"[" * (1 << 20)))
+
+
+def test_a_bomb_is_not_unpacked(pauses: list[float]) -> None:
+    bomb = gzip.compress(bytes(1 << 26))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "text/event-stream"}
+    with pytest.raises(EndpointError, match=r"sends more than .* bytes"):
+        ask([Reply(body=bomb, headers=headers)])
+    with pytest.raises(EndpointError, match=r"sends more than .* bytes"):
+        names(Reply(status=404, body=bomb, headers=headers))
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@", "ftp://me:secret@host"])
+def test_a_password_in_an_address_is_not_repeated(url: str) -> None:
+    with pytest.raises(EndpointError) as error:
+        _ = Endpoint(url).base
+    assert "secret" not in str(error.value)
