@@ -15,7 +15,7 @@ KINDS = {
     "nemotron": "one pass",
     "gpt_oss": "in place: model.layers.0.self_attn is a GptOssAttention",
     "llama4_text": "in place: model.layers.1.feed_forward.experts is a Llama4TextExperts",
-    "gemma4_text_kvshare": "requests start together: some of its layers take the keys",
+    "gemma4_text_kvshare": "in place: model.layers.0.layer_scalar is a buffer",
     "lfm2": "requests start together: its short convolution layers keep a state",
     "zamba2": "requests start together: its",
 }

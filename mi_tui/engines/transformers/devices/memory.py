@@ -53,10 +53,17 @@ def in_use(device: torch.device) -> str:
 
 
 def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
-    """The keys and values of one token in all layers, in bytes."""
+    """The keys and values of one token in all layers, in bytes.
+
+    A model without attention keeps a state instead, which never grows: it is taken for one head of
+    the hidden size, at 4096 tokens more than any state takes.
+    """
     config = config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    attention_heads = getattr(config, "num_attention_heads", None)
+    if not attention_heads:
+        return int(2 * config.num_hidden_layers * config.hidden_size * dtype.itemsize)
+    heads = getattr(config, "num_key_value_heads", None) or attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // attention_heads
     return int(2 * config.num_hidden_layers * heads * head_dim * dtype.itemsize)
 
 

@@ -5,7 +5,9 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
-_HELD = (DynamicLayer, DynamicSlidingWindowLayer)
+_HELD = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+"""The last keeps nothing: its layer has no attention, or attends to the keys of another layer."""
+
 _STATES = {
     "linear_attention": "linear attention or state space",
     "hybrid": "Mamba",
@@ -14,9 +16,6 @@ _STATES = {
     "conv": "short convolution",
 }
 """What layers of a type are called that keep a state."""
-
-_WITHOUT_ATTENTION = ("moe", "mlp")
-"""Layers that read and keep nothing."""
 
 
 def why_no_slots(model: Any) -> str:
@@ -33,9 +32,7 @@ def why_no_slots(model: Any) -> str:
     for layer, name in zip(layers, types, strict=False):
         if getattr(layer, "recurrent_states", None) is not None:
             return f"its {_STATES.get(name, name)} layers keep a state that slots cannot hold"
-        if isinstance(layer, DummyLayer) and name not in _WITHOUT_ATTENTION:
-            return "some of its layers take the keys and values of others"
-        if not isinstance(layer, DummyLayer) and type(layer) not in _HELD:
+        if type(layer) not in _HELD:
             words = name.replace("_", " ")
             return f"its {words} layers keep more than keys and values"
     if not model._supports_attention_backend:

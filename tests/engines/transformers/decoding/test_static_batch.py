@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Request
+from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Recipe
 from tests.engines.support import engine_for, run
 from tests.families.configs import CONFIGS
@@ -51,3 +54,15 @@ def test_a_cancelled_request_leaves_the_others_as_they_are(tmp_path: Path) -> No
     while engine.pending:
         done |= {one.request_id: one.tokens for one in engine.step(0.2)}
     assert done == {at: one.tokens for at, one in expected.items() if at != 1}
+
+
+@pytest.mark.parametrize("family", ["mamba2", "lfm2"])
+def test_speed_and_batch_size_are_measured_as_for_any_model(family: str, tmp_path: Path) -> None:
+    instruct, thinking = map(str, build_pair(CONFIGS[family](), tmp_path))
+    plan = EnginePlan(device="cpu", dtype="float32", threads=1)
+    engine = open_engine(plan, Pair(instruct=instruct, thinking=thinking))
+    assert engine.capabilities.batch_size > 1
+    assert "requests start together" in engine.capabilities.note
+    points = engine.calibrate((1, 2))
+    assert {point.concurrency for point in points} == {1, 2}
+    assert all(point.time_per_output_token > 0 for point in points)
