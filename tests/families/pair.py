@@ -1,5 +1,6 @@
 """A random pair of checkpoints of a family, small but with every kind of tensor in its place."""
 
+import copy
 import json
 import shutil
 from collections.abc import Iterator
@@ -58,11 +59,9 @@ def build_pair(config: Any, folder: Path, dtype: torch.dtype = torch.bfloat16) -
 def write_side(model: Any, folder: Path, dtype: torch.dtype, shards: int) -> None:
     """Write a model as a checkpoint with the demo pair's tokenizer."""
     folder.mkdir(parents=True)
-    copy = type(model)(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.to(dtype)
-    size = sum(parameter.nbytes for parameter in copy.parameters())
-    copy.save_pretrained(folder, max_shard_size=max(size // shards, 40_000) + 1)
+    written = copy.deepcopy(model).to(dtype)
+    size = sum(parameter.nbytes for parameter in written.parameters())
+    written.save_pretrained(folder, max_shard_size=max(size // shards, 40_000) + 1)
     for name in _TOKENIZER:
         shutil.copy(demo_pair_folder() / "thinking" / name, folder / name)
     settings = {"eos_token_id": 2, "pad_token_id": 0}
