@@ -1,10 +1,12 @@
 """A replay of the search on measured surfaces: regret, violations, coverage.
 
     python -m benchmarks.replay --surface FILE.csv [--probe P] [--budget-tokens N] [--seeds 200]
+    python -m benchmarks.replay --rollouts STUDY [--budget-tokens N] [--seeds 200]
         [--first-seed 0] [--processes 2] [--optuna-seeds 40] [--json]
 
-Each study sees rollouts simulated from the surface, never the surface itself. Regret is in
-score points below the best λ that keeps the budget (for token objectives: in percent of the
+Each study sees rollouts simulated from the surface, or drawn from those of a finished dense study
+(its directory, or an .npz file of scripts/reference_sweep.py), never the surface itself. Regret is
+in score points below the best λ that keeps the budget (for token objectives: in percent of the
 choice's tokens); a violation is a recommended λ whose true mean breaks it. Every line of the
 table draws problems of its own, the same for all methods. Lines are printed as they are found.
 """
@@ -24,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.replay_methods import GRID, METHODS, ROLLOUTS
+from benchmarks.replay_rollouts import ResampledProbe, read_rollouts
 from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
 from mi_tui.analysis.results import Estimate
 from mi_tui.plan.budget import Budget, parse_budget
@@ -99,7 +102,8 @@ def run_trial(
 ) -> Trial:
     """One simulated study; studies of one seed, surface and budget have the same problems."""
     line = zlib.crc32(f"{surface.name} {budget.spec}".encode())
-    probe = SimulatedProbe(surface, seed + 1000 * (line % 1_000_000), problems)
+    kind = ResampledProbe if surface.rollouts else SimulatedProbe
+    probe = kind(surface, seed + 1000 * (line % 1_000_000), problems)
     outcome = METHODS[method](probe, budget, tokens)
     regret, violated, best = judge(surface, budget, outcome.lambda_)
     covered = None
@@ -194,6 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = sys.stderr if options.json else sys.stdout
     try:
         surfaces = [s for path in options.surface for s in read_surfaces(path, options.probe)]
+        surfaces += [read_rollouts(path) for path in options.rollouts]
+        if not surfaces:
+            raise SurfaceError("nothing to replay: give --surface or --rollouts")
         for found in _run(options, surfaces):
             if not results:
                 print(HEAD, file=shown)
@@ -238,7 +245,8 @@ def _run(options: argparse.Namespace, surfaces: list[Surface]) -> Iterator[Resul
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
     add = parser.add_argument
-    add("--surface", type=Path, action="append", required=True, help="CSV; may be repeated")
+    add("--surface", type=Path, action="append", default=[], help="CSV; may be repeated")
+    add("--rollouts", type=Path, action="append", default=[], help="study directory or .npz file")
     add("--probe", help="only this probe of the table")
     add("--budget", action="append", default=[], help="tokens<=N or score>=X; may be repeated")
     add("--budget-tokens", type=float, help="tokens of a study, or inf (default: the even grid's)")

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from benchmarks.replay_surface import SimulatedProbe
+from benchmarks.replay_surface import ReplayedProbe
 from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.results import Estimate
 from mi_tui.analysis.search.policy import Spent, Stop, next_batch
@@ -40,10 +40,10 @@ class Outcome:
     resolved: bool = False
 
 
-Method = Callable[[SimulatedProbe, Budget, float], Outcome]
+Method = Callable[[ReplayedProbe, Budget, float], Outcome]
 
 
-def ours(probe: SimulatedProbe, budget: Budget, tokens: float, batch: int = ROLLOUTS) -> Outcome:
+def ours(probe: ReplayedProbe, budget: Budget, tokens: float, batch: int = ROLLOUTS) -> Outcome:
     """The product's own policy and recommender; ``tokens`` may be infinite."""
     unlimited = math.isinf(tokens)
     batch = ROLLOUTS if not unlimited else probe.problems
@@ -76,14 +76,14 @@ def ours(probe: SimulatedProbe, budget: Budget, tokens: float, batch: int = ROLL
     )
 
 
-def even_grid(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+def even_grid(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
     """The paper's way: nine λ, the same problems for each, plain averages."""
     cost = probe.surface.tokens[[probe.surface.at(x) for x in GRID]].sum()
     each = max(int(tokens / cost), 1)
     return _best([_measure(probe, lambda_, each) for lambda_ in GRID], budget)
 
 
-def random_search(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+def random_search(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
     """λ drawn evenly from [0, 1], plain averages."""
     random = np.random.default_rng([probe.seed, 3])
     found: list[_Measured] = []
@@ -92,12 +92,12 @@ def random_search(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outco
     return _best(found, budget)
 
 
-def optuna_gp(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+def optuna_gp(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
     """Optuna's Gaussian process sampler with the budget as a constraint."""
     return _optuna("gp", probe, budget, tokens)
 
 
-def optuna_tpe(probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+def optuna_tpe(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
     """Optuna's tree-structured Parzen estimator with the budget as a constraint."""
     return _optuna("tpe", probe, budget, tokens)
 
@@ -118,7 +118,7 @@ class _Measured:
     tokens: float
 
 
-def _measure(probe: SimulatedProbe, lambda_: float, rollouts: int) -> _Measured:
+def _measure(probe: ReplayedProbe, lambda_: float, rollouts: int) -> _Measured:
     """Plain averages of one λ over the first problems, a sample of each before a second."""
     recipe: Recipe = _recipe(lambda_)
     results = [probe.ask(recipe, i % probe.problems, i // probe.problems) for i in range(rollouts)]
@@ -146,7 +146,7 @@ def _best(found: list[_Measured], budget: Budget) -> Outcome:
     return Outcome(min(found, key=lambda point: _violation(point, budget)).lambda_)
 
 
-def _optuna(kind: str, probe: SimulatedProbe, budget: Budget, tokens: float) -> Outcome:
+def _optuna(kind: str, probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -2,8 +2,10 @@
 
 import csv
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +15,26 @@ from mi_tui.analysis.search.policy import PlannedRollout
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
 
+if TYPE_CHECKING:
+    from benchmarks.replay_rollouts import Rollouts
+
 Floats = NDArray[np.float64]
 
 METHODS = ("instruct", "interpolation", "thinking")
 DIFFICULTY_SD, DIFFICULTY_SLOPE_SD = 1.2, 0.8
-LENGTH_SD, LENGTH_PROBLEM_SD = 0.6, 0.35
-DIFFICULTY_LENGTH_CORRELATION = 0.5
-CAP = 4.0
+PROPENSITY_SD = 1.5
+"""Of a problem's effect on whether a response thinks, on the logit scale."""
+LENGTH_SD = 0.28
+"""Of the log length within a problem, right and wrong responses apart."""
+LENGTH_PROBLEM_SD, DIFFICULTY_LENGTH_CORRELATION = 0.66, 0.7
+"""Of a problem's effect on the log length, and how far its difficulty makes that."""
+WRONG = 0.3
+"""How much longer, in the logarithm, a wrong response to a problem is than a right one."""
+STEP, STEP_WIDTH = 0.1, 0.035
+"""Half the width over which a step of the curves is measured; that of a made-up think ratio."""
+CAP = 8.0
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 class SurfaceError(MiTuiError):
@@ -32,6 +47,7 @@ class Surface:
 
     ``lambdas`` is a grid with a step of 0.01; ``score`` (0 to 1), ``tokens`` and ``thinking``
     (0 to 1) hold the population means there. ``cap`` is the token cap of the simulated probe.
+    ``rollouts`` are the real ones that the means are of; a table has none.
     """
 
     name: str
@@ -40,6 +56,7 @@ class Surface:
     tokens: Floats
     thinking: Floats
     cap: int
+    rollouts: "Rollouts | None" = None
 
     def at(self, lambda_: float) -> int:
         """The index of a λ of two decimals."""
@@ -63,7 +80,7 @@ def read_surfaces(path: Path, probe: str | None = None) -> list[Surface]:
         name = row["probe"] if len(pairs) == 1 else f"{row['pair']} {row['probe']}"
         if probe is None or row["probe"] == probe:
             values = (float(row["mean"]) / 100, float(row["tokens"]))
-            thinking = float(row.get("think_percent") or math.nan) / 100
+            thinking = float(row.get("think_percent") or "nan") / 100
             groups.setdefault(name, {})[float(row["lambda"])] = (*values, thinking)
     if not groups or any(len(points) < 3 for points in groups.values()):
         raise SurfaceError(f"{path} has no probe{f' {probe}' if probe else ''} with three λ")
@@ -76,45 +93,93 @@ def _surface(name: str, points: dict[float, tuple[float, float, float]]) -> Surf
     known = np.array(sorted(points))
     score, tokens, thinking = np.array([points[at] for at in known]).T
     lambdas = np.round(np.linspace(0, 1, 101), 2)
-    curves = [
-        np.asarray(PchipInterpolator(known, values)(lambdas))
-        for values in (score, np.log(tokens), np.nan_to_num(thinking, nan=0.5))
-    ]
-    lengths = np.exp(curves[1])
+    lengths = np.exp(PchipInterpolator(known, np.log(tokens))(lambdas))
+    if np.isnan(thinking).any():
+        share = made_up_think_ratio(lambdas, lengths)
+    else:
+        share = np.asarray(PchipInterpolator(known, thinking)(lambdas))
     return Surface(
         name,
         lambdas,
-        np.clip(curves[0], 0.001, 0.999),
+        np.clip(PchipInterpolator(known, score)(lambdas), 0.001, 0.999),
         lengths,
-        np.clip(curves[2], 0.0, 1.0),
+        np.clip(share, 0.0, 1.0),
         int(CAP * lengths.max()),
     )
 
 
-@dataclass
-class SimulatedProbe:
-    """Rollouts of one surface on problems drawn from a population in which its means hold.
+def made_up_think_ratio(lambdas: Floats, tokens: Floats) -> Floats:
+    """A think ratio for a table that has none: a step where the lengths climb most steeply."""
+    climb = np.gradient(np.log(tokens), lambdas)
+    near = np.exp(-0.5 * ((lambdas[:, None] - lambdas) / 0.05) ** 2)
+    centre = lambdas[(near @ climb / near.sum(axis=1)).argmax()]
+    return np.asarray(1 / (1 + np.exp(-(lambdas - centre) / STEP_WIDTH)))
 
-    A problem's difficulty is normal on the logit scale, with a part that changes along λ;
-    lengths are log-normal, longer for harder problems, and cut at the cap, where the response
-    counts as wrong.
+
+@dataclass(frozen=True)
+class Regimes:
+    """What a response is like without and with thinking, so that the mixture is the surface.
+
+    ``level`` (2, 101) is the logit of a right answer to a problem of middling difficulty;
+    ``length`` (2, 101) the log length of a right response to one; ``propensity`` (101,) the logit
+    of thinking.
     """
+
+    level: Floats
+    length: Floats
+    propensity: Floats
+
+    @classmethod
+    def of(cls, surface: Surface) -> "Regimes":
+        """Split a surface's means by the step of its curves where the think ratio is one half."""
+        share = surface.thinking
+        centre = int(np.abs(share - 0.5).argmin())
+        before, after = max(centre - 10, 0), min(centre + 10, 100)
+        rise = math.log(surface.tokens[after] / surface.tokens[before])
+        ratio = math.exp(float(np.clip(rise, 0.2, 2.0)))
+        short = surface.tokens / (1 - share + share * ratio)
+        gain = np.clip(_logit(surface.score[after]) - _logit(surface.score[before]), 0.0, 3.0)
+        low, high = np.full(101, -12.0), np.full(101, 12.0)
+        for _ in range(50):
+            middle = (low + high) / 2
+            found = (1 - share) * _expit(middle) + share * _expit(middle + gain)
+            low = np.where(found < surface.score, middle, low)
+            high = np.where(found < surface.score, high, middle)
+        scores = np.stack([_expit(low), _expit(low + gain)])
+        sd = _difficulty_sd(surface.lambdas)
+        level = np.stack([_levels(means, sd) for means in scores])
+        return cls(
+            level,
+            np.log(np.stack([short, short * ratio])) - np.log(_mean_factor(level, sd)),
+            _levels(np.clip(share, 1e-4, 1 - 1e-4), np.full(101, PROPENSITY_SD)),
+        )
+
+
+def _mean_factor(level: Floats, sd: Floats) -> Floats:
+    """The mean length of all responses relative to :attr:`Regimes.length`, shape (2, 101)."""
+    slope = DIFFICULTY_LENGTH_CORRELATION * LENGTH_PROBLEM_SD
+    right = _expit(level[..., None] + sd[:, None] * _NODES)
+    factor = np.exp(-slope * _NODES) * (right + (1 - right) * math.exp(WRONG))
+    own = (1 - DIFFICULTY_LENGTH_CORRELATION**2) * LENGTH_PROBLEM_SD**2 + LENGTH_SD**2
+    return np.asarray(factor @ _WEIGHTS * math.exp(own / 2))
+
+
+Response = tuple[float, int, bool, bool]
+"""Score, tokens, whether it thinks, and whether the cap cut it."""
+
+
+@dataclass
+class ReplayedProbe(ABC):
+    """A probe whose rollouts are drawn, and what has been asked of it."""
 
     surface: Surface
     seed: int
     problems: int
     held_out: float = 0.25
     tokens_spent: int = 0
-    _log: list[tuple[Recipe, int, int, float, int, bool, bool]] = field(default_factory=list)
+    _log: list[tuple[Recipe, int, int, Response]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        draw = np.random.default_rng([self.seed, 1]).standard_normal((3, self.problems))
-        self._random = np.random.default_rng([self.seed, 2])
-        self._base = DIFFICULTY_SD * draw[0]
-        self._slope = DIFFICULTY_SLOPE_SD * draw[1]
-        mix = DIFFICULTY_LENGTH_CORRELATION
-        self._length = LENGTH_PROBLEM_SD * (-mix * draw[0] + math.sqrt(1 - mix * mix) * draw[2])
-        self._level = _levels(self.surface)
         every = round(1 / self.held_out) if self.held_out else 0
         self.rows = tuple(
             ProblemRow(
@@ -128,28 +193,19 @@ class SimulatedProbe:
             for index in range(self.problems)
         )
 
+    @abstractmethod
+    def _draw(self, lambda_: float, problem: int) -> Response:
+        """One response to one of the problems."""
+
     def ask(self, recipe: Recipe, problem: int, sample: int) -> tuple[float, int]:
-        """Simulate one rollout and keep it; returns its score and its tokens."""
-        lambda_ = recipe.lambda_ or 0.0
-        at = self.surface.at(lambda_)
-        logit = self._level[at] + self._base[problem] + self._slope[problem] * (lambda_ - 0.5)
-        length = (
-            math.log(self.surface.tokens[at])
-            - LENGTH_SD**2 / 2
-            + self._length[problem]
-            + math.sqrt(LENGTH_SD**2 - LENGTH_PROBLEM_SD**2) * self._random.standard_normal()
-        )
-        tokens = max(round(math.exp(length)), 1)
-        cut = tokens >= self.surface.cap
-        tokens = min(tokens, self.surface.cap)
-        correct = self._random.random() < 1 / (1 + math.exp(-logit)) and not cut
-        thinking = self._random.random() < self.surface.thinking[at]
-        self.tokens_spent += tokens
-        self._log.append((recipe, problem, sample, float(correct), tokens, bool(thinking), cut))
-        return float(correct), tokens
+        """Draw one rollout and keep it; returns its score and its tokens."""
+        response = self._draw(recipe.lambda_ or 0.0, problem)
+        self.tokens_spent += response[1]
+        self._log.append((recipe, problem, sample, response))
+        return response[:2]
 
     def answer(self, asks: tuple[PlannedRollout, ...]) -> None:
-        """Simulate a batch."""
+        """Draw a batch."""
         for ask in asks:
             self.ask(ask.recipe, ask.problem, ask.sample)
 
@@ -157,29 +213,75 @@ class SimulatedProbe:
         """Everything asked so far."""
         by_lambda = {row[0].lambda_: row[0] for row in self._log}
         place = {lambda_: index for index, lambda_ in enumerate(by_lambda)}
+        scores, tokens, thinking, cut = zip(*(row[3] for row in self._log), strict=True) if (
+            self._log
+        ) else ((), (), (), ())  # fmt: skip
         return Observations(
             tuple(by_lambda.values()),
             self.rows,
             np.array([place[row[0].lambda_] for row in self._log], dtype=np.int64),
             np.array([row[1] for row in self._log], dtype=np.int64),
             np.array([row[2] for row in self._log], dtype=np.int64),
-            np.array([row[3] for row in self._log], dtype=np.float64),
-            np.array([row[4] for row in self._log], dtype=np.int64),
-            np.array([row[5] for row in self._log], dtype=np.bool_),
-            np.array([row[6] for row in self._log], dtype=np.bool_),
+            np.array(scores, dtype=np.float64),
+            np.array(tokens, dtype=np.int64),
+            np.array(thinking, dtype=np.bool_),
+            np.array(cut, dtype=np.bool_),
             np.full(len(self._log), -1, dtype=np.int64),
         )
 
 
-def _levels(surface: Surface) -> Floats:
-    """The logit at which a population of difficulties has the surface's mean, by bisection."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(31)
-    weights = weights / weights.sum()
-    sd = np.sqrt(DIFFICULTY_SD**2 + (DIFFICULTY_SLOPE_SD * (surface.lambdas - 0.5)) ** 2)
+class SimulatedProbe(ReplayedProbe):
+    """Rollouts of one surface on problems drawn from a population in which its means hold.
+
+    A response thinks or not; that, the problem's difficulty (normal on the logit scale, with a part
+    that changes along λ) and whether it is right make its length. Lengths vary by about 0.3 within
+    a problem and 0.7 between problems in the logarithm, and wrong responses are 2.2 times as long
+    as right ones, as those of published reasoning models are.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        draw = np.random.default_rng([self.seed, 1]).standard_normal((4, self.problems))
+        self._random = np.random.default_rng([self.seed, 2])
+        self._base, self._slope = DIFFICULTY_SD * draw[0], DIFFICULTY_SLOPE_SD * draw[1]
+        own = math.sqrt(1 - DIFFICULTY_LENGTH_CORRELATION**2)
+        self._length = LENGTH_PROBLEM_SD * own * draw[2]
+        self._propensity = PROPENSITY_SD * draw[3]
+        self._regimes = Regimes.of(self.surface)
+        self._sd = _difficulty_sd(self.surface.lambdas)
+
+    def _draw(self, lambda_: float, problem: int) -> Response:
+        at, regimes, random = self.surface.at(lambda_), self._regimes, self._random
+        logit = regimes.propensity[at] + self._propensity[problem]
+        thinking = bool(random.random() < _expit(logit))
+        ease = self._base[problem] + self._slope[problem] * (lambda_ - 0.5)
+        correct = bool(random.random() < _expit(regimes.level[int(thinking), at] + ease))
+        slope = DIFFICULTY_LENGTH_CORRELATION * LENGTH_PROBLEM_SD / self._sd[at]
+        length = regimes.length[int(thinking), at] - slope * ease + self._length[problem]
+        length += (0.0 if correct else WRONG) + LENGTH_SD * random.standard_normal()
+        tokens = max(round(math.exp(length)), 1)
+        cut = tokens >= self.surface.cap
+        return float(correct and not cut), min(tokens, self.surface.cap), thinking, cut
+
+
+def _difficulty_sd(lambdas: Floats) -> Floats:
+    return np.asarray(np.hypot(DIFFICULTY_SD, DIFFICULTY_SLOPE_SD * (lambdas - 0.5)))
+
+
+def _levels(means: Floats, sd: Floats) -> Floats:
+    """The logit at which a population of effects with these sds has these means, by bisection."""
     low, high = np.full(len(sd), -20.0), np.full(len(sd), 20.0)
     for _ in range(60):
         middle = (low + high) / 2
-        means = 1 / (1 + np.exp(-(middle[:, None] + sd[:, None] * nodes))) @ weights
-        low = np.where(means < surface.score, middle, low)
-        high = np.where(means < surface.score, high, middle)
+        found = _expit(middle[:, None] + sd[:, None] * _NODES) @ _WEIGHTS
+        low = np.where(found < means, middle, low)
+        high = np.where(found < means, high, middle)
     return np.asarray((low + high) / 2)
+
+
+def _expit(value: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-value)))
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))

@@ -7,6 +7,11 @@ decoding and token cap, and the same problems, samples and random numbers at eve
 measured is kept in a file beside it until the CSV is written, so that a run that was stopped goes
 on where it was. One free core takes under ten minutes for each sample. The project must be
 importable.
+
+    python scripts/reference_sweep.py --step 5 --problems 100 --rollouts demo_rollouts.npz
+
+stores the rollouts themselves, compressed, for ``python -m benchmarks.replay --rollouts``: here
+those of every fifth λ to the first 100 problems.
 """
 
 from __future__ import annotations
@@ -70,12 +75,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=4, help="samples of each problem (4)")
     parser.add_argument("--out", type=Path, default=demo_pair_folder() / "reference_sweep.csv")
+    parser.add_argument("--rollouts", type=Path, help="store the rollouts here instead, as .npz")
+    parser.add_argument("--step", type=int, default=1, help="between two λ, in hundredths (1)")
+    parser.add_argument("--problems", type=int, default=PROBLEMS, help=f"({PROBLEMS})")
     options = parser.parse_args()
-    kept = options.out.with_suffix(".jsonl")
-    preset = _preset()
+    if not options.rollouts and (options.step != 1 or options.problems != PROBLEMS):
+        parser.error("--step and --problems need --rollouts: the CSV has all λ and problems")
+    kept = (options.rollouts or options.out).with_suffix(".jsonl")
+    preset = _preset(options.problems)
     probe = freeze(preset.probes[0])
     passes = {(one.sample, one.lambda_): one for one in _read(kept)}
-    wanted = [(sample, at) for sample in range(options.samples) for at in LAMBDAS]
+    wanted = [(sample, at) for sample in range(options.samples) for at in LAMBDAS[:: options.step]]
     if missing := [one for one in wanted if one not in passes]:
         engine = open_engine(preset.engine, preset.pair)
         prompts = [engine.encode(engine.render(problem.messages)) for problem in probe.problems]
@@ -90,16 +100,19 @@ def main() -> None:
                 flush=True,
             )
         engine.close()
-    write_sweep(options.out, passes, options.samples)
+    if options.rollouts:
+        write_rollouts(options.rollouts, [passes[one] for one in wanted])
+    else:
+        write_sweep(options.out, passes, options.samples)
     kept.unlink(missing_ok=True)
 
 
-def _preset() -> Preset:
+def _preset(problems: int) -> Preset:
     """The demo preset on the reference's problems, on one thread."""
     _, demo = find_preset("demo")
     probe = ArithmeticProbe(
         kind="arithmetic",
-        problems=PROBLEMS,
+        problems=problems,
         seed=SEED,
         held_out=0.0,
         max_new_tokens=demo.probes[0].max_new_tokens,
@@ -143,6 +156,21 @@ def _measure(
         tokens=[response.token_count for response in responses],
         thinking=["</think>" in response.text for response in responses],
         truncated=cut,
+    )
+
+
+def write_rollouts(out: Path, passes: Sequence[Pass]) -> None:
+    """Store passes as equally long columns, compressed."""
+    problems = len(passes[0].score)
+    np.savez_compressed(
+        out,
+        lambda_=np.repeat([one.lambda_ for one in passes], problems),
+        problem=np.tile(np.arange(problems, dtype=np.int32), len(passes)),
+        sample=np.repeat(np.array([one.sample for one in passes], dtype=np.int32), problems),
+        score=np.concatenate([one.score for one in passes]).astype(np.float32),
+        tokens=np.concatenate([one.tokens for one in passes]).astype(np.int32),
+        thinking=np.concatenate([one.thinking for one in passes]),
+        truncated=np.concatenate([one.truncated for one in passes]),
     )
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from benchmarks.replay import budgets_of, grid_cost, judge, main, run_trial
+from benchmarks.replay_rollouts import ResampledProbe, read_rollouts
 from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
 from mi_tui.analysis.statistics.metrics import summarise
 from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.recipe import interpolation
+from tests.study.stored import stored_study
 
+SPECTRUM = Path(__file__).parents[2] / "benchmarks" / "spectrum_qwen3_4b.csv"
 TABLE = """pair,method,lambda,probe,samples,mean,pass_at_k,vote_at_k,tokens,think_percent
 p,instruct,0.0,sums,8,30.0,,,100,0.0
 p,ties,,sums,8,99.0,,,1,50.0
@@ -49,6 +52,99 @@ def test_the_means_hold_over_the_population_of_problems(surface: Surface, lambda
     assert row.score.value == pytest.approx(surface.score[at], abs=0.015)
     assert row.tokens.value == pytest.approx(surface.tokens[at], rel=0.02)
     assert row.think_ratio.value == pytest.approx(surface.thinking[at], abs=0.015)
+
+
+def test_lengths_vary_within_and_between_problems_as_published_ones_do(surface: Surface) -> None:
+    """Log lengths: 0.3 within a problem, 0.7 between; wrong responses twice as long as right."""
+    probe = SimulatedProbe(surface, seed=2, problems=4_000, held_out=0.0)
+    for problem in range(4_000):
+        for sample in range(2):
+            probe.ask(interpolation(1.0), problem, sample)
+    seen = probe.observations()
+    logs = np.log(seen.tokens).reshape(-1, 2)
+    within = float(np.sqrt(((logs[:, 0] - logs[:, 1]) ** 2).mean() / 2))
+    between = float(np.sqrt(np.cov(logs[:, 0], logs[:, 1])[0, 1]))
+    wrong = seen.score < 0.5
+    assert within == pytest.approx(0.3, abs=0.03)
+    assert between == pytest.approx(0.7, abs=0.03)
+    ratio = seen.tokens[wrong].mean() / seen.tokens[~wrong].mean()
+    assert ratio == pytest.approx(2.1, abs=0.25)
+
+
+def test_responses_that_think_are_longer_and_better() -> None:
+    (published,) = read_surfaces(SPECTRUM, "aime25")
+    half = float(published.lambdas[np.abs(published.thinking - 0.5).argmin()])
+    assert 0.6 <= half <= 0.7
+    probe = SimulatedProbe(published, seed=3, problems=4_000, held_out=0.0)
+    for problem in range(4_000):
+        probe.ask(interpolation(half), problem, 0)
+    seen = probe.observations()
+    thinks = seen.thinking
+    assert 0.3 < thinks.mean() < 0.9
+    assert seen.tokens[thinks].mean() > 1.5 * seen.tokens[~thinks].mean()
+    assert seen.score[thinks].mean() > seen.score[~thinks].mean() + 0.1
+
+
+def test_a_table_without_think_ratios_gets_a_step_where_its_lengths_climb(tmp_path: Path) -> None:
+    path = tmp_path / "bare.csv"
+    rows = [f"p,interpolation,{x / 10},q,8,50,,,{9000 if x > 6 else 3000}," for x in range(11)]
+    path.write_text("\n".join([TABLE.splitlines()[0], *rows]), encoding="utf-8")
+    (bare,) = read_surfaces(path)
+    assert bare.thinking[:55].max() < 0.1
+    assert bare.thinking[75:].min() > 0.9
+
+
+def stored(path: Path, lambdas: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Path:
+    """Rollouts of 30 problems, two samples each, longer and better towards λ = 1."""
+    random = np.random.default_rng(0)
+    at, problem, sample = (x.ravel() for x in np.meshgrid(lambdas, range(30), (0, 1)))
+    np.savez_compressed(
+        path,
+        lambda_=at,
+        problem=problem,
+        sample=sample,
+        score=(random.random(len(at)) < 0.3 + 0.4 * at).astype(np.float32),
+        tokens=random.integers(50, 80, len(at)) + (100 * at).astype(int),
+        thinking=at > 0.6,
+        truncated=np.zeros(len(at), dtype=bool),
+    )
+    return path
+
+
+def test_real_rollouts_are_drawn_as_they_were(tmp_path: Path) -> None:
+    surface = read_rollouts(stored(tmp_path / "rollouts.npz"))
+    with np.load(tmp_path / "rollouts.npz") as file:
+        for lambda_ in (0.0, 0.5, 1.0):
+            mine = file["lambda_"] == lambda_
+            assert surface.score[surface.at(lambda_)] == pytest.approx(file["score"][mine].mean())
+    probe = ResampledProbe(surface, seed=1, problems=5_000, held_out=0.0)
+    for problem in range(5_000):
+        probe.ask(interpolation(0.75), problem, 0)
+    seen = probe.observations()
+    at = surface.at(0.75)
+    assert seen.tokens.mean() == pytest.approx(surface.tokens[at], rel=0.02)
+    assert seen.score.mean() == pytest.approx(surface.score[at], abs=0.03)
+    assert seen.thinking.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_rollouts_without_both_ends_are_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = stored(tmp_path / "half.npz", (0.0, 0.5, 0.8))
+    assert main(["--rollouts", str(path)]) == 2
+    assert "no dense study" in capsys.readouterr().err
+    assert main([]) == 2
+    assert "--surface or --rollouts" in capsys.readouterr().err
+
+
+def test_a_finished_study_is_replayed_from_its_rollouts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = stored_study(tmp_path / "dense", (0.0, 0.5, 1.0), problems=12, score=0.0)
+    arguments = ["--rollouts", str(path), "--seeds", "1", "--problems", "20", "--json"]
+    assert main([*arguments, "--method", "even grid", "--budget", "tokens<=30"]) == 0
+    (line, _) = json.loads(capsys.readouterr().out)
+    assert (line["surface"], line["method"]) == ("dense", "even grid")
 
 
 def test_regret_is_against_the_best_that_keeps_the_budget(surface: Surface) -> None:
