@@ -121,7 +121,8 @@ def _chat_template(folder: Path, config: Mapping[str, Any]) -> str | None:
     if template is None:
         template = (read_json(folder / "chat_template.json") or {}).get("chat_template")
     if isinstance(template, list):
-        named = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
+        tables = [t for t in template if isinstance(t, dict)]
+        named = {str(t.get("name")): t.get("template") for t in tables}
         template = named.get("default")
     return template if isinstance(template, str) else None
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mi_tui.api.checkpoints import check
 from mi_tui.checkpoints.identity import identify
 from mi_tui.checkpoints.merging.plan import plan_merge
+from mi_tui.checkpoints.tokenizer import read_end_tokens, read_tokenizer
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
@@ -104,7 +105,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", FILES)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_any_value_in_any_place_is_read_or_refused(
@@ -137,19 +138,12 @@ def test_any_value_in_any_place_is_read_or_refused(
             file.write_bytes(before)
 
 
-@pytest.mark.parametrize("name", FILES[1:5])
-def test_each_odd_value_in_each_place_is_read_or_refused(name: str, folder: Path) -> None:
+@pytest.mark.parametrize("name", FILES[1:6])
+def test_each_odd_value_in_each_place_is_read_or_refused(name: str, tmp_path: Path) -> None:
     start = original(name)
-    file = folder / name
-    before = file.read_bytes() if file.exists() else None
-    try:
-        for way in sorted(set(places(start, 4)), key=repr):
-            for odd in ODD:
-                file.write_text(json.dumps(changed(start, way, odd)))
+    for way in sorted(set(places(start, 3)), key=repr):
+        for odd in ODD:
+            (tmp_path / name).write_text(json.dumps(changed(start, way, odd)))
+            for read in (read_tokenizer, read_end_tokens):
                 with suppress(MiTuiError):
-                    identify(str(folder))
-    finally:
-        if before is None:
-            file.unlink()
-        else:
-            file.write_bytes(before)
+                    read(tmp_path)
