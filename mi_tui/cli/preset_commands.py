@@ -75,7 +75,9 @@ def _in_a_line(entry: "PresetEntry") -> str:
     preset = entry.preset
     if preset is None:
         return f"not valid: {entry.problem}"
-    return f"{preset.title} · {preset.budget.in_words}" if preset.search.refine else preset.title
+    words = f"{preset.title} · {preset.budget.in_words}" if preset.search.refine else preset.title
+    code = " · runs code that its checkpoints bring (trust_remote_code): read it first"
+    return words + code * preset.pair.trust_remote_code
 
 
 def _print_examples(references: list[str], *, as_json: bool) -> None:

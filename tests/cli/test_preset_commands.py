@@ -16,3 +16,17 @@ def test_a_broken_theme_is_named_and_json_stays_json(tmp_path: Path) -> None:
     assert "skipped" not in done.stdout
     (problem,) = json.loads(command("themes", "--json").stdout)["problems"]
     assert problem["path"].endswith("mine.toml")
+
+
+def test_a_preset_that_runs_code_of_its_checkpoints_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "mi-tui" / "presets"
+    folder.mkdir(parents=True)
+    trust = 'extends = "demo"\n[pair]\ntrust_remote_code = true\n'
+    (folder / "theirs.toml").write_text(trust)
+    (folder / "odd.toml").write_text('extends = "team/base"\n')
+    said = command("presets").stdout
+    lines = {line.split("  ")[0]: line for line in said.splitlines()}
+    assert "runs code that its checkpoints bring" in lines["theirs"]
+    assert "runs code" not in lines["demo"]
+    assert "not valid" in lines["odd"]
+    assert "extends" in lines["odd"]

@@ -178,7 +178,8 @@ def _open_for_writing(path: Path) -> sqlite3.Connection | None:
         return connection
     except sqlite3.OperationalError as error:
         connection.close()
-        if path.is_file() and _is_about_writing(error):
+        lacking = error.sqlite_errorcode in _NO_SHARED_MEMORY
+        if path.is_file() and _is_about_writing(error) and not lacking:
             return None
         raise
     except BaseException:

@@ -147,7 +147,8 @@ def require_own_schema(connection: sqlite3.Connection, path: Path) -> None:
     try:
         version, found = schema_version(connection), _objects(connection)
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:
+            connection.execute("COMMIT")
     if version > SCHEMA_VERSION:
         return
     own = _own_objects(max(version, 0))
