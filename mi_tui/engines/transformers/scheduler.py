@@ -230,16 +230,19 @@ class Scheduler:
         except Exception as error:
             if not memory.is_out_of_memory(error):
                 raise
-            self._shrink(error)
-            return False
-        return True
+        else:
+            return True
+        # Only here: the error, while it is handled, keeps what the act had taken.
+        self._shrink()
+        return False
 
-    def _shrink(self, error: Exception) -> None:
+    def _shrink(self) -> None:
         """Give room back: that of no sequence first, then that of as many as do not fit.
 
         Raises:
             EngineError: a single sequence does not fit, with nothing else in the cache.
         """
+        memory.release_unused(self._device)
         capacity, live = self._decoder.capacity, len(self._decoder.sequences)
         if capacity > 1:
             fitting = self._decoder.sequences_that_fit()
@@ -254,7 +257,7 @@ class Scheduler:
             raise EngineError(
                 "out of memory with a single response: lower max_new_tokens, choose a smaller "
                 "dtype or a larger device"
-            ) from error
+            )
 
     def _grow_back(self) -> None:
         """Make room for as many sequences as fit; where memory is not there after all, stay."""

@@ -102,6 +102,7 @@ def telling_card(monkeypatch: pytest.MonkeyPatch) -> Card:
         monkeypatch.setattr(KVCache, "__init__", noted)
         monkeypatch.setattr(KVCache, "_move", watched)
         monkeypatch.setattr(kv_cache, "_WORTH_ASKING", 0)
+        monkeypatch.setattr(kv_cache, "_KEPT_FREE", 0)
         monkeypatch.setattr(kv_cache, "_SHARE", {})
         monkeypatch.setattr(kv_cache, "_SHARE_TO_SPARE", 1.0)
         monkeypatch.setattr(kv_cache, "free_bytes", free)

@@ -18,7 +18,7 @@ _FIRST_OUTPUT = 64
 
 
 class BatchState:
-    """State of up to ``sequences`` sequences: tensors on the device, and copies the host needs.
+    """State of up to ``sequences`` sequences: tensors on the device, and what the host needs.
 
     ``lengths`` (int64, host) are the tokens in the cache, ``counts`` (int64, host) the tokens
     made, ``ends`` (int64, host) prompt and cap together: the host counts along, so that no step has
@@ -36,7 +36,7 @@ class BatchState:
         self.ends = np.zeros(sequences, dtype=np.int64)
         self._ints = torch.zeros((5, sequences), dtype=torch.long, device=device)
         self._floats = torch.zeros((2, sequences), dtype=torch.float32, device=device)
-        self._output = torch.zeros((sequences, _FIRST_OUTPUT), dtype=torch.long, device=device)
+        self._output = np.zeros((sequences, _FIRST_OUTPUT), dtype=np.int64)
 
     def write(self, first: int, sequences: abc.Sequence[Sequence]) -> None:
         """Enter newcomers at ``first`` and after."""
@@ -65,8 +65,7 @@ class BatchState:
         self._make_room(int(self.counts[here].max()))
         for at, sequence in enumerate(sequences, start=first):
             if sequence.tokens:
-                made = torch.tensor(sequence.tokens, dtype=torch.long, device=device)
-                self._output[at, : len(made)] = made
+                self._output[at, : len(sequence.tokens)] = sequence.tokens
 
     def last_tokens(self, count: int) -> Tensor:
         """The newest token of the first ``count`` sequences (int64, shape [count])."""
@@ -105,42 +104,40 @@ class BatchState:
         """Add a token (int64, shape [n]) to each of n sequences from ``first`` on."""
         here = slice(first, first + len(tokens))
         self._make_room(int(self.counts[here].max()))
-        count = self._ints[_COUNT, here]
-        self._output[here].scatter_(1, count[:, None], tokens[:, None])
         self._ints[_LAST, here] = tokens
-        count += 1
+        self._ints[_COUNT, here] += 1
+        # Read back at once: giving way must not need memory on a device that is full.
+        self._output[np.arange(here.start, here.stop), self.counts[here]] = tokens.cpu().numpy()
         self.counts[here] += 1
 
-    def done(self, count: int, end_tokens: Tensor) -> tuple[list[int], list[bool]]:
+    def done(self, count: int, end_tokens: NDArray[np.int64]) -> tuple[list[int], list[bool]]:
         """The sequences that have finished, and for each whether by an end token."""
-        stopped = torch.isin(self._ints[_LAST, :count], end_tokens).cpu().numpy()
+        last = self._output[np.arange(count), self.counts[:count] - 1]
+        stopped = np.isin(last, end_tokens)
         at = np.flatnonzero(stopped | (self.counts[:count] >= self._caps[:count]))
         return at.tolist(), stopped[at].tolist()
 
     def output(self, sequences: abc.Sequence[int]) -> list[list[int]]:
         """All tokens made so far by each of ``sequences``."""
-        if not sequences:
-            return []
-        counts = self.counts[list(sequences)].tolist()
-        made = self._output[list(sequences), : max(counts)].tolist()
-        return [tokens[:count] for tokens, count in zip(made, counts, strict=True)]
+        return [self._output[at, : self.counts[at]].tolist() for at in sequences]
 
     def move(self, origins: list[int], targets: list[int]) -> None:
         """Copy sequences ``origins`` over sequences ``targets``."""
-        for host in self._hosts():
-            host[targets] = host[origins]
-        for device in (self._ints.T, self._floats.T, self._output):
+        for device in (self._ints.T, self._floats.T):
             device[targets] = device[origins]
+        for host in (*self._hosts(), self._output):
+            host[targets] = host[origins]
 
     def resize(self, sequences: int) -> None:
         """Keep the first ``sequences`` sequences, or make room for as many."""
         kept = min(sequences, self.sequences)
-        old = self._ints, self._floats, self._output
+        old = self._ints, self._floats
         self._ints = old[0].new_zeros((len(old[0]), sequences))
         self._floats = old[1].new_zeros((len(old[1]), sequences))
-        self._output = old[2].new_zeros((sequences, old[2].shape[1]))
         self._ints[:, :kept], self._floats[:, :kept] = old[0][:, :kept], old[1][:, :kept]
-        self._output[:kept] = old[2][:kept]
+        output = np.zeros((sequences, self._output.shape[1]), dtype=np.int64)
+        output[:kept] = self._output[:kept]
+        self._output = output
         grown = [
             np.concatenate([host[:kept], np.zeros(sequences - kept, dtype=host.dtype)])
             for host in self._hosts()
@@ -155,6 +152,6 @@ class BatchState:
 
     def _make_room(self, most: int) -> None:
         if most >= self._output.shape[1]:
-            grown = self._output.new_zeros((self.sequences, 2 * most))
+            grown = np.zeros((self.sequences, 2 * most), dtype=np.int64)
             grown[:, : self._output.shape[1]] = self._output
             self._output = grown

@@ -32,7 +32,7 @@ class Decoder:
         self.sequences: list[Sequence] = []
         self._weights = weights
         self._device = device
-        self._end = torch.tensor(sorted(end_tokens), dtype=torch.long, device=device)
+        self._end = np.array(sorted(end_tokens), dtype=np.int64)
         self._cache = KVCache(capacity)
         self._state = BatchState(capacity, device)
         self._numbers = torch.arange(capacity, device=device)

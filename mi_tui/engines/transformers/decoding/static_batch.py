@@ -9,6 +9,7 @@ ones already generate.
 from collections import abc
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 
 from mi_tui.engines.transformers.decoding.batch_state import BatchState
@@ -31,7 +32,7 @@ class StaticBatchDecoder:
         self.sequences: list[Sequence] = []
         self._weights = weights
         self._device = device
-        self._end = torch.tensor(sorted(end_tokens), dtype=torch.long, device=device)
+        self._end = np.array(sorted(end_tokens), dtype=np.int64)
         self._state = BatchState(capacity, device)
         self._cache: GenerationCache | None = None
         self._contexts = torch.empty((0, 0), dtype=torch.long, device=device)

@@ -29,6 +29,9 @@ _MOVED_AT_ONCE = 64 << 20
 _SHARE = {"cpu": 0.9}
 """The share of free memory that storage may take: a CPU's system kills rather than refuses."""
 
+_KEPT_FREE = 64 << 20
+"""Bytes that storage leaves in any case, for a pass over the sequences."""
+
 _SHARE_TO_SPARE = 0.8
 """The share that storage may take where less would do, so that a pass has room as well."""
 
@@ -291,7 +294,7 @@ class KVCache(Cache):
     def _check_growth(self, growth: int, device: torch.device, share: float | None = None) -> None:
         if growth > _WORTH_ASKING:
             part = _SHARE.get(device.type, 1.0) if share is None else share
-            if growth > part * free_bytes(device):
+            if growth > part * free_bytes(device) - _KEPT_FREE:
                 raise MemoryError("no room for more or longer responses")
 
     def _per_token(self) -> dict[torch.device, int]:

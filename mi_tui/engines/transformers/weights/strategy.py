@@ -1,6 +1,6 @@
 """The two strategies, one pass and in place, and the choice between them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ from mi_tui.engines.transformers.decoding.timing import (
     own_clock,
     wall_clock,
 )
+from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.memory import is_out_of_memory
 from mi_tui.engines.transformers.load_report import engine_words
 from mi_tui.engines.transformers.model.forward import Batching, PlainForward, Weights
@@ -89,7 +90,9 @@ class Strategies:
             return "one-pass"
         if len(work.sequences) < 2:
             return "in-place"
-        model = self.cost_model(capacity)
+        model = self._costs_if_there_is_room(capacity)
+        if model is None:
+            return now or "in-place"
         one_pass, in_place = model.one_pass(work, capacity), model.in_place(work, capacity)
         if now == "one-pass":
             one_pass *= 0.9
@@ -108,7 +111,9 @@ class Strategies:
         if self.one_pass is None or not lengths:
             return False
         context = sum(lengths) / len(lengths)
-        model = self.cost_model(capacity)
+        model = self._costs_if_there_is_room(capacity)
+        if model is None:
+            return False
         return model.parking(len(work.sequences), len(lengths), context, work.response_tokens) > 0
 
     def cost_model(self, capacity: int) -> CostModel:
@@ -116,22 +121,52 @@ class Strategies:
         if self._cost is None:
             numbers = [self._recipes.number(interpolation(lambda_)) for lambda_ in _GRID]
             sizes = sorted({min(sequences, capacity) for sequences in (*_MEASURED, capacity)})
-            single = {
-                sequences: self.time(self.in_place, numbers[4:5] * sequences) for sequences in sizes
-            }
+            single = self._time_each(self.in_place, sizes, lambda n: numbers[4:5] * n)
             mixed = {}
             if self.one_pass is not None:
-                for sequences in sizes:
-                    mixed[sequences] = self.time(
-                        self.one_pass, [numbers[n % 9] for n in range(sequences)]
-                    )
-            attention = self._time_attention(numbers[4:5] * sizes[-1], single[sizes[-1]])
+                mixed = self._time_each(
+                    self.one_pass, sizes, lambda n: [numbers[at % 9] for at in range(n)]
+                )
+            most = max(single)
+            attention = self._time_attention(numbers[4:5] * most, single[most])
             self._cost = CostModel(
                 Curve(single, PROMPT_TOKENS, attention),
                 Curve(mixed or single, PROMPT_TOKENS, attention),
                 self.in_place.time_switch(),
             )
         return self._cost
+
+    def _costs_if_there_is_room(self, capacity: int) -> CostModel | None:
+        """The cost model; ``None`` while responses take all memory, so that none can be timed."""
+        try:
+            return self.cost_model(capacity)
+        except Exception as error:
+            if not memory.is_out_of_memory(error):
+                raise
+        memory.release_unused(self._pair_tensors.device)
+        return None
+
+    def _time_each(
+        self,
+        weights: InPlaceWeights | OnePassWeights,
+        sizes: Sequence[int],
+        numbers: Callable[[int], Sequence[int]],
+    ) -> dict[int, Speed]:
+        """The speed at each batch size, up to the largest that memory has room for.
+
+        Raises:
+            torch.OutOfMemoryError: not even the first one fits.
+        """
+        found: dict[int, Speed] = {}
+        for size in sizes:
+            try:
+                found[size] = self.time(weights, numbers(size))
+            except Exception as error:
+                if not found or not memory.is_out_of_memory(error):
+                    raise
+                memory.release_unused(self._pair_tensors.device)
+                break
+        return found
 
     def _time_attention(self, sequences: Sequence[int], short: Speed) -> float:
         """Seconds that a token of context adds to a step, per sequence, in either strategy."""
