@@ -57,7 +57,7 @@ class CompiledKernel:
         number = len(terms)
         sources = (ctypes.c_void_p * number)(*(_address(raw.data) for _, raw in terms))
         dtypes = (ctypes.c_int * number)(*(DTYPES[raw.dtype] for _, raw in terms))
-        weights = (ctypes.c_float * number)(*(weight for weight, _ in terms))
+        weights = (ctypes.c_double * number)(*(weight for weight, _ in terms))
         nonfinite: int = self._blend(
             _address(anchor.data),
             DTYPES[anchor.dtype],

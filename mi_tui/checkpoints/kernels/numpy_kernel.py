@@ -1,9 +1,11 @@
-"""The mixing kernel for files: NumPy over raw bytes, in float32, one rounding at the end.
+"""The mixing kernel for files: NumPy over raw bytes, one rounding at the end.
 
 ``anchor + Σ weightₖ · (sourceₖ − anchor)`` covers every method: interpolation and weighted sums
-anchor on the first checkpoint, task arithmetic on the base. NumPy has no bfloat16, so its bits
+anchor on the first checkpoint, task arithmetic on the base. It is computed in float32 where all
+elements have 16 bits, and in float64 where any have more. NumPy has no bfloat16, so its bits
 are handled as integers; that spares the import of torch. What ``mixing_kernel.c`` compiles to
-takes this module's place where there is a C compiler (``compiled.py``), and gives the same bytes.
+takes this module's place where there is a C compiler (``compiled_kernel.py``), and gives the
+same bytes.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,9 @@ import numpy as np
 from mi_tui.checkpoints.kernels.raw_bytes import CHUNK, WIDTH, Bytes, Raw
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
+Doubles = np.ndarray[Any, np.dtype[np.float64]]
+WIDE = frozenset({"F32", "F64"})
+"""The dtypes whose mixtures are computed in float64."""
 
 _NUMPY: dict[str, type[np.generic]] = {
     "F64": np.float64,
@@ -56,8 +61,24 @@ def _widen_half(raw: Bytes, out: Floats) -> None:
     np.multiply(out, np.float32(2.0**112), out=out)
 
 
-def blend(anchor: Floats, sources: Sequence[tuple[float, Floats]], out: Floats) -> None:
+def widen_doubles(raw: Bytes, dtype: str, out: Doubles) -> None:
+    """Turn the bytes of one chunk into float64, exactly; arguments as of :func:`widen`."""
+    if dtype in WIDE:
+        np.copyto(out, np.frombuffer(raw, _NUMPY[dtype]))
+    else:
+        values = np.empty(len(out), np.float32)
+        widen(raw, dtype, values)
+        np.copyto(out, values)
+
+
+def blend(
+    anchor: "Floats | Doubles",
+    sources: "Sequence[tuple[float, Floats | Doubles]]",
+    out: "Floats | Doubles",
+) -> None:
     """``out = anchor + Σ weight · (source − anchor)``; the sources are overwritten.
+
+    All arrays are float32, or all float64.
 
     ``out`` may be the first source, but not the anchor. The order of operations is part of the
     contract: ``mix`` in torch repeats it.
@@ -65,7 +86,7 @@ def blend(anchor: Floats, sources: Sequence[tuple[float, Floats]], out: Floats) 
     first = True
     for weight, source in sources:
         np.subtract(source, anchor, out=source)
-        np.multiply(source, np.float32(weight), out=source)
+        np.multiply(source, source.dtype.type(weight), out=source)
         np.add(anchor if first else out, source, out=out)
         first = False
     if first:
@@ -100,6 +121,40 @@ def narrow(values: Floats, dtype: str, out: Bytes, spare: Floats) -> None:
             np.copyto(target, values, casting="unsafe")
 
 
+def narrow_doubles(values: Doubles, dtype: str, out: Bytes) -> None:
+    """Round float64 to the nearest of ``dtype``, ties to even, in one rounding.
+
+    Args:
+        values: used up.
+        dtype: F64, F32, F16 or BF16.
+        out: receives the bytes.
+    """
+    values[np.isnan(values)] = np.nan
+    if dtype in WIDE:
+        with np.errstate(over="ignore"):  # An overflow to Inf is found by has_nonfinite.
+            np.copyto(np.frombuffer(out, _NUMPY[dtype]), values, casting="unsafe")
+        return
+    odd = _to_odd(values)
+    narrow(odd, dtype, out, np.empty_like(odd))
+
+
+def _to_odd(values: Doubles) -> Floats:
+    """Float32 towards zero, the last bit set where it is not exact.
+
+    Rounding it again to 16 bits then gives what one rounding gives (Boldo and Melquiond 2008,
+    "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd").
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = values.astype(np.float32)
+        difference = near.astype(np.float64) - values
+    inexact = (difference != 0) & np.isfinite(values)
+    beyond = inexact & ((near > 0) == (difference > 0)) & (near != 0)
+    bits = near.view(np.uint32)
+    bits -= beyond
+    bits |= inexact
+    return near
+
+
 def has_nonfinite(raw: Bytes, dtype: str) -> bool:
     """Whether NaN or Inf is among the elements whose bytes these are."""
     if dtype not in WIDTH or not len(raw):
@@ -122,6 +177,8 @@ class NumpyKernel:
 
     def mix(self, anchor: Raw, terms: Sequence[tuple[float, Raw]], dtype: str, out: Bytes) -> bool:
         """As :meth:`mi_tui.checkpoints.kernels.compiled_kernel.Kernel.mix`."""
+        if not WIDE.isdisjoint([anchor.dtype, *(raw.dtype for _, raw in terms)]):
+            return self._mix_doubles(anchor, terms, dtype, out)
         base = self._widened(anchor, 0)
         sources = [
             (weight, self._widened(raw, number)) for number, (weight, raw) in enumerate(terms, 1)
@@ -129,6 +186,22 @@ class NumpyKernel:
         result = sources[0][1] if sources else self._buffer(1, len(base))
         blend(base, sources, result)
         narrow(result, dtype, out, base)
+        return has_nonfinite(out, dtype)
+
+    @staticmethod
+    def _mix_doubles(
+        anchor: Raw, terms: Sequence[tuple[float, Raw]], dtype: str, out: Bytes
+    ) -> bool:
+        def widened(raw: Raw) -> Doubles:
+            values = np.empty(len(raw.data) // WIDTH[raw.dtype], np.float64)
+            widen_doubles(raw.data, raw.dtype, values)
+            return values
+
+        base = widened(anchor)
+        sources = [(weight, widened(raw)) for weight, raw in terms]
+        result = sources[0][1] if sources else base.copy()
+        blend(base, sources, result)
+        narrow_doubles(result, dtype, out)
         return has_nonfinite(out, dtype)
 
     def has_nonfinite(self, raw: Raw) -> bool:

@@ -1,5 +1,7 @@
 """The kernels against float64, against torch's own rounding, and against each other."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,13 @@ from hypothesis import strategies as st
 
 from mi_tui.checkpoints.kernels.numpy_kernel import (
     Floats,
+    NumpyKernel,
     blend,
     has_nonfinite,
     narrow,
     widen,
 )
-from mi_tui.checkpoints.kernels.raw_bytes import WIDTH, Bytes, memory
+from mi_tui.checkpoints.kernels.raw_bytes import WIDTH, Bytes, Raw, memory
 from mi_tui.engines.transformers.weights.interpolate import mix, mix_into
 
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -97,9 +100,42 @@ def test_memory_and_files_agree_bit_for_bit(
     if lambda_ in (0.0, 1.0):
         assert torch.equal(expected, (two if lambda_ else one).to(DTYPES[target]))
         return
-    out = np.empty(len(one), np.float32)
-    blend(widened(one, source), [(lambda_, widened(two, source))], out)
-    assert narrowed(out, target) == as_bytes(expected)
+    out = memory(len(one) * WIDTH[target])
+    anchor, term = Raw(source, as_bytes(one)), Raw(source, as_bytes(two))
+    NumpyKernel().mix(anchor, [(lambda_, term)], target, out)
+    assert out == as_bytes(expected)
+
+
+@pytest.mark.parametrize("target", DTYPES)
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 99), lambda_=LAMBDAS)
+def test_float32_is_the_exact_mixture_rounded_once(target: str, seed: int, lambda_: float) -> None:
+    """No neighbour of the result lies nearer to the exact mixture, in fractions."""
+    dtype = DTYPES[target]
+    one, two = pair(seed, torch.float32, 256)
+    limit = torch.finfo(dtype).max / 4
+    one, two = one.clamp(-limit, limit), two.clamp(-limit, limit)
+    weight = Fraction(lambda_)
+    exact = [
+        Fraction(a) + weight * (Fraction(b) - Fraction(a))
+        for a, b in zip(one.tolist(), two.tolist(), strict=True)
+    ]
+    ours = mix(one, two, lambda_, out_dtype=dtype)
+    if lambda_ in (0.0, 1.0):
+        return
+    for step in (-torch.inf, torch.inf):
+        beside = torch.nextafter(ours, torch.full_like(ours, step))
+        for mine, other, true in zip(ours.tolist(), beside.tolist(), exact, strict=True):
+            assert abs(Fraction(mine) - true) <= abs(Fraction(other) - true)
+
+
+def test_float32_arithmetic_would_miss_by_a_unit() -> None:
+    """What the test above must be able to see: float32 inside misses one weight in a hundred."""
+    one, two = pair(1, torch.float32, 4096)
+    single = np.empty(len(one), np.float32)
+    blend(widened(one, "F32"), [(0.37, widened(two, "F32"))], single)
+    missed = (torch.from_numpy(single) != mix(one, two, 0.37)).float().mean()
+    assert 0.005 < float(missed) < 0.1
 
 
 @settings(deadline=None)

@@ -90,7 +90,8 @@ class InPlaceWeights:
                 tensor_pair.thinking.to(out.device),
             )
             exported = self._pair_tensors.export_dtype if out.is_floating_point() else None
-            out.copy_(mix(instruct, thinking, lambda_, out_dtype=exported))
+            stored = tensor_pair.stored or None
+            out.copy_(mix(instruct, thinking, lambda_, out_dtype=exported, stored=stored))
 
     def _write_from_files(self, recipe: Recipe, as_exported: bool) -> None:
         """Baselines and other backbones are computed from the files, as an exported merge is."""
