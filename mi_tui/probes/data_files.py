@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mi_tui.plain_text import SURROGATES
 from mi_tui.probes.errors import ProbeError, missing_extra
 
 _SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
@@ -133,6 +134,8 @@ def _jsonl(where: str, text: str) -> Iterator[Record]:
             raise ProbeError(f"{where} row {number} is not JSON: {error}") from error
         if not isinstance(record, dict):
             raise ProbeError(f"{where} row {number} must be a JSON object: {{...}}")
+        if SURROGATES.search(json.dumps(record, ensure_ascii=False)):
+            raise ProbeError(f"{where} row {number} holds half a character: write it anew")
         yield Record(f"{where} row {number}", record)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mi_tui.probes.data_files import read_file
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.kinds.user_file import FileProbe
@@ -159,3 +160,10 @@ def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.jsonl", [{**GOOD, "id": "a"}, {**GOOD, "id": "a"}])
     with pytest.raises(ProbeError, match=r"row 2: id a is also that of mine\.jsonl row 1"):
         problems(path)
+
+
+def test_half_a_character_is_named_by_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl"
+    path.write_text('{"prompt": "a", "answer": "1"}\n{"prompt": "\\ud83d", "answer": "1"}\n')
+    with pytest.raises(ProbeError, match=r"problems\.jsonl row 2 holds half a character"):
+        read_file(path)
