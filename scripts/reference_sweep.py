@@ -150,8 +150,10 @@ def _measure(
         sample=sample,
         lambda_=recipe.lambda_ or 0.0,
         score=[
-            judge(probe.scorer, problem, response.text, truncated).value
-            for problem, response, truncated in zip(probe.problems, responses, cut, strict=True)
+            np.nan
+            if (value := judge(probe.scorer, problem, response.text, cut_off).value) is None
+            else value
+            for problem, response, cut_off in zip(probe.problems, responses, cut, strict=True)
         ],
         tokens=[response.token_count for response in responses],
         thinking=["</think>" in response.text for response in responses],

@@ -27,12 +27,13 @@ class ProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Scored rollouts, one per row of equally long columns.
+    """Rollouts, one per row of equally long columns.
 
     ``recipe`` and ``problem`` (int64) index ``recipes`` and ``problems``; ``sample`` (int64) is
     the sample index, whose random numbers are the same under every recipe; ``score`` (float64)
-    lies in [0, 1]; ``tokens`` (int64) counts generated tokens; ``thinking`` and ``truncated``
-    (bool) say whether ``</think>`` was written and whether the cap cut the response;
+    lies in [0, 1], and is NaN where a response could not be scored: no statistics count such a row,
+    and nothing asks for it again; ``tokens`` (int64) counts generated tokens; ``thinking`` and
+    ``truncated`` (bool) say whether a thought was closed and whether the cap cut the response;
     ``answer`` (int64) numbers the distinct extracted answers of a problem, -1 for none.
     """
 
@@ -49,6 +50,16 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.recipe)
+
+    @property
+    def not_scored(self) -> NDArray[np.bool_]:
+        """Which rows have no score."""
+        return np.isnan(self.score)
+
+    def scored(self) -> "Observations":
+        """The rows that have a score: what every statistic is made of."""
+        missing = self.not_scored
+        return self.where(~missing) if missing.any() else self
 
     def where(self, mask: NDArray[Any] | slice) -> "Observations":
         """The rows that a mask, an index array or a slice selects; recipes and problems stay."""

@@ -16,7 +16,14 @@ from mi_tui.plan.recipe import Lambda, Recipe
 Stage = Literal[1, 2, 3]
 
 Remark = Literal[
-    "floor", "ceiling", "no-difference", "shortest-alike", "limit-above-cap", "thinking-best"
+    "floor",
+    "ceiling",
+    "no-difference",
+    "shortest-alike",
+    "limit-above-cap",
+    "thinking-best",
+    "not-scored",
+    "some-not-scored",
 ]
 """What is to be known of an answer beside its numbers.
 
@@ -25,7 +32,9 @@ Remark = Literal[
 another, and the answer is the shortest. ``shortest-alike``: another λ scores a little higher, by
 less than the tolerance and not told apart; the answer is the shortest such. ``limit-above-cap``:
 the limit is no smaller than the cap of every probe, and no response can reach it.
-``thinking-best``: Thinking itself, λ = 1, is the answer.
+``thinking-best``: Thinking itself, λ = 1, is the answer. ``some-not-scored``: so many responses
+could not be scored that the scores are to be doubted; ``not-scored``: so many that nothing is
+recommended.
 """
 
 
@@ -47,7 +56,8 @@ class RecipeSummary(Plan):
     counts truncated responses at the cap; ``tokens_censored`` warns that so many were cut that
     the length is a lower bound. ``tokens_p50``, ``tokens_p95`` and ``truncated`` are the values
     of the estimates named after them. ``preliminary`` is a row of which no round is complete:
-    the short responses come first, so that its intervals hold nothing.
+    the short responses come first, so that its intervals hold nothing. ``not_scored`` of the
+    ``rollouts`` could not be scored; no measure counts them.
     """
 
     recipe: Recipe
@@ -72,6 +82,7 @@ class RecipeSummary(Plan):
     seconds_p95: Estimate | None = None
     stage: Stage | None = None
     preliminary: bool = False
+    not_scored: int = 0
 
 
 class PairedDifference(Plan):
@@ -136,7 +147,8 @@ class Recommendation(Plan):
     then the nearest to it, and ``nearest_budget`` the nearest budget that can be met. ``resolved``
     is false when the data cannot decide: ``more_rollouts`` and ``more_seconds`` then say about
     what would. ``remarks`` say what else is to be known; ``recommended`` is false where nothing is
-    recommended, because hardly any problem is solved: ``lambda_`` is then of no meaning.
+    recommended, because hardly any problem is solved or too many responses could not be scored
+    (``not_scored`` is their share): ``lambda_`` is then of no meaning.
     """
 
     budget: Budget
@@ -156,6 +168,7 @@ class Recommendation(Plan):
     more_rollouts: int | None = None
     more_seconds: float | None = None
     recommended: bool = True
+    not_scored: float = 0.0
     remarks: tuple[Remark, ...] = ()
     stage: Stage | None = None
     stage_limits: StageLimits = StageLimits()

@@ -24,8 +24,8 @@ class Rollout:
     where there is none: both are a model's words, not to be trusted. ``score`` lies in [0, 1], and
     is 0 of a response that was cut (``finish`` is then ``"length"``). ``tokens`` counts what was
     generated. ``seed`` is equal for equal problem and sample under every recipe. ``held_out``
-    problems confirm the recommendation and choose nothing. ``failure`` says why a scorer gave no
-    judgement.
+    problems confirm the recommendation and choose nothing. ``score`` is
+    ``None`` of a response that could not be scored, and ``failure`` says why.
     """
 
     recipe: Recipe
@@ -36,7 +36,7 @@ class Rollout:
     response: str
     answer: str | None
     expected: str
-    score: float
+    score: float | None
     tokens: int
     finish: Literal["stop", "length"]
     seed: int
@@ -45,9 +45,10 @@ class Rollout:
 
     def __repr__(self) -> str:
         text = self.response if len(self.response) <= _SHOWN else self.response[:_SHOWN] + "…"
+        score = "not scored" if self.score is None else f"score {self.score:g}"
         return (
             f"<Rollout {self.recipe.label}, {self.probe} {self.problem!r} sample {self.sample}: "
-            f"score {self.score:g}, {self.tokens} tokens, {text!r}>"
+            f"{score}, {self.tokens} tokens, {text!r}>"
         )
 
 

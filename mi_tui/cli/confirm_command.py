@@ -116,6 +116,8 @@ def confirmation_lines(found: "ServerConfirmation") -> list[str]:
     lines.append(f"{'first token':<12} {_spread(found.first_token)}")
     if found.per_token is not None:
         lines.append(f"{'per token':<12} {_spread(found.per_token)}")
+    if found.not_scored:
+        lines.append(f"! {found.not_scored} answers could not be scored and count nowhere")
     if found.remark:
         lines.append(found.remark)
     return lines

@@ -111,8 +111,17 @@ def _rollouts(line: ResultLine) -> str:
 
 def _score(line: ResultLine) -> str:
     if line.row.preliminary:
-        return f"{100 * line.row.score.value:.0f} ± ? %"
-    return numbers.percent_interval(line.row.score)
+        return f"{100 * line.row.score.value:.0f} ± ? %{_doubt(line)}"
+    return f"{numbers.percent_interval(line.row.score)}{_doubt(line)}"
+
+
+def _spoken_score(line: ResultLine) -> str:
+    missing = f", {line.row.not_scored} not scored" if line.row.not_scored else ""
+    return f"{_score(line).removesuffix('!')}{missing}"
+
+
+def _doubt(line: ResultLine) -> str:
+    return "!" if line.row.not_scored else ""
 
 
 def _tokens(line: ResultLine) -> str:
@@ -183,9 +192,10 @@ COLUMNS: tuple[Column[ResultLine], ...] = (
     Column(
         id="score",
         title="Mean@k",
-        help="The score: the share of right answers, with half its 95 % interval.",
+        help="The share of right answers, with half its 95 % interval; ! where some have no score.",
         text=_score,
         width=12,
+        spoken=_spoken_score,
         order=lambda line: line.row.score.value,
         fields=interval("score", lambda line: line.row.score),
     ),
@@ -235,6 +245,18 @@ COLUMNS: tuple[Column[ResultLine], ...] = (
         brief_width=7,
         order=lambda line: _order(_value(line.row.seconds)),
         fields=interval("seconds", lambda line: line.row.seconds),
+    ),
+    Column(
+        id="not_scored",
+        title="Not scored",
+        short="N. s.",
+        help="The responses that a scorer gave no judgement of; no measure counts them.",
+        text=lambda line: numbers.count(line.row.not_scored),
+        width=10,
+        brief_width=5,
+        order=lambda line: line.row.not_scored,
+        fields=(Field("not_scored", lambda line: line.row.not_scored),),
+        shown=Shown.WITH_ROOM,
     ),
     Column(
         id="p50",

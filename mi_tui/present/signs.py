@@ -46,19 +46,21 @@ def state(of: StudyState) -> str:
     return f"{STATES[of]} {of}"
 
 
-def answer(score: float, *, truncated: bool) -> str:
-    """Right, partly right, wrong, or cut at the token cap, as one sign."""
+def answer(score: float | None, *, truncated: bool) -> str:
+    """Right, partly right, wrong, not scored, or cut at the token cap, as one sign."""
     if truncated:
         return "…"
+    if score is None:
+        return "?"
     return "✓" if score >= 1.0 else "✗" if score <= 0.0 else "◐"
 
 
-def verdict(score: float, *, truncated: bool, failure: str = "") -> str:
+def verdict(score: float | None, *, truncated: bool, failure: str = "") -> str:
     """The same in a word or two; ``failure`` says why there is no score."""
-    if failure:
-        return f"not scored: {failure}"
     if truncated:
         return "cut at the token cap"
+    if score is None or failure:
+        return f"not scored: {failure}" if failure else "not scored"
     if 0.0 < score < 1.0:
         return f"{percent(score)} right"
     return "right" if score else "wrong"

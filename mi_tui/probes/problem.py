@@ -63,12 +63,12 @@ class Probe:
 class Score:
     """The judgement of one response.
 
-    ``value`` is 1.0 (correct), 0.0 or, for graded scorers, in between. ``answer`` is what was
-    extracted from the response, ``None`` when nothing was found. ``failure`` says why a scorer
-    gave no judgement (crash, time limit); the value is then 0.0.
+    ``value`` is 1.0 (correct), 0.0 or, for graded scorers, in between; ``None``: not scored, which
+    is not wrong, and ``failure`` then says why (crash, time limit). ``answer`` is what was
+    extracted from the response, ``None`` when nothing was found.
     """
 
-    value: float
+    value: float | None
     answer: str | None = None
     failure: str | None = None
 

@@ -18,7 +18,7 @@ def problem(answer: str, **meta: object) -> Problem:
     return Problem("1", ({"role": "user", "content": "?"},), answer, meta=meta)
 
 
-def value(name: str, answer: str, response: str, **meta: object) -> float:
+def value(name: str, answer: str, response: str, **meta: object) -> float | None:
     return judge(name, problem(answer, **meta), response, truncated=False).value
 
 

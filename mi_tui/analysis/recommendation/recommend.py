@@ -10,7 +10,7 @@ from mi_tui.analysis.recommendation import wording
 from mi_tui.analysis.recommendation.front import alternatives
 from mi_tui.analysis.recommendation.held_out import confirmation
 from mi_tui.analysis.recommendation.nearest_budget import nearest_budget
-from mi_tui.analysis.recommendation.remarks import remarks
+from mi_tui.analysis.recommendation.remarks import remarks, share_not_scored
 from mi_tui.analysis.recommendation.verdict import judge
 from mi_tui.analysis.results import Curve, Estimate, Recommendation
 from mi_tui.analysis.statistics.cells import Floats
@@ -96,7 +96,8 @@ def recommend(
         resolved=resolved,
         more_rollouts=more,
         more_seconds=more / rollouts_per_second if more and rollouts_per_second else None,
-        recommended="floor" not in found,
+        recommended=not {"floor", "not-scored"}.intersection(found),
+        not_scored=share_not_scored(observations),
         remarks=found,
         stage=stage_of(think.value),
         stage_limits=stage_limits(curves.lambdas, curves.thinking),

@@ -9,6 +9,7 @@ from mi_tui.analysis.statistics.cells import searched
 from mi_tui.analysis.statistics.curve import Curves
 
 FLOOR, CEILING = 0.05, 0.95
+NOT_SCORED_WARNING, NOT_SCORED_LIMIT = 0.01, 0.05
 _SURE = 0.9
 
 
@@ -27,11 +28,19 @@ def on_the_floor(curves: Curves) -> bool:
     return highest_score(curves) <= FLOOR
 
 
+def share_not_scored(observations: Observations) -> float:
+    """The share of responses that could not be scored, held-out problems included."""
+    return float(observations.not_scored.mean()) if len(observations) else 0.0
+
+
 def remarks(observations: Observations, curves: Curves, decision: Decision) -> tuple[Remark, ...]:
     """What is to be known of a decision beside its numbers, the gravest first."""
+    missing = share_not_scored(observations)
+    if missing > NOT_SCORED_LIMIT:
+        return ("not-scored",)
     if on_the_floor(curves):
         return ("floor",)
-    found: list[Remark] = []
+    found: list[Remark] = ["some-not-scored"] if missing > NOT_SCORED_WARNING else []
     if lowest_score(curves) >= CEILING:
         found.append("ceiling")
     if decision.feasible:

@@ -10,12 +10,18 @@ from mi_tui.analysis.results import Estimate, Recommendation, Remark
 
 def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
     """The answer in one sentence: λ, what it gives, how sure that is, what is missing."""
+    if "not-scored" in found.remarks:
+        return _not_scored(found)
     if not found.recommended:
         return _nothing(verdict)
     certainty = verdict.certainty
     objective = objective_of(found.budget)
     parts = [f"{objective.claim(found)}: {_measures(found)}"]
-    parts += [_REMARKS[remark](verdict, tolerance) for remark in found.remarks]
+    parts += [_REMARKS[one](verdict, tolerance) for one in found.remarks if one in _REMARKS]
+    if "some-not-scored" in found.remarks:
+        parts.append(
+            f"{found.not_scored:.1%} of the responses could not be scored and count nowhere"
+        )
     if objective.limit is not None:
         parts.append(f"it keeps the limit with probability {_share(found.probability)}")
     if found.lambda_ != 1.0:
@@ -33,6 +39,13 @@ def _nothing(verdict: Verdict) -> str:
         f"nothing is recommended: no λ solves more than {most:.1%} of the problems, and scores so"
         " near to nothing cannot tell one λ from another; choose an easier probe, or a larger cap"
         " if many responses are cut."
+    )
+
+
+def _not_scored(found: Recommendation) -> str:
+    return (
+        f"nothing is recommended: {found.not_scored:.1%} of the responses could not be scored,"
+        " which says nothing of their answers; mi-tui log has the reasons"
     )
 
 

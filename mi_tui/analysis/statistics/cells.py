@@ -43,7 +43,8 @@ class Cells:
 
 
 def aggregate(observations: Observations) -> Cells:
-    """Sum the rollouts of every (recipe, problem) cell, in one pass over the columns."""
+    """Sum the scored rollouts of every (recipe, problem) cell, in one pass over the columns."""
+    observations = observations.scored()
     shape = (len(observations.recipes), len(observations.problems))
     flat = observations.recipe * shape[1] + observations.problem
 

@@ -100,6 +100,7 @@ def fit_curves(
         CurveError: no recipe of the family has rollouts on search problems.
     """
     mine = family(observations.recipes, like)
+    stored, observations = len(observations), observations.scored()
     observations, lambda_of = _pooled(observations, mine)
     cells = aggregate(observations)
     names, place = probe_index(observations.problems)
@@ -126,6 +127,11 @@ def fit_curves(
             random,
         )
         parts.append((weight, own))
+    if not parts and stored > len(observations):
+        raise CurveError(
+            f"{stored - len(observations)} of {stored} responses could not be scored, and no λ has "
+            "any other: the study's log says why"
+        )
     if not parts:
         raise CurveError("no λ has rollouts on search problems yet: let the study run on")
     total = sum(weight for weight, _ in parts)

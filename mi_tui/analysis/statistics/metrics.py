@@ -30,7 +30,7 @@ class MetricError(MiTuiError):
 def summarise(
     observations: Observations, *, latency: Latency | None = None
 ) -> tuple[RecipeSummary, ...]:
-    """One row for each recipe with rollouts on search problems, in the recipes' order.
+    """One row for each recipe with scored rollouts on search problems, in the recipes' order.
 
     Args:
         observations: the study's rollouts.
@@ -39,10 +39,18 @@ def summarise(
     rows = observations.where(searched(observations.problems)[observations.problem])
     order = np.argsort(rows.recipe, kind="stable")
     rows = rows.where(order)
+    missing = np.bincount(rows.recipe[rows.not_scored], minlength=len(rows.recipes))
+    rows = rows.scored()
     ends = np.searchsorted(rows.recipe, np.arange(len(rows.recipes) + 1))
     cells = aggregate(rows)
     return tuple(
-        _summary(recipe, _slice(rows, int(ends[recipe]), int(ends[recipe + 1])), cells, latency)
+        _summary(
+            recipe,
+            _slice(rows, int(ends[recipe]), int(ends[recipe + 1])),
+            cells,
+            latency,
+            int(missing[recipe]),
+        )
         for recipe in range(len(rows.recipes))
         if ends[recipe + 1] > ends[recipe]
     )
@@ -154,7 +162,7 @@ def vote(
 
 
 def _summary(
-    recipe: int, rows: Observations, cells: Cells, latency: Latency | None
+    recipe: int, rows: Observations, cells: Cells, latency: Latency | None, not_scored: int
 ) -> RecipeSummary:
     asked = cells.count[recipe] > 0
     weights = problem_weights(rows.problems, asked)[asked]
@@ -177,7 +185,8 @@ def _summary(
     )
     return RecipeSummary(
         recipe=rows.recipes[recipe],
-        rollouts=len(rows),
+        rollouts=len(rows) + not_scored,
+        not_scored=not_scored,
         problems=int(asked.sum()),
         samples=samples,
         score=intervals.share_interval(means["score"], weights, average),

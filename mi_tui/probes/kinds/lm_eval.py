@@ -122,7 +122,7 @@ def lm_eval_scorer(reference: str) -> Scorer:
         metric = problem.meta["metric"]
         values = task.process_results(problem.meta["doc"], [filtered])
         if metric not in values:
-            return Score(0.0, failure=f"metric {metric} is not among {', '.join(values)}")
+            return Score(None, failure=f"metric {metric} is not among {', '.join(values)}")
         answer = filtered if isinstance(filtered, str) else json.dumps(filtered, default=str)
         return _as_score(metric, values[metric], answer)
 
@@ -245,7 +245,7 @@ def _as_score(metric: str, value: Any, answer: str) -> Score:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        return Score(0.0, answer, f"metric {metric} has no value for one response")
+        return Score(None, answer, f"metric {metric} has no value for one response")
     if not 0.0 <= number <= 1.0:
-        return Score(0.0, answer, f"metric {metric} is {number:g}, not from 0 to 1")
+        return Score(None, answer, f"metric {metric} is {number:g}, not from 0 to 1")
     return Score(number, answer)

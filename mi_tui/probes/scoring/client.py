@@ -13,6 +13,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from mi_tui.probes.scoring.process import PATIENCE
+
+_SLICE = 1.0
+
 START_LIMIT = 120.0
 """Seconds that a process may take to start, or to load a scorer."""
 
@@ -37,7 +41,7 @@ class ScoringProcess:
     """A running :mod:`mi_tui.probes.scoring.process`.
 
     Args:
-        time_limit: seconds that one response may take.
+        time_limit: seconds of processor time that one response may take.
         memory_limit: bytes of address space.
 
     Raises:
@@ -46,7 +50,7 @@ class ScoringProcess:
 
     def __init__(self, time_limit: float, memory_limit: int) -> None:
         self._time_limit = time_limit
-        self._loaded: set[str] = set()
+        self._loaded: dict[str, str | None] = {}
         self._replies: deque[bytes] = deque()
         self._partial = b""
         self._outgoing = memoryview(b"")
@@ -72,12 +76,17 @@ class ScoringProcess:
                 self.close()
                 raise ProcessStartError(_last_line(errors) or str(reason)) from reason
 
-    def load(self, scorer: str) -> None:
-        """Have the process import what a scorer needs, outside of any job's time."""
+    def load(self, scorer: str) -> str | None:
+        """Have the process import what a scorer needs, outside of any job's time.
+
+        Returns:
+            Why the scorer cannot be used; ``None`` where it can.
+        """
         if scorer not in self._loaded:
             self._send(json.dumps({"load": scorer}).encode() + b"\n")
-            self._receive(START_LIMIT, f"loading the scorer {scorer}")
-            self._loaded.add(scorer)
+            reply = self._receive(START_LIMIT, f"loading the scorer {scorer}")
+            self._loaded[scorer] = reply.get("failure")
+        return self._loaded[scorer]
 
     def send(self, jobs: bytes) -> None:
         """Hand over jobs, one JSON line each; :meth:`receive` carries them across."""
@@ -89,7 +98,7 @@ class ScoringProcess:
         Raises:
             ProcessGoneError: it did not come within the time limit, or the process died.
         """
-        return self._receive(self._time_limit, "scoring")
+        return self._receive(PATIENCE * self._time_limit, "scoring")
 
     @property
     def is_alive(self) -> bool:
@@ -112,10 +121,13 @@ class ScoringProcess:
                 stream.close()
 
     def _receive(self, limit: float, doing: str) -> dict[str, Any]:
-        deadline = time.monotonic() + limit
+        left = limit
         while not self._replies:
-            ready = self._selector.select(max(deadline - time.monotonic(), 0.0))
-            if not ready:
+            # In slices: while the machine is suspended or frozen, no more than one goes by.
+            before = time.monotonic()
+            ready = self._selector.select(min(_SLICE, max(left, 0.0)))
+            left -= min(time.monotonic() - before, _SLICE)
+            if not ready and left <= 0.0:
                 self.kill()
                 raise ProcessGoneError(f"{doing} took more than {limit:g} s")
             # Both ways at once: a process that waits to be read must not be waited for.
@@ -151,6 +163,8 @@ class ScoringProcess:
     def _death(self) -> str:
         self.kill()
         status = self._process.wait()
+        if status == -signal.SIGPROF:
+            return f"scoring took more than {self._time_limit:g} s of processor time"
         if status >= 0:
             return f"scorer crashed: its process ended with status {status}"
         try:

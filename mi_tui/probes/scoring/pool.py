@@ -1,8 +1,9 @@
 """The pool of scoring processes, with a time limit for each response.
 
 Each of the pool's threads owns one scoring process and talks to it in JSON lines. A process that
-hangs is killed, one that dies is replaced; the rollout it was at gets the reason, and the others
-of its batch are scored by the next process.
+hangs is killed, one that dies is replaced. The response it was at is tried once more in the next
+process; if that fails, too, it is not scored and gets the reason. The others of its batch are
+scored by the next process.
 """
 
 import json
@@ -10,12 +11,13 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags
+from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.client import ProcessGoneError, ProcessStartError, ScoringProcess
 from mi_tui.probes.scoring.judge import scorer_of
@@ -31,9 +33,12 @@ MAX_FAILED_STARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    """A response to score; without a message only the scorer is loaded."""
+
     key: int
     scorer: str
     message: bytes
+    tried: bool = False
 
 
 _Jobs = queue.SimpleQueue[_Job | None]
@@ -45,7 +50,7 @@ class ScoringPool:
 
     Args:
         processes: how many processes score at once, at least one.
-        time_limit: seconds that the scoring of one response may take.
+        time_limit: seconds of processor time that the scoring of one response may take.
         memory_limit: bytes of address space of one process.
         tags: what may mark the thinking of a response.
     """
@@ -81,6 +86,20 @@ class ScoringPool:
         }
         self._pending += 1
         self._jobs.put(_Job(key, name, json.dumps(message).encode() + b"\n"))
+
+    def require(self, scorers: Iterable[str]) -> None:
+        """Load scorers, so that nothing is generated that cannot be judged.
+
+        Called before anything is submitted.
+
+        Raises:
+            ScorerError: one of them is not there, or what it needs is not installed.
+        """
+        for number, name in enumerate(dict.fromkeys(scorers), start=1):
+            self._jobs.put(_Job(-number, name, b""))
+            _, score = self._scores.get()
+            if score.failure is not None:
+                raise ScorerError(score.failure)
 
     def poll(self, seconds: float = 0.0) -> list[tuple[int, Score]]:
         """The scores that have come in since the last call, in any order.
@@ -185,25 +204,37 @@ class _Worker:
                 self._give_up(jobs, f"scoring failed: {type(error).__name__}: {error}")
 
     def _give_up(self, jobs: deque[_Job], reason: str) -> None:
-        """Mark the job that the process was at; the others are left to the next process."""
+        """Try the job that the process was at once more, alone, or give it up.
+
+        The others are left to the next process.
+        """
         self._discard_process()
-        if jobs and not self._stopped.is_set():
-            self._scores.put((jobs.popleft().key, Score(0.0, failure=reason)))
+        if not jobs or self._stopped.is_set():
+            return
+        job = jobs.popleft()
+        if job.tried:
+            self._scores.put((job.key, Score(None, failure=reason)))
+        else:
+            # Alone, so that no other job's trouble is taken for its own.
+            self._score(deque([replace(job, tried=True)]))
 
     def _score_in_one_process(self, jobs: deque[_Job]) -> None:
         if self._process is not None and not self._process.is_alive:
             # It died between two jobs, and neither is to blame.
             self._discard_process()
         process = self._process or self._start_process()
-        for name in {job.scorer for job in jobs}:
-            process.load(name)
+        unusable = {name: process.load(name) for name in {job.scorer for job in jobs}}
+        if not jobs[0].message:
+            job = jobs.popleft()
+            failure = unusable[job.scorer]
+            self._scores.put((job.key, Score(None if failure else 1.0, failure=failure)))
+            return
         process.send(b"".join(job.message for job in jobs))
         while jobs:
             score = _score_of(process.receive())
-            self._scores.put((jobs.popleft().key, score))
             if score.failure == OUT_OF_MEMORY:
-                self._discard_process()
-                return
+                raise ProcessGoneError(OUT_OF_MEMORY)
+            self._scores.put((jobs.popleft().key, score))
 
     def _start_process(self) -> ScoringProcess:
         if self._failed_starts >= MAX_FAILED_STARTS:

@@ -19,6 +19,13 @@ from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.scoring.scorer import scorer
 
+PATIENCE = 6
+"""How many times a job's limit of processor time it may take by the clock: the machine may be busy,
+suspended or frozen, and that is no fault of an answer."""
+
+LOADING = 120
+"""Seconds by the clock that a scorer's libraries may take to load."""
+
 OUT_OF_MEMORY = "scorer ran out of memory"
 """The failure after which the pool replaces the process: what is left behind is not trusted."""
 
@@ -27,8 +34,8 @@ def main(time_limit: float, memory_limit: int) -> None:
     """Score jobs until standard input ends.
 
     Args:
-        time_limit: seconds for one job, which the pool enforces. Should the pool be gone, an
-            alarm ends the process soon after.
+        time_limit: seconds of processor time for one job, after which a signal ends the process.
+            Should the pool be gone, an alarm ends one that only waits.
         memory_limit: bytes of address space; a scorer that wants more fails.
     """
     # Not every system has such a limit; the time limit holds everywhere.
@@ -38,8 +45,12 @@ def main(time_limit: float, memory_limit: int) -> None:
     _send(replies, {"ready": True})
     for line in sys.stdin.buffer:
         # The default action of the alarm ends the process, even inside a library's C code.
-        signal.setitimer(signal.ITIMER_REAL, 2 * time_limit + 5)
-        _handle(json.loads(line), replies)
+        message = json.loads(line)
+        signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE * time_limit + LOADING)
+        if "load" not in message:
+            signal.setitimer(signal.ITIMER_PROF, time_limit)
+        _handle(message, replies)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -54,7 +65,7 @@ def _take_standard_output() -> IO[bytes]:
 def _handle(message: dict[str, Any], replies: IO[bytes]) -> None:
     if "load" in message:
         _load(message["load"])
-        _send(replies, {"loaded": message["load"]})
+        _send(replies, {"loaded": message["load"], "failure": _unusable.get(message["load"])})
         return
     _send(replies, {"key": message["key"], **asdict(_score(message))})
 
@@ -74,7 +85,7 @@ def _load(name: str) -> None:
 
 def _score(message: dict[str, Any]) -> Score:
     if (failure := _unusable.get(message["scorer"])) is not None:
-        return Score(0.0, failure=failure)
+        return Score(None, failure=failure)
     problem = message["problem"]
     problem["messages"] = tuple(problem["messages"])
     tags = KNOWN if message["tags"] is None else [ThinkingTags(**one) for one in message["tags"]]
@@ -83,11 +94,11 @@ def _score(message: dict[str, Any]) -> Score:
             message["scorer"], Problem(**problem), message["text"], message["truncated"], tags
         )
     except MemoryError:
-        return Score(0.0, failure=OUT_OF_MEMORY)
+        return Score(None, failure=OUT_OF_MEMORY)
     except MiTuiError as error:
-        return Score(0.0, failure=str(error))
+        return Score(None, failure=str(error))
     except Exception as error:
-        return Score(0.0, failure=f"scorer crashed: {_reason(error)}")
+        return Score(None, failure=f"scorer crashed: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:

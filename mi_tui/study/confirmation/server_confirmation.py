@@ -8,6 +8,7 @@ import numpy as np
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations, ProblemRow
+from mi_tui.analysis.recommendation.remarks import NOT_SCORED_LIMIT, share_not_scored
 from mi_tui.analysis.results import Estimate, RecipeSummary, Recommendation
 from mi_tui.analysis.statistics.intervals import length_interval
 from mi_tui.analysis.statistics.metrics import summarise
@@ -27,6 +28,7 @@ from mi_tui.study.confirmation.questions import (
     questions,
 )
 from mi_tui.study.reader import StudyReader
+from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, keep_confirmation
 from mi_tui.study.storage.store import Store
 from mi_tui.study.weights import require_same_weights
@@ -69,6 +71,7 @@ class ServerConfirmation(Plan):
     first_token: Estimate
     per_token: Estimate | None
     remark: str = ""
+    not_scored: int = 0
 
     @property
     def holds(self) -> bool:
@@ -178,6 +181,7 @@ def _confirmation(
         concurrency=plan.concurrency,
         held_out=any(rows[wanted.row].held_out for wanted in asked),
         truncated=summary.truncated,
+        not_scored=summary.not_scored,
         comparisons=tuple(
             Comparison(
                 measure=name,
@@ -209,12 +213,18 @@ def _summary(
         recipe=np.zeros(len(asked), dtype=np.int64),
         problem=np.array([wanted.row for wanted in asked], dtype=np.int64),
         sample=np.array([wanted.sample for wanted in asked], dtype=np.int64),
-        score=np.where(cut, 0.0, [score.value for score in scores]),
+        score=np.where(cut, 0.0, [np.nan if s.value is None else s.value for s in scores]),
         tokens=np.array([answer.tokens for answer in answers], dtype=np.int64),
         thinking=np.array([parts_of(answer.text, tags=tags).closed for answer in answers]),
         truncated=cut,
         answer=np.full(len(asked), -1, dtype=np.int64),
     )
+    if share_not_scored(observations) > NOT_SCORED_LIMIT:
+        failures = [score.failure for score in scores if score.value is None]
+        raise StudyError(
+            f"{len(failures)} of {len(scores)} answers could not be scored ({failures[0]}): "
+            "they say nothing; they are kept, and the same command scores them again"
+        )
     (summary,) = summarise(observations)
     return summary
 

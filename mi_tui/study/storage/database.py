@@ -172,9 +172,11 @@ def _open_for_writing(path: Path) -> sqlite3.Connection | None:
         require_own_schema(connection, path)
         _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        # A step that replaces a table may not find the rows of others tied to it.
+        connection.execute("PRAGMA foreign_keys = OFF")
         if schema_version(connection) < SCHEMA_VERSION:
             migrate(connection)
+        connection.execute("PRAGMA foreign_keys = ON")
         return connection
     except sqlite3.OperationalError as error:
         connection.close()

@@ -22,12 +22,15 @@ class PlannedAsk:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One scored response, as it is stored. ``seconds`` is the time it took to generate."""
+    """One response, as it is stored. ``seconds`` is the time it took to generate.
+
+    ``score`` is ``None`` where a scorer gave no judgement, and ``failure`` says why.
+    """
 
     ask: PlannedAsk
     seed: int
     text: str
-    score: float
+    score: float | None
     tokens: int
     think_tokens: int
     thinking: bool

@@ -4,7 +4,7 @@
 study of 250,000 rollouts loads in a moment; the texts lie compressed in a table of their own.
 ``asks`` holds every rollout ever planned, by round: what is planned and not yet stored is what a
 resumed worker does first. ``answers`` holds what servers have answered until their confirmation is
-complete.
+complete. A response that could not be scored has no ``score``.
 """
 
 import sqlite3
@@ -102,6 +102,37 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE INDEX asks_by_round ON asks (round);
+    """,
+    """
+    CREATE TABLE scored (
+        id INTEGER PRIMARY KEY,
+        recipe INTEGER NOT NULL REFERENCES recipes (id),
+        problem INTEGER NOT NULL REFERENCES problems (id),
+        sample INTEGER NOT NULL,
+        round INTEGER NOT NULL,
+        seed INTEGER NOT NULL,
+        score REAL,
+        tokens INTEGER NOT NULL,
+        think_tokens INTEGER NOT NULL,
+        thinking INTEGER NOT NULL,
+        truncated INTEGER NOT NULL,
+        answer TEXT,
+        failure TEXT,
+        seconds REAL NOT NULL,
+        finished REAL NOT NULL,
+        UNIQUE (recipe, problem, sample)
+    );
+    INSERT INTO scored
+        SELECT id, recipe, problem, sample, round, seed,
+            CASE WHEN failure IS NULL OR truncated THEN score END,
+            tokens, think_tokens, thinking, truncated, answer, failure, seconds, finished
+        FROM rollouts;
+    DELETE FROM packed
+        WHERE EXISTS (SELECT 1 FROM rollouts WHERE failure IS NOT NULL AND NOT truncated);
+    DROP TABLE rollouts;
+    ALTER TABLE scored RENAME TO rollouts;
+    CREATE INDEX rollouts_by_recipe ON rollouts (recipe);
+    CREATE INDEX rollouts_by_problem ON rollouts (problem);
     """,
 )
 """One script per schema version; applied in order, each in a transaction of its own."""

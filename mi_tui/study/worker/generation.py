@@ -56,6 +56,7 @@ class Generation:
         self._recipes = store.recipes()
         self._asks: dict[int, PlannedAsk] = {}
         self._scoring: dict[int, tuple[Completion, Parts, int]] = {}
+        self._told: set[int] = set()
         self._next_id = 1
 
     @property
@@ -81,7 +82,18 @@ class Generation:
         done = [self._rollout(key, score) for key, score in self._pool.poll(wait)]
         if done:
             self._store.add_rollouts(done)
+            self._tell_of(done)
         return done
+
+    def _tell_of(self, done: Iterable[Rollout]) -> None:
+        """Note in the log what could not be scored, once per problem."""
+        for rollout in done:
+            problem = rollout.ask.problem
+            if rollout.score is None and problem not in self._told:
+                self._told.add(problem)
+                probe, asked = self._problems[problem]
+                what = f"{probe.name} {asked.id}: a response is not scored: {rollout.failure}"
+                self._store.log(what, "warning")
 
     def cancel(self, recipes: set[int]) -> None:
         """Forget what is under way for the recipes of these indices."""
@@ -142,6 +154,6 @@ class Generation:
             thinking=parts.closed,
             truncated=truncated,
             answer=score.answer,
-            failure=score.failure,
+            failure=None if truncated else score.failure,
             seconds=completion.seconds,
         )

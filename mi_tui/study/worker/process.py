@@ -19,7 +19,9 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, EngineError
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.thinking_tags import ThinkingTags
 from mi_tui.probes.freeze import freeze
+from mi_tui.probes.scoring.judge import scorer_of
 from mi_tui.probes.scoring.pool import ScoringPool
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep
@@ -83,9 +85,25 @@ def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
     tags = thinking_tags(preset.pair)
     keep(store, thinking_tags=tags)
     _freeze_probes(store, preset)
+    with ScoringPool(processes=1, time_limit=_SCORING_SECONDS, tags=tags) as pool:
+        _phase(store, "loading the scorers")
+        pool.require(
+            scorer_of(problem, probe.scorer)
+            for probe in store.probes()
+            for problem in probe.problems
+        )
+        return _study(store, preset, pool, tags, interrupted)
+
+
+def _study(
+    store: Store,
+    preset: Preset,
+    pool: ScoringPool,
+    tags: tuple[ThinkingTags, ...],
+    interrupted: Callable[[], bool],
+) -> StudyState:
     _phase(store, "loading the models")
     engine = open_engine(preset.engine, preset.pair)
-    pool = ScoringPool(processes=1, time_limit=_SCORING_SECONDS, tags=tags)
     try:
         _check(store, engine)
         latency = _given_speed(store, preset) or _calibrate(store, engine)
@@ -94,7 +112,6 @@ def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
             store.set_example(probe.name, generation.example(probe))
         return Session(store, preset, engine, generation, latency, interrupted).run()
     finally:
-        pool.close()
         engine.close()
 
 

@@ -35,7 +35,7 @@ class Response:
     recipe_key: str
     problem: int
     sample: int
-    score: float
+    score: float | None
     tokens: int
     truncated: bool
     extracted: str
@@ -43,6 +43,11 @@ class Response:
     thinking: str | None
     answer: str
     recipe: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it has the full score."""
+        return self.score is not None and self.score >= 1.0
 
     @property
     def sign(self) -> str:
@@ -65,7 +70,7 @@ def read_response(row: dict[str, Any]) -> Response:
         recipe_key=str(row["recipe_key"]),
         problem=int(row["problem"]),
         sample=int(row["sample"]),
-        score=float(row["score"]),
+        score=None if row["score"] is None else float(row["score"]),
         tokens=int(row["tokens"]),
         truncated=truncated,
         extracted=safe_text(str(row["answer"] or ""), 60),
@@ -98,7 +103,7 @@ def matching(
     sought = text.lower()
 
     def fits(response: Response) -> bool:
-        if wanted is Wanted.WRONG and response.score >= 1.0:
+        if wanted is Wanted.WRONG and response.is_right:
             return False
         if wanted is Wanted.CUT and not response.truncated:
             return False

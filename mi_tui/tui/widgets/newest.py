@@ -81,7 +81,7 @@ class NewestResponses(VerticalScroll, can_focus=False):
 
     def _entry(self, shown: Shown) -> Text:
         response, secondary = shown.response, rich_colour(self.app, "secondary")
-        colour = rich_colour(self.app, "success" if response.score >= 1.0 else "error")
+        colour = rich_colour(self.app, "success" if response.is_right else "error")
         entry = Text.assemble(
             (f"{response.sign} ", f"bold {colour}"),
             (response.recipe, "bold"),

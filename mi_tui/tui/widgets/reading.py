@@ -45,7 +45,7 @@ class Reading(VerticalScroll):
         text = Text(self._title, style="bold")
         if response is None:
             return text
-        colour = "success" if response.score >= 1.0 else "error"
+        colour = "success" if response.is_right else "error"
         if self._title:
             text.append("\n")
         text.append(f"{response.sign} {response.verdict}", f"bold {rich_colour(self.app, colour)}")

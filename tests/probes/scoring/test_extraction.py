@@ -118,7 +118,7 @@ WRONG = [
 ]
 
 
-def score(name: str, answer: str, response: str) -> float:
+def score(name: str, answer: str, response: str) -> float | None:
     problem = Problem("1", ({"role": "user", "content": "?"},), answer)
     return judge(name, problem, response, truncated=False).value
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring import client
 from mi_tui.probes.scoring.pool import ScoringPool
@@ -148,8 +149,8 @@ def test_a_scorer_that_hangs_is_killed_and_the_rest_is_scored() -> None:
         pool.submit(4, "boxed-integer", PROBLEM, "\\boxed{42}", False)
         scores = drain(pool)
     assert scores[1] == scores[4] == Score(1.0, "42")
-    assert scores[2] == Score(0.0, failure="scoring took more than 2 s")
-    assert scores[3].value == 0.0
+    assert scores[2] == Score(None, failure="scoring took more than 2 s of processor time")
+    assert scores[3].value is None
 
 
 def test_a_scorer_that_dies_costs_its_own_rollout_only() -> None:
@@ -162,9 +163,46 @@ def test_a_scorer_that_dies_costs_its_own_rollout_only() -> None:
             pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
         wait_until(lambda: cpu_ticks(child) > idle + 20)
         os.kill(child, signal.SIGKILL)
+        # Its response is tried once more, in a process of its own.
+        wait_until(lambda: child_of(pool, child) != child)
+        os.kill(child_of(pool), signal.SIGKILL)
         scores = drain(pool)
     assert scores[2] == scores[3] == Score(1.0, "42")
-    assert scores[1] == Score(0.0, failure="scorer crashed: its process was ended by SIGKILL")
+    assert scores[1] == Score(None, failure="scorer crashed: its process was ended by SIGKILL")
+
+
+def test_a_scorer_that_dies_once_costs_nothing() -> None:
+    with ScoringPool(processes=1, time_limit=60.0) as pool:
+        pool.submit(0, "boxed-integer", PROBLEM, "", False)
+        drain(pool)
+        child = child_of(pool)
+        os.kill(child, signal.SIGSTOP)
+        pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        assert pool.poll(0.2) == []
+        os.kill(child, signal.SIGKILL)
+        assert drain(pool) == {1: Score(1.0, "42")}
+
+
+def test_a_process_that_is_stopped_for_longer_than_the_limit_costs_nothing() -> None:
+    with ScoringPool(processes=1, time_limit=0.5) as pool:
+        pool.submit(0, "boxed-integer", PROBLEM, "", False)
+        drain(pool)
+        child = child_of(pool)
+        os.kill(child, signal.SIGSTOP)
+        pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        assert pool.poll(1.0) == []
+        os.kill(child, signal.SIGCONT)
+        assert drain(pool) == {1: Score(1.0, "42")}
+        assert child_of(pool) == child
+
+
+def test_a_scorer_that_cannot_be_used_is_refused_before_anything_is_scored() -> None:
+    with ScoringPool(processes=1) as pool:
+        pool.require(["boxed-integer", "math"])
+        with pytest.raises(ScorerError, match="unknown scorer"):
+            pool.require(["boxed-integer", "no-such-scorer"])
+        pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        assert drain(pool) == {1: Score(1.0, "42")}
 
 
 def test_a_process_that_dies_while_idle_costs_no_rollout() -> None:
@@ -177,8 +215,10 @@ def test_a_process_that_dies_while_idle_costs_no_rollout() -> None:
             wait_until(lambda child=child: " Z " in Path(f"/proc/{child}/stat").read_text())  # type: ignore[misc]
 
 
-def child_of(pool: ScoringPool) -> int:
+def child_of(pool: ScoringPool, before: int | None = None) -> int:
     process = pool._workers[0]._process
+    if process is None and before is not None:
+        return before
     assert process is not None
     return process._process.pid
 
@@ -199,7 +239,7 @@ def test_a_scorer_that_eats_memory_fails_and_the_rest_is_scored() -> None:
         pool.submit(1, "contains", PROBLEM, "40 41 " * 2_000_000, False)
         pool.submit(2, "boxed-integer", PROBLEM, "\\boxed{42}", False)
         scores = drain(pool)
-    assert scores[1] == Score(0.0, failure="scorer ran out of memory")
+    assert scores[1] == Score(None, failure="scorer ran out of memory")
     assert scores[2] == Score(1.0, "42")
 
 

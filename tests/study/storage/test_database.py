@@ -182,3 +182,35 @@ def test_a_stored_preset_that_is_not_understood_is_one_line(study: Path) -> None
         store.put(preset={**store.get("preset"), "new_setting": 1})
     with StudyReader(study) as reader, pytest.raises(StudyError, match=r"new_setting.*upgrade"):
         reader.view()
+
+
+def test_an_older_study_keeps_what_a_scorer_failed_on_as_not_scored(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    for script in MIGRATIONS[:4]:
+        connection.executescript(script)
+    connection.execute("PRAGMA user_version = 4")
+    connection.execute("INSERT INTO probes (name, sha256, body) VALUES ('p', '', x'')")
+    connection.execute("INSERT INTO problems VALUES (1, 1, 'a', '', 1.0, 9, 0)")
+    body = interpolation(0.5).canonical_json()
+    connection.execute("INSERT INTO recipes VALUES (1, 'k', ?, 'search', 0)", (body,))
+    rows = [
+        (1, 1.0, 0, None),
+        (2, 0.0, 0, "scorer crashed"),
+        (3, 0.0, 1, "crashed"),
+        (4, 0, 0, None),
+    ]
+    for number, score, cut, failure in rows:
+        connection.execute(
+            "INSERT INTO rollouts VALUES (?, 1, 1, ?, 1, 7, ?, 5, 0, 0, ?, NULL, ?, 1.0, 2.0)",
+            (number, number, score, cut, failure),
+        )
+        connection.execute("INSERT INTO texts VALUES (?, x'')", (number,))
+    connection.execute("INSERT INTO packed VALUES (0, 4, 4, 20, x'00')")
+    connection.close()
+    with Store(path) as store:
+        assert [row[5] for row in store.rollout_columns()] == [1.0, None, 0.0, 0.0]
+        assert store.packed_rollouts(0) is None
+        assert store.totals() == (4, 20)
+    with contextlib.closing(sqlite3.connect(path)) as again:
+        assert again.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -187,7 +187,7 @@ class ResponsesScreen(Screen[None]):
         return self._responses.get(listed.get_option_at_index(listed.highlighted).id or "")
 
     def _line(self, response: Response) -> Text:
-        colour = rich_colour(self.app, "success" if response.score >= 1.0 else "error")
+        colour = rich_colour(self.app, "success" if response.is_right else "error")
         name = self._session.problem(response.problem).name
         return Text.assemble(
             (f"{response.sign} ", colour),
