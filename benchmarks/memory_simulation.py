@@ -35,7 +35,7 @@ from mi_tui.engines.transformers.model.forward import Batching
 from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.scheduler import Scheduler
 from mi_tui.plan.recipe import Recipe
-from mi_tui.sizes import GIB
+from mi_tui.text.sizes import GIB
 
 COARSE = 16
 LAYERS, HEADS, HEAD_DIM = 36, 8, 128 * COARSE

@@ -1,10 +1,12 @@
-"""Paths as a user writes them, and the user's own folders (XDG)."""
+"""Paths as a user writes them, the user's own folders (XDG), and the files that ship with us."""
 
 import os.path
 from pathlib import Path
 from typing import Literal
 
 from mi_tui.errors import MiTuiError
+
+_PACKAGE = Path(__file__).resolve().parent
 
 
 def expanded(text: str | Path) -> Path:
@@ -67,3 +69,24 @@ def _folder(kind: Literal["config", "data", "state"]) -> Path:
     if not found.is_absolute():
         raise MiTuiError(f"your home directory is not known ({found}): set HOME")
     return found
+
+
+def _bundled(name: str) -> Path:
+    """The folder ``name`` inside an installed wheel, or beside the package in a checkout."""
+    installed = _PACKAGE / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def presets_folder() -> Path:
+    """The bundled presets: one TOML file each."""
+    return _bundled("presets")
+
+
+def themes_folder() -> Path:
+    """The bundled themes: one TOML file each."""
+    return _bundled("themes")
+
+
+def demo_pair_folder() -> Path:
+    """The bundled demo pair: ``base``, ``instruct`` and ``thinking``, one checkpoint each."""
+    return _PACKAGE / "demo_pair"

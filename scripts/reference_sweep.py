@@ -28,6 +28,7 @@ import numpy as np
 
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
@@ -35,7 +36,6 @@ from mi_tui.probes.freeze import freeze
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.problem import Probe
 from mi_tui.probes.scoring.judge import judge
-from mi_tui.resources import demo_pair_folder
 from mi_tui.study.worker.generation import rollout_seed
 
 LAMBDAS = tuple(round(step / 100, 2) for step in range(101))

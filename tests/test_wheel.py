@@ -40,7 +40,7 @@ def build(project: Path, target: str, folder: Path, **environment: str) -> str:
 
 def run_installed(installed: Path, *arguments: str) -> str:
     """The output of the installed command, with the checkout out of sight."""
-    start = "import sys; from mi_tui.cli.main import run; import mi_tui.resources as r; "
+    start = "import sys; from mi_tui.cli.main import run; import mi_tui.paths as r; "
     check = f"assert str(r.presets_folder()).startswith({str(installed)!r}); run()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", start + check, *arguments],

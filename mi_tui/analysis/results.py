@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from mi_tui.notebook import html_table, html_text
 from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Lambda, Recipe
+from mi_tui.text.notebook import html_table, html_text
 
 Stage = Literal[1, 2, 3]
 

@@ -1,14 +1,14 @@
 """The check of a pair of checkpoints."""
 
 from mi_tui.api.merging import Reference
-from mi_tui.checkpoints.compare import compare
-from mi_tui.checkpoints.findings import PairReport
+from mi_tui.checkpoints.checks.compare import compare
+from mi_tui.checkpoints.checks.findings import PairReport
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.notebook import html_table
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.probes.text import shown_line
 from mi_tui.study.preflight import fit_findings, loading_findings, runs_in_place
+from mi_tui.text.notebook import html_table
 
 
 class Report(PairReport):

@@ -19,7 +19,6 @@ from mi_tui.checkpoints.merging.manifest import Manifest
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.errors import MiTuiError
 from mi_tui.export.bundle import Report, export_study
-from mi_tui.notebook import html_text
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
@@ -32,6 +31,7 @@ from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Progress, StudyState, StudyView
+from mi_tui.text.notebook import html_text
 
 if TYPE_CHECKING:
     from mi_tui.study.confirmation.server_confirmation import ServerConfirmation

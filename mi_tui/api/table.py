@@ -6,10 +6,10 @@ from typing import Any
 
 from mi_tui.analysis.results import Estimate, RecipeSummary
 from mi_tui.errors import MiTuiError
-from mi_tui.notebook import html_table
 from mi_tui.plan.recipe import Recipe, labels
 from mi_tui.present.columns import COLUMNS, ResultLine
 from mi_tui.present.table import Shown
+from mi_tui.text.notebook import html_table
 
 _COLUMNS = tuple(column for column in COLUMNS if column.shown is Shown.ALWAYS)
 _HEADS = tuple(column.title for column in _COLUMNS)

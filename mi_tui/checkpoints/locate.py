@@ -8,8 +8,7 @@ from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.weight_files import choose_weight_files, index_names, names_in
-from mi_tui.paths import expanded, is_directory, is_file
-from mi_tui.resources import demo_pair_folder
+from mi_tui.paths import demo_pair_folder, expanded, is_directory, is_file
 
 TEMPLATES = "additional_chat_templates"
 """The folder of chat templates beside the default one, by name."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
-from mi_tui.checkpoints.compare import compare
+from mi_tui.checkpoints.checks.compare import compare
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mi_tui.checkpoints.findings import Finding
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.cli.console import out
 from mi_tui.present import signs
 

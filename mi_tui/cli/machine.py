@@ -11,8 +11,8 @@ from mi_tui.checkpoints.kernels.compiled_kernel import kernel_name
 from mi_tui.machine.host import free_disk
 from mi_tui.machine.resources import this_machine
 from mi_tui.plan.library import user_presets_folder
-from mi_tui.sizes import GIB
 from mi_tui.study.storage.folder import studies_folder
+from mi_tui.text.sizes import GIB
 
 _PACKAGES = ("torch", "transformers", "accelerate", "textual")
 

@@ -14,8 +14,8 @@ import typer
 from mi_tui.cli.method_options import complete_method, given_parameters
 from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError, StoppedError
-from mi_tui.sizes import GIB, in_bytes
 from mi_tui.startup import uncollected
+from mi_tui.text.sizes import GIB, in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from mi_tui.engines.transformers.devices.replica_plans import decide
 from mi_tui.engines.vllm.arguments import require_plain
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 _VLLM_SHARE = 0.9
 """The share of a GPU's memory that vLLM takes by itself (docs.vllm.ai, "Engine Arguments")."""

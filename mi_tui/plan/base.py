@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from mi_tui.plain_text import fault
+from mi_tui.text.plain_text import fault
 
 
 class Plan(BaseModel):

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from mi_tui.paths import config_folder, expanded, is_file
+from mi_tui.paths import config_folder, expanded, is_file, presets_folder
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import PresetError, read_preset
-from mi_tui.resources import presets_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
 
 from mi_tui.errors import MiTuiError
-from mi_tui.plain_text import fault
+from mi_tui.paths import presets_folder
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
 from mi_tui.plan.recipe import Decoding
-from mi_tui.resources import presets_folder
+from mi_tui.text.plain_text import fault
 from mi_tui.whole_files import write_whole
 
 

@@ -3,7 +3,7 @@
 import platform
 
 from mi_tui.machine.resources import Machine
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 
 def machine_words(machine: Machine, free_disk: int) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mi_tui.plain_text import SURROGATES
 from mi_tui.probes.errors import ProbeError, missing_extra
+from mi_tui.text.plain_text import SURROGATES
 
 _SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 

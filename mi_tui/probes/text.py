@@ -2,7 +2,7 @@
 
 import re
 
-from mi_tui.plain_text import INVISIBLE, LINE_BREAKS, SURROGATES
+from mi_tui.text.plain_text import INVISIBLE, LINE_BREAKS, SURROGATES
 
 # CSI; OSC, DCS, SOS, PM and APC strings up to their terminator; any other two-byte escape.
 _ESCAPE_SEQUENCES = re.compile(

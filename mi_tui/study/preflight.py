@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mi_tui.checkpoints.compare import compare, settings_finding
-from mi_tui.checkpoints.config_settings import differences
-from mi_tui.checkpoints.findings import Finding
+from mi_tui.checkpoints.checks.compare import compare, settings_finding
+from mi_tui.checkpoints.checks.config_settings import differences
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.memory_fit import fit, usable
@@ -18,8 +18,8 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.probe_kind import kind_of
-from mi_tui.sizes import in_bytes
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.text.sizes import in_bytes
 
 ENGINE = "engine"
 """What the finding is about that says how a pair is run."""

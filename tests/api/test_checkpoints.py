@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mi_tui.api.checkpoints import Report, check
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.findings import Finding
-from mi_tui.resources import demo_pair_folder
+from mi_tui.paths import demo_pair_folder
 
 PAIR = ("bundled:instruct", "bundled:thinking")
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from mi_tui.checkpoints.compare import compare
+from mi_tui.checkpoints.checks.compare import compare
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate

@@ -12,7 +12,7 @@ from huggingface_hub.utils._safetensors import SafetensorsFileMetadata, Safetens
 from huggingface_hub.utils._safetensors import TensorInfo as HubTensorInfo
 
 from mi_tui.checkpoints import locate as module
-from mi_tui.checkpoints.compare import compare
+from mi_tui.checkpoints.checks.compare import compare
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.headers import read_header
 from mi_tui.checkpoints.inspect import inspect

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from mi_tui.cli import main
 from mi_tui.errors import MiTuiError
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.probes.kinds.user_file import FileProbe
-from mi_tui.resources import demo_pair_folder
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.lock import acquire
 from mi_tui.study.storage.store import Store
@@ -57,7 +57,7 @@ def small(tmp_path: Path) -> Path:
         ("import mi_tui.study.preflight", "torch transformers numpy scipy rich"),
         ("import mi_tui.study.reader, mi_tui.export.bundle", "torch transformers"),
         (
-            "import mi_tui.checkpoints.compare, mi_tui.checkpoints.merging.write",
+            "import mi_tui.checkpoints.checks.compare, mi_tui.checkpoints.merging.write",
             "torch transformers",
         ),
     ],

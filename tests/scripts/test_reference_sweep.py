@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks.replay_surface import read_surfaces
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.toml import write_preset
-from mi_tui.resources import demo_pair_folder
 from tests.study.reference import Reference, read_reference
 
 SWEEP = demo_pair_folder() / "sweep.csv"

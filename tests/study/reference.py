@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.resources import demo_pair_folder
+from mi_tui.paths import demo_pair_folder
 
 Floats = NDArray[np.float64]
 _WINDOW = 5

@@ -14,9 +14,9 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.identity import CheckpointIdentity, difference, identify, identity_from
 from mi_tui.checkpoints.merging.manifest import read_manifest
 from mi_tui.checkpoints.merging.write import merge
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
-from mi_tui.resources import demo_pair_folder
 from mi_tui.study import weights
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts

@@ -8,7 +8,7 @@ from typing import Any
 from mi_tui.analysis.ablation.result import AblationResult
 from mi_tui.analysis.results import Recommendation
 from mi_tui.api.comparison import ComparedStudy, StudiesComparison
-from mi_tui.checkpoints.findings import Finding
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.errors import MiTuiError

@@ -9,7 +9,7 @@ from typing import Any
 
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.locate import COMPANION_PATTERNS, TEMPLATES
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 MANIFEST = "mi_tui_manifest.json"
 CARD = "README.md"

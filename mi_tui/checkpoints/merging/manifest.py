@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mi_tui import __version__
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.findings import Finding
 from mi_tui.checkpoints.identity import FileIdentity, identity_of
 from mi_tui.checkpoints.json_files import read_json
 from mi_tui.checkpoints.locate import TEMPLATES

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mi_tui.checkpoints.compare import compare, compare_many
+from mi_tui.checkpoints.checks.compare import compare, compare_many
+from mi_tui.checkpoints.checks.findings import PairReport
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.findings import PairReport
 from mi_tui.checkpoints.inspect import (
     HEAD_NAME,
     CheckpointInfo,

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from mi_tui.checkpoints.extra_tensors import is_extra
+from mi_tui.checkpoints.checks.extra_tensors import is_extra
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import EMBEDDING_NAMES, HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.roles import role_of

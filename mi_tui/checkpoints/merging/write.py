@@ -33,7 +33,7 @@ from mi_tui.checkpoints.weight_files import INDEX
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 
 def merge(

@@ -5,18 +5,15 @@ looked up in a table of all of them.
 """
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mi_tui.checkpoints.headers import BITS, TensorInfo
 from mi_tui.checkpoints.kernels.numpy_kernel import Floats, narrow, widen
 from mi_tui.checkpoints.kernels.raw_bytes import Bytes, memory
+from mi_tui.checkpoints.quantisation.layouts import PackedLayout, ScaleLayout
 from mi_tui.checkpoints.quantisation.tensors import DTYPE, QuantisedTensor, Reader
-
-if TYPE_CHECKING:
-    from mi_tui.checkpoints.quantisation.formats.fp8 import ScaleGrid
-    from mi_tui.checkpoints.quantisation.formats.mxfp4 import PackedExperts
 
 _E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
 E2M1: Floats = np.concatenate([_E2M1, -_E2M1])
@@ -24,9 +21,9 @@ E2M1: Floats = np.concatenate([_E2M1, -_E2M1])
 
 
 def decode_scaled(
-    grid: "ScaleGrid", reader: Reader, tensor: QuantisedTensor, start: int, count: int, out: Bytes
+    grid: ScaleLayout, reader: Reader, tensor: QuantisedTensor, start: int, count: int, out: Bytes
 ) -> None:
-    """Elements of matrices whose blocks have scales; see ``ScaleGrid``."""
+    """Elements of matrices whose blocks have scales; see ``ScaleLayout``."""
     values = _numbers(grid, reader, tensor.weight, start, count)
     with np.errstate(over="ignore", invalid="ignore"):  # Found in the result, by name.
         if grid.shared:
@@ -37,14 +34,14 @@ def decode_scaled(
 
 
 def decode_experts(
-    layout: "PackedExperts",
+    layout: PackedLayout,
     reader: Reader,
     tensor: QuantisedTensor,
     start: int,
     count: int,
     out: Bytes,
 ) -> None:
-    """Elements of transposed experts in four bits; see ``PackedExperts``."""
+    """Elements of transposed experts in four bits; see ``PackedLayout``."""
     values = np.empty(count, np.float32)
     expert_size = tensor.shape[1] * tensor.shape[2]
     done = 0
@@ -57,7 +54,7 @@ def decode_experts(
 
 
 def _of_expert(
-    layout: "PackedExperts",
+    layout: PackedLayout,
     reader: Reader,
     tensor: QuantisedTensor,
     expert: int,
@@ -82,7 +79,7 @@ def _of_expert(
 
 
 def _numbers(
-    grid: "ScaleGrid", reader: Reader, weight: TensorInfo, start: int, count: int
+    grid: ScaleLayout, reader: Reader, weight: TensorInfo, start: int, count: int
 ) -> Floats:
     """Stored elements as float32, without their scales."""
     if not grid.packed:
@@ -97,7 +94,7 @@ def _numbers(
 
 
 def _scale(
-    grid: "ScaleGrid", reader: Reader, scale: TensorInfo, start: int, values: Floats
+    grid: ScaleLayout, reader: Reader, scale: TensorInfo, start: int, values: Floats
 ) -> None:
     """Multiply elements by their scales: a part of a row, whole rows, a part of a row."""
     columns = grid.columns
@@ -129,13 +126,13 @@ def _scale(
         values[done:] *= _across(grid, of_rows(row + whole, row + whole + 1))[0, :rest]
 
 
-def _scale_row(grid: "ScaleGrid", rows: Any) -> Any:
+def _scale_row(grid: ScaleLayout, rows: Any) -> Any:
     """The row of scales for rows that are counted through all matrices."""
     return rows // grid.rows * grid.grid[0] + rows % grid.rows // grid.block[0]
 
 
 def _scales_of_rows(
-    grid: "ScaleGrid", reader: Reader, scale: TensorInfo, first: int, stop: int
+    grid: ScaleLayout, reader: Reader, scale: TensorInfo, first: int, stop: int
 ) -> tuple[int, Floats]:
     """The first row of scales that these rows need, and the scales from there on."""
     low, high = int(_scale_row(grid, first)), int(_scale_row(grid, stop - 1)) + 1
@@ -143,7 +140,7 @@ def _scales_of_rows(
     return low, scales_of(reader, scale, low * width, (high - low) * width).reshape(-1, width)
 
 
-def _across(grid: "ScaleGrid", factors: Floats) -> Floats:
+def _across(grid: ScaleLayout, factors: Floats) -> Floats:
     """A factor for each column."""
     return np.repeat(factors, grid.block[1], axis=1)[:, : grid.columns]
 

@@ -19,13 +19,13 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
-from mi_tui.sizes import in_bytes
 from mi_tui.study.storage.facts import Facts, keep
 from mi_tui.study.storage.records import StoredRequest
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
 from mi_tui.study.worker.generation import Generation
 from mi_tui.study.worker.rounds import Finished, RoundPlanner
+from mi_tui.text.sizes import in_bytes
 
 _SLICE_SECONDS = 0.25
 _REPORT_SECONDS = 1.0

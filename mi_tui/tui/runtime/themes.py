@@ -10,9 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from textual.theme import Theme
 
-from mi_tui.paths import config_folder
+from mi_tui.paths import config_folder, themes_folder
 from mi_tui.plan.toml import explain
-from mi_tui.resources import themes_folder
 
 DEFAULT_THEME = "mi-dark"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mi_tui.analysis.results import Recommendation
-from mi_tui.checkpoints.findings import Finding
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan

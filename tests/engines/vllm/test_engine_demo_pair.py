@@ -9,10 +9,10 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.response import Response
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
-from mi_tui.resources import demo_pair_folder
 from tests.engines.support import GREEDY, generated, merged_model, run, with_end
 from tests.engines.vllm.conftest import DEMO
 

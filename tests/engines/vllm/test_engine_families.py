@@ -7,11 +7,11 @@ from transformers import AutoTokenizer
 
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, Request
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
-from mi_tui.resources import demo_pair_folder
 from tests.engines.support import GREEDY, generated, merged_model, prompts, run, with_end
 from tests.engines.vllm.pairs import tiny_vllm_pair
 

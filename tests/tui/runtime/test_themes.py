@@ -7,7 +7,7 @@ import pytest
 from textual.color import Color
 
 from mi_tui.errors import MiTuiError
-from mi_tui.resources import themes_folder
+from mi_tui.paths import themes_folder
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.runtime.themes import DEFAULT_THEME, load_themes, read_theme, user_themes_folder
 from tests.tui import views

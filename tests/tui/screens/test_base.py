@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from mi_tui.checkpoints.findings import Finding
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.errors import StudyError

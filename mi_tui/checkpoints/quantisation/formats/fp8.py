@@ -8,11 +8,11 @@ Sources: transformers, ``integrations/finegrained_fp8.py`` (``Fp8Dequantize``, a
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.kernels.raw_bytes import Bytes
+from mi_tui.checkpoints.quantisation.layouts import ScaleLayout
 from mi_tui.checkpoints.quantisation.tensors import (
     FORMATS,
     Found,
@@ -33,25 +33,10 @@ _OF_ACTIVATIONS = (
 _OF_CACHE = (".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_scale")
 
 
-@dataclass(frozen=True, slots=True)
-class ScaleGrid:
-    """Which scale each element of a stack of matrices has.
+class ScaleGrid(ScaleLayout):
+    """A layout of scales that reads the numbers behind it."""
 
-    Args:
-        rows: of each matrix.
-        columns: of each matrix, as numbers: a packed one has half as many bytes.
-        block: rows and columns that share a scale; the last blocks may be cut short.
-        grid: rows and columns of scales for each matrix.
-        shared: whether one scale holds for everything.
-        packed: whether a byte holds two numbers of four bits, the first in its lower half.
-    """
-
-    rows: int
-    columns: int
-    block: tuple[int, int]
-    grid: tuple[int, int]
-    shared: bool = False
-    packed: bool = False
+    __slots__ = ()
 
     def decode(
         self, reader: Reader, tensor: QuantisedTensor, start: int, count: int, out: Bytes

@@ -5,11 +5,11 @@ Microscaling Formats specification, version 1.0.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.kernels.raw_bytes import Bytes
+from mi_tui.checkpoints.quantisation.layouts import PackedLayout
 from mi_tui.checkpoints.quantisation.tensors import (
     FORMATS,
     Found,
@@ -21,16 +21,10 @@ from mi_tui.checkpoints.quantisation.tensors import (
 _BLOCKS, _SCALES = "_blocks", "_scales"
 
 
-@dataclass(frozen=True, slots=True)
-class PackedExperts:
-    """Blocks of shape [experts, rows, groups, bytes], of which the plain tensor is the transpose.
+class PackedExperts(PackedLayout):
+    """A layout of experts that reads the numbers behind it."""
 
-    That is [experts, groups · bytes · 2, rows]. One expert's blocks are read at a time.
-    """
-
-    rows: int
-    groups: int
-    group_bytes: int
+    __slots__ = ()
 
     def decode(
         self, reader: Reader, tensor: QuantisedTensor, start: int, count: int, out: Bytes

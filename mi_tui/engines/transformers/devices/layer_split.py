@@ -7,7 +7,7 @@ from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.utils import get_balanced_memory
 
 from mi_tui.engines.protocol import EngineError
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 _FOR_WEIGHTS = 0.8
 """The share of each GPU's free memory that weights may take; the rest is for the cache."""

@@ -6,7 +6,7 @@ import torch
 
 from mi_tui.engines.transformers.devices.placement import Room
 from mi_tui.machine.host import main_memory
-from mi_tui.sizes import GIB
+from mi_tui.text.sizes import GIB
 
 _NOMINAL_LENGTH = 4096
 """Tokens a sequence is expected to reach; beyond, the batch shrinks when memory runs out."""

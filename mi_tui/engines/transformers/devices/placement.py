@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mi_tui.engines.protocol import EngineError
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 _FOR_WEIGHTS = 0.7
 """The share of free memory that weights may take; the rest is for keys, values and activations."""

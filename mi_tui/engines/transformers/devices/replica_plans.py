@@ -14,7 +14,7 @@ from mi_tui.engines.transformers.devices.placement import (
     place_pair,
 )
 from mi_tui.plan.engine import EnginePlan
-from mi_tui.sizes import in_bytes
+from mi_tui.text.sizes import in_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 from transformers.utils.logging import disable_progress_bar
 
-from mi_tui.checkpoints.extra_tensors import is_extra
+from mi_tui.checkpoints.checks.extra_tensors import is_extra
 from mi_tui.checkpoints.merging.in_memory import tensors_of
 from mi_tui.checkpoints.merging.plan import MergePlan
 from mi_tui.checkpoints.merging.tensor_plan import TensorPlan

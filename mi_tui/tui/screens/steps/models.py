@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
-from mi_tui.checkpoints.findings import Finding, Level
+from mi_tui.checkpoints.checks.findings import Finding, Level
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
 from mi_tui.present import signs

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from mi_tui.checkpoints.findings import Finding
+from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.errors import MiTuiError
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.reading.relative_gap import SigmaScreen

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_tui.checkpoints.compare import compare
+from mi_tui.checkpoints.checks.compare import compare
+from mi_tui.checkpoints.checks.own_config import own_problems
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.write import merge
-from mi_tui.checkpoints.own_config import own_problems
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 from tests.checkpoints.families import FAMILIES, tiny_pair

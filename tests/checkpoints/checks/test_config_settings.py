@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from transformers import AutoConfig
 
-from mi_tui.checkpoints.config_settings import differences
+from mi_tui.checkpoints.checks.config_settings import differences
 
 BASE: dict[str, Any] = {
     "model_type": "llama",

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mi_tui.checkpoints.config_settings import Difference, differences
-from mi_tui.checkpoints.extra_tensors import is_extra
-from mi_tui.checkpoints.findings import Finding, Level, PairReport
+from mi_tui.checkpoints.checks.config_settings import Difference, differences
+from mi_tui.checkpoints.checks.extra_tensors import is_extra
+from mi_tui.checkpoints.checks.findings import Finding, Level, PairReport
+from mi_tui.checkpoints.checks.own_config import own_problems
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
-from mi_tui.checkpoints.own_config import own_problems
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tokenizer import end_tokens
 from mi_tui.checkpoints.vocabulary import reused_ids
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.plan.thinking_tags import THINK
-from mi_tui.sizes import in_bytes, in_numbers
+from mi_tui.text.sizes import in_bytes, in_numbers
 
 _FEW_IDS = 8
 """As many ids may mean another token in any vocabulary: a tokenizer with its own special tokens."""

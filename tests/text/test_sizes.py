@@ -1,6 +1,6 @@
 """Sizes and counts in words."""
 
-from mi_tui.sizes import in_bytes, in_numbers
+from mi_tui.text.sizes import in_bytes, in_numbers
 
 
 def test_sizes_in_words() -> None:

@@ -17,9 +17,9 @@ from mi_tui.checkpoints.identity import identify
 from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.checkpoints.tokenizer import read_end_tokens, read_tokenizer
 from mi_tui.errors import MiTuiError
+from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
-from mi_tui.resources import demo_pair_folder
 
 FILES = (
     "config.json",

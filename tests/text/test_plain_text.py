@@ -2,7 +2,7 @@
 
 import pytest
 
-from mi_tui.plain_text import fault
+from mi_tui.text.plain_text import fault
 
 
 @pytest.mark.parametrize(

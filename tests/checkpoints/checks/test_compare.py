@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from mi_tui.checkpoints.compare import compare, compare_many
+from mi_tui.checkpoints.checks.compare import compare, compare_many
+from mi_tui.checkpoints.checks.findings import PairReport
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.findings import PairReport
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.plan import plan_merge
