@@ -5,9 +5,7 @@ Everything that matters is in the store; a session can end at any moment and the
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from mi_tui.analysis.latency import Latency
@@ -16,20 +14,17 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.search.layer_groups import group_result
 from mi_tui.engines.protocol import Engine
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.recipe import Recipe
-from mi_tui.study.storage.facts import Facts, keep
-from mi_tui.study.storage.records import StoredRequest
+from mi_tui.study.storage.facts import keep
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
+from mi_tui.study.worker.clock import Clock
 from mi_tui.study.worker.generation import Generation
+from mi_tui.study.worker.requests import Requests
 from mi_tui.study.worker.rounds import Finished, RoundPlanner
 from mi_tui.text.sizes import in_bytes
 
 _SLICE_SECONDS = 0.25
-_REPORT_SECONDS = 1.0
-_RATE_WINDOW_SECONDS = 15.0
 _RECOMMEND_SHARE = 20
 """The interim recommendation may take one twentieth of the time."""
 
@@ -65,8 +60,7 @@ class Session:
         self._low_water = max(1, engine.capabilities.batch_size)
         self._planner = RoundPlanner(store, preset, 2 * self._low_water, latency)
         self._clock = Clock(store)
-        self._paused = False
-        self._stopping = False
+        self._requests = Requests(store, self._planner, generation, self._clock)
         self._next_interim = 0.0
         self._at_interim = 0
 
@@ -85,12 +79,13 @@ class Session:
         )
         finished: Finished | None = None
         while finished is None:
-            self._handle_requests()
-            if self._stopping or self._interrupted():
+            if self._requests.handle():
+                self._next_interim = 0.0
+            if self._requests.stopping or self._interrupted():
                 self._clock.save()
                 keep(self._store, state=StudyState.STOPPED, message="stopped; start it to go on")
                 return StudyState.STOPPED
-            if self._paused:
+            if self._requests.paused:
                 time.sleep(_SLICE_SECONDS)
                 continue
             finished = self._top_up()
@@ -130,48 +125,6 @@ class Session:
             return ""
         found = group_result(self._planner.observations(), preset, self._latency)
         return f". {found.sentence}".rstrip(".")
-
-    # -- requests -------------------------------------------------------------------------
-
-    def _handle_requests(self) -> None:
-        for wish in self._store.open_requests():
-            with self._store.transaction():  # a kill leaves neither half of it
-                self._handle(wish)
-                self._store.handled(wish)
-            labels = {recipe.key: recipe.label for recipe in self._store.recipes()}
-            self._store.log(wish.in_words(labels))
-
-    def _handle(self, wish: StoredRequest) -> None:
-        if wish.kind == "pause" and not self._paused:
-            self._paused = True
-            self._clock.pause()
-            keep(self._store, state=StudyState.PAUSED)
-        elif wish.kind == "resume" and self._paused:
-            self._paused = False
-            self._clock.resume()
-            keep(self._store, state=StudyState.RUNNING)
-        elif wish.kind == "stop":
-            self._stopping = True
-        elif wish.kind == "budget":
-            budget = Budget.model_validate(wish.data["budget"])
-            self._planner.preset = self._planner.preset.model_copy(update={"budget": budget})
-            keep(self._store, budget=budget)
-            self._next_interim = 0.0
-        elif wish.kind == "add":
-            self._store.recipe_index(Recipe.model_validate(wish.data["recipe"]), added_by="user")
-        elif wish.kind == "more":
-            more = Facts.of(self._store).more
-            key = wish.data["recipe"]
-            keep(self._store, more={**more, key: more.get(key, 0) + int(wish.data["samples"])})
-        elif wish.kind == "drop":
-            self._drop(wish.data["recipe"])
-
-    def _drop(self, key: str) -> None:
-        for index, recipe in enumerate(self._store.recipes()):
-            if recipe.key == key:
-                self._store.drop_recipe(recipe)
-                self._generation.cancel({index})
-        self._planner.reload()
 
     # -- reports --------------------------------------------------------------------------
 
@@ -230,74 +183,6 @@ class Session:
             return None
         keep(self._store, recommendation=answer)
         return answer
-
-
-class Clock:
-    """Elapsed working time over all sessions of a study, and the recent rate."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._before = Facts.of(store).elapsed
-        self._since: float | None = time.monotonic()
-        self._done: deque[tuple[float, int, int]] = deque()
-        self._last_report = 0.0
-        self._first = time.monotonic()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of work, pauses left out."""
-        return self._before + (time.monotonic() - self._since if self._since else 0.0)
-
-    def pause(self) -> None:
-        """Stop counting."""
-        self._before, self._since = self.elapsed, None
-        self._done.clear()
-        self.save()
-
-    def resume(self) -> None:
-        """Count again."""
-        self._since = self._first = time.monotonic()
-
-    def save(self) -> None:
-        """Keep the elapsed time for the next session."""
-        keep(self._store, elapsed=self.elapsed)
-
-    def count(self, rollouts: int, tokens: int) -> None:
-        """Note what was just finished."""
-        now = time.monotonic()
-        if rollouts:
-            self._done.append((now, rollouts, tokens))
-        while self._done and self._done[0][0] < now - _RATE_WINDOW_SECONDS:
-            self._done.popleft()
-
-    def due(self) -> bool:
-        """Whether the next report is due; at most one a second."""
-        now = time.monotonic()
-        if now - self._last_report < _REPORT_SECONDS:
-            return False
-        self._last_report = now
-        return True
-
-    @property
-    def rollouts_per_second(self) -> float:
-        """The recent pace."""
-        return sum(done[1] for done in self._done) / self._span
-
-    @property
-    def _span(self) -> float:
-        return max(1e-9, min(_RATE_WINDOW_SECONDS, time.monotonic() - self._first))
-
-    def progress(self, counted: Progress) -> Progress:
-        """Fill in elapsed time, tokens per second and the time left."""
-        span = self._span
-        rollouts = self.rollouts_per_second
-        left = max(0, counted.planned - counted.rollouts)
-        return replace(
-            counted,
-            tokens_per_second=sum(done[2] for done in self._done) / span,
-            elapsed_seconds=self.elapsed,
-            eta_seconds=left / rollouts if rollouts else None,
-        )
 
 
 def device_memory(engine: Engine) -> str:

@@ -8,8 +8,9 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
+from mi_tui.study.worker.clock import Clock
 from mi_tui.study.worker.process import work
-from mi_tui.study.worker.session import Clock, Session
+from mi_tui.study.worker.session import Session
 from tests.study.presets import small_preset
 
 
