@@ -42,6 +42,7 @@ WHOLE_PRODUCT = {
     "test_whole_way",
     "engines/vllm/test_server",
     "engines/vllm/test_study",
+    "pretended_cuda/test_pretended_cuda",
     "tui/test_snapshots",
 }
 """Tests of more than one module, by their place in ``tests``."""

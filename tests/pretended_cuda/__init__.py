@@ -1,0 +1,1 @@
+"""A pretended CUDA device: real values on the CPU, CUDA's rules, and everything counted."""
