@@ -38,6 +38,8 @@ def presets(
         return
     if files:
         found = [find_preset_entry(reference) for reference in files]
+        for entry in found:
+            _require_files(entry)
         if json_:
             print_json([_entry_data(entry) for entry in found])
             return
@@ -58,6 +60,19 @@ def presets(
         out().print(f"{entry.name:<{width}}  {_in_a_line(entry)}", markup=False)
     if any(entry.problem for entry in entries):
         raise MiTuiError("a preset above is not valid")
+
+
+def _require_files(entry: "PresetEntry") -> None:
+    """Read the data files that a preset names; what is on the hub is left for the study.
+
+    Raises:
+        ProbeError: one cannot be read, or a row of it cannot be asked.
+    """
+    from mi_tui.probes.freeze import freeze
+
+    for plan in entry.preset.probes if entry.preset else ():
+        if getattr(plan, "path", None) and plan.kind != "lm-eval":
+            freeze(plan)
 
 
 def _entry_data(entry: "PresetEntry") -> dict[str, object]:

@@ -12,6 +12,10 @@ from mi_tui.plan.thinking_tags import ThinkingTags, named_tags
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
+def _is_unset(value: object) -> bool:
+    return not value
+
+
 class Pair(Plan):
     """The checkpoints to mix: a local directory, a hub id, or ``bundled:NAME``.
 
@@ -28,8 +32,11 @@ class Pair(Plan):
     base: str | None = None
     donor: Literal["instruct", "thinking"] = "thinking"
     trust_remote_code: bool = False
-    thinking_tags: tuple[Tag, Tag] | None = None
-    chat_template_kwargs: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    # Left out where nothing is set: stored studies are found by the key of what they write.
+    thinking_tags: tuple[Tag, Tag] | None = Field(default=None, exclude_if=_is_unset)
+    chat_template_kwargs: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, exclude_if=_is_unset
+    )
 
     def reference(self, role: Role) -> str | None:
         """The checkpoint of this role; ``None`` for a base that there is not."""

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from tomlkit.exceptions import TOMLKitError
 
 from mi_tui.errors import MiTuiError
-from mi_tui.paths import presets_folder
+from mi_tui.paths import is_directory, is_file, presets_folder
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
 from mi_tui.plan.recipe import Decoding
@@ -29,7 +29,8 @@ def read_preset(path: Path) -> Preset:
 
     ``extends = "NAME"`` at its top takes the rest from NAME.toml beside it, or from the bundled
     preset of that name: tables are merged key by key, anything else that the file says replaces
-    what it extends.
+    what it extends. Relative paths of checkpoints and data files count from the preset's folder
+    where they lie there, else from the working directory.
 
     Raises:
         PresetError: the file cannot be read, is no TOML, or a key or value is not allowed; the
@@ -54,7 +55,7 @@ def _content(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         by = f", which {extended_by[-1]} extends" if extended_by else ""
         raise PresetError(f"cannot read preset {path}{by}: {_reason(error)}") from error
-    own = _parsed(text, str(path))
+    own = _with_paths_beside(_parsed(text, str(path)), path.parent)
     if "extends" not in own:
         return own
     name = own.pop("extends")
@@ -67,6 +68,29 @@ def _content(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     if below in (path, *extended_by):
         raise PresetError(f"{path}: extends = {name!r} leads back to itself: name another preset")
     return _merged(_content(below, (*extended_by, path)), own)
+
+
+def _with_paths_beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths to what lies beside the preset, in full; all others as they are.
+
+    A preset can so be run from any directory. What does not lie there is a path from the working
+    directory, or a hub id.
+    """
+    tables: list[tuple[Any, tuple[str, ...]]] = [
+        (data.get("pair"), ("instruct", "thinking", "base"))
+    ]
+    lists: dict[str, tuple[str, ...]] = {"probes": ("path",), "recipes": ("backbone", "base")}
+    for key, names in lists.items():
+        rows = data.get(key)
+        tables += [(row, names) for row in rows] if isinstance(rows, list) else []
+    for table, names in tables:
+        for name in names if isinstance(table, dict) else ():
+            said = table.get(name)
+            if isinstance(said, str) and said and not said.startswith("~"):
+                beside = folder / said
+                if is_file(beside) or is_directory(beside):
+                    table[name] = str(beside.absolute())
+    return data
 
 
 def _merged(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -30,3 +30,18 @@ def test_a_preset_that_runs_code_of_its_checkpoints_says_so(tmp_path: Path) -> N
     assert "runs code" not in lines["demo"]
     assert "not valid" in lines["odd"]
     assert "extends" in lines["odd"]
+
+
+def test_presets_reads_the_files_that_a_preset_names(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "2+2?", "answer": "4"}\n' * 2)
+    preset = tmp_path / "mine.toml"
+    preset.write_text(
+        'title = "Mine"\n[pair]\ninstruct = "bundled:instruct"\nthinking = "bundled:thinking"\n'
+        '[[probes]]\nkind = "file"\npath = "rows.jsonl"\nscorer = "integer"\n'
+    )
+    assert command("presets", str(preset)).returncode == 0
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "2+2?", "answer": "4"}\n{"question": "?"}\n')
+    refused = command("presets", str(preset))
+    assert refused.returncode == 2
+    assert "rows.jsonl" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1

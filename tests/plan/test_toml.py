@@ -138,3 +138,23 @@ def test_a_preset_is_not_written_through_a_planted_link(tmp_path: Path) -> None:
     write_preset(parse_preset(TEXT, "small.toml"), path)
     assert precious.read_text() == "mine"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.toml", "precious"]
+
+
+def test_paths_beside_the_preset_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not lie there stays as it was: a hub id, or a path from the working directory."""
+    there, here = tmp_path / "there", tmp_path / "here"
+    (there / "models" / "a").mkdir(parents=True)
+    (here / "b").mkdir(parents=True)
+    (there / "rows.jsonl").write_text("{}")
+    text = TEXT.replace('"a"', '"models/a"').replace('kind = "arithmetic"', 'kind = "file"')
+    text = text.replace("problems = 8  # few", 'path = "rows.jsonl"')
+    (there / "study.toml").write_text(text)
+    monkeypatch.chdir(here)
+    found = read_preset(there / "study.toml")
+    assert found.pair.instruct == str(there / "models" / "a")
+    assert found.pair.thinking == "b"
+    assert getattr(found.probes[0], "path", None) == str(there / "rows.jsonl")
+    (there / "study.toml").write_text(text.replace('"models/a"', '"owner/name"'))
+    assert read_preset(there / "study.toml").pair.instruct == "owner/name"
