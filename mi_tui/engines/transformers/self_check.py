@@ -1,98 +1,189 @@
-"""The start-up check of the engine against transformers' own decoding of a merged model."""
+"""The start-up check of the engine against plain transformers with the merged checkpoint."""
 
 from collections import abc
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
 
-from mi_tui.engines.protocol import Request, SelfCheck
-from mi_tui.engines.transformers.decoding.batch_kind import decoder_for, starting_together
-from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
-from mi_tui.engines.transformers.model.forward import Weights
-from mi_tui.engines.transformers.model.pair_tensors import PairTensors
+from mi_tui.checkpoints.merging.plan import plan_merge
+from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
+from mi_tui.engines.protocol import SelfCheck
+from mi_tui.engines.transformers.devices.devices import dtype_name
+from mi_tui.engines.transformers.devices.memory import free_bytes
+from mi_tui.engines.transformers.lambda_reading import Reading, of_outputs, of_weights, worst
+from mi_tui.engines.transformers.model.fixed_rope import dynamic_limit
+from mi_tui.engines.transformers.model.forward import Batching, Weights
+from mi_tui.engines.transformers.model.fused_forward import FusedForward
+from mi_tui.engines.transformers.model.generation_cache import GenerationCache
+from mi_tui.engines.transformers.model.kv_cache import KVCache
+from mi_tui.engines.transformers.model.merged_model import load_merged
+from mi_tui.engines.transformers.model.pair_tensors import PairTensors, tensors_of
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
+from mi_tui.engines.transformers.weights.interpolate import mix
+from mi_tui.engines.transformers.weights.one_pass import OnePassWeights
 from mi_tui.engines.transformers.weights.recipe_ids import RecipeIds
-from mi_tui.plan.recipe import Decoding, Recipe
-from mi_tui.plan.scope import ModuleKind, Scope
+from mi_tui.plan.pair import Pair
+from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
+from mi_tui.plan.scope import LayerRange, ModuleKind
 
-_TOKENS = 8
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
-_HALF_TOLERANCE = 2.0**-5
-"""How far, as a share of the largest logit, a token may lie below the best one: near ties fall
-either way, and half precision rounds logits that coarsely."""
+_COMPARED = 8
+"""Tokens at the end of each prompt of which log-probabilities are compared."""
 
-_GREEDY = Decoding(temperature=0)
-CHECKED = (
-    Recipe(lambda_=0.0, decoding=_GREEDY),
-    Recipe(lambda_=0.3, decoding=_GREEDY),
-    Recipe(lambda_=0.7, decoding=_GREEDY),
-    Recipe(lambda_=0.6, scope=Scope(modules=(ModuleKind.FFN,)), decoding=_GREEDY),
-    Recipe(lambda_=1.0, decoding=_GREEDY),
-)
-"""The recipes that are compared."""
+_NEAR = {torch.float32: 2e-5, torch.float64: 1e-9}
+_NEAR_IN_HALF = 2.0**-3
+_NEAR_OF_EXPERTS_IN_HALF = 2.0**-1
+"""By how much of the largest logit log-probabilities may differ from rounding alone.
+
+In half precision it is wide (experts that are chosen otherwise), and λ is read back instead.
+"""
+
+_LONGEST = {"cpu": 1100}
+_LONGEST_ELSEWHERE = 4608
+_WORK_ON_CPU = 3e10
+"""Tokens times weights of a prompt that a CPU reads in about a second."""
+
+_GOLDEN = 0.6180339887
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One response as transformers generates it.
+    """What plain transformers says of one prompt.
 
-    ``tokens`` are its ids; ``logits`` (float32, ``[tokens, vocabulary]``) chose them;
-    ``tolerance`` is the share of the largest logit that counts as a tie in the model's dtype.
+    ``number`` is the recipe's. ``logits`` (float32, ``[tokens, vocabulary]``) are those of the
+    prompt's last tokens.
     """
 
-    tokens: list[int]
+    number: int
+    prompt: tuple[int, ...]
     logits: Tensor
-    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """All that is compared, and the first fault of the weights in place.
+
+    ``near`` is the share of the largest logit by which log-probabilities may differ.
+    """
+
+    found: tuple[Reference, ...]
+    in_place_fault: Reading | None
+    near: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all logits are numbers."""
+        return all(bool(reference.logits.isfinite().all()) for reference in self.found)
+
+    @property
+    def longest(self) -> int:
+        """The length of the longest prompt."""
+        return max(len(reference.prompt) for reference in self.found)
+
+
+def varied(layers: int, shift: int = 0) -> Recipe:
+    """A recipe with a λ of its own for every layer and module kind, between 0.2 and 0.8."""
+    rules = [
+        LambdaRule(
+            lambda_=_spread(layer * len(ModuleKind) + at + shift),
+            layers=() if layer == layers else (LayerRange(first=layer, last=layer),),
+            modules=(kind,),
+        )
+        # What is outside the layers comes first: a later rule wins.
+        for layer in range(layers, -1, -1)
+        for at, kind in enumerate(ModuleKind)
+    ]
+    return Recipe(lambda_=0.5, rules=tuple(rules))
+
+
+def _spread(at: int) -> float:
+    return round(0.2 + 0.6 * ((at + 1) * _GOLDEN % 1.0), 3)
 
 
 def references(
-    weights: InPlaceWeights, numbers: abc.Sequence[int], prompts: abc.Sequence[abc.Sequence[int]]
-) -> list[Reference]:
-    """Greedy tokens by transformers' own ``generate`` and attention, per recipe and prompt."""
-    found = []
-    for number in numbers:
-        weights.prepare([number])
-        found += [_generate(weights.model, prompt) for prompt in prompts]
-    return found
-
-
-def check(
-    weights: Weights,
-    numbers: abc.Sequence[int],
+    in_place: InPlaceWeights,
+    pair_tensors: PairTensors,
+    pair: Pair,
+    recipes: RecipeIds,
     prompts: abc.Sequence[abc.Sequence[int]],
-    expected: abc.Sequence[Reference],
-    *,
-    together: bool,
-    device: torch.device,
-) -> SelfCheck:
-    """Decode the same prompts with our loop and compare.
+) -> References:
+    """Let plain transformers read the prompts with merged checkpoints, as they are exported.
+
+    The tensors are those of the merge's plan and the config is the donor's; λ of the weights in
+    place is read back on the way. On an accelerator the merged tensors are written into the model
+    in place. Where memory does not allow a merged model of its own, they are mixed one by one.
+
+    Raises:
+        CheckpointError: a checkpoint cannot be read.
+        EngineError: transformers cannot load the merged checkpoint.
+    """
+    uneven = varied(_layers(pair_tensors))
+    # Layers that keep a state compute otherwise without a cache, some of them wrongly.
+    cached = in_place.batching is not Batching.CONTINUOUS
+    texts = _prompts(prompts, pair_tensors)
+    found: list[Reference] = []
+    fault: Reading | None = None
+    for recipe in (uneven, interpolation(0.0), interpolation(1.0)):
+        number = recipes.number(recipe)
+        loaded = _exported(recipe, pair, pair_tensors)
+        tensors = _Mixed(pair_tensors, recipe) if loaded is None else tensors_of(loaded)
+        in_place.prepare([number])
+        own = tensors_of(in_place.model)
+        fault = fault or worst(of_weights(own, tensors, pair_tensors, recipe))
+        if loaded is None or pair_tensors.device.type != "cpu":
+            in_place.write(tensors)
+            loaded = in_place.model
+        for prompt in texts if recipe is uneven else texts[:1]:
+            logits = _plain_logits(loaded, prompt, cached=cached)
+            found.append(Reference(number, prompt, logits))
+    routed = any(one.role.kind is ModuleKind.ROUTER for one in pair_tensors)
+    half = _NEAR_OF_EXPERTS_IN_HALF if routed else _NEAR_IN_HALF
+    return References(tuple(found), fault, _NEAR.get(pair_tensors.dtype, half))
+
+
+def check(weights: Weights, expected: References, device: torch.device) -> SelfCheck:
+    """Read the same prompts through our cache, all recipes together or one after the other.
 
     Args:
         weights: the weights to check.
-        numbers: recipe numbers.
-        prompts: token ids, of different lengths.
-        expected: one for each recipe and prompt, recipes first.
-        together: whether all recipes go into one batch, or each into its own.
+        expected: what plain transformers says.
         device: where the sequences' state lies.
     """
-    sequences = [
-        Sequence(Request(at, CHECKED[0], tuple(prompt), seed=0, max_new_tokens=_TOKENS), number)
-        for at, (number, prompt) in enumerate((n, p) for n in numbers for p in prompts)
-    ]
-    size = len(sequences) if together else len(prompts)
-    made: dict[int, tuple[int, ...]] = {}
-    for start in range(0, len(sequences), size):
-        made |= _decode(weights, sequences[start : start + size], device)
-    wrong = [at for at, reference in enumerate(expected) if not _agrees(made[at], reference)]
-    total = len(numbers) * len(prompts)
+    together = isinstance(weights, OnePassWeights)
     strategy = "one pass" if together else "λ in place"
-    if wrong:
-        differ = f"{len(wrong)} of {total} greedy responses differ from the merged model's"
-        return SelfCheck(False, f"{strategy}: {differ}")
-    return SelfCheck(True, f"{strategy}: {total} greedy responses equal the merged model's")
+    read = _read_slots if weights.batching is Batching.CONTINUOUS else _read_own_cache
+    by_recipe = groupby(expected.found, lambda reference: reference.number)
+    batches = [list(expected.found)] if together else [list(group) for _, group in by_recipe]
+    differing = 0
+    for batch in batches:
+        for reference, logits in zip(batch, read(weights, batch, device), strict=True):
+            differing += not _agrees(logits, reference.logits, expected.near)
+    total = len(expected.found)
+    if differing:
+        words = f"log-probabilities of {differing} of {total} prompts differ"
+        return SelfCheck(False, f"{strategy}: {words} from the exported model's")
+    words = f"λ of every module and log-probabilities of {total} prompts (up to {expected.longest}"
+    return SelfCheck(True, f"{strategy}: {words} tokens) equal the exported model's")
+
+
+def one_pass_fault(
+    one_pass: OnePassWeights, in_place: InPlaceWeights, pair_tensors: PairTensors, ids: RecipeIds
+) -> str:
+    """The module whose λ in one pass is wrong by most, in words; empty where all are right.
+
+    It is read from two sequences at once.
+    """
+    layers = _layers(pair_tensors)
+    recipes = varied(layers), varied(layers, shift=layers)
+    one_pass.prepare([ids.number(recipe) for recipe in recipes])
+    forward = one_pass.forward
+    fused = forward.mixed_parts() if isinstance(forward, FusedForward) else {}
+    found = worst(of_outputs(one_pass.model, in_place.model, pair_tensors, recipes, fused))
+    return "" if found is None else f"{found}: outputs differ"
 
 
 def nonfinite(pair_tensors: PairTensors) -> str:
@@ -107,58 +198,168 @@ def nonfinite(pair_tensors: PairTensors) -> str:
     return "the merged model's logits are NaN or Inf: take another dtype, such as bfloat16"
 
 
-def number_recipes(recipes: RecipeIds) -> list[int]:
-    """The numbers of the recipes that are compared."""
-    return [recipes.number(recipe) for recipe in CHECKED]
+class _Mixed(abc.Mapping[str, Tensor]):
+    """The tensors of a merge, each mixed from the pair when it is asked for."""
+
+    def __init__(self, pair_tensors: PairTensors, recipe: Recipe) -> None:
+        self._pairs = {tensor_pair.name: tensor_pair for tensor_pair in pair_tensors}
+        self._recipe = recipe
+
+    def __getitem__(self, name: str) -> Tensor:
+        pair = self._pairs[name]
+        lambda_ = self._recipe.lambda_at(pair.role.layer, pair.role.kind)
+        return mix(pair.instruct, pair.thinking, lambda_)
+
+    def __iter__(self) -> abc.Iterator[str]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
 
 
-def _decode(
-    weights: Weights, sequences: abc.Sequence[Sequence], device: torch.device
-) -> dict[int, tuple[int, ...]]:
-    decoder = decoder_for(weights, capacity=len(sequences), end_tokens=(), device=device)
-    done: list[Finished] = []
-    waiting = list(sequences)
-    while waiting:
-        joining = starting_together(decoder, waiting)
-        decoder.admit(joining)
-        waiting = [sequence for sequence in waiting if sequence not in joining]
-        done += decoder.collect()
-        while decoder.sequences:
-            decoder.step()
-            done += decoder.collect()
-    return {finished.sequence.request.id: finished.tokens for finished in done}
+def _exported(recipe: Recipe, pair: Pair, pair_tensors: PairTensors) -> Any:
+    """The merged checkpoint as transformers loads it, on the CPU; ``None`` without the memory."""
+    if free_bytes(torch.device("cpu")) < 2 * pair_tensors.bytes:
+        return None
+    dtype = cast(MergeDtype, dtype_name(pair_tensors.dtype))
+    plan = plan_merge(recipe, pair, Path(), dtype=dtype)
+    trust = pair.trust_remote_code
+    return load_merged(plan, pair_tensors.dtype, trust_remote_code=trust).model
 
 
-def _generate(model: Any, prompt: abc.Sequence[int]) -> Reference:
+def _prompts(
+    prompts: abc.Sequence[abc.Sequence[int]], pair_tensors: PairTensors
+) -> list[tuple[int, ...]]:
+    """The prompts with random tokens behind them, and a longer one."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(count: int) -> tuple[int, ...]:
+        return tuple(torch.randint(pair_tensors.vocabulary, (count,), generator=generator).tolist())
+
+    long = random(_long_length(pair_tensors))
+    return [*((*prompt, *random(_COMPARED)) for prompt in prompts), long]
+
+
+def _long_length(pair_tensors: PairTensors) -> int:
+    """Tokens beyond every window, chunk and rope limit that there is time to read."""
+    config = pair_tensors.config.get_text_config(decoder=True)
+    rope = getattr(config, "rope_parameters", None) or {}
+    limits = [
+        getattr(config, "sliding_window", None),
+        getattr(config, "attention_chunk_size", None),
+        rope.get("original_max_position_embeddings"),
+    ]
+    device = pair_tensors.device.type
+    cap = _LONGEST.get(device, _LONGEST_ELSEWHERE)
+    if device == "cpu":
+        cap = min(cap, int(_WORK_ON_CPU * pair_tensors.dtype.itemsize / pair_tensors.bytes))
+    for most in (getattr(config, "max_position_embeddings", None), dynamic_limit(config)):
+        cap = min(cap, most or cap)
+    wanted = [limit + 2 * _COMPARED for limit in limits if isinstance(limit, int)]
+    fitting = [length for length in (*wanted, 8 * _COMPARED) if length <= cap]
+    return max(fitting, default=max(cap, _COMPARED + 1))
+
+
+@torch.inference_mode()
+def _plain_logits(model: Any, prompt: abc.Sequence[int], *, cached: bool) -> Tensor:
+    """Logits of a prompt's last tokens by transformers' own code and attention.
+
+    ``cached``: as ``generate`` reads them, one by one; else all at once.
+    """
     ids = torch.tensor([list(prompt)], device=model.get_input_embeddings().weight.device)
-    # transformers gives it no types.
-    greedy = GenerationConfig(  # type: ignore[no-untyped-call]
-        do_sample=False,
-        max_new_tokens=_TOKENS,
-        pad_token_id=0,
-        return_dict_in_generate=True,
-        output_logits=True,
-    )
-    kept, attention = model.generation_config, model.config._attn_implementation
+    keep = {"logits_to_keep": _COMPARED} if model._supports_logits_to_keep() else {}
+    attention = model.config._attn_implementation
     model.set_attn_implementation("eager")
-    model.generation_config = greedy  # the checkpoint's own settings would be mixed in
     try:
-        output = model.generate(ids, attention_mask=torch.ones_like(ids))
+        if cached:
+            return _stepwise(model, ids)[0]
+        output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **keep)
     finally:
-        model.generation_config = kept
         model.set_attn_implementation(attention)
-    return Reference(
-        tokens=output.sequences[0, len(prompt) :].tolist(),
-        logits=torch.cat(output.logits).float(),
-        tolerance=_TOLERANCE.get(model.dtype, _HALF_TOLERANCE),
-    )
+    logits: Tensor = output.logits[0, -_COMPARED:].float()
+    return logits
 
 
-def _agrees(made: abc.Sequence[int], reference: Reference) -> bool:
-    """Whether the tokens are the reference's, up to the first near tie."""
-    for at, (mine, theirs) in enumerate(zip(made, reference.tokens, strict=True)):
-        if mine != theirs:
-            logits = reference.logits[at]
-            gap = float(logits[theirs] - logits[mine])
-            return gap <= reference.tolerance * float(logits.abs().max())
-    return True
+@torch.inference_mode()
+def _read_slots(
+    weights: Weights, batch: abc.Sequence[Reference], device: torch.device
+) -> list[Tensor]:
+    """Logits of the prompts' last tokens, read one by one from a cache of slots."""
+    cache = KVCache(len(batch))
+    ends = np.array([len(reference.prompt) for reference in batch], dtype=np.int64)
+    starts = ends - _COMPARED + 1
+    found = []
+    # A long prompt joins by itself, rather than pad all the others.
+    order = np.argsort(ends, kind="stable").tolist()
+    first: list[Tensor] = [torch.empty(0)] * len(batch)
+    for rows in (order[:-1], order[-1:]):
+        if not rows:
+            continue
+        width = int(starts[rows].max())
+        tokens = torch.zeros((len(rows), width), dtype=torch.long)
+        for line, row in zip(tokens, rows, strict=True):
+            line[: starts[row]] = torch.tensor(batch[row].prompt[: starts[row]])
+        weights.prepare([batch[row].number for row in rows])
+        cache.ends = ends[rows]
+        cache.begin_prefill(torch.tensor(rows, device=device), width, int(ends.max()))
+        logits = weights.forward(
+            tokens.to(device),
+            torch.arange(width, device=device).expand(len(rows), -1),
+            cache,
+            torch.from_numpy(starts[rows] - 1).to(device),
+        )
+        for row, line in zip(rows, logits, strict=True):
+            first[row] = line
+    found.append(torch.stack(first))
+    weights.prepare([reference.number for reference in batch])
+    cache.ends = ends
+    numbers = torch.arange(len(batch), device=device)
+    for step in range(_COMPARED - 1):
+        at = starts + step
+        tokens = torch.tensor(
+            [[reference.prompt[here]] for reference, here in zip(batch, at, strict=True)]
+        )
+        positions = torch.from_numpy(at).to(device)
+        cache.begin_decode(numbers, positions, at + 1, int(ends.max()))
+        found.append(weights.forward(tokens.to(device), positions[:, None], cache))
+    return list(torch.stack(found, 1).float().unbind())
+
+
+@torch.inference_mode()
+def _read_own_cache(
+    weights: Weights, batch: abc.Sequence[Reference], device: torch.device
+) -> list[Tensor]:
+    """The same with transformers' own cache, prompts of one length together."""
+    found: dict[int, Tensor] = {}
+    lengths = sorted({len(reference.prompt) for reference in batch})
+    for length in lengths:
+        rows = [at for at, reference in enumerate(batch) if len(reference.prompt) == length]
+        weights.prepare([batch[row].number for row in rows])
+        tokens = torch.tensor([batch[row].prompt for row in rows], device=device)
+        found |= zip(rows, _stepwise(weights.model, tokens).unbind(), strict=True)
+    return [found[at] for at in range(len(batch))]
+
+
+def _stepwise(model: Any, tokens: Tensor) -> Tensor:
+    """Logits of the last tokens ``[batch, tokens, vocabulary]``, read as ``generate`` does."""
+    cache = GenerationCache(model)
+    length = tokens.shape[1]
+    start = length - _COMPARED + 1
+    logits = [cache.read(tokens[:, :start])]
+    logits += [cache.read(tokens[:, at : at + 1]) for at in range(start, length)]
+    return torch.stack(logits, 1).float()
+
+
+def _layers(pair_tensors: PairTensors) -> int:
+    return 1 + max((pair.role.layer or 0 for pair in pair_tensors), default=0)
+
+
+def _agrees(logits: Tensor, reference: Tensor, near: float) -> bool:
+    """Whether log-probabilities differ by rounding alone.
+
+    The median of the tokens counts: rounding may send one of them to another expert, and what is
+    wrong in a module, a mask or a rope changes all of them.
+    """
+    near *= max(1.0, float(reference.abs().max()))
+    apart = (logits.to(reference.device).log_softmax(-1) - reference.log_softmax(-1)).abs()
+    return bool(apart.amax(-1).median() <= near)

@@ -10,7 +10,8 @@ check compares the result with transformers' own; what does not fit or differs g
 :class:`~mi_tui.engines.transformers.model.forward.PlainForward`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -87,6 +88,15 @@ class FusedForward:
         for layer in self._layers:
             layer.refresh()
 
+    def mixed_parts(self) -> dict[int, Callable[[Tensor], Tensor]]:
+        """What computes each mixed linear layer here, by the ``id`` of its module."""
+        stacks = [self._head, *(stack for layer in self._layers for stack in layer.stacks)]
+        found: dict[int, Callable[[Tensor], Tensor]] = {}
+        for stack in stacks:
+            if isinstance(stack, _MixedStack):
+                found |= stack.parts()
+        return found
+
 
 class _Layer:
     """A decoder layer: attention and FFN, each after a norm and added to what came in."""
@@ -111,6 +121,11 @@ class _Layer:
         """``[batch, tokens, hidden]`` to the same."""
         hidden = hidden + self._attend(self._before_attention(hidden), turn, slots)
         return hidden + self._ffn(self._before_ffn(hidden))
+
+    @property
+    def stacks(self) -> "tuple[_PlainStack | _MixedStack, ...]":
+        ffn = self._ffn.stacks if isinstance(self._ffn, _Ffn) else ()
+        return (self._qkv, self._out, *ffn)
 
     def refresh(self) -> None:
         if self._head_norm is not None:
@@ -148,6 +163,10 @@ class _Ffn:
         self._gate_up = _stack([module.gate_proj, module.up_proj])
         self._down = _stack([module.down_proj])
         self._act: Any = module.act_fn
+
+    @property
+    def stacks(self) -> "tuple[_PlainStack | _MixedStack, ...]":
+        return self._gate_up, self._down
 
     def __call__(self, x: Tensor) -> Tensor:
         gate, up = self._gate_up(x).chunk(2, -1)
@@ -228,6 +247,7 @@ class _MixedStack:
 
     def __init__(self, parts: Sequence[Any]) -> None:
         self._sequence = next(part.sequence for part in parts if isinstance(part, MixedLinear))
+        self._parts = tuple(parts)
         weights = [part.weight.data for part in parts]
         deltas = [_delta_of(part) for part in parts]
         self._both = torch.cat([torch.cat(weights), torch.cat(deltas)], 1)
@@ -255,6 +275,19 @@ class _MixedStack:
         if self._bias_delta is not None:
             y += (sequence.column[:, None] * self._bias_delta).to(y.dtype)
         return y
+
+    def parts(self) -> dict[int, Callable[[Tensor], Tensor]]:
+        """The share of each mixed layer, by the ``id`` of its module."""
+
+        def share(start: int, end: int) -> Callable[[Tensor], Tensor]:
+            return lambda x: self(x)[..., start:end]
+
+        ends = list(accumulate(part.out_features for part in self._parts))
+        return {
+            id(part): share(end - part.out_features, end)
+            for part, end in zip(self._parts, ends, strict=True)
+            if isinstance(part, MixedLinear)
+        }
 
 
 def _stack(parts: Sequence[Any]) -> _PlainStack | _MixedStack:

@@ -1,6 +1,6 @@
 """In place: one model whose weights are rewritten for one recipe at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -110,6 +110,15 @@ class InPlaceWeights:
         loaded = load_merged(plan, self._pair_tensors.dtype, trust_remote_code=trust)
         for name, tensor in tensors_of(loaded.model).items():
             self._tensors[name].copy_(tensor)
+
+    @torch.inference_mode()
+    def write(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take these weights, by the model's names, until the next :meth:`prepare`."""
+        self._current = None
+        self._now.clear()
+        for name, out in self._tensors.items():
+            out.copy_(tensors[name])
+        self.forward.refresh()
 
     def time_switch(self) -> float:
         """Seconds for one change of every λ; the recipe of the sequences is set again after."""

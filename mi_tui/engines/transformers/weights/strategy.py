@@ -24,6 +24,7 @@ from mi_tui.engines.transformers.model.generation_cache import reads_alike, use_
 from mi_tui.engines.transformers.model.mixing_rule import why_no_one_pass
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors
 from mi_tui.engines.transformers.model.slot_support import why_no_slots
+from mi_tui.engines.transformers.self_check import References
 from mi_tui.engines.transformers.weights.cost_model import CostModel, Curve, Work
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
 from mi_tui.engines.transformers.weights.one_pass import CannotMixError, OnePassWeights
@@ -64,6 +65,7 @@ class Strategies:
         self.one_pass: OnePassWeights | None = None
         self.note = placement.words
         self._pair_tensors = pair_tensors
+        self._pair = pair
         self._recipes = recipes
         self._mode = mode
         self._cost: CostModel | None = None
@@ -220,54 +222,64 @@ class Strategies:
 
         A fused forward pass that fails gives way to the architecture's own first.
         """
-        numbers = self_check.number_recipes(self._recipes)
-        expected = self_check.references(self.in_place, numbers, prompts)
-        if not all(reference.logits.isfinite().all() for reference in expected):
+        expected = self_check.references(
+            self.in_place, self._pair_tensors, self._pair, self._recipes, prompts
+        )
+        if not expected.is_finite:
             return SelfCheck(False, self_check.nonfinite(self._pair_tensors))
-
-        def checked(weights: InPlaceWeights | OnePassWeights, together: bool) -> SelfCheck:
-            def once() -> SelfCheck:
-                try:
-                    return self_check.check(
-                        weights,
-                        numbers,
-                        prompts,
-                        expected,
-                        device=self._pair_tensors.device,
-                        together=together,
-                    )
-                # Whatever an architecture's own code raises on its way is a check that failed.
-                except Exception as error:
-                    if is_out_of_memory(error):
-                        raise
-                    return SelfCheck(False, f"{type(error).__name__}: {error}")
-
-            found = once()
-            if not found.passed and isinstance(weights.forward, FusedForward):
-                weights.forward = PlainForward(weights.model)
-                found = once()
-            if (
-                not found.passed
-                and weights.batching is Batching.CONTINUOUS
-                and weights is self.in_place
-            ):
-                self._no_slots = "with slots, responses differ from the merged model's"
-                self._start_together(weights)
-                self.note += f"; requests start together: {self._no_slots}"
-                found = once()
-            return found
-
-        in_place = checked(self.in_place, together=False)
+        if expected.in_place_fault is not None:
+            return SelfCheck(False, f"λ in place: {expected.in_place_fault}")
+        in_place = self._checked(self.in_place, expected)
         if self.one_pass is None or not in_place.passed:
             return in_place
-        try:
-            one_pass = checked(self.one_pass, together=True)
-        except Exception as error:  # whatever it is, one pass cannot be used
-            one_pass = SelfCheck(False, f"one pass failed: {type(error).__name__}: {error}")
+        one_pass = self._check_one_pass(self.one_pass, expected)
         if not one_pass.passed:
             self._give_up_one_pass(one_pass.message)
             return in_place
         return one_pass
+
+    def _check_one_pass(self, one_pass: OnePassWeights, expected: References) -> SelfCheck:
+        """Whatever goes wrong, one pass cannot be used."""
+        try:
+            fault = self._one_pass_fault(one_pass)
+            if fault and isinstance(one_pass.forward, FusedForward):
+                one_pass.forward = PlainForward(one_pass.model)
+                fault = self._one_pass_fault(one_pass)
+            if fault:
+                return SelfCheck(False, f"one pass: {fault}")
+            return self._checked(one_pass, expected)
+        except Exception as error:
+            return SelfCheck(False, f"one pass failed: {type(error).__name__}: {error}")
+
+    def _one_pass_fault(self, one_pass: OnePassWeights) -> str:
+        return self_check.one_pass_fault(one_pass, self.in_place, self._pair_tensors, self._recipes)
+
+    def _checked(self, weights: InPlaceWeights | OnePassWeights, expected: References) -> SelfCheck:
+        """Check, and check again with the plainer ways that there are."""
+
+        def once() -> SelfCheck:
+            try:
+                return self_check.check(weights, expected, self._pair_tensors.device)
+            # Whatever an architecture's own code raises on its way is a check that failed.
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                return SelfCheck(False, f"{type(error).__name__}: {error}")
+
+        found = once()
+        if not found.passed and isinstance(weights.forward, FusedForward):
+            weights.forward = PlainForward(weights.model)
+            found = once()
+        if (
+            not found.passed
+            and weights.batching is Batching.CONTINUOUS
+            and weights is self.in_place
+        ):
+            self._no_slots = "with slots, responses differ from the merged model's"
+            self._start_together(weights)
+            self.note += f"; requests start together: {self._no_slots}"
+            found = once()
+        return found
 
     def _start_together(self, weights: InPlaceWeights | OnePassWeights) -> None:
         """Let weights be used with transformers' own cache and attention."""
