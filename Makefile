@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
 STUDIES ?=
+JOBS ?= 2
 
 .PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm format setup clean screenshots
 
@@ -36,8 +37,9 @@ types: $(READY)
 contracts: $(READY)
 	$(BIN)/lint-imports
 
+# Two processes, one thread of torch each; a file's tests stay together and share its fixtures.
 tests: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(READY) ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -27,6 +27,7 @@ from mi_tui.engines.transformers.decoding.decoder import Decoder
 from mi_tui.engines.transformers.decoding.sequence import Sequence
 from mi_tui.engines.transformers.model.attention import ATTENTION
 from mi_tui.engines.transformers.model.forward import Weights
+from mi_tui.engines.transformers.model.merged_model import MergedModel
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights, interpolate_into
 from mi_tui.engines.transformers.weights.one_pass import OnePassWeights
@@ -84,7 +85,8 @@ def random_pair(shape: str, dtype: torch.dtype, device: str) -> PairTensors:
     with torch.no_grad():
         for parameter in thinking.parameters():  # about as close as an Instruct–Thinking pair is
             parameter.add_(0.03 * parameter.abs().mean() * torch.randn_like(parameter))
-    return PairTensors(instruct, thinking, torch.device(device))
+    sides = (MergedModel(instruct, {}), MergedModel(thinking, {}))
+    return PairTensors(*sides, torch.device(device))
 
 
 def prompts(count: int, vocabulary: int) -> list[tuple[int, ...]]:

@@ -238,10 +238,10 @@ def _content(file: Path) -> bytes:
         CheckpointError: it cannot be read, or is far too large.
     """
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_JSON_BYTES + 1)
+        # By its size: a read of at most so many bytes would set so much memory aside.
+        if file.stat().st_size > MAX_JSON_BYTES:
+            raise CheckpointError(f"{file} is far too large: download it again")
+        content = file.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {(error.strerror or '').lower()}") from error
-    if len(content) > MAX_JSON_BYTES:
-        raise CheckpointError(f"{file} is far too large: download it again")
     return content

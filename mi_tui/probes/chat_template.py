@@ -60,11 +60,10 @@ def _tokenizer_config(checkpoint: Path) -> dict[str, Any]:
 
 
 def _text_of(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
+    # By its size: a read of at most so many bytes would set so much memory aside.
+    if path.stat().st_size > _LARGEST:
         raise ValueError("it is far too large")
-    return content.decode("utf-8")
+    return path.read_bytes().decode("utf-8")
 
 
 def _template(checkpoint: Path, config: dict[str, Any]) -> str:

@@ -324,7 +324,7 @@ def test_a_baseline_needs_its_base(qwen: tuple[Path, ...], tmp_path: Path) -> No
 
 def test_checking_and_merging_import_no_torch() -> None:
     modules = [
-        "compare",
+        "checks.compare",
         "inspect",
         "locate",
         "merging.manifest",
