@@ -27,7 +27,7 @@ def percent_interval(estimate: Estimate | None, digits: int = 1) -> str:
     if estimate is None or math.isnan(estimate.value):
         return MISSING
     half = (estimate.high - estimate.low) / 2
-    if half >= 0.1:  # the digits behind the point would say nothing, and need room
+    if half >= 0.0995:  # the digits behind the point would say nothing, and need room
         digits = 0
     value = f"{100 * estimate.value:.{digits}f}".replace("100.0", "100")
     return f"{value} ± {100 * half:.{digits}f} %"

@@ -110,11 +110,12 @@ class MiTuiApp(App[str]):
         """What a key led to is there: the next one may go."""
         await self._key_order.reached(message)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Open the first screen."""
         if not self.is_headless:
             leave_on_signals(self)
-        self.push_screen(HomeScreen(self._services))
+        # What is told below belongs on this screen, and not on the one before it.
+        await self.push_screen(HomeScreen(self._services))
         self.set_interval(EVERY, self._look_at_theme)
         for problem in self._problems:
             self.notify(problem, severity="warning", markup=False, timeout=12)

@@ -69,7 +69,7 @@ async def test_wide_screens_show_votes_with_their_ties_and_silences() -> None:
     header = next(line for line in lines if "Mean@k" in line)
     row = next(line for line in lines if "MI-0.6" in line)
     assert re.search("Pass@k +Vote@k +Ties +No vote", header)
-    for cell in ("90 %", "86 %", "11 %", "4 %"):
+    for cell in ("90.0 ± 5.0 %", "86.0 ± 5.0 %", "11.0 ± 5.0 %", "4.0 ± 2.0 %"):
         assert cell in row
 
 
