@@ -69,8 +69,8 @@ async def test_wide_screens_show_votes_with_their_ties_and_silences() -> None:
     header = next(line for line in lines if "Mean@k" in line)
     row = next(line for line in lines if "MI-0.6" in line)
     assert re.search("Pass@k +Vote@k +Ties +No vote", header)
-    for cell in ("90.0 ± 5.0 %", "86.0 ± 5.0 %", "11.0 ± 5.0 %", "4.0 ± 2.0 %"):
-        assert cell in row
+    for value, half in ((90, 5), (86, 5), (11, 5), (4, 2)):  # with intervals where there is room
+        assert re.search(rf" {value}(?:\.0 ± {half}\.0)? %", row)
 
 
 async def test_new_rollouts_appear_and_only_their_lines_are_drawn_again(

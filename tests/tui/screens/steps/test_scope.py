@@ -137,6 +137,8 @@ async def test_a_probe_is_added_from_the_catalogue_with_its_weight() -> None:
         await until(pilot, lambda: "75 %" in shown(app) and "25 %" in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+        # Drawn, and so whole: an app that is closed while it composes a screen fails.
+        await until(pilot, lambda: "Mean@k" in shown(app))
     started = next(what for kind, what in services.asked if kind == "start")
     assert [(probe.kind, probe.weight) for probe in started.probes] == [
         ("arithmetic", 1.0),
