@@ -30,7 +30,7 @@ async def test_enter_on_an_interrupted_study_lets_it_go_on() -> None:
     async with app.run_test() as pilot:
         await until(pilot, lambda: "interrupted" in shown(app))
         await pilot.press("G", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen) and "Mean@k" in shown(app))
     assert ("go on", services.entries[0].path) in services.asked
 
 
@@ -40,7 +40,7 @@ async def test_enter_on_a_stopped_study_only_looks_at_it() -> None:
     async with app.run_test() as pilot:
         await until(pilot, lambda: "stopped" in shown(app))
         await pilot.press("G", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ProbeScreen))
+        await until(pilot, lambda: isinstance(app.screen, ProbeScreen) and "Mean@k" in shown(app))
     assert "go on" not in {kind for kind, _ in services.asked}
 
 
