@@ -22,9 +22,11 @@ from mi_tui.export.bundle import Report, export_study
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.until import Until, parse_until
 from mi_tui.probes.problem import Problem
 from mi_tui.study import control
 from mi_tui.study.ablation_preset import from_study
+from mi_tui.study.continuation import extend_study
 from mi_tui.study.management import delete_study, rename_study
 from mi_tui.study.preflight import require_fit, require_sources
 from mi_tui.study.reader import StudyReader
@@ -131,6 +133,25 @@ class Study(StudyReader):
     def stop(self) -> Self:
         """Ask the worker to end; what was measured is kept, and :meth:`start` goes on."""
         return self._ask_worker("stop")
+
+    def extend(self, until: Until | str = "settled", *, budget: Budget | str | None = None) -> Self:
+        """Let a study that has ended go on, and start its worker.
+
+        Args:
+            until: ``"settled"`` (then it has no limit), ``"+500 rollouts"``, ``"+50k tokens"``,
+                ``"+10 minutes"``, or an amount in all, such as ``"2000 rollouts"``.
+            budget: the question from now on, in place of the study's.
+
+        Raises:
+            UntilError: the text is none of them, or the study is that far already.
+            BudgetError: the text is no budget.
+            StudyBusyError: a worker is at it.
+            StudyError: it is settled already, or its directory cannot be written.
+        """
+        end = parse_until(until) if isinstance(until, str) else until
+        asked = parse_budget(budget) if isinstance(budget, str) else budget
+        extend_study(self.path, end, asked)
+        return self.start()
 
     def rename(self, name: str) -> Self:
         """Give the study another name; returns it under that name, and this object is closed.

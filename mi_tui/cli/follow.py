@@ -108,13 +108,25 @@ def run_study(preset: Preset, path: Path | None, *, plain: bool) -> StudyView:
         MiTuiError: the study cannot run, or has failed.
     """
     with Study.create(preset, path) as study:
-        study.start()
+        return _followed(study.start(), plain=plain)
 
-        def stop() -> None:
-            study.request("stop")
-            err().print("stopping; what was measured is kept", markup=False)
 
-        view = follow(study, display_for(plain), stop)
+def extend(reference: str, until: str, budget: str | None, *, plain: bool) -> StudyView:
+    """Let a study that has ended go on, and show it until its worker has ended.
+
+    Raises:
+        MiTuiError: the study cannot go on, or has failed.
+    """
+    with Study.load(reference) as study:
+        return _followed(study.extend(until, budget=budget), plain=plain)
+
+
+def _followed(study: Study, *, plain: bool) -> StudyView:
+    def stop() -> None:
+        study.request("stop")
+        err().print("stopping; what was measured is kept", markup=False)
+
+    view = follow(study, display_for(plain), stop)
     if view.state is StudyState.FAILED:
         raise MiTuiError(f"the study failed: {view.message}")
     return view

@@ -75,8 +75,23 @@ def demo(theme: Theme = None, color: Color = None, no_mouse: NoMouse = False) ->
 
 
 def run(
-    preset: Annotated[str, typer.Argument(help="A preset's name or .toml file.")],
+    preset: Annotated[
+        str,
+        typer.Argument(
+            help="A preset's name or .toml file; with --until a study's name or directory.",
+            metavar="PRESET|STUDY",
+        ),
+    ],
     study: StudyDirectory = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="Let a study that has ended go on: settled, '+500 rollouts', '+50k tokens', "
+            "'+10 minutes', or '2000 rollouts' in all.",
+        ),
+    ] = None,
+    budget: BudgetOption = None,
     json_: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -84,11 +99,18 @@ def run(
 
     Exit status 0 with a recommendation, 3 when the data cannot decide, no λ keeps the budget, or
     the probe is too hard to recommend anything."""
-    from mi_tui.cli.follow import require_ended, run_study
+    from mi_tui.cli.follow import extend, require_ended, run_study
     from mi_tui.plan.library import find_preset
 
-    _, wanted = find_preset(preset)
-    view = run_study(wanted, study, plain=plain)
+    if until is not None:
+        if study is not None:
+            raise MiTuiError("--until takes a study in place of the preset: leave --study out")
+        view = extend(preset, until, budget, plain=plain)
+    elif budget is not None:
+        raise MiTuiError("--budget needs --until: a new study has the budget of its preset")
+    else:
+        _, wanted = find_preset(preset)
+        view = run_study(wanted, study, plain=plain)
     _print_outcome(view, json_=json_, plain=plain)
     require_ended(view)
     _end(view)

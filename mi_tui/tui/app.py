@@ -29,6 +29,7 @@ from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.studies.commands import StudyCommands
 from mi_tui.tui.studies.messages import (
     Ablate,
+    Continue,
     LeaveStudy,
     NewStudy,
     NextStep,
@@ -232,6 +233,16 @@ class MiTuiApp(App[str]):
             self._commands.go_on(session.path)
         else:
             self._commands.request(session.path, message)
+
+    @on(Continue)
+    def continue_study(self, message: Continue) -> None:
+        """Let the watched study go on, and show its table."""
+        from mi_tui.tui.screens.steps.probe_run import ProbeScreen
+
+        if (session := self._watch.session) is not None:
+            self._commands.extend(session.path, message)
+            if not isinstance(self.screen, ProbeScreen):
+                self.pop_screen()
 
     def action_help(self) -> None:
         """The page of help of this screen; in a dialog, if it has none, of the one below."""

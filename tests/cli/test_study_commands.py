@@ -60,3 +60,22 @@ def test_an_unsettled_study_says_what_ended_it(tmp_path: Path) -> None:
     assert done.returncode == 3
     said = " ".join(done.stdout.split())
     assert "stopped before it was settled: the limit of 144 rollouts is reached" in said
+
+
+def test_a_study_goes_on_only_to_an_end_that_makes_sense(tmp_path: Path) -> None:
+    path = stored_study(tmp_path / "study", problems=8, score=0.5)
+    with Store(path / "study.db") as store:
+        store.put(settled=True, message="the expected loss is within the tolerance")
+    for options, said in (
+        (["--until", "later"], "write settled, +500 rollouts"),
+        (["--until", "settled"], "is settled already"),
+        (["--until", "3 rollouts"], "has taken 144 rollouts already: write +3 rollouts"),
+        (["--until", "settled", "--study", str(path)], "leave --study out"),
+        (["--budget", "knee"], "--budget needs --until"),
+    ):
+        done = command("run", str(path), *options)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    with Store(path / "study.db") as store:
+        assert store.open_requests() == []

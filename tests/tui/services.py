@@ -18,6 +18,7 @@ from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
+from mi_tui.plan.until import Until
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyEntry, StudyView
@@ -142,6 +143,9 @@ class SteeredServices(Services):
 
     def go_on(self, path: Path) -> None:
         self.asked.append(("go on", path))
+
+    def extend(self, path: Path, until: Until, budget: Budget | None) -> None:
+        self.asked.append(("extend", (path, until, budget)))
 
     def preflight(
         self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False

@@ -26,14 +26,16 @@ class Limits:
 
     ``by_count`` is the limit of rollouts; ``by_cost`` how many rollouts the limits of tokens and
     minutes allow from the study's start to its end, 0 before any cost is known. Either is
-    ``None`` without such a limit. ``asked`` counts what is stored or in flight. ``exhausted``
-    names the limit that is spent, or is empty.
+    ``None`` without such a limit. ``asked`` counts what is stored or in flight. ``nearest`` says
+    in words which limit is the nearest, and how near; ``exhausted`` is the same once it is spent,
+    and empty before.
     """
 
     by_count: int | None
     by_cost: int | None
     asked: int
     exhausted: str
+    nearest: str = ""
 
     @classmethod
     def of(
@@ -45,11 +47,14 @@ class Limits:
             (search.max_tokens, float(spent.tokens), "tokens"),
             (search.max_minutes, spent.seconds / 60, "minutes"),
         ]
-        exhausted = [
-            f"the limit of {limit:,g} {unit} is reached"
-            for limit, cost, unit in [(search.max_rollouts, spent.rollouts, "rollouts"), *costs]
-            if limit is not None and cost >= limit
-        ]
+        share, nearest = max(
+            (
+                (cost / limit, f"max_{unit} reached ({_amount(cost)} of {_amount(limit)})")
+                for limit, cost, unit in [(search.max_rollouts, spent.rollouts, "rollouts"), *costs]
+                if limit is not None
+            ),
+            default=(0.0, ""),
+        )
         affordable = [
             int(limit * stored / cost) if cost > 0 else 0
             for limit, cost, _ in costs
@@ -59,7 +64,8 @@ class Limits:
             search.max_rollouts,
             min(affordable, default=None),
             stored + in_flight,
-            exhausted[0] if exhausted else "",
+            nearest if share >= 1 else "",
+            nearest,
         )
 
     @property
@@ -94,3 +100,8 @@ class Limits:
                 scale = float(observations.tokens.mean() / np.mean(costs))
             found.append(int(scale * self.by_cost / len(recipes)))
         return min(found, default=None)
+
+
+def _amount(number: float) -> str:
+    """A count or some minutes: ``1,344``, ``2.5``."""
+    return f"{number:,.1f}".removesuffix(".0")

@@ -67,6 +67,7 @@ def next_batch(
     dropped: Sequence[Recipe] = (),
     more: Mapping[str, int] | None = None,
     latency: Latency | None = None,
+    to_the_limit: bool = False,
 ) -> Batch | Stop:
     """Decide what to generate next.
 
@@ -80,6 +81,7 @@ def next_batch(
         dropped: rows the user no longer wants; nothing more is asked of them.
         more: further samples per problem the user wants, by :attr:`Recipe.key`.
         latency: the speed of the merged model, for a budget in seconds.
+        to_the_limit: go on to the limit, even where the answer is settled.
 
     Returns:
         The rollouts, or why the study is over.
@@ -89,7 +91,7 @@ def next_batch(
     limits = Limits.of(preset.search, spent, observations, len(in_flight))
     if limits.exhausted:
         return Stop(limits.exhausted, _settled(observations, preset, latency))
-    step = _Step(observations, preset, ledger, limits, size, latency)
+    step = _Step(observations, preset, ledger, limits, size, latency, to_the_limit)
     return (
         step.coarse()
         or step.rows(added, more or {})
@@ -111,6 +113,7 @@ class _Step:
         limits: Limits,
         size: int,
         latency: Latency | None,
+        to_the_limit: bool,
     ) -> None:
         self._observations = observations
         self._preset = preset
@@ -118,6 +121,7 @@ class _Step:
         self._limits = limits
         self._size = size
         self._latency = latency
+        self._to_the_limit = to_the_limit
         self._budget = answerable(preset.budget, latency)
         self._reason = ""
         self._settled = False
@@ -178,19 +182,19 @@ class _Step:
     def refine(self) -> Batch | None:
         """The λ that promise most for the decision per token, on the same problems."""
         search = self._preset.search
+        left = self._limits.left_before(self._reserve)
         if not search.refine:
             self._reason = "the grid is done"
-            return None
-        left = self._limits.left_before(_CONFIRM_SHARE if self._may_confirm else 0.0)
-        if left is not None and left < self._size / 4:
-            self._reason = "the limit is near"
+            return self._evenly(left) if self._to_the_limit else None
+        if left is not None and left < (1 if self._to_the_limit else self._size / 4):
+            self._reason = self._limits.nearest
             return None
         verdict = self._judge(fine=False)
-        if verdict.settled:
+        if verdict.settled and not self._to_the_limit:
             verdict = self._judge(fine=True)
-        if verdict.settled:
-            self._reason, self._settled = _REASONS[verdict.certainty], True
-            return None
+            if verdict.settled:
+                self._reason, self._settled = _REASONS[verdict.certainty], True
+                return None
         decision = verdict.decision
         room = _MOST_SAMPLES * search.samples * len(self._ledger.search_problems)
         horizon = self._ledger.asked if left is None else left
@@ -210,6 +214,15 @@ class _Step:
         if not rollouts:
             self._reason = "every problem has been asked many times"
         return self._batch(rollouts, "refining around λ = " + f"{decision.lambda_:.2f}")
+
+    def _evenly(self, left: int | None) -> Batch | None:
+        """More samples of every row, the same problems under each."""
+        preset, room = self._preset, self._size if left is None else min(self._size, left)
+        grid = [preset.recipe(lambda_) for lambda_ in preset.search.grid]
+        recipes = self._ledger.wanted([*grid, *preset.recipes])
+        each = -(-room // len(recipes)) if recipes else 0
+        rollouts = self._ledger.least_asked([(recipe, each) for recipe in recipes])
+        return self._batch(rollouts[:room], "more samples of every row")
 
     def confirm(self) -> Batch | None:
         """The winner and its nearest rival on the held-out problems."""
@@ -239,6 +252,15 @@ class _Step:
         if self._ledger.in_flight:
             return Batch((), "waiting for the last responses", self._ledger.asked)
         return Stop(self._reason or "everything asked for is done", self._settled)
+
+    @property
+    def _reserve(self) -> float:
+        """The share of the limit that is kept for held-out problems, what they had taken off."""
+        if not self._may_confirm:
+            return 0.0
+        in_all = self._limits.in_all
+        had = self._ledger.held_out_asked / in_all if in_all else 0.0
+        return max(_CONFIRM_SHARE - had, 0.0)
 
     @property
     def _may_confirm(self) -> bool:
@@ -273,8 +295,8 @@ class _Step:
         grid, rows = len(search.grid) * each, len(self._preset.recipes) * each
         held_out = 2 * len(ledger.places(search.samples, held_out=True))
         expected = grid + rows + held_out + (grid // 2 if search.refine else 0)
-        if self._limits.in_all is not None:
-            expected = min(expected, self._limits.in_all)
+        if (in_all := self._limits.in_all) is not None:
+            expected = in_all if self._to_the_limit else min(expected, in_all)
         return max(expected, ledger.asked + fresh)
 
 

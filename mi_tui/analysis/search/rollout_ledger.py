@@ -67,6 +67,7 @@ class RolloutLedger:
         order = _interleaved(observations)
         self.search_problems = [p for p in order if not problems[p].held_out]
         self.held_out_problems = [p for p in order if problems[p].held_out]
+        self.held_out_asked = int(self._counts[:, self.held_out_problems].sum())
         self.search_in_flight = any(not problems[rollout.problem].held_out for rollout in in_flight)
 
     def is_wanted(self, recipe: Recipe) -> bool:

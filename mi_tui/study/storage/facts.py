@@ -19,6 +19,7 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.thinking_tags import KNOWN, ThinkingTags
 from mi_tui.plan.toml import explain
+from mi_tui.plan.until import Until
 from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.store import Store
@@ -48,8 +49,8 @@ class Change(TypedDict, total=False):
 
     ``more`` has the samples that the user asked for beyond the plan, by the recipe's key.
     ``settled`` says whether the search ended certain of its recommendation. ``preset`` is the one
-    the study was made of; ``budget`` takes its budget's place. ``weights`` has the identity of each
-    checkpoint by its reference.
+    the study was made of; ``budget`` takes its budget's place, and ``until`` that of its limits.
+    ``weights`` has the identity of each checkpoint by its reference.
     """
 
     preset: Preset
@@ -64,6 +65,7 @@ class Change(TypedDict, total=False):
     progress: Progress
     elapsed: float
     budget: Budget
+    until: Until
     confirmation_dtype: str
     more: dict[str, int]
     settled: bool
@@ -158,8 +160,8 @@ class Facts:
     def preset(self) -> Preset:
         """The preset in force.
 
-        It has the budget as the user last set it, and names hub checkpoints with the commits that
-        are measured.
+        It has the budget as the user last set it, the limits of the last continuation, and names
+        hub checkpoints with the commits that are measured.
         """
         made = self.made_of
         known = self.weights
@@ -167,7 +169,18 @@ class Facts:
         pins = {side: known[name].pinned for side, name in sides.items() if name in known}
         pair = made.pair.model_copy(update=pins)
         budget = self._model("budget", Budget) or made.budget
-        return made.model_copy(update={"pair": pair, "budget": budget})
+        search = self.until.search(made.search) if self.until else made.search
+        return made.model_copy(update={"pair": pair, "budget": budget, "search": search})
+
+    @property
+    def until(self) -> Until | None:
+        """How far the study goes on; ``None`` where it never ended and was continued."""
+        return self._model("until", Until)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the search ended certain of its recommendation."""
+        return self._values.get("settled") is True
 
     @property
     def weights(self) -> dict[str, CheckpointIdentity]:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.until import Until
 
-RequestKind = Literal["pause", "resume", "stop", "add", "more", "drop", "budget"]
+RequestKind = Literal["pause", "resume", "stop", "add", "more", "drop", "budget", "extend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +61,6 @@ class StoredRequest:
             words.append(f"by {self.data['samples']} samples per problem")
         if isinstance(budget, dict):
             words.append(Budget.model_validate(budget, strict=False).spec)
+        if isinstance(until := self.data.get("until"), dict):
+            words.append(f"until {Until.model_validate(until, strict=False).spec}")
         return " ".join(words)

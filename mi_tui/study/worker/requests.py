@@ -1,7 +1,8 @@
-"""Requests of screens and commands to a running worker: pause, resume, stop, budget and recipes."""
+"""Requests of screens and commands to a running worker: pause, stop, budget, end and recipes."""
 
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.until import Until
 from mi_tui.study.storage.facts import Facts, keep
 from mi_tui.study.storage.records import StoredRequest
 from mi_tui.study.storage.store import Store
@@ -62,6 +63,9 @@ class Requests:
             budget = Budget.model_validate(request.data["budget"])
             self._planner.preset = self._planner.preset.model_copy(update={"budget": budget})
             keep(self._store, budget=budget)
+        elif request.kind == "extend":
+            keep(self._store, until=Until.model_validate(request.data["until"]))
+            self._planner.preset = Facts.of(self._store).preset
         elif request.kind == "add":
             self._store.recipe_index(Recipe.model_validate(request.data["recipe"]), added_by="user")
         elif request.kind == "more":

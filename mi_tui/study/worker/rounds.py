@@ -129,6 +129,7 @@ class RoundPlanner:
             dropped=self._store.dropped_recipes(),
             more=facts.more,
             latency=self._latency,
+            to_the_limit=facts.until is not None and facts.until.amount is not None,
         )
         if not isinstance(step, Stop) or not self._preset.search.layer_groups:
             return step

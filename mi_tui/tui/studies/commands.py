@@ -11,7 +11,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
-from mi_tui.tui.studies.messages import Ablate, StudyRequest
+from mi_tui.tui.studies.messages import Ablate, Continue, StudyRequest
 from mi_tui.tui.studies.services import Services
 
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class StudyCommands:
     def request(self, path: Path, message: StudyRequest) -> None:
         """Leave a request for the study's worker."""
         self._do(partial(self._services.request, path, message.kind, **message.data))
+
+    def extend(self, path: Path, message: Continue) -> None:
+        """Let a study that has ended go on."""
+        self._do(partial(self._services.extend, path, message.until, message.budget))
 
     def ablate(self, path: Path, message: Ablate, then: Callable[[Preset], None]) -> None:
         """Make the preset of an ablation, which reads a checkpoint."""

@@ -8,6 +8,7 @@ from textual.message import Message
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.until import Until
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.tui.forms.draft import Draft
 
@@ -71,6 +72,14 @@ class Ablate(Message):
     kind: str
     lambda_: float
     budget: Budget
+
+
+@dataclass
+class Continue(Message):
+    """Let the watched study, which has ended, go on; ``budget`` takes its budget's place."""
+
+    until: Until
+    budget: Budget | None = None
 
 
 class LeaveStudy(Message):

@@ -18,6 +18,7 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.toml import PresetError, write_preset
+from mi_tui.plan.until import Until
 from mi_tui.probes.text import safe_text
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyEntry, StudyView
@@ -164,6 +165,17 @@ class Services:
 
         with Study.load(path) as study:
             study.resume()
+
+    def extend(self, path: Path, until: Until, budget: Budget | None) -> None:
+        """Let a study that has ended go on.
+
+        Raises:
+            MiTuiError: a worker is at it, or it is that far, or settled, already.
+        """
+        from mi_tui.api.study import Study
+
+        with Study.load(path) as study:
+            study.extend(until, budget=budget)
 
     def preflight(
         self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False

@@ -157,7 +157,7 @@ def test_minutes_are_a_limit() -> None:
     plan = preset(search=Search(max_minutes=2))
     stop = next_batch(world.observations(), plan, spent=Spent(len(world.rows), 1, 121.0), size=SIZE)
     assert isinstance(stop, Stop)
-    assert stop.reason == "the limit of 2 minutes is reached"
+    assert stop.reason == "max_minutes reached (2 of 2)"
 
 
 def test_within_limits_every_lambda_of_the_grid_gets_its_share() -> None:
@@ -245,3 +245,31 @@ def test_a_grid_that_is_asked_whole_before_any_answer_is_waited_for() -> None:
     world.answer(in_flight)
     after = step(world, plan)
     assert isinstance(after, Stop) or after.rollouts
+
+
+def test_a_continuation_goes_on_where_the_answer_is_settled_and_ends_at_its_amount() -> None:
+    world = World(problems=48, held_out=12, seed=1)
+    search = Search(samples=2, tolerance=0.02)
+    _, stop = run(world, preset("tokens<=120", search))
+    assert stop.settled
+    had = len(world.rows)
+    further = search.model_copy(update={"max_rollouts": had + 200})
+    assert isinstance(step(world, preset("tokens<=120", further)), Stop), "it was settled"
+    batches, stop = run(world, preset("tokens<=120", further), to_the_limit=True)
+    assert had + 190 <= len(world.rows) <= had + 200
+    assert all(batch.planned == had + 200 for batch in batches)
+    assert stop.reason == f"max_rollouts reached ({len(world.rows):,} of {had + 200:,})"
+
+
+def test_a_continuation_asks_rows_that_are_only_compared_evenly() -> None:
+    world = World(problems=24, held_out=0, seed=2)
+    search = Search(grid=(0.0, 0.8, 1.0), samples=2, refine=False)
+    plan = preset("knee", search).model_copy(update={"recipes": (ABLATION,)})
+    run(world, plan)
+    had = Counter(row[0] for row in world.rows)
+    further = search.model_copy(update={"max_rollouts": len(world.rows) + 120})
+    run(world, plan.model_copy(update={"search": further}), to_the_limit=True)
+    added = Counter(row[0] for row in world.rows) - had
+    assert sum(added.values()) == 120
+    assert len(added) == 4
+    assert max(added.values()) - min(added.values()) <= 12

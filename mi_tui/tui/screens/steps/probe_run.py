@@ -11,18 +11,19 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
 from mi_tui.analysis.results import RecipeSummary
-from mi_tui.plan.numbers import whole
+from mi_tui.plan.until import Until
 from mi_tui.present.columns import with_recommended
 from mi_tui.present.progress import progress_line, status_line
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyState, StudyView
 from mi_tui.tui.forms.draft import draft_of
-from mi_tui.tui.forms.number_fields import lambdas
 from mi_tui.tui.runtime.colours import colours_of
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen
-from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
+from mi_tui.tui.screens.dialogs.ask import ConfirmScreen
+from mi_tui.tui.screens.dialogs.requests import ask_lambdas, ask_samples, ask_until
 from mi_tui.tui.studies.messages import (
+    Continue,
     LeaveStudy,
     NewStudy,
     ShowRecommendation,
@@ -37,8 +38,6 @@ from mi_tui.tui.widgets.step_header import Step, StepHeader
 
 _PLOT_EVERY = 3.0
 """Seconds between two drawings of the plot: it is the costliest thing to send over SSH."""
-
-_MOST_SAMPLES = 1000
 
 _READ_EVERY = 2.0
 """Seconds between two readings of the newest responses."""
@@ -78,6 +77,13 @@ class ProbeScreen(GuideScreen):
             "Stop",
             id="probe.stop",
             tooltip="End the worker; what was measured is kept",
+        ),
+        Binding(
+            "u",
+            "continue",
+            "Continue",
+            id="probe.continue",
+            tooltip="More rollouts, tokens or minutes, or until the answer is settled",
         ),
         Binding(
             "e",
@@ -218,6 +224,10 @@ class ProbeScreen(GuideScreen):
             }[str(parameters[0])]
         if action == "settings":
             return state is not None and not state.is_active and state is not StudyState.DONE
+        if action == "continue":
+            return (
+                state is not None and not state.is_active and bool(self._view and self._view.rows)
+            )
         if action in ("recommend", "responses", "more", "drop"):
             return True if self._view and self._view.rows else None
         if action in ("fold", "newest"):
@@ -249,6 +259,16 @@ class ProbeScreen(GuideScreen):
         if self._view is not None:
             self.post_message(NewStudy(draft_of(self._view.preset)))
 
+    def action_continue(self) -> None:
+        """Ask how far the study goes on."""
+        answer = self._view.recommendation if self._view else None
+
+        def go_on(until: Until) -> None:
+            self.post_message(Continue(until))
+            self.show_status(Text(f"Asked the study to go on until {until.spec} …"))
+
+        self.app.push_screen(*ask_until(answer is not None and answer.resolved, go_on))
+
     def action_ask(self, kind: RequestKind) -> None:
         """Leave the request for the worker; to stop needs a yes while responses would be lost."""
         running = self._view.progress.running if self._view else 0
@@ -276,16 +296,18 @@ class ProbeScreen(GuideScreen):
 
     def action_add(self) -> None:
         """Ask for further values of λ."""
+        view = self._view
+        if view is None:
+            return
 
-        def add(text: str | None) -> None:
-            if text is not None and self._view is not None:
-                for value in lambdas(text):
-                    recipe = self._view.preset.recipe(value)
-                    content = recipe.model_dump(mode="json", by_alias=True)
-                    self.post_message(StudyRequest("add", {"recipe": content}))
-                self.show_status(Text(f"Asked for λ {text}"))
+        def add(values: tuple[float, ...]) -> None:
+            for value in values:
+                recipe = view.preset.recipe(value)
+                content = recipe.model_dump(mode="json", by_alias=True)
+                self.post_message(StudyRequest("add", {"recipe": content}))
+            self.show_status(Text(f"Asked for λ {', '.join(f'{value:g}' for value in values)}"))
 
-        self.app.push_screen(AskScreen("Evaluate which λ?", "0.55", _lambdas_problem), add)
+        self.app.push_screen(*ask_lambdas(add))
 
     def action_more(self) -> None:
         """Ask for more samples of the recipe under the cursor."""
@@ -293,14 +315,12 @@ class ProbeScreen(GuideScreen):
         if row is None:
             return
 
-        def more(text: str | None) -> None:
-            if text is not None:
-                data: dict[str, object] = {"recipe": row.recipe.key, "samples": int(text)}
-                self.post_message(StudyRequest("more", data))
-                self.show_status(Text(f"Asked for {text} more samples of {row.recipe.label}"))
+        def more(samples: int) -> None:
+            data: dict[str, object] = {"recipe": row.recipe.key, "samples": samples}
+            self.post_message(StudyRequest("more", data))
+            self.show_status(Text(f"Asked for {samples} more samples of {row.recipe.label}"))
 
-        question = f"How many more samples per problem of {row.recipe.label}?"
-        self.app.push_screen(AskScreen(question, "4", _samples_problem), more)
+        self.app.push_screen(*ask_samples(row.recipe.label, more))
 
     def action_drop(self) -> None:
         """Ask for nothing more of the recipe under the cursor, after a yes."""
@@ -337,9 +357,8 @@ class ProbeScreen(GuideScreen):
 
     def _recolour(self) -> None:
         if self._view is not None:
-            self.query_one("#progress", Static).update(
-                progress_line(colours_of(self.app), self._view)
-            )
+            line = progress_line(colours_of(self.app), self._view)
+            self.query_one("#progress", Static).update(line)
             self.query_one(NewestResponses).draw_again()
             plot = self.query_one(CurvesPlot)
             plot.draw_again()
@@ -379,19 +398,3 @@ class ProbeScreen(GuideScreen):
 def _allows(view: StudyView) -> tuple[StudyState, bool]:
     """What the keys depend on."""
     return view.state, bool(view.rows)
-
-
-def _lambdas_problem(text: str) -> str:
-    try:
-        lambdas(text)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _samples_problem(text: str) -> str:
-    try:
-        whole(text, least=1, most=_MOST_SAMPLES)
-    except ValueError as error:
-        return str(error)
-    return ""

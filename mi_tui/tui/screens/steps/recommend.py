@@ -1,10 +1,9 @@
 """Step 5: the recommendation, other budgets on the same data, and the export."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
@@ -15,31 +14,26 @@ from textual.widgets import Input, Rule, Static
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
-from mi_tui.export.errors import ExportConflictError
-from mi_tui.export.format import FORMATS
-from mi_tui.paths import expanded
 from mi_tui.plan.budget import Budget, BudgetError, parse_budget
 from mi_tui.plan.objective import examples
-from mi_tui.present.ablation import ablation_picture
-from mi_tui.present.answer import alternatives, headline, in_words, measures, what_ended
+from mi_tui.plan.until import Until
+from mi_tui.present.answer import alternatives, headline, measures, what_ended
 from mi_tui.present.budget_limits import limits_of
 from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import colours_of, rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen, is_open
-from mi_tui.tui.screens.dialogs.ask import ConfirmScreen
 from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
-from mi_tui.tui.studies.export import Export, copies
-from mi_tui.tui.studies.messages import Ablate
+from mi_tui.tui.screens.dialogs.requests import ask_until
+from mi_tui.tui.screens.steps.export_panel import ExportPanel
+from mi_tui.tui.studies.export import Export
+from mi_tui.tui.studies.messages import Ablate, Continue
 from mi_tui.tui.studies.watched_study import WatchedStudy
-from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import Answer, FormRow, text_field
 from mi_tui.tui.widgets.limit_slider import LimitSlider
+from mi_tui.tui.widgets.paired_table import PairedTable
 from mi_tui.tui.widgets.pareto import ParetoPlot
 from mi_tui.tui.widgets.step_header import Step
-
-if TYPE_CHECKING:
-    from mi_tui.analysis.ablation.result import AblationResult
 
 _PAUSE = 0.4
 """Seconds without a keystroke before a new budget is asked."""
@@ -107,6 +101,13 @@ class RecommendScreen(GuideScreen):
             tooltip="The answer, the config or the serve command, to clipboard and file",
         ),
         Binding(
+            "u",
+            "continue",
+            "Continue",
+            id="recommend.continue",
+            tooltip="More rollouts, tokens or minutes, or until the answer is settled",
+        ),
+        Binding(
             "a",
             "ablate",
             "Ablation",
@@ -145,18 +146,16 @@ class RecommendScreen(GuideScreen):
         self._session = session
         self._export = export
         self._view: StudyView | None = None
-        self._export_begun = False
         self._answer: Recommendation | None = None
         self._own_budget: Budget | None = None
         self._is_valid = True
-        self._ablation: AblationResult | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         """The answer, its measures, the budget, the export."""
         view = self._session.view
         budget = view.preset.budget.spec if view else "knee"
         if view is not None and view.preset.is_ablation:
-            yield Static("Comparing the rows …", id="paired")
+            yield PairedTable(id="paired")
         yield LimitSlider(id="limit")
         yield FormRow("Budget", text_field("budget", budget, kind=Answer), id="row-budget")
         yield Static(" · ".join(examples()), id="budget-forms", classes="note", markup=False)
@@ -167,18 +166,7 @@ class RecommendScreen(GuideScreen):
                 yield Static("", id="alternatives", markup=False)
             yield ParetoPlot(id="pareto")
         yield Rule(line_style="heavy")
-        yield FormRow("Export to", text_field("out", str(self._export.folder)), id="row-out")
-        yield FormRow(
-            "",
-            Checks(
-                [Option(each.name, each.title) for each in FORMATS],
-                self._export.formats,
-                id="formats",
-                per_line=3,
-            ),
-            id="row-formats",
-        )
-        yield Static("", id="written", markup=False)
+        yield ExportPanel(self._export, self._answer_to_budget, self.show_status)
 
     def on_mount(self) -> None:
         """Show the study's own answer, or ask for one; follow the theme."""
@@ -193,9 +181,11 @@ class RecommendScreen(GuideScreen):
 
     def show_view(self, view: StudyView) -> None:
         """New data: the study's own answer, or the same question asked again."""
-        self._view = view
+        before, self._view = self._view, view
+        if before is None or before.state.is_active != view.state.is_active:
+            self.refresh_bindings()
         if view.preset.is_ablation:
-            start(self, self._compare, group="compare")
+            start(self, partial(self.query_one(PairedTable).read, self._session), group="compare")
         if self._own_budget is None and view.recommendation is not None:
             self._show_answer(view.recommendation)
         else:
@@ -251,12 +241,6 @@ class RecommendScreen(GuideScreen):
         """Give the line back to the answer."""
         self._show_forms()
 
-    @on(Input.Changed, "#out")
-    def folder_edited(self, event: Input.Changed) -> None:
-        """A folder has a name."""
-        missing = "" if event.value.strip() else "name a folder"
-        self.query_one("#row-out", FormRow).show_problem(missing)
-
     @on(Input.Submitted, "#out")
     def folder_submitted(self) -> None:
         """Enter in the folder exports."""
@@ -264,9 +248,9 @@ class RecommendScreen(GuideScreen):
 
     def action_back(self) -> None:
         """Cancel an export, leave a field, or go back to the table: the first that applies."""
-        if self._export.cancel():
-            self.show_status(Text("Cancelling the export …"))
-        elif self.focused is not None:
+        if self.query_one(ExportPanel).cancel():
+            return
+        if self.focused is not None:
             self.set_focus(None)
         else:
             self.app.pop_screen()
@@ -286,14 +270,25 @@ class RecommendScreen(GuideScreen):
 
     def action_copy(self) -> None:
         """Ask what to copy."""
-        picks = [Pick(what, copy.name, copy.about) for what, copy in copies().items()]
-
-        def copy(what: str | None) -> None:
-            if what is not None:
-                start(self, partial(self._copy, what), group="copy")
-
         if self._answer is not None:
-            self.app.push_screen(PickScreen("Copy what?", picks), copy)
+            self.query_one(ExportPanel).copy()
+
+    def action_continue(self) -> None:
+        """Ask how far the study goes on, for the budget that was asked last."""
+        answer = self._answer
+
+        def go_on(until: Until) -> None:
+            self.post_message(Continue(until, self._own_budget))
+
+        if answer is not None:
+            self.app.push_screen(*ask_until(answer.resolved, go_on))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to continue a study only when it has ended."""
+        del parameters
+        if action == "continue":
+            return self._view is not None and not self._view.state.is_active
+        return True
 
     def action_ablate(self) -> None:
         """Ask which ablation."""
@@ -316,25 +311,7 @@ class RecommendScreen(GuideScreen):
         if self._answer is None:
             self.show_status(Text("Nothing to export yet: the study has no answer."))
             return
-        if not self.query_one("#out", Input).value.strip():
-            self.app.bell()
-            self.set_focus(self.query_one("#out"))
-            return
-        if self._export.is_running:
-            self.show_status(Text("An export is under way; Escape cancels it."))
-            return
-        formats = self.query_one("#formats", Checks).values
-        if not formats:
-            self.show_status(Text("Tick at least one format (x)."))
-            return
-        out = expanded(self.query_one("#out", Input).value)
-        start(self, partial(self._export_answer, out, formats), group="export")
-
-    async def _export_answer(self, out: Path, formats: tuple[str, ...]) -> None:
-        """Write the answer to the budget in the field, which may have been typed just now."""
-        answer = await self._answer_to_budget()
-        if answer is not None:
-            await self._write(out, formats, answer)
+        self.query_one(ExportPanel).export()
 
     async def _answer_to_budget(self) -> Recommendation | None:
         answer, budget = self._answer, self._own_budget
@@ -360,111 +337,6 @@ class RecommendScreen(GuideScreen):
     def _show_forms(self) -> None:
         typing = self.focused is not None and self.focused.id == "budget"
         self.query_one("#budget-forms").set_class(not typing, "-hidden")
-
-    async def _copy(self, what: str) -> None:
-        out = expanded(self.query_one("#out", Input).value.strip() or str(self._export.folder))
-        answer = await self._answer_to_budget()
-        if answer is None:
-            return
-        try:
-            copy = await self._export.copy(
-                what, out, answer, in_words(colours_of(self.app), answer)
-            )
-        except MiTuiError as error:
-            self.notify(str(error), severity="error", markup=False, timeout=12)
-            return
-        self.app.copy_to_clipboard(copy.text)
-        if is_open(self):
-            name = copies()[what].name
-            # No terminal says whether it took the text (OSC 52), so the file is named, too.
-            self._show_written((copy.path,))
-            self.show_status(
-                Text.assemble(
-                    ("✓ ", rich_colour(self.app, "success")),
-                    f"Copied the {name}, if your terminal allows it; also in the file above",
-                )
-            )
-
-    async def _write(
-        self,
-        out: Path,
-        formats: tuple[str, ...],
-        answer: Recommendation,
-        overwrite: bool = False,
-    ) -> None:
-        self._export_begun = True
-        self.show_status(Text(f"Exporting to {out} …"))
-        try:
-            written = await self._export.write(
-                out, formats, answer, self._show_progress, overwrite=overwrite
-            )
-        except ExportConflictError as conflict:
-            if is_open(self):
-                self._ask_to_replace(out, conflict.held, partial(self._write, out, formats, answer))
-            return
-        except MiTuiError as error:
-            self.notify(str(error), severity="error", markup=False, timeout=12)
-            if is_open(self):
-                self.show_status(Text(f"✗ {error}", style=rich_colour(self.app, "error")))
-            return
-        if not is_open(self):
-            self.notify(f"Exported to {out}", markup=False)
-            return
-        self._show_written(written)
-        self.show_status(
-            Text.assemble(
-                ("✓ ", rich_colour(self.app, "success")),
-                f"Exported {len(written)} {'file' if len(written) == 1 else 'files'}",
-            )
-        )
-
-    def _ask_to_replace(
-        self, out: Path, held: str, write: Callable[[bool], Coroutine[None, None, None]]
-    ) -> None:
-        """Ask whether what a folder holds may be replaced, and write if so."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                start(self, partial(write, True), group="export")
-            else:
-                self.show_status(Text("Nothing was exported: choose another folder."))
-
-        self.app.push_screen(ConfirmScreen(f"{out} holds {held}. Replace it?"), answered)
-
-    def _show_progress(self, words: str) -> None:
-        if is_open(self):
-            self.show_status(Text(f"Exporting {words} · esc cancels"))
-
-    def _show_written(self, written: tuple[Path, ...]) -> None:
-        lines = Text()
-        for path in written:
-            lines.append("✓ ", style=rich_colour(self.app, "success"))
-            lines.append(f"{path}\n")
-        self.query_one("#written", Static).update(lines)
-        body = self.query_one("#body", VerticalScroll)
-        self.call_after_refresh(body.scroll_end, animate=False)
-
-    def on_resize(self) -> None:
-        """Draw the paired table for the room there is."""
-        self._draw_ablation()
-
-    async def _compare(self) -> None:
-        """Read the paired table and the heat maps of an ablation."""
-        try:
-            result = await self._session.ablation_result()
-        except MiTuiError as error:
-            if is_open(self):
-                self.query_one("#paired", Static).update(Text(str(error)))
-            return
-        if is_open(self):
-            self._ablation = result
-            self._draw_ablation()
-
-    def _draw_ablation(self) -> None:
-        if self._ablation is not None:
-            accent = rich_colour(self.app, "primary")
-            drawn = ablation_picture(self._ablation, self.size.width - 5, accent)
-            self.query_one("#paired", Static).update(drawn)
 
     def _draw_answer(self) -> None:
         view, answer = self._session.view, self._answer
@@ -496,7 +368,7 @@ class RecommendScreen(GuideScreen):
             return
         self._answer = answer
         self._draw_answer()
-        if self._export_begun:
+        if self.query_one(ExportPanel).has_begun:
             return
         view = self._session.view
         running = " · the study is still running, so the answer may move" * bool(

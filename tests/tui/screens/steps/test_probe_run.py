@@ -447,3 +447,17 @@ async def test_plots_are_drawn_without_colour(
         await until(pilot, lambda: "░ 95 %" in shown(pilot.app))
         await pilot.press("enter")
         await until(pilot, lambda: "λ interval" in shown(pilot.app))
+
+
+async def test_a_study_that_has_ended_goes_on_until_settled() -> None:
+    answer = views.recommendation(resolved=False)
+    services = SteeredServices(views.view(StudyState.DONE, answer=answer))
+    app = watching(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "u Continue" in shown(app))
+        await pilot.press("u")
+        await until(pilot, lambda: "Continue until?" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "extend" in dict(services.asked))
+    path, end, budget = dict(services.asked)["extend"]
+    assert (path, end.amount, budget) == (services.view.path, None, None)

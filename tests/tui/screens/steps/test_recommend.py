@@ -16,6 +16,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.export.errors import ExportConflictError
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.until import Until, parse_until
 from mi_tui.present.budget_limits import limits_of, moved
 from mi_tui.study.view import StudyState
 from mi_tui.tui.app import MiTuiApp
@@ -330,3 +331,33 @@ def test_every_step_moves_unless_at_the_end(limit: float, by: int) -> None:
     up, down = moved(limits, limit, by), moved(limits, limit, -by)
     assert up > limit or up == limits[-1]
     assert down < limit or down == limits[0]
+
+
+async def test_a_finished_study_goes_on_for_the_budget_that_was_asked_last() -> None:
+    services = Answering()
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        assert "u Continue" in shown(pilot.app)
+        await pilot.press("b", *"tokens<=40", "enter", "u")
+        await until(pilot, lambda: "Continue until?" in shown(pilot.app))
+        await pilot.press(*"soon", "enter")
+        await until(pilot, lambda: "write settled, +500 rollouts" in shown(pilot.app))
+        await pilot.press("home", *["delete"] * 4, *"+50 rollouts", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ProbeScreen))
+        wanted = ("extend", (services.view.path, *parse_extension("+50 rollouts", "tokens<=40")))
+        await until(pilot, lambda: wanted in services.asked)
+
+
+def parse_extension(end: str, budget: str) -> tuple[Until, Budget]:
+    return parse_until(end), parse_budget(budget)
+
+
+async def test_a_running_study_cannot_be_continued() -> None:
+    services = Answering()
+    services.view = views.newer(services.view, state=StudyState.RUNNING)
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        assert "Continue" not in shown(pilot.app)
+        await pilot.press("u")
+        await pilot.pause()
+        assert "Continue until?" not in shown(pilot.app)
