@@ -23,12 +23,13 @@ from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.until import Until, parse_until
+from mi_tui.probes.freeze import require_sources
 from mi_tui.probes.problem import Problem
 from mi_tui.study import control
 from mi_tui.study.ablation_preset import from_study
 from mi_tui.study.continuation import extend_study
 from mi_tui.study.management import delete_study, rename_study
-from mi_tui.study.preflight import require_fit, require_sources
+from mi_tui.study.preflight import require_fit
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.records import RequestKind
@@ -90,8 +91,8 @@ class Study(StudyReader):
             ProbeError: a file of problems cannot be read, or has bad records.
         """
         wanted = as_preset(preset)
+        require_sources(wanted.probes)
         require_fit(wanted)
-        require_sources(wanted)
         return cls(control.create_study(wanted, None if path is None else Path(path)))
 
     # -- what it is -----------------------------------------------------------------------

@@ -32,6 +32,7 @@ def presets(
     """List the presets, or check the ones named."""
     from mi_tui.cli.console import out, print_json
     from mi_tui.plan.library import find_preset_entry, list_presets
+    from mi_tui.probes.freeze import require_sources
 
     if example:
         _print_examples(files or [], as_json=json_)
@@ -39,7 +40,7 @@ def presets(
     if files:
         found = [find_preset_entry(reference) for reference in files]
         for entry in found:
-            _require_files(entry)
+            require_sources(entry.preset.probes if entry.preset else ())
         if json_:
             print_json([_entry_data(entry) for entry in found])
             return
@@ -60,19 +61,6 @@ def presets(
         out().print(f"{entry.name:<{width}}  {_in_a_line(entry)}", markup=False)
     if any(entry.problem for entry in entries):
         raise MiTuiError("a preset above is not valid")
-
-
-def _require_files(entry: "PresetEntry") -> None:
-    """Read the data files that a preset names; what is on the hub is left for the study.
-
-    Raises:
-        ProbeError: one cannot be read, or a row of it cannot be asked.
-    """
-    from mi_tui.probes.freeze import freeze
-
-    for plan in entry.preset.probes if entry.preset else ():
-        if getattr(plan, "path", None) and plan.kind != "lm-eval":
-            freeze(plan)
 
 
 def _entry_data(entry: "PresetEntry") -> dict[str, object]:

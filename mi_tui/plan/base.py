@@ -53,3 +53,5 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, tuple) and value and isinstance(value[0], str):
         yield from (each for each in value if isinstance(each, str))
+    elif isinstance(value, dict):
+        yield from (each for pair in value.items() for each in pair if isinstance(each, str))

@@ -8,7 +8,7 @@ from mi_tui.plan.probe import ProbePlan
 from mi_tui.probes.data_files import Record, read_file, read_hub
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.form_fields import Field
-from mi_tui.probes.probe_kind import PUBLIC, Kind
+from mi_tui.probes.probe_kind import PUBLIC, Kind, first_faults
 from mi_tui.probes.problem import Problem
 from mi_tui.probes.prompts import BOXED
 from mi_tui.probes.scoring.extraction import as_integer
@@ -45,7 +45,11 @@ class Benchmark(Kind[B]):
     """
 
     group = PUBLIC
-    fields = (Field("path", "Local file", "empty: from the hub", wide=True, empty_is_none=True),)
+    fields = (
+        Field(
+            "path", "Local file", "empty: from the hub", wide=True, is_path=True, empty_is_none=True
+        ),
+    )
     records: int
     config: str | None = None
     split: str = "test"
@@ -79,6 +83,22 @@ class Benchmark(Kind[B]):
             for config in self.configs(plan.source)
             for record in read_hub(plan.source, config, self.split, self.title, self.gated)
         ]
+
+    def faults(self, plan: B) -> tuple[str, ...]:
+        """The first bad records of the local file, or that it cannot be read."""
+        if plan.path is None:
+            return ()
+        failures: list[ProbeError] = []
+        try:
+            records = self.read(plan)
+        except ProbeError as error:
+            return (str(error),)
+        for number, record in enumerate(records, start=1):
+            try:
+                self.problem(record, number)
+            except ProbeError as error:
+                failures.append(error)
+        return first_faults(failures)
 
     def configs(self, source: str) -> tuple[str | None, ...]:  # noqa: ARG002
         """The configurations of a data set that hold the problems."""

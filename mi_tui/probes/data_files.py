@@ -1,25 +1,53 @@
-"""Records of a data set: a local JSONL, CSV or Parquet file, or one on the hub."""
+"""Records of a data set: a local file, or one on the hub."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mi_tui.paths import is_directory
 from mi_tui.probes.errors import ProbeError, missing_extra
-from mi_tui.text.plain_text import SURROGATES
+from mi_tui.probes.files.csv_rows import csv_rows
+from mi_tui.probes.files.json_rows import json_rows, jsonl_rows, parse_json
+from mi_tui.probes.files.parquet_rows import parquet_rows
+from mi_tui.probes.files.text import Row, is_number, read_text, require_file
+from mi_tui.probes.text import shown_line
 
-_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
+_OF_TEXT = {
+    ".jsonl": jsonl_rows,
+    ".ndjson": jsonl_rows,
+    ".json": json_rows,
+    ".csv": csv_rows,
+    ".tsv": csv_rows,
+}
+"""What reads the text of a file, by how its name ends; ``.gz`` may follow."""
+
+_PARQUET = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record and where it stands, for errors: ``problems.jsonl row 3``."""
+    """One record and where it stands, for errors: ``problems.jsonl row 3``.
+
+    ``called`` has the names in the file of columns that are called otherwise there.
+    """
 
     where: str
     values: dict[str, Any]
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, columns: Mapping[str, str]) -> "Record":
+        """The record with these columns, each from the one that it has in the file."""
+        values = dict(self.values)
+        for name, in_file in columns.items():
+            values.pop(name, None)
+            if in_file in self.values:
+                values[name] = self.values[in_file]
+        return Record(self.where, values, columns)
+
+    def _named(self, name: str) -> str:
+        in_file = self.called.get(name)
+        return f"{name} (column {shown_line(in_file, 60)})" if in_file else name
 
     def text(self, *names: str) -> str:
         """The first of these columns that is filled, as text.
@@ -28,12 +56,22 @@ class Record:
             ProbeError: none is there, or it is neither text nor a number.
         """
         for name in names:
-            value = self.values.get(name)
-            if isinstance(value, bool | dict | list):
-                raise ProbeError(f"{self.where}: {name} must be text or a number")
-            if value is not None and str(value).strip():
-                return str(value)
-        raise ProbeError(f"{self.where}: {' or '.join(names)} is missing")
+            if text := self.optional(name):
+                return text
+        raise ProbeError(f"{self.where}: {' or '.join(map(self._named, names))} is missing")
+
+    def optional(self, name: str) -> str:
+        """A column as text; empty where it holds nothing but spaces.
+
+        Raises:
+            ProbeError: it is neither text nor a number.
+        """
+        value = self.values.get(name)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return ""
+        if isinstance(value, bool | dict | list | tuple | float) and not is_number(value):
+            raise ProbeError(f"{self.where}: {self._named(name)} must be text or a number")
+        return str(value)
 
     def parsed(self, name: str, kind: type) -> Any:
         """A column that holds JSON of a kind, a value in JSONL and text in CSV, or ``None``.
@@ -43,38 +81,41 @@ class Record:
         """
         value = self.values.get(name)
         if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError as error:
-                raise ProbeError(f"{self.where}: {name} is not JSON: {error}") from error
+            value = parse_json(value, f"{self.where}: {self._named(name)}")
         if value is not None and not isinstance(value, kind):
-            raise ProbeError(f"{self.where}: {name} must be a {kind.__name__}")
+            raise ProbeError(f"{self.where}: {self._named(name)} must be a {kind.__name__}")
         return value
 
 
 def read_file(path: Path) -> list[Record]:
     """The records of a file, by line in JSONL, without the header in CSV, numbered from 1.
 
+    Args:
+        path: a JSONL, JSON, CSV or TSV file, which may be packed (``.gz``), or a Parquet file.
+
     Raises:
         ProbeError: the file cannot be read or a record is malformed; the message names its row.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ProbeError(f"cannot read {path}: use a file that ends with {', '.join(_SUFFIXES)}")
-    if path.suffix.lower() == ".parquet":
-        return _numbered(path.name, _parquet(path))
-    try:
-        # utf-8-sig: spreadsheets write a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ProbeError(f"cannot read {path}: {reason}") from error
-    except UnicodeDecodeError as error:
-        raise ProbeError(f"cannot read {path}: it is not UTF-8 text") from error
-    parse = _csv if path.suffix.lower() == ".csv" else _jsonl
-    records = list(parse(path.name, text))
+    name = shown_line(path.name)
+    records = [Record(f"{name} row {number}", row) for number, row in _rows(path)]
     if not records:
-        raise ProbeError(f"{path} has no rows")
+        raise ProbeError(f"{shown_line(path)} has no rows")
     return records
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    shown = shown_line(path)
+    if is_directory(path):
+        require_file(path)
+    name = path.name.lower()
+    if name.endswith(_PARQUET):
+        require_file(path)
+        return parquet_rows(path)
+    kind = Path(name.removesuffix(".gz")).suffix
+    if kind not in _OF_TEXT:
+        known = ", ".join((*_OF_TEXT, _PARQUET))
+        raise ProbeError(f"cannot read {shown}: use a file that ends with {known}")
+    return _OF_TEXT[kind](shown_line(path.name), read_text(path))
 
 
 def read_hub(
@@ -122,45 +163,3 @@ def _numbered(where: str, records: Iterable[dict[str, Any]]) -> list[Record]:
         Record(f"{where} row {number}", dict(record))
         for number, record in enumerate(records, start=1)
     ]
-
-
-def _jsonl(where: str, text: str) -> Iterator[Record]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ProbeError(f"{where} row {number} is not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ProbeError(f"{where} row {number} must be a JSON object: {{...}}")
-        if SURROGATES.search(json.dumps(record, ensure_ascii=False)):
-            raise ProbeError(f"{where} row {number} holds half a character: write it anew")
-        yield Record(f"{where} row {number}", record)
-
-
-def _csv(where: str, text: str) -> Iterator[Record]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    number = 0
-    try:
-        for number, record in enumerate(reader, start=1):
-            if None in record:
-                raise ProbeError(f"{where} row {number} has more columns than the header")
-            filled = {
-                key.strip(): value for key, value in record.items() if value not in (None, "")
-            }
-            yield Record(f"{where} row {number}", filled)
-    except csv.Error as error:
-        raise ProbeError(f"{where} row {number + 1} is not CSV: {error}") from error
-
-
-def _parquet(path: Path) -> list[dict[str, Any]]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ProbeError(missing_extra(f"reading {path.name}")) from error
-    try:
-        records: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-    except Exception as error:
-        raise ProbeError(f"cannot read {path}: {' '.join(str(error).split())[:200]}") from error
-    return records

@@ -1,5 +1,7 @@
 """The fields of a probe's form: how a setting of its plan is shown and read as text."""
 
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -125,6 +127,31 @@ class Choice(Field):
     def help(self) -> str:
         """The first of the names, where there is no other hint."""
         return self.hint or f"{', '.join(self.names()[:5])} …"
+
+
+def _quoted(pair: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([pair])
+    return line.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Names(Field):
+    """Names for names, as ``prompt=question, answer=target``; one with a comma is quoted."""
+
+    def text(self, plan: ProbePlan) -> str:
+        """The pairs, parted by commas."""
+        return ", ".join(_quoted(f"{name}={of}") for name, of in getattr(plan, self.name).items())
+
+    def read(self, text: str) -> dict[str, str]:
+        """The pairs."""
+        found: dict[str, str] = {}
+        for pair in next(csv.reader([text], skipinitialspace=True), []):
+            name, sign, other = (part.strip() for part in pair.partition("="))
+            if not (name and sign and other) or name in found:
+                raise ValueError("write prompt=question, answer=target")
+            found[name] = other
+        return found
 
 
 COMMON: tuple[Field, ...] = (

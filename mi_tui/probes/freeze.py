@@ -1,5 +1,7 @@
 """Frozen probes: a plan's problems, drawn, split and hashed."""
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
 
 from mi_tui.plan.probe import AnyProbe
@@ -8,7 +10,18 @@ from mi_tui.probes.probe_kind import kind_of
 from mi_tui.probes.problem import Probe
 from mi_tui.probes.split import sample, split
 
-__all__ = ["ProbeError", "freeze"]
+__all__ = ["ProbeError", "freeze", "require_sources"]
+
+
+def require_sources(plans: Iterable[AnyProbe]) -> None:
+    """Check the files of probes; what would be downloaded is not looked at.
+
+    Raises:
+        ProbeError: a file cannot be read or has bad records; the message has the first ones.
+    """
+    for plan in plans:
+        if faults := kind_of(plan.kind).faults(plan):
+            raise ProbeError("; ".join(faults))
 
 
 def freeze(plan: AnyProbe) -> Probe:

@@ -1,7 +1,8 @@
 """The base class of probe kinds: what each declares, and how its problems are drawn."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +19,23 @@ YOURS = "Your own"
 THINKS: Mapping[str, Any] = MappingProxyType({"max_new_tokens": 8192})
 """Room for a response that thinks, to begin with."""
 
+_FIRST_FAULTS = 3
+"""Bad records that are named when a file is looked at."""
+
 P = TypeVar("P", bound=ProbePlan)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change of a probe under which its source can be read, to be asked for first.
+
+    Attributes:
+        plan: the probe with the change.
+        question: what is asked, in a few lines.
+    """
+
+    plan: ProbePlan
+    question: str
 
 
 class Kind(ABC, Generic[P]):
@@ -68,6 +85,10 @@ class Kind(ABC, Generic[P]):
         """What is wrong with the source, the first few faults; found without a download."""
         return ()
 
+    def proposal(self, plan: P) -> Proposal | None:  # noqa: ARG002
+        """A change of the plan under which a source with faults can be read, where there is one."""
+        return None
+
     def new(self, **settings: Any) -> P:
         """A probe of this kind as it is offered, but for these settings."""
         return self.plan.model_validate({"kind": self.name, **self.start, **settings})
@@ -76,6 +97,13 @@ class Kind(ABC, Generic[P]):
     def form(self) -> tuple[Field, ...]:
         """The fields of the form: its own first, then what every probe has."""
         return (*self.fields, *COMMON)
+
+
+def first_faults(failures: Sequence[ProbeError]) -> tuple[str, ...]:
+    """The first few of many faults, and how many rows more there are."""
+    first = [str(failure) for failure in failures[:_FIRST_FAULTS]]
+    more = len(failures) - len(first)
+    return (*first, f"and {more} more {'row' if more == 1 else 'rows'}") if more else (*first,)
 
 
 def probe_kinds() -> list[Kind[Any]]:

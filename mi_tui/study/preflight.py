@@ -16,8 +16,6 @@ from mi_tui.machine.resources import Machine, this_machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
-from mi_tui.probes.errors import ProbeError
-from mi_tui.probes.probe_kind import kind_of
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.text.sizes import in_bytes
 
@@ -58,17 +56,6 @@ def require_fit(preset: Preset) -> None:
     for reference in sorted(name for name in named if name):
         other = inspect(locate(reference, weights=False))
         _require_pair(compare(other, infos[1]).errors, reference, pair.thinking)
-
-
-def require_sources(preset: Preset) -> None:
-    """Check the files of a preset's probes; what would be downloaded is not looked at.
-
-    Raises:
-        ProbeError: a file cannot be read or has bad records; the message has the first ones.
-    """
-    for plan in preset.probes:
-        if faults := kind_of(plan.kind).faults(plan):
-            raise ProbeError("; ".join(faults))
 
 
 def loading_findings(

@@ -45,3 +45,24 @@ def test_presets_reads_the_files_that_a_preset_names(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "rows.jsonl" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_the_mapping_that_the_error_proposes_makes_the_preset_valid(tmp_path: Path) -> None:
+    rows = "".join(f"What is {n}+{n}?;{2 * n}\n" for n in range(5))
+    (tmp_path / "rows.csv").write_text("question;target\n" + rows)
+    preset = tmp_path / "mine.toml"
+    text = (
+        'title = "Mine"\n[pair]\ninstruct = "bundled:instruct"\nthinking = "bundled:thinking"\n'
+        '[[probes]]\nkind = "file"\npath = "rows.csv"\nscorer = "integer"\n'
+    )
+    preset.write_text(text)
+    refused = command("presets", str(preset))
+    assert refused.returncode == 2
+    assert len(refused.stderr.strip().splitlines()) == 1
+    proposed = refused.stderr.strip().partition("set ")[2]
+    assert proposed == 'columns = { prompt = "question", answer = "target" }'
+    preset.write_text(text + proposed + "\n")
+    assert command("presets", str(preset)).returncode == 0
+    wrong = proposed.replace("question", "Question")
+    preset.write_text(text + wrong + "\n")
+    assert "rows.csv has no column Question for prompt" in command("presets", str(preset)).stderr

@@ -123,6 +123,19 @@ def test_every_bundled_preset_survives_writing(tmp_path: Path) -> None:
         assert read_preset(path) == entry.preset
 
 
+def test_mapped_columns_are_written_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    probe = 'kind = "file"\npath = "rows.csv"\ncolumns = { prompt = "question" } # theirs\n'
+    path.write_text(TEXT.replace('kind = "arithmetic"\n', probe))
+    preset = read_preset(path)
+    write_preset(preset, path)
+    assert probe in path.read_text()
+    again = tmp_path / "again.toml"
+    write_preset(preset, again)
+    assert read_preset(again) == preset
+    assert getattr(preset.probes[0], "columns", None) == {"prompt": "question"}
+
+
 def test_a_description_may_have_lines(tmp_path: Path) -> None:
     told = parse_preset(TEXT.replace("title", 'description = "one\\ntwo"\ntitle', 1), "small.toml")
     assert told.description == "one\ntwo"

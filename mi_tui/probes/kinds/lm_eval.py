@@ -17,6 +17,7 @@ from mi_tui.probes import form_fields
 from mi_tui.probes.errors import ProbeError, ScorerError, missing_extra
 from mi_tui.probes.probe_kind import THINKS, YOURS, Kind
 from mi_tui.probes.problem import Problem, Score, Scorer
+from mi_tui.probes.text import shown_line
 
 _YAML = (".yaml", ".yml")
 
@@ -83,6 +84,12 @@ class LmEval(Kind[LmEvalProbe]):
     def scorer_for(self, plan: LmEvalProbe) -> str:
         """The scorer with the task: its name, or the whole path of its file."""
         return f"{self.scorer}:{_reference(plan)}"
+
+    def faults(self, plan: LmEvalProbe) -> tuple[str, ...]:
+        """That the YAML file is not there; what it says is read when the study starts."""
+        if plan.path is None or is_file(expanded(plan.path)):
+            return ()
+        return (f"cannot read {shown_line(plan.path)}: no such file",)
 
 
 PROBE_KINDS.register(LmEval())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mi_tui.api.comparison import StudiesComparison
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
+    from mi_tui.probes.probe_kind import Proposal
     from mi_tui.study.known_speeds import KnownSpeed
 
 
@@ -258,6 +259,12 @@ class Services:
         from mi_tui.probes.probe_kind import kind_of
 
         return kind_of(probe.kind).faults(probe)
+
+    def probe_proposal(self, probe: AnyProbe) -> "Proposal | None":
+        """A change under which a probe's file can be read, to be asked for; nothing usually."""
+        from mi_tui.probes.probe_kind import kind_of
+
+        return kind_of(probe.kind).proposal(probe)
 
     def machine(self) -> str:
         """What this machine is, in one line; may take a moment."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from mi_tui.probes.data_files import read_file
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.kinds.user_file import FileProbe
+from mi_tui.probes.probe_kind import kind_of
 from mi_tui.probes.problem import Problem
 from mi_tui.probes.scoring.judge import judge
 
@@ -167,3 +169,84 @@ def test_half_a_character_is_named_by_its_row(tmp_path: Path) -> None:
     path.write_text('{"prompt": "a", "answer": "1"}\n{"prompt": "\\ud83d", "answer": "1"}\n')
     with pytest.raises(ProbeError, match=r"problems\.jsonl row 2 holds half a character"):
         read_file(path)
+
+
+def test_columns_by_other_names_are_proposed_and_taken(tmp_path: Path) -> None:
+    rows = [{"question": f"{n}+{n}?", "target": 2 * n, "answer_type": "int"} for n in range(1, 9)]
+    for name in (write(tmp_path / "q.jsonl", rows), write_csv(tmp_path / "q.csv", rows)):
+        plan = FileProbe(kind="file", path=name, scorer="integer", held_out=0.0)
+        with pytest.raises(ProbeError) as caught:
+            freeze(plan)
+        hint = 'columns = { prompt = "question", answer = "target" }'
+        assert "has no column prompt or messages: it has question, target" in str(caught.value)
+        assert str(caught.value).endswith(hint)
+        proposal = kind_of("file").proposal(plan)
+        assert proposal is not None
+        assert "question → prompt?   1+1?" in proposal.question
+        mapped = proposal.plan
+        assert kind_of("file").faults(mapped) == ()
+        assert kind_of("file").proposal(mapped) is None
+        first = freeze(mapped).problems[0]
+        assert (first.messages[0]["content"], first.answer) == ("1+1?", "2")
+
+
+def test_a_column_that_is_mapped_is_named_as_in_the_file(tmp_path: Path) -> None:
+    columns = {"prompt": "q", "answer": "a"}
+    path = write(tmp_path / "q.jsonl", [{"q": "?", "a": 1}, {"q": "?"}, {"q": ["?"], "a": 1}])
+    faults = kind_of("file").faults(FileProbe(kind="file", path=path, columns=columns))
+    assert faults == (
+        "q.jsonl row 2: answer (column a) is missing",
+        "q.jsonl row 3: prompt (column q) must be text or a number",
+    )
+    with pytest.raises(ProbeError, match=r"q\.jsonl has no column b for answer: it has q, a"):
+        problems(path, columns={**columns, "answer": "b"})
+
+
+def test_a_mapped_column_hides_the_one_of_that_name(tmp_path: Path) -> None:
+    rows = [{"prompt": "wrong", "question": f"{n}?", "answer": n} for n in range(1, 4)]
+    first, *_ = problems(write(tmp_path / "q.jsonl", rows), columns={"prompt": "question"})
+    assert first.messages[0]["content"] == "1?"
+
+
+def test_the_names_of_columns_are_checked() -> None:
+    for columns, told in (
+        ({"question": "prompt"}, "no column question: use prompt, messages, answer"),
+        ({"prompt": ""}, "name the column of the file"),
+        ({"prompt": "a\x1bb"}, "control characters"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            FileProbe(kind="file", path="x.csv", columns=columns)
+
+
+def test_a_probe_without_mapped_columns_has_the_key_it_always_had() -> None:
+    plain = FileProbe(kind="file", path="x.csv")
+    assert "columns" not in plain.canonical_json()
+    assert plain.model_copy(update={"columns": {"prompt": "q"}}).key != plain.key
+
+
+def test_a_number_that_is_0_names_a_row_in_every_format(tmp_path: Path) -> None:
+    rows = [{"prompt": "?", "answer": 1, "id": n, "stratum": n} for n in range(3)]
+    for name in (write(tmp_path / "p.jsonl", rows), write_csv(tmp_path / "p.csv", rows)):
+        assert [(p.id, p.stratum) for p in problems(name)] == [("0", "0"), ("1", "1"), ("2", "2")]
+
+
+@pytest.mark.parametrize("column", ["id", "stratum", "scorer"])
+def test_nested_json_is_no_name(column: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.jsonl", [GOOD, {**GOOD, column: {"a": 1}}])
+    with pytest.raises(ProbeError, match=f"mine.jsonl row 2: {column} must be text or a number"):
+        problems(path)
+
+
+def test_a_local_file_of_a_benchmark_is_looked_at_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "aime.jsonl", [{"problem": "?", "answer": 1}, {"problem": "?"}])
+    plan = kind_of("aime25").new(path=path)
+    assert kind_of("aime25").faults(plan) == ("aime.jsonl row 2: answer is missing",)
+    gone = kind_of("aime25").new(path=str(tmp_path / "gone.csv"))
+    assert "no such file" in kind_of("aime25").faults(gone)[0]
+    assert kind_of("aime25").faults(kind_of("aime25").new()) == ()
+
+
+def test_a_task_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = kind_of("lm-eval").new(task=None, path=str(tmp_path / "task.yaml"))
+    assert "no such file" in kind_of("lm-eval").faults(gone)[0]
+    assert kind_of("lm-eval").faults(kind_of("lm-eval").new()) == ()

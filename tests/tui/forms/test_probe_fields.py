@@ -37,6 +37,9 @@ def test_a_probe_comes_back_from_its_form_as_it_went_in(kind: Kind[Any]) -> None
         ("aime25", "max_new_tokens", "x", "a whole number"),
         ("file", "path", "", "at least 1 character"),
         ("file", "scorer", "magic", "json-schema"),
+        ("file", "columns", "prompt", "write prompt=question, answer=target"),
+        ("file", "columns", "prompt=a, prompt=b", "write prompt=question"),
+        ("file", "columns", "question=prompt", "no column question: use prompt"),
         ("lm-eval", "task", "", "either task"),
         ("lm-eval", "few_shot", "-1", "a whole number from 0"),
     ],
@@ -62,3 +65,21 @@ def test_what_the_form_does_not_show_is_kept() -> None:
     read, _ = read_probe(plan, {"weight": "2"})
     assert read is not None
     assert (read.seed, read.weight) == (7, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("prompt=question, answer=target", {"prompt": "question", "answer": "target"}),
+        (" prompt = a b ,answer=c", {"prompt": "a b", "answer": "c"}),
+        ('"prompt=in, out",answer=1=2', {"prompt": "in, out", "answer": "1=2"}),
+        ("", {}),
+    ],
+)
+def test_columns_are_read_as_they_are_shown(text: str, columns: dict[str, str]) -> None:
+    plan = kind_of("file").new()
+    read, problems = read_probe(plan, {**texts_of(plan), "columns": text})
+    assert problems == {}
+    assert getattr(read, "columns", None) == columns
+    assert read is not None
+    assert read_probe(plan, texts_of(read)) == (read, {})

@@ -1,5 +1,6 @@
 """The form of one probe: its problems, how many, and its weight."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from mi_tui.tui.forms.probe_fields import read_probe, texts_of
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.completion import FileSuggester
 from mi_tui.tui.runtime.workers import start
+from mi_tui.tui.screens.dialogs.ask import ConfirmScreen
 from mi_tui.tui.screens.dialogs.dialog import Dialog
 from mi_tui.tui.studies.services import Services
 from mi_tui.tui.widgets.form import Answer, FormRow, text_field
@@ -85,12 +87,32 @@ class ProbeFormScreen(Dialog[AnyProbe | None]):
     async def _look(self, plan: AnyProbe) -> None:
         """Read the probe's file, and take the probe or say what is wrong with the file."""
         faults = await self._thread.run(partial(self._services.probe_faults, plan))
+        proposal = None
+        if faults:
+            proposal = await self._thread.run(partial(self._services.probe_proposal, plan))
         self._looking = False
         if not self.is_attached:  # it was cancelled meanwhile
             return
-        if not faults:
+        if proposal is not None:
+            self.app.push_screen(
+                ConfirmScreen(proposal.question), partial(self._proposed, proposal.plan, faults)
+            )
+        elif faults:
+            self._refuse(plan, faults)
+        else:
             self.dismiss(plan)
+
+    def _proposed(self, plan: AnyProbe, faults: Sequence[str], taken: bool | None) -> None:
+        """Fill in what was proposed and take the probe, or say what is wrong without it."""
+        if not taken:
+            self._refuse(plan, faults)
             return
+        for name, text in texts_of(plan).items():
+            self.query_one(f"#probe-{name}", Input).value = text
+        self._looking = True
+        start(self, partial(self._look, plan))
+
+    def _refuse(self, plan: AnyProbe, faults: Sequence[str]) -> None:
         self.app.bell()
         fields = kind_of(plan.kind).form
         name = next((field.name for field in fields if field.is_path), fields[0].name)

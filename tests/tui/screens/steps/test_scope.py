@@ -266,3 +266,27 @@ async def test_a_limit_above_every_cap_is_told_before_the_start() -> None:
         preset = views.preset().model_copy(update={"budget": budget})
         app.push_screen(ScopeScreen(draft_of(preset), services))
         await until(pilot, lambda: "No response can be longer than 320 tokens" in shown(app))
+
+
+async def test_columns_by_other_names_are_asked_for_once(tmp_path: Path) -> None:
+    app = on(SteeredServices())
+    file = tmp_path / "mine.csv"
+    file.write_text("question;target\n" + "".join(f"What is {i}+1?;{i + 1}\n" for i in range(20)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await to_scope(pilot)
+        await pilot.press("f5", "G", "k", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ProbeFormScreen))
+        app.screen.query_one("#probe-path", Input).value = str(file)
+        await pilot.press("enter")
+        await until(pilot, lambda: "question → prompt?   What is 0+1?" in shown(app))
+        assert "target → answer?   1" in shown(app)
+        await pilot.press("n")
+        await until(pilot, lambda: "mine.csv has no column prompt or messages" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "question → prompt?" in shown(app))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, ScopeScreen))
+        await until(pilot, lambda: "63 problems" in shown(app))
+    plan = screen.draft.probes[-1].plan
+    assert isinstance(plan, FileProbe)
+    assert plan.columns == {"prompt": "question", "answer": "target"}

@@ -1,0 +1,1 @@
+"""Files of records: text, CSV, JSON and Parquet, and columns by other names."""
