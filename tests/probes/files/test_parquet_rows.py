@@ -1,6 +1,7 @@
 """Parquet: rows by number, with the faults that its writers leave in."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 
-def invalid(*values: bytes) -> "pa.Array":
+def invalid(*values: bytes) -> Any:
     """A column of text whose bytes nobody has checked."""
     return pa.array(values, pa.binary()).view(pa.string())
 
