@@ -12,6 +12,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import Scope
 from mi_tui.plan.search import Search
+from mi_tui.plan.serve import ServePlan
 
 
 class Preset(Plan):
@@ -19,6 +20,7 @@ class Preset(Plan):
 
     ``recipes`` are further rows (an ablation, a baseline) evaluated beside the search over λ.
     ``server`` turns tokens into seconds; without it the speed is measured on this machine.
+    ``serve`` says how ``mi-tui serve`` offers the pair with λ per request; exports write it.
     """
 
     of_lines: ClassVar[frozenset[str]] = frozenset({"description"})
@@ -35,6 +37,8 @@ class Preset(Plan):
     engine: EnginePlan = EnginePlan()
     server: ServerSpeed | None = None
     recipes: tuple[Recipe, ...] = ()
+    # Left out where it is not set: stored studies are found by the key of what they write.
+    serve: ServePlan | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _probe_names_differ(self) -> "Preset":

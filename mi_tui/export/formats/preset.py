@@ -14,7 +14,7 @@ class PresetFormat(TextFormat):
 
     name = "preset"
     title = "preset"
-    about = "the preset with the recommended recipe, for mi-tui run"
+    about = "the preset with the recommended recipe, for mi-tui run and serve"
     file_name = "preset.toml"
     order = 10
     clipboard = Clipboard("config", "the preset that runs this again", "copied-preset.toml")
@@ -27,11 +27,17 @@ class PresetFormat(TextFormat):
 
 
 def tuned_preset(preset: "Preset", answer: "Recommendation") -> "Preset":
-    """The preset with the recommendation's budget, and its recipe as a row to evaluate again."""
-    rows = preset.recipes
-    if answer.recommended:
-        rows = (*(r for r in rows if r != answer.recipe), answer.recipe)
-    return preset.model_copy(update={"budget": answer.budget, "recipes": rows})
+    """The preset with the recommendation's budget, its recipe as a row to evaluate again, and its
+    efforts for a server with λ per request."""
+    from mi_tui.analysis.recommendation.efforts import serve_plan
+
+    if not answer.recommended:
+        return preset.model_copy(update={"budget": answer.budget})
+    rows = (*(r for r in preset.recipes if r != answer.recipe), answer.recipe)
+    changed: dict[str, object] = {"budget": answer.budget, "recipes": rows}
+    if answer.recipe.is_of_the_pair:
+        changed["serve"] = serve_plan(answer, preset)
+    return preset.model_copy(update=changed)
 
 
 FORMATS.register(PresetFormat())

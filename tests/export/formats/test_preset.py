@@ -34,3 +34,14 @@ def test_hostile_texts_stay_values(text: str) -> None:
     assert read["pair"] == plain["pair"]
     assert read["title"] == text
     assert read["recipes"][-1]["backbone"] == text
+
+
+def test_the_tuned_preset_has_the_efforts_unless_nothing_is_recommended(tmp_path: Path) -> None:
+    answer = an_answer()
+    (tmp_path / "tuned.toml").write_text(text_of(Subject(a_view(), answer, {}, tmp_path)))
+    serve = read_preset(tmp_path / "tuned.toml").serve
+    assert serve is not None
+    assert serve.lambda_ == 0.5
+    assert set(serve.efforts) == {"none", "minimal", "low", "medium", "high"}
+    nothing = answer.model_copy(update={"recommended": False})
+    assert tuned_preset(a_view().preset, nothing).serve is None
