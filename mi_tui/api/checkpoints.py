@@ -1,11 +1,15 @@
 """The check of a pair of checkpoints."""
 
+from collections.abc import Iterable, Sequence
+
 from mi_tui.api.merging import Reference
-from mi_tui.checkpoints.checks.compare import compare
-from mi_tui.checkpoints.checks.findings import PairReport
-from mi_tui.checkpoints.inspect import inspect
+from mi_tui.checkpoints.checks.compare import CODE, compare
+from mi_tui.checkpoints.checks.findings import Finding, PairReport
+from mi_tui.checkpoints.checks.remote_code import remote_code
+from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.plan.engine import EnginePlan
+from mi_tui.plan.remote_code import RemoteCodeError, allow, is_allowed
 from mi_tui.probes.text import shown_line
 from mi_tui.study.preflight import fit_findings, loading_findings, runs_in_place
 from mi_tui.text.notebook import html_table
@@ -61,7 +65,8 @@ def check(
         instruct: the Instruct side.
         thinking: the Thinking side.
         base: the base model of the baselines.
-        trust_remote_code: accept code that comes with a checkpoint; it is not run here.
+        trust_remote_code: allow the Python code that the checkpoints bring, as it is now, to run
+            with your rights: with ``loading`` it runs at once; this is kept (``mi-tui trust``).
         engine: how they would be run; by default as a preset does that says nothing of it.
         weights: fetch the weights of a hub checkpoint, too.
         loading: ask transformers how it would load each side, in a process of its own. Without
@@ -71,10 +76,65 @@ def check(
         CheckpointError: a checkpoint cannot be found or read.
     """
     sides = [str(side) for side in (instruct, thinking, base) if side]
+    if trust_remote_code:
+        allow_code(sides)
+    return examine(
+        sides,
+        trust_remote_code=trust_remote_code,
+        engine=engine,
+        weights=weights,
+        loading=loading,
+    )
+
+
+def allow_code(sides: Iterable[str]) -> None:
+    """Keep the user's consent to the code of checkpoints, as it is now.
+
+    Raises:
+        CheckpointError: a checkpoint cannot be found, or its code cannot be read.
+        MiTuiError: the consent cannot be kept.
+    """
+    allow(remote_code(locate(side, weights=False)) for side in sides)
+
+
+def examine(
+    sides: Sequence[str],
+    *,
+    trust_remote_code: bool,
+    engine: EnginePlan | None = None,
+    weights: bool = False,
+    loading: bool = True,
+) -> Report:
+    """As :func:`check`, but nothing is allowed by it.
+
+    Args:
+        sides: the Instruct and the Thinking side, and the base where there is one.
+        trust_remote_code: code is wanted: what the user has not allowed is an error.
+        engine: how they would be run.
+        weights: fetch the weights of a hub checkpoint, too.
+        loading: ask transformers how it would load each side.
+
+    Raises:
+        CheckpointError: a checkpoint cannot be found or read.
+    """
     infos = [inspect(locate(side, weights=weights)) for side in sides]
-    findings = list(compare(*infos, trust_remote_code=trust_remote_code).findings)
+    consent = _consent_findings(infos) if trust_remote_code else []
+    trusted = trust_remote_code and not any(one.level == "error" for one in consent)
+    compared = compare(*infos, trust_remote_code=trusted).findings
+    findings = [*consent, *(one for one in compared if not consent or one.subject != CODE)]
     if loading:
         named = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
-        findings += loading_findings(named, trust_remote_code=trust_remote_code, plan=engine)
+        findings += loading_findings(named, trust_remote_code=trusted, plan=engine)
     fits = fit_findings(infos[0], infos[1], engine, in_place=runs_in_place(findings))
     return Report((*findings, *fits))
+
+
+def _consent_findings(infos: Sequence[CheckpointInfo]) -> list[Finding]:
+    """One line for each code that would run: an error where it is not allowed."""
+    codes = dict.fromkeys(code for info in infos if (code := remote_code(info.location)))
+    return [
+        Finding("warning", CODE, f"{code.words} runs with your rights, as you have allowed")
+        if is_allowed(code)
+        else Finding("error", CODE, str(RemoteCodeError([code])))
+        for code in codes
+    ]

@@ -22,6 +22,7 @@ from mi_tui.export.bundle import Report, export_study
 from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.remote_code import allow
 from mi_tui.plan.until import Until, parse_until
 from mi_tui.probes.freeze import require_sources
 from mi_tui.probes.problem import Problem
@@ -31,6 +32,7 @@ from mi_tui.study.continuation import extend_study
 from mi_tui.study.management import delete_study, rename_study
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.reader import StudyReader
+from mi_tui.study.remote_code import codes_of, require_consent, with_consent
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Progress, StudyState, StudyView
@@ -75,15 +77,24 @@ class Study(StudyReader):
         return cls(reference)
 
     @classmethod
-    def create(cls, preset: Preset | Path | str, path: Path | str | None = None) -> Self:
+    def create(
+        cls,
+        preset: Preset | Path | str,
+        path: Path | str | None = None,
+        *,
+        trust_remote_code: bool = False,
+    ) -> Self:
         """Make a study; nothing runs before :meth:`start`.
 
         Args:
             preset: a preset, the name of one, or a TOML file.
             path: the directory, which may hold a study of the same preset already: that is
                 taken as it is. By default a new one in the studies folder.
+            trust_remote_code: allow the Python code that the checkpoints and tasks bring, as it
+                is now, to run with your rights; this is kept (``mi-tui trust`` lists it).
 
         Raises:
+            RemoteCodeError: the preset would run code that was never allowed.
             PresetError: there is no such preset, or it is not valid.
             StudyError: the pair cannot be mixed, the directory cannot be written, or it holds
                 another study.
@@ -92,6 +103,8 @@ class Study(StudyReader):
         """
         wanted = as_preset(preset)
         require_sources(wanted.probes)
+        if trust_remote_code:
+            wanted = with_consent(wanted)
         require_fit(wanted)
         return cls(control.create_study(wanted, None if path is None else Path(path)))
 
@@ -109,13 +122,27 @@ class Study(StudyReader):
 
     # -- running --------------------------------------------------------------------------
 
+    def trust_remote_code(self) -> Self:
+        """Allow the Python code that the study would run, as it is now, to run with your rights.
+
+        This is kept (``mi-tui trust`` lists it); code that changes is refused again.
+
+        Raises:
+            CheckpointError: the code cannot be read.
+            MiTuiError: the consent cannot be kept.
+        """
+        allow(codes_of(self.preset))
+        return self
+
     def start(self) -> Self:
         """Start the worker, a process of its own; one that was stopped goes on where it was.
 
         Raises:
+            RemoteCodeError: it would run code that was never allowed, or has changed since.
             StudyBusyError: a worker is at it already.
             StudyError: the directory cannot be written.
         """
+        require_consent(self.preset)
         control.start_worker(self.path)
         return self
 
@@ -144,6 +171,7 @@ class Study(StudyReader):
             budget: the question from now on, in place of the study's.
 
         Raises:
+            RemoteCodeError: it would run code that was never allowed, or has changed since.
             UntilError: the text is none of them, or the study is that far already.
             BudgetError: the text is no budget.
             StudyBusyError: a worker is at it.
@@ -151,6 +179,7 @@ class Study(StudyReader):
         """
         end = parse_until(until) if isinstance(until, str) else until
         asked = parse_budget(budget) if isinstance(budget, str) else budget
+        require_consent(self.preset)
         extend_study(self.path, end, asked)
         return self.start()
 

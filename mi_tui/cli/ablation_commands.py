@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mi_tui.cli.options import Json, Plain, StudyArgument
+from mi_tui.cli.options import Json, Plain, StudyArgument, TrustRemoteCode
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def ablate(
         Path | None,
         typer.Option("--to", help="Without --run: the .toml file to write; with it: the study."),
     ] = None,
+    trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -65,7 +66,7 @@ def ablate(
     with Study.load(study) as opened:
         preset = opened.ablation(kind, lambda_=lambda_, layers=parts, quick=quick)
     if run:
-        _run(preset, to, json_=json_, plain=plain)
+        _run(preset, to, json_=json_, plain=plain, trust_remote_code=trust_remote_code)
     elif to:
         write_preset(preset, to)
         err().print(f"wrote {to}: mi-tui run {to} runs it", markup=False)
@@ -104,10 +105,12 @@ def table(
         console.print(results_table(view, console.width))
 
 
-def _run(preset: "Preset", path: Path | None, *, json_: bool, plain: bool) -> None:
+def _run(
+    preset: "Preset", path: Path | None, *, json_: bool, plain: bool, trust_remote_code: bool
+) -> None:
     from mi_tui.cli.follow import require_ended, run_study
 
-    view = run_study(preset, path, plain=plain)
+    view = run_study(preset, path, plain=plain, trust_remote_code=trust_remote_code)
     _show_comparison(str(view.path), None, json_=json_)
     require_ended(view)
 

@@ -7,7 +7,7 @@ import typer
 
 from mi_tui.cli.merge_command import merge
 from mi_tui.cli.method_options import MergeCommand
-from mi_tui.cli.options import Json
+from mi_tui.cli.options import Json, TrustRemoteCode
 
 
 def register(app: typer.Typer) -> None:
@@ -23,24 +23,20 @@ def check(
     sigma: Annotated[
         bool, typer.Option("--sigma", help="Also read the weights: where do the two differ?")
     ] = False,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code",
-            help="Accept code that comes with a checkpoint; it is not run here.",
-        ),
-    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
 ) -> None:
-    """Check that a pair fits together, from headers and JSON files; exit status 1 if not."""
-    from mi_tui.api.checkpoints import check as examine
+    """Check that a pair fits together, from headers and JSON files; exit status 1 if not, or if
+    Python code of a checkpoint would run that is not allowed."""
+    from mi_tui.api.checkpoints import allow_code, examine
     from mi_tui.cli.console import err, out, print_json
     from mi_tui.cli.findings import print_findings
 
+    sides = [side for side in (instruct, thinking, base) if side]
     with err().status("Asking transformers how it loads the checkpoints …"):
-        report = examine(
-            instruct, thinking, base=base, trust_remote_code=trust_remote_code, weights=sigma
-        )
+        if trust_remote_code:
+            allow_code(sides)
+        report = examine(sides, trust_remote_code=True, weights=sigma)
     gap = None
     if sigma and report.ok:
         from mi_tui.checkpoints.inspect import inspect

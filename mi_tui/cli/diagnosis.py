@@ -11,18 +11,26 @@ from mi_tui.cli.console import err
 from mi_tui.engines.open import open_engine
 from mi_tui.plan.library import find_preset
 from mi_tui.study.preflight import require_fit
+from mi_tui.study.remote_code import with_consent
 
 if TYPE_CHECKING:  # it measures, with torch
     from mi_tui.engines.diagnosis import Diagnosis
 
 
-def diagnose_preset(reference: str) -> "Diagnosis":
+def diagnose_preset(reference: str, *, trust_remote_code: bool = False) -> "Diagnosis":
     """Load the pair of a preset into its engine and measure it: seconds to minutes.
 
+    Args:
+        reference: a preset's name or file.
+        trust_remote_code: allow the code that its checkpoints bring, as it is now.
+
     Raises:
+        RemoteCodeError: it would run code that was never allowed.
         MiTuiError: the preset is not valid, or its pair cannot be loaded here.
     """
     name, preset = find_preset(reference)
+    if trust_remote_code:
+        preset = with_consent(preset)
     require_fit(preset)
     err().print(f"loading and measuring the pair of {name} …", markup=False)
     from mi_tui.engines.diagnosis import diagnose

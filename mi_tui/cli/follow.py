@@ -99,25 +99,32 @@ def display_for(plain: bool) -> Display:
     return PlainDisplay(console) if plain or not in_place else LiveDisplay(console)
 
 
-def run_study(preset: Preset, path: Path | None, *, plain: bool) -> StudyView:
+def run_study(
+    preset: Preset, path: Path | None, *, plain: bool, trust_remote_code: bool = False
+) -> StudyView:
     """Make a study, or go on with the one at ``path``, and show it until its worker has ended.
 
     The first Ctrl-C asks it to stop and waits for that; a second leaves at once.
 
     Raises:
+        RemoteCodeError: it would run code that was never allowed, and is not allowed now.
         MiTuiError: the study cannot run, or has failed.
     """
-    with Study.create(preset, path) as study:
+    with Study.create(preset, path, trust_remote_code=trust_remote_code) as study:
         return _followed(study.start(), plain=plain)
 
 
-def extend(reference: str, until: str, budget: str | None, *, plain: bool) -> StudyView:
+def extend(
+    reference: str, until: str, budget: str | None, *, plain: bool, trust_remote_code: bool = False
+) -> StudyView:
     """Let a study that has ended go on, and show it until its worker has ended.
 
     Raises:
         MiTuiError: the study cannot go on, or has failed.
     """
     with Study.load(reference) as study:
+        if trust_remote_code:
+            study.trust_remote_code()
         return _followed(study.extend(until, budget=budget), plain=plain)
 
 

@@ -27,6 +27,13 @@ NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to th
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Plain lines, one for each change.")]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Allow Python code that comes with checkpoints or tasks to run; kept: mi-tui trust.",
+    ),
+]
 StudyArgument = Annotated[str, typer.Argument(help="A study's name or directory.")]
 StudyDirectory = Annotated[
     Path | None,

@@ -1,19 +1,22 @@
 """The commands ``presets``, ``themes`` and ``doctor``."""
 
+import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mi_tui.cli.options import Json
+from mi_tui.cli.options import Json, TrustRemoteCode
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
     from mi_tui.plan.library import PresetEntry
+    from mi_tui.plan.remote_code import RemoteCode
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (presets, themes, doctor):
+    for command in (presets, trust, themes, doctor):
         app.command()(command)
 
 
@@ -27,13 +30,20 @@ def presets(
             "--example", help="Show one full example of each probe, as the model sees it."
         ),
     ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
 ) -> None:
     """List the presets, or check the ones named."""
     from mi_tui.cli.console import out, print_json
-    from mi_tui.plan.library import find_preset_entry, list_presets
+    from mi_tui.plan.library import find_preset, find_preset_entry, list_presets
+    from mi_tui.plan.remote_code import require_allowed
     from mi_tui.probes.freeze import require_sources
 
+    if trust_remote_code:
+        from mi_tui.study.remote_code import with_consent
+
+        for reference in files or ():
+            with_consent(find_preset(reference)[1])
     if example:
         _print_examples(files or [], as_json=json_)
         return
@@ -43,9 +53,10 @@ def presets(
             require_sources(entry.preset.probes if entry.preset else ())
         if json_:
             print_json([_entry_data(entry) for entry in found])
-            return
-        for entry in found:
-            out().print(f"{entry.name}: valid · {_in_a_line(entry)}", markup=False)
+        else:
+            for entry in found:
+                out().print(f"{entry.name}: valid · {_in_a_line(entry)}", markup=False)
+        require_allowed(code for entry in found for code in _codes(entry))
         return
     entries = list_presets()
     if json_:
@@ -70,7 +81,24 @@ def _entry_data(entry: "PresetEntry") -> dict[str, object]:
         "path": str(entry.path),
         "title": entry.preset.title if entry.preset else None,
         "problem": entry.problem or None,
+        "remote_code": [
+            {"of": code.of, "revision": code.revision, "files": code.files, "allowed": allowed}
+            for code, allowed in _consent(entry)
+        ],
     }
+
+
+def _codes(entry: "PresetEntry") -> "tuple[RemoteCode, ...]":
+    """The code that a preset would run, as far as it can be told without a download."""
+    from mi_tui.study.remote_code import codes_here
+
+    return () if entry.preset is None else codes_here(entry.preset)
+
+
+def _consent(entry: "PresetEntry") -> "list[tuple[RemoteCode, bool]]":
+    from mi_tui.plan.remote_code import is_allowed
+
+    return [(code, is_allowed(code)) for code in _codes(entry)]
 
 
 def _in_a_line(entry: "PresetEntry") -> str:
@@ -79,8 +107,12 @@ def _in_a_line(entry: "PresetEntry") -> str:
     if preset is None:
         return f"not valid: {entry.problem}"
     words = f"{preset.title} · {preset.budget.in_words}" if preset.search.refine else preset.title
-    code = " · runs code that its checkpoints bring (trust_remote_code): read it first"
-    return words + code * preset.pair.trust_remote_code
+    found = _consent(entry)
+    for code, allowed in found:
+        words += f" · {code.words} " + ("runs: you allowed it" if allowed else "would run")
+    if preset.pair.trust_remote_code and not found:
+        words += " · runs code that its checkpoints bring (trust_remote_code): read it first"
+    return words
 
 
 def _print_examples(references: list[str], *, as_json: bool) -> None:
@@ -125,6 +157,32 @@ def _print_examples(references: list[str], *, as_json: bool) -> None:
         raise missing
 
 
+def trust(
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option("--revoke", help="Take back what was allowed for this one; may be repeated."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """List the code of checkpoints and tasks that you have allowed to run, or take it back."""
+    from mi_tui.cli.console import err, out, print_json
+    from mi_tui.plan import remote_code
+
+    for of in revoke or ():
+        if not remote_code.revoke(of):
+            raise MiTuiError(f"nothing of {of} is allowed: mi-tui trust lists what is")
+        err().print(f"taken back: code of {of}", markup=False)
+    found = remote_code.consents()
+    if json_:
+        print_json([{**asdict(one.code), "allowed": one.when} for one in found])
+        return
+    for one in found:
+        when = time.strftime("%Y-%m-%d", time.localtime(one.when))
+        out().print(f"{when}  {one.code.words}", markup=False)
+    if not found:
+        err().print("no code of checkpoints or tasks is allowed to run", markup=False)
+
+
 def themes(json_: Json = False) -> None:
     """List the app's themes."""
     from mi_tui.cli.console import err, out, print_json
@@ -149,6 +207,7 @@ def doctor(
             help="Also load this preset's pair and measure it: how λ is run, and at what cost.",
         ),
     ] = None,
+    trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
 ) -> None:
     """Say what this machine can do: processors, memory, GPUs, engines, colours, folders."""
@@ -157,7 +216,9 @@ def doctor(
     from mi_tui.cli.machine import describe_machine
 
     facts = describe_machine()
-    found = diagnosis.diagnose_preset(preset) if preset else None
+    found = None
+    if preset:
+        found = diagnosis.diagnose_preset(preset, trust_remote_code=trust_remote_code)
     if json_:
         print_json({**facts, "pair": diagnosis.diagnosis_as_json(found)} if found else facts)
         return

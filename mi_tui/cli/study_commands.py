@@ -20,6 +20,7 @@ from mi_tui.cli.options import (
     StudyCommand,
     StudyDirectory,
     Theme,
+    TrustRemoteCode,
 )
 from mi_tui.errors import MiTuiError
 from mi_tui.paths import is_file
@@ -92,6 +93,7 @@ def run(
         ),
     ] = None,
     budget: BudgetOption = None,
+    trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
     plain: Plain = False,
 ) -> None:
@@ -105,12 +107,12 @@ def run(
     if until is not None:
         if study is not None:
             raise MiTuiError("--until takes a study in place of the preset: leave --study out")
-        view = extend(preset, until, budget, plain=plain)
+        view = extend(preset, until, budget, plain=plain, trust_remote_code=trust_remote_code)
     elif budget is not None:
         raise MiTuiError("--budget needs --until: a new study has the budget of its preset")
     else:
         _, wanted = find_preset(preset)
-        view = run_study(wanted, study, plain=plain)
+        view = run_study(wanted, study, plain=plain, trust_remote_code=trust_remote_code)
     _print_outcome(view, json_=json_, plain=plain)
     require_ended(view)
     _end(view)

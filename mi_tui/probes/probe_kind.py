@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
+from mi_tui.plan.remote_code import RemoteCode
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.form_fields import COMMON, Field
 from mi_tui.probes.problem import Problem
@@ -87,6 +88,14 @@ class Kind(ABC, Generic[P]):
 
     def proposal(self, plan: P) -> Proposal | None:  # noqa: ARG002
         """A change of the plan under which a source with faults can be read, where there is one."""
+        return None
+
+    def remote_code(self, plan: P) -> RemoteCode | None:  # noqa: ARG002
+        """Code of others that drawing or scoring such a probe runs; most kinds run none.
+
+        Raises:
+            ProbeError: it cannot be read.
+        """
         return None
 
     def new(self, **settings: Any) -> P:

@@ -16,6 +16,7 @@ from mi_tui.machine.resources import Machine, this_machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
+from mi_tui.study.remote_code import require_consent
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.text.sizes import in_bytes
 
@@ -27,10 +28,12 @@ def require_fit(preset: Preset) -> None:
     """Check a preset's pair and scopes, from headers and JSON alone.
 
     Raises:
+        RemoteCodeError: it would run code that the user has not allowed.
         StudyError: the pair cannot be mixed; the message names the first reason.
         CheckpointError: a checkpoint cannot be found or read, or a scope names layers that
             the pair does not have.
     """
+    require_consent(preset)
     pair = preset.pair
     references = [pair.instruct, pair.thinking, *([pair.base] if pair.base else [])]
     infos = [inspect(locate(reference, weights=False)) for reference in references]
@@ -72,7 +75,8 @@ def loading_findings(
 
     Args:
         sides: the checkpoints by what they are called, Instruct and Thinking first.
-        trust_remote_code: whether Python code of a checkpoint may run, in a process of its own.
+        trust_remote_code: whether Python code of a checkpoint is wanted, in a process of its own;
+            it runs where the user has allowed it.
         plan: the engine section of a preset; by default that of one that says nothing.
     """
     usable = {

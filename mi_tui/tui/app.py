@@ -29,6 +29,7 @@ from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.studies.commands import StudyCommands
 from mi_tui.tui.studies.messages import (
     Ablate,
+    AskConsent,
     Continue,
     LeaveStudy,
     NewStudy,
@@ -161,6 +162,13 @@ class MiTuiApp(App[str]):
         from mi_tui.tui.screens.reading.example import ExampleScreen
 
         self.push_screen(ExampleScreen(message.preset, self._services))
+
+    @on(AskConsent)
+    def ask_consent(self, message: AskConsent) -> None:
+        """Ask whether code of others may run."""
+        from mi_tui.tui.screens.dialogs.consent import ConsentScreen
+
+        self.push_screen(ConsentScreen(message.codes), lambda yes: message.answered(bool(yes)))
 
     @on(StartStudy)
     def start_study(self, message: StartStudy) -> None:

@@ -16,6 +16,9 @@ from mi_tui.plan.scope import ModuleKind
 from mi_tui.plan.thinking_tags import THINK
 from mi_tui.text.sizes import in_bytes, in_numbers
 
+CODE = "remote code"
+"""What the findings about a checkpoint's own Python code are about."""
+
 _FEW_IDS = 8
 """As many ids may mean another token in any vocabulary: a tokenizer with its own special tokens."""
 
@@ -312,7 +315,7 @@ def _remote_code(infos: Iterable[CheckpointInfo], trusted: bool) -> Iterator[Fin
         if info.needs_remote_code:
             message = f"{info} brings Python code of its own, which transformers would run"
             if trusted:
-                yield Finding("warning", "remote code", f"{message}: trusted as you asked")
+                yield Finding("warning", CODE, f"{message}: trusted as you asked")
             else:
                 advice = "read it, then set trust_remote_code; merging alone does not need it"
-                yield Finding("warning", "remote code", f"{message}: {advice}")
+                yield Finding("warning", CODE, f"{message}: {advice}")

@@ -5,6 +5,7 @@ from collections import abc
 from collections.abc import Iterable
 
 from mi_tui.analysis.results import LatencyPoint
+from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.chat import Chat
@@ -77,6 +78,7 @@ class TransformersEngine:
 
         Raises:
             CheckpointError: a checkpoint cannot be found or read, or the pair does not fit.
+            RemoteCodeError: the pair asks for code that the user has not allowed.
             EngineError: it cannot be loaded, or the device is not there.
         """
         use_threads(plan)
@@ -84,7 +86,7 @@ class TransformersEngine:
         donor = locate(pair.donor_reference)
         chat = Chat(
             donor.path,
-            trust_remote_code=pair.trust_remote_code,
+            trust_remote_code=require_trust(donor, pair.trust_remote_code),
             template_arguments=pair.chat_template_kwargs,
         )
         pair_tensors = PairTensors.load(

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mi_tui.checkpoints.checks.remote_code import is_trusted
 from mi_tui.checkpoints.inspect import CheckpointInfo
 
 _SECONDS = 180.0
@@ -73,17 +74,21 @@ def load_reports(
 ) -> tuple[LoadReport, ...]:
     """The load report of each checkpoint; takes some seconds, of which most are imports.
 
-    Nothing is raised where transformers cannot be asked: the report then says why.
+    Where transformers cannot be asked, the report says why.
 
     Args:
         infos: checkpoints, of which the headers suffice.
-        trust_remote_code: whether Python code of a checkpoint may run in that process.
+        trust_remote_code: whether Python code of a checkpoint is to run in that process; it does
+            where the user has allowed it.
         seconds: the time after which the process is ended.
+
+    Raises:
+        CheckpointError: code of a checkpoint cannot be read, or lies in another repository.
     """
     asked = [
         {
             "folder": str(info.location.path),
-            "trust": trust_remote_code,
+            "trust": is_trusted(info.location, trust_remote_code),
             "code": info.needs_remote_code,
             "tensors": {t.name: [t.dtype, list(t.shape)] for t in info.tensors.values()},
         }

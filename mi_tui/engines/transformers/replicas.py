@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from mi_tui.analysis.results import LatencyPoint
+from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.chat import Chat
 from mi_tui.engines.protocol import (
@@ -112,11 +113,13 @@ class Replicas:
 
         Raises:
             CheckpointError: a checkpoint cannot be found.
+            RemoteCodeError: the pair asks for code that the user has not allowed.
             EngineError: a process cannot load the pair, or ended.
         """
+        donor = locate(pair.donor_reference)
         chat = Chat(
-            locate(pair.donor_reference).path,
-            trust_remote_code=pair.trust_remote_code,
+            donor.path,
+            trust_remote_code=require_trust(donor, pair.trust_remote_code),
             template_arguments=pair.chat_template_kwargs,
         )
         return cls(plans, pair, chat)

@@ -7,6 +7,7 @@ from transformers import AutoConfig
 from vllm.platforms import current_platform
 
 from mi_tui.analysis.results import LatencyPoint
+from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.engines.chat import Chat
@@ -39,18 +40,20 @@ class VllmEngine:
     def __init__(self, plan: EnginePlan, pair: Pair) -> None:
         self._plan = plan
         self._pair = _local(pair)
+        # Asked before the pair is known by folders alone: consent is to a commit of the hub.
+        wanted = pair.trust_remote_code
+        self._trusts = require_trust(locate(pair.instruct), wanted)
+        trusts_donor = require_trust(locate(pair.donor_reference), wanted)
         self._folder = Path(self._pair.instruct)
         donor = self._pair.donor_reference
         in_files = dtype_of_files(inspect(locate(donor)))
         self._export_dtype = "" if in_files is None else dtype_name(in_files)
         self._chat = Chat(
             Path(donor),
-            trust_remote_code=pair.trust_remote_code,
+            trust_remote_code=trusts_donor,
             template_arguments=pair.chat_template_kwargs,
         )
-        self._config = AutoConfig.from_pretrained(
-            self._folder, trust_remote_code=pair.trust_remote_code
-        )
+        self._config = AutoConfig.from_pretrained(self._folder, trust_remote_code=self._trusts)
         self._end_tokens = self._chat.end_tokens(self._config)
         self._given_up = "λ in place was asked for" if plan.mode == "in-place" else ""
         self._instance = self._start(INSTRUCT)
@@ -169,7 +172,7 @@ class VllmEngine:
             self._folder,
             spec,
             on_cpu=current_platform.is_cpu(),
-            trust_remote_code=self._pair.trust_remote_code,
+            trust_remote_code=self._trusts,
         )
 
     def _ranks(self) -> str:

@@ -1,9 +1,18 @@
 """The shell script that serves the exported checkpoint."""
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mi_tui.errors import MiTuiError
 from mi_tui.export.format import FORMATS, Clipboard, Subject, TextFormat
+
+if TYPE_CHECKING:
+    from mi_tui.plan.remote_code import RemoteCode
+
+_RUNS = "it runs with your rights, as you have allowed"
+_ASKED = "the server asks for --trust-remote-code, which runs it: read it first"
 
 
 class ServeFormat(TextFormat):
@@ -31,13 +40,15 @@ class ServeFormat(TextFormat):
         decoding = subject.answer.recipe.decoding
         how = f"Sample with {decoding}" if decoding.temperature else "Decode greedily"
         where = shlex.quote(str(subject.path_of("checkpoint")))
+        code, flag = _code(subject), _flag(subject)
+        about = f"# {comment(code.words)}: {_RUNS if flag else _ASKED}\n" if code else ""
         return f"""#!/bin/sh
 # {comment(subject.title)}: an OpenAI-compatible server for the merged checkpoint.
 # {comment(how)}: the client sends it with every request.
-set -eu
+{about}set -eu
 case "${{1:-vllm}}" in
   vllm) exec {_command(subject)} ;;
-  transformers) exec transformers serve {where} ;;
+  transformers) exec transformers serve {where}{flag} ;;
   *) echo "usage: $0 [vllm|transformers]" >&2; exit 2 ;;
 esac
 """
@@ -56,7 +67,29 @@ def serve_command(checkpoint: Path, name: str) -> str:
 def _command(subject: Subject) -> str:
     from mi_tui.export.escaping import slug
 
-    return serve_command(subject.path_of("checkpoint"), slug(subject.title))
+    command = serve_command(subject.path_of("checkpoint"), slug(subject.title))
+    return command + _flag(subject)
+
+
+def _code(subject: Subject) -> "RemoteCode | None":
+    """The donor's Python code, which a merged checkpoint brings too, where the preset asks for it;
+    none where it cannot be looked at."""
+    from mi_tui.checkpoints.checks.remote_code import remote_code
+    from mi_tui.checkpoints.locate import locate
+
+    pair = subject.view.preset.pair
+    if pair.trust_remote_code:
+        with suppress(MiTuiError):
+            return remote_code(locate(pair.donor_reference, weights=False))
+    return None
+
+
+def _flag(subject: Subject) -> str:
+    """The servers' flag, only for code that the user has allowed."""
+    from mi_tui.plan.remote_code import FLAG, is_allowed
+
+    code = _code(subject)
+    return f" {FLAG}" if code is not None and is_allowed(code) else ""
 
 
 FORMATS.register(ServeFormat())

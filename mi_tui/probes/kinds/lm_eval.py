@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from mi_tui.errors import MiTuiError
 from mi_tui.paths import expanded, is_file
 from mi_tui.plan.probe import PROBE_KINDS, ProbePlan
+from mi_tui.plan.remote_code import RemoteCode, digest_of, files_below, require_allowed
 from mi_tui.probes import form_fields
 from mi_tui.probes.errors import ProbeError, ScorerError, missing_extra
 from mi_tui.probes.probe_kind import THINKS, YOURS, Kind
@@ -91,8 +93,22 @@ class LmEval(Kind[LmEvalProbe]):
             return ()
         return (f"cannot read {shown_line(plan.path)}: no such file",)
 
+    def remote_code(self, plan: LmEvalProbe) -> RemoteCode | None:
+        """A task of one's own file: its functions and templates are Python. lm-eval's are not."""
+        return _code_of(_reference(plan))
+
 
 PROBE_KINDS.register(LmEval())
+
+
+def _code_of(reference: str) -> RemoteCode | None:
+    """The code of a task's file: all YAML and Python beside it, which it may include."""
+    if not reference.endswith(_YAML):
+        return None
+    path = Path(reference).resolve()
+    beside = files_below(path.parent, (*_YAML, ".py"))
+    names = tuple(file.relative_to(path.parent).as_posix() for file in beside)
+    return RemoteCode(str(path), digest_of(beside, path.parent), names)
 
 
 def lm_eval_problems(plan: LmEvalProbe) -> list[Problem]:
@@ -140,8 +156,13 @@ def load_task(reference: str) -> Any:
     """The task of this name, or of this YAML file.
 
     Raises:
-        ScorerError: lm-eval is missing, there is no such task, or its data cannot be loaded.
+        ScorerError: lm-eval is missing, there is no such task, its data cannot be loaded, or it
+            is a file whose code the user has not allowed.
     """
+    try:
+        require_allowed([_code_of(reference)])
+    except MiTuiError as error:
+        raise ScorerError(str(error)) from error
     try:
         from lm_eval.tasks import TaskManager
     except ImportError as error:
@@ -186,9 +207,9 @@ def _build(plan: LmEvalProbe, reference: str) -> Any:
 
 
 def _reference(plan: LmEvalProbe) -> str:
-    if plan.path is None:
+    if plan.path is None and not str(plan.task).endswith(_YAML):
         return str(plan.task)
-    path = expanded(plan.path)
+    path = expanded(plan.path or str(plan.task))
     if path.suffix not in _YAML or not is_file(path):
         raise ProbeError(f"there is no file {path}: give the YAML file of an lm-eval task")
     return str(path.resolve())

@@ -9,9 +9,10 @@ from textual.app import App
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.remote_code import RemoteCodeError
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
-from mi_tui.tui.studies.messages import Ablate, Continue, StudyRequest
+from mi_tui.tui.studies.messages import Ablate, AskConsent, Continue, StudyRequest
 from mi_tui.tui.studies.services import Services
 
 T = TypeVar("T")
@@ -73,9 +74,29 @@ class StudyCommands:
             result: T | None = None
             try:
                 result = await self._thread.run(call)
+            except RemoteCodeError as error:
+                self._ask_for_consent(error, call, then)
+                return
             except MiTuiError as error:
                 self._app.notify(str(error), severity="error", markup=False, timeout=12)
             if then is not None:
                 then(result)
 
         start(self._app, done, group="study commands", exclusive=False)
+
+    def _ask_for_consent(
+        self, error: RemoteCodeError, call: Callable[[], T], then: Callable[[T | None], None] | None
+    ) -> None:
+        """Ask whether code of others may run; with a yes it is kept, and ``call`` done again."""
+
+        def allowed_then_done() -> T:
+            self._services.allow(error.codes)
+            return call()
+
+        def answered(yes: bool) -> None:
+            if yes:
+                self._do(allowed_then_done, then)
+            elif then is not None:
+                then(None)
+
+        self._app.post_message(AskConsent(error.codes, answered))

@@ -1,5 +1,6 @@
 """Messages from screens to the app."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from textual.message import Message
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.remote_code import RemoteCode
 from mi_tui.plan.until import Until
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.tui.forms.draft import Draft
@@ -92,6 +94,14 @@ class StudyRequest(Message):
 
     kind: RequestKind
     data: dict[str, object]
+
+
+@dataclass
+class AskConsent(Message):
+    """Ask whether code of others may run; ``answered`` is told."""
+
+    codes: tuple[RemoteCode, ...]
+    answered: Callable[[bool], None]
 
 
 @dataclass

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mi_tui.api.comparison import StudiesComparison
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
+    from mi_tui.plan.remote_code import RemoteCode
     from mi_tui.probes.probe_kind import Proposal
     from mi_tui.study.known_speeds import KnownSpeed
 
@@ -112,6 +113,16 @@ class Services:
         with Study.create(preset) as study:
             return study.start().path
 
+    def allow(self, codes: Sequence["RemoteCode"]) -> None:
+        """Keep the user's consent to code of others.
+
+        Raises:
+            MiTuiError: it cannot be kept.
+        """
+        from mi_tui.plan.remote_code import allow
+
+        allow(codes)
+
     def rename(self, path: Path, name: str) -> Path:
         """Give a study another name; its new directory.
 
@@ -185,13 +196,11 @@ class Services:
 
         With ``loading`` transformers is asked, too, which takes some seconds.
         """
-        from mi_tui.api.checkpoints import check
+        from mi_tui.api.checkpoints import examine
 
         try:
-            report = check(
-                pair.instruct,
-                pair.thinking,
-                base=pair.base,
+            report = examine(
+                [side for side in (pair.instruct, pair.thinking, pair.base) if side],
                 trust_remote_code=pair.trust_remote_code,
                 engine=engine,
                 loading=loading,

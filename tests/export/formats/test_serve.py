@@ -3,12 +3,17 @@
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
+from mi_tui.checkpoints.checks.remote_code import remote_code
+from mi_tui.checkpoints.locate import locate
 from mi_tui.export.format import FORMATS, Subject, TextFormat
+from mi_tui.plan.remote_code import allow
+from tests.checkpoints.planted import planted_pair
 from tests.export.hostile import CANARY, HOSTILE, subject_of, texts
 from tests.export.views import a_view, an_answer
 
@@ -71,3 +76,28 @@ def test_hostile_texts_add_no_line(text: str) -> None:
     plain, hostile = (text_of(subject_of(each)).splitlines() for each in ("plain", text))
     assert len(hostile) == len(plain)
     assert [line for line in hostile if line.startswith("#")] == hostile[:3]
+
+
+def test_the_flag_for_remote_code_is_shown_and_needs_consent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    sides = planted_pair(tmp_path, tmp_path / "marks")
+    view = a_view()
+    pair = view.preset.pair.model_copy(
+        update={
+            "instruct": str(sides[0]),
+            "thinking": str(sides[1]),
+            "trust_remote_code": True,
+        }
+    )
+    theirs = replace(view, preset=view.preset.model_copy(update={"pair": pair}))
+    subject = Subject(theirs, an_answer(), {}, tmp_path / "out")
+    assert "--trust-remote-code" not in ran(subject, tmp_path)
+    assert "read it first" in text_of(subject)
+    allow([remote_code(locate(str(sides[1])))])
+    for server in ("vllm", "transformers"):
+        assert "--trust-remote-code" in ran(subject, tmp_path, server)
+    assert f"# code of {sides[1]}" in text_of(subject)
+    assert FORMATS["serve"].copied_text(subject).rstrip().endswith("--trust-remote-code")
+    assert not (tmp_path / "marks").exists()

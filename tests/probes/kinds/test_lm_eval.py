@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from mi_tui.plan.remote_code import allow
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
-from mi_tui.probes.kinds.lm_eval import LmEvalProbe
+from mi_tui.probes.kinds.lm_eval import LmEval, LmEvalProbe
 from mi_tui.probes.problem import Probe
 from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.scoring.pool import ScoringPool
@@ -61,6 +62,7 @@ RESPONSES = [
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture
@@ -72,6 +74,7 @@ def write_task(folder: Path, output_type: str = "generate_until", more: str = ""
     data, path = folder / "sums.jsonl", folder / "sums.yaml"
     data.write_text("\n".join(json.dumps(doc) for doc in DOCS))
     path.write_text(TASK.format(data=data, output_type=output_type, more=more))
+    allow([LmEval().remote_code(LmEvalProbe(kind="lm-eval", path=str(path)))])
     return str(path)
 
 
@@ -181,7 +184,9 @@ def test_tasks_that_cannot_be_judged_from_a_response_are_refused(
 def test_a_task_that_does_not_exist_is_one_line(tmp_path: Path, offline: None) -> None:
     with pytest.raises(ProbeError, match="there is no file"):
         frozen(str(tmp_path / "none.yaml"))
-    (tmp_path / "broken.yaml").write_text("task: broken\ndataset_path: json\ntest_split: test\n")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("task: broken\ndataset_path: json\ntest_split: test\n")
+    allow([LmEval().remote_code(LmEvalProbe(kind="lm-eval", path=str(broken)))])
     with pytest.raises(ProbeError, match="cannot be loaded"):
         frozen(str(tmp_path / "broken.yaml"))
 

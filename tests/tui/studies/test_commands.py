@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from mi_tui.plan.preset import Preset
+from mi_tui.plan.remote_code import RemoteCode, is_allowed, require_allowed
 from mi_tui.plan.toml import read_preset
 from mi_tui.tui.app import MiTuiApp
 from mi_tui.tui.screens.steps.models import ModelsScreen
+from mi_tui.tui.studies.messages import StartStudy
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -44,3 +47,31 @@ async def test_a_preset_of_that_name_is_replaced_only_after_a_yes(tmp_path: Path
             await pilot.press(answer)
         await until(pilot, lambda: "Saved" in shown(app))
     assert read_preset(saved) == views.preset()
+
+
+THEIRS = RemoteCode("owner/theirs", "c0ffee00c0ffee00", ("modeling_theirs.py",))
+
+
+class NeedsConsent(SteeredServices):
+    """Starts studies only once their code is allowed."""
+
+    def create_and_start(self, preset: Preset) -> Path:
+        require_allowed([THEIRS])
+        return super().create_and_start(preset)
+
+
+async def test_code_of_others_is_asked_about_and_the_answer_is_kept() -> None:
+    services = NeedsConsent()
+    app = demo(services)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        for answer in ("n", "y"):
+            app.post_message(StartStudy(views.preset()))
+            await until(pilot, lambda: "owner/theirs at revision c0ffee00c0ff" in shown(app))
+            assert "modeling_theirs.py" in shown(app)
+            assert not is_allowed(THEIRS)
+            await pilot.press(answer)
+            await until(pilot, lambda: "owner/theirs" not in shown(app))
+        await until(pilot, lambda: ("start", views.preset()) in services.asked)
+    assert is_allowed(THEIRS)
+    assert services.asked.count(("start", views.preset())) == 1

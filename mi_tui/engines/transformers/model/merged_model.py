@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 from transformers.utils.logging import disable_progress_bar
 
 from mi_tui.checkpoints.checks.extra_tensors import is_extra
+from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.merging.in_memory import tensors_of
 from mi_tui.checkpoints.merging.plan import MergePlan
 from mi_tui.checkpoints.merging.tensor_plan import TensorPlan
@@ -44,15 +45,22 @@ def load_merged(
 
     Tensors that are one source's bytes in this dtype stay mapped from its file.
 
+    Args:
+        plan: what is merged.
+        dtype: of the model.
+        trust_remote_code: whether Python code of the donor is wanted to load it.
+
     Raises:
         CheckpointError: a source cannot be read, or integer tensors differ.
+        RemoteCodeError: the donor's code is wanted, and the user has not allowed it.
         EngineError: transformers cannot build the model, or its tensors are not those of the plan.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     where = plan.donor.info.location
+    trust = require_trust(where, trust_remote_code)
     try:
-        config = _config(plan, trust_remote_code)
-        model, info = _class(config, trust_remote_code).from_pretrained(
+        config = _config(plan, trust)
+        model, info = model_class(config, trust=trust).from_pretrained(
             None,
             config=config,
             state_dict=dict(tensors_of(plan)),
@@ -93,14 +101,6 @@ def _config(plan: MergePlan, trust: bool) -> Any:
         config.tie_word_embeddings = False
         config.get_text_config().tie_word_embeddings = False
     return config
-
-
-def _class(config: Any, trust: bool) -> Any:
-    if trust and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
-        with torch.device("meta"):
-            auto: Any = AutoModelForCausalLM
-            return type(auto.from_config(config, trust_remote_code=True))
-    return model_class(config)
 
 
 def _require_all(plan: MergePlan, info: Mapping[str, Any]) -> None:

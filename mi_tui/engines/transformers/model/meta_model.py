@@ -23,15 +23,20 @@ class UnknownModelError(Exception):
     """A config that no class of transformers belongs to."""
 
 
-def model_class(config: Any) -> Any:
+def model_class(config: Any, *, trust: bool = False) -> Any:
     """The class of transformers that a config's checkpoint is loaded with.
 
-    The class that the config names, where transformers has it and it generates text; else the one
+    With ``trust``, the class of the checkpoint's own code, where there is one; else the class that
+    the config names, where transformers has it and it generates text; else the one
     that transformers chooses for a causal language model, or for images and text.
 
     Raises:
         UnknownModelError: there is none.
     """
+    if trust and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
+        with torch.device("meta"):
+            automatic: Any = AutoModelForCausalLM
+            return type(automatic.from_config(config, trust_remote_code=True))
     if getattr(config, "auto_map", None) and type(config).__module__.startswith(
         "transformers_modules"
     ):
@@ -58,19 +63,20 @@ def forget_quantisation(config: Any) -> None:
 
 
 def load_on_meta(
-    config: Any, tensors: Mapping[str, tuple[str, Sequence[int]]]
+    config: Any, tensors: Mapping[str, tuple[str, Sequence[int]]], *, trust: bool = False
 ) -> tuple[Any, Mapping[str, Any]]:
     """A model with a checkpoint's tensors as shapes, and transformers' loading information.
 
     Args:
         config: a config of transformers.
         tensors: dtype (as safetensors writes it) and shape by name.
+        trust: whether a class of the checkpoint's own code may be imported.
     """
     state = {
         name: torch.empty(tuple(shape), dtype=_DTYPES.get(dtype, torch.uint8), device="meta")
         for name, (dtype, shape) in tensors.items()
     }
-    model, info = model_class(config).from_pretrained(
+    model, info = model_class(config, trust=trust).from_pretrained(
         None,
         config=config,
         state_dict=state,
@@ -92,7 +98,7 @@ def report_on(
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         forget_quantisation(config)
         settings = config.to_dict()
-        model, info = load_on_meta(config, tensors)
+        model, info = load_on_meta(config, tensors, trust=trust)
     # Whatever a config makes transformers raise is the answer to the question.
     except Exception as error:
         words = " ".join(str(error).split())[:300] or type(error).__name__

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Rule, Static
 
+from mi_tui.checkpoints.checks.compare import CODE
 from mi_tui.checkpoints.checks.findings import Finding, Level
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.pair import Pair
@@ -198,7 +199,9 @@ class ModelsScreen(FormScreen):
         return Text(f"✗ {misfit.subject}: {misfit.message}", self.colour("error"))
 
     def _misfit(self) -> Finding | None:
-        return next((line for line in self._lines if line.level == "error"), None)
+        """The first error; code that is not allowed is asked about before it would run."""
+        errors = (line for line in self._lines if line.level == "error")
+        return next((line for line in errors if line.subject != CODE), None)
 
     def _pair(self) -> Pair | None:
         draft = self.draft
