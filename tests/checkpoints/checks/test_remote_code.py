@@ -35,8 +35,8 @@ def test_a_named_class_is_found_in_every_file(tmp_path: Path, name: str) -> None
 
 
 def test_a_class_named_inside_a_part_is_found(tmp_path: Path) -> None:
-    inner = {"text_config": {"auto_map": {"AutoConfig": "own.C"}}}
-    assert remote_code(checkpoint(tmp_path / "a", **inner)) is not None
+    inner = {"auto_map": {"AutoConfig": "own.C"}}
+    assert remote_code(checkpoint(tmp_path / "a", text_config=inner)) is not None
 
 
 def test_code_that_nothing_names_is_not_run(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from tests.study.presets import small_preset
 
 
 @pytest.fixture(autouse=True)
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MI_TUI_STUDIES", str(tmp_path / "studies"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
 
 
