@@ -7,12 +7,12 @@ from typing import Any
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.protocol import EngineError, Request
-from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
+from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
+from mi_tui.engines.vllm.worker.spec import ADMISSION, EXTENSION, LOAD_FORMAT, PairSpec
 from mi_tui.machine.host import main_memory
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Recipe
 
-_EXTENSION = "mi_tui.engines.vllm.worker.extension.WorkerExtension"
 _CPU_CACHE_SHARE = 0.3
 _MOST_CPU_CACHE = 4 << 30
 
@@ -63,7 +63,8 @@ def engine_arguments(
     }
     if spec is not None:
         arguments["load_format"] = LOAD_FORMAT
-        arguments["worker_extension_cls"] = _EXTENSION
+        arguments["worker_extension_cls"] = EXTENSION
+        arguments["logits_processors"] = [ADMISSION]
         arguments["additional_config"] = spec.additional_config()
     if plan.batch is not None:
         arguments["max_num_seqs"] = plan.batch

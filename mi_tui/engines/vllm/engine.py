@@ -27,7 +27,8 @@ from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.latency import measure
 from mi_tui.engines.vllm.request_queue import INSTRUCT, Weights
 from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
-from mi_tui.engines.vllm.worker.spec import RECIPE, PairSpec
+from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
+from mi_tui.engines.vllm.worker.spec import PairSpec
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
 
@@ -162,6 +163,7 @@ class VllmEngine:
             pair=self._pair,
             thinking_path=self._pair.thinking,
             one_pass=weights == INSTRUCT and not self._given_up,
+            salted=True,
             start=None if weights == INSTRUCT else weights.recipe,
         )
         return Instance(Client(self._arguments(spec)), weights, self._end_tokens)

@@ -47,7 +47,6 @@ class Instance:
         reasons = [rank.reason for rank in ranks if rank.reason]
         self.description = ranks[0] if not reasons else _because(ranks[0], reasons[0])
         self._queue = RequestQueue(one_pass=not reasons)
-        client.call("mi_tui_prepare", not reasons)
 
     @property
     def client(self) -> "Client":

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import EngineError, Request
 from mi_tui.engines.vllm.arguments import engine_arguments, environment, sampling_arguments
-from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, RECIPE, PairSpec
+from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
+from mi_tui.engines.vllm.worker.spec import ADMISSION, LOAD_FORMAT, PairSpec
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Decoding, Recipe
@@ -47,6 +48,7 @@ def test_options_reach_vllm_under_its_own_names() -> None:
     assert made["trust_remote_code"]
     assert made["enable_prefix_caching"]
     assert made["load_format"] == LOAD_FORMAT
+    assert made["logits_processors"] == [ADMISSION]
 
 
 def test_defaults_leave_the_machine_to_vllm() -> None:
@@ -75,11 +77,18 @@ def test_the_plain_model_knows_nothing_of_the_pair() -> None:
     )
     assert made["load_format"] == "safetensors"
     assert "worker_extension_cls" not in made
+    assert "logits_processors" not in made
 
 
 def test_a_spec_survives_the_way_to_the_workers() -> None:
     spec = SPEC.model_copy(update={"start": Recipe(lambda_=0.7)})
     assert PairSpec.read(spec.additional_config()) == spec
+
+
+def test_the_default_of_a_spec_must_be_an_interpolation_of_the_pair() -> None:
+    for default in (Recipe(method="task-arithmetic", scale=0.5), Recipe(lambda_=0.5, backbone="c")):
+        with pytest.raises(ValidationError, match="no interpolation of the pair"):
+            PairSpec(pair=PAIR, thinking_path="b", one_pass=True, default=default)
 
 
 def test_the_users_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:

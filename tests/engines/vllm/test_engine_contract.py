@@ -2,6 +2,7 @@
 
 import inspect
 import shlex
+import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.arguments import engine_arguments, sampling_arguments
+from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA
+from mi_tui.engines.vllm.worker.spec import ADMISSION, LOAD_FORMAT
 from mi_tui.export.formats.serve import serve_command
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.recipe import Recipe
@@ -20,17 +23,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
 
 _FIRST = "vllm.v1.worker.gpu_model_runner:GPUModelRunner"
 _SECOND = "vllm.v1.worker.gpu.model_runner:GPUModelRunner"
+_STATE = "vllm.v1.worker.gpu.model_states.interface:ModelState"
 _LINEAR = "vllm.model_executor.layers.linear:UnquantizedLinearMethod"
 _VOCABULARY = "vllm.model_executor.layers.vocab_parallel_embedding:UnquantizedEmbeddingMethod"
 _LOADER = "vllm.model_executor.model_loader.default_loader:DefaultModelLoader"
 _NORMS = "vllm.model_executor.layers.layernorm"
 
 REPLACED = {
-    # hooks.py, seeded_sampling.py
+    # first_runner.py, model_state.py
     f"{_FIRST}._prepare_inputs": "scheduler_output num_scheduled_tokens",
-    f"{_SECOND}.prepare_inputs": "scheduler_output batch_req_state batch_desc num_active_loras",
-    f"{_SECOND}.add_requests": "scheduler_output",
-    f"{_SECOND}._remove_request": "req_id",
+    f"{_STATE}.__init__": "vllm_config model encoder_cache device",
+    f"{_STATE}.add_request": "req_index new_req_data",
+    f"{_STATE}.remove_request": "req_id",
+    f"{_STATE}.apply_staged_writes": "",
+    f"{_STATE}.prepare_inputs": "input_batch req_states",
     # mixed_layers.py
     f"{_LINEAR}.apply": "layer x bias",
     f"{_LINEAR}.process_weights_after_loading": "layer",
@@ -67,9 +73,9 @@ CALLED = {
 
 ATTRIBUTES = {
     f"{_FIRST}.__init__": "self.input_batch self.requests self.discard_request_mask self.device",
-    f"{_SECOND}.__init__": "self.req_states self.device",
+    f"{_SECOND}.__init__": "self.device",
 }
-"""What the runners are told apart by, and read for."""
+"""What the runners are read for."""
 
 
 def found(where: str) -> Callable[..., Any]:
@@ -105,18 +111,79 @@ def test_what_we_read_of_the_runners(where: str) -> None:
 def test_the_runners_call_their_methods_by_name() -> None:
     for runner, names in (
         (_FIRST, ["_prepare_inputs"]),
-        (_SECOND, ["prepare_inputs", "add_requests", "_remove_request"]),
+        (
+            _SECOND,
+            [
+                "model_state.add_request",
+                "model_state.remove_request",
+                "model_state.apply_staged_writes",
+                "model_state.prepare_inputs",
+            ],
+        ),
     ):
         source = inspect.getsource(found(runner))
         for name in names:
             assert f"self.{name}(" in source
 
 
+def test_a_model_may_name_the_class_of_its_state() -> None:
+    resolve = found("vllm.v1.worker.gpu.model_states:resolve_model_state_cls")
+    assert list(inspect.signature(resolve).parameters) == ["vllm_config", "model"]
+    assert "model.get_model_state_cls()" in inspect.getsource(resolve)
+
+
 def test_the_second_runners_batch_names_its_requests() -> None:
     batch = found("vllm.v1.worker.gpu.input_batch:InputBatch").__annotations__
     arrival = found("vllm.v1.core.sched.output:NewRequestData").__annotations__
-    assert {"req_ids", "num_scheduled_tokens"} <= set(batch)
+    assert {
+        "num_reqs",
+        "idx_mapping",
+        "idx_mapping_np",
+        "expanded_idx_mapping",
+        "num_scheduled_tokens",
+        "num_tokens",
+        "num_draft_tokens",
+        "query_start_loc",
+    } <= set(batch)
     assert {"req_id", "sampling_params"} <= set(arrival)
+
+
+@pytest.mark.parametrize(
+    "validator",
+    [
+        "vllm.v1.sample.logits_processor:validate_logits_processors_parameters",
+        "vllm.v1.worker.gpu.sample.logits_processor:build_custom_logits_processors_params_validator",
+    ],
+)
+def test_both_front_ends_refuse_a_lambda_that_cannot_be_served(validator: str) -> None:
+    from vllm import SamplingParams
+    from vllm.exceptions import VLLMValidationError
+
+    def admit(**arguments: Any) -> None:
+        parameters = SamplingParams(**arguments)
+        if validator.endswith("_validator"):
+            found(validator)([ADMISSION])(parameters)
+        else:
+            found(validator)([ADMISSION], parameters)
+
+    for extra in (None, {LAMBDA: 0.55}, {LAMBDA: "0.55"}):
+        admit(extra_args=extra)
+    with pytest.raises(VLLMValidationError, match="must be a number from 0 to 1, not 'high'"):
+        admit(extra_args={LAMBDA: "high"})
+    with pytest.raises(VLLMValidationError, match="prompt_logprobs"):
+        admit(prompt_logprobs=1)
+
+
+def test_every_process_of_vllm_finds_the_loader_by_the_entry_point() -> None:
+    from vllm.model_executor.model_loader import get_model_loader
+    from vllm.plugins import DEFAULT_PLUGINS_GROUP
+
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    (target,) = project["project"]["entry-points"][DEFAULT_PLUGINS_GROUP].values()
+    found(target)()
+    found(target)()
+    config = found("vllm.config.load:LoadConfig")(load_format=LOAD_FORMAT)
+    assert type(get_model_loader(config)).__name__ == "PairLoader"
 
 
 def test_every_option_and_every_word_of_a_request_is_vllms() -> None:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mi_tui.engines.open import open_engine
-from mi_tui.engines.protocol import Completion, Engine, Request
+from mi_tui.engines.protocol import Completion, Engine, EngineError, Request
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.response import Response
+from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA
 from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
-from tests.engines.support import GREEDY, generated, merged_model, run, with_end
+from tests.engines.support import END, GREEDY, generated, merged_model, run, with_end
 from tests.engines.vllm.conftest import DEMO
 
 if TYPE_CHECKING:  # importing it imports vLLM
@@ -61,6 +62,29 @@ def assert_merged(engine: Engine, recipes: tuple[Recipe, ...], most: int = 64) -
 def test_lambdas_and_scopes_in_one_batch(demo: Engine) -> None:
     assert demo.capabilities.mixes_recipes
     assert_merged(demo, LAMBDAS + SCOPES)
+
+
+def test_requests_name_a_number_or_nothing_and_nonsense_is_refused_before_it_runs(
+    demo: Engine,
+) -> None:
+    client: Client = vars(demo)["_instance"].client
+    (prompt, *_) = prompts(demo)
+    plain = {"temperature": 0.0, "max_tokens": 24, "stop_token_ids": [END], "detokenize": False}
+    asked = {1: 0.55, 2: "0.55", 3: 1, 4: None}
+    for number, lambda_ in asked.items():
+        extra = None if lambda_ is None else {LAMBDA: lambda_}
+        client.submit(number, prompt, f"salt/{lambda_}", {**plain, "extra_args": extra})
+    done: dict[int, list[int]] = {}
+    while client.running:
+        done.update((response.id, list(response.tokens)) for response in client.collect(1.0))
+    for number, served in ((1, 141 / 256), (2, 141 / 256), (3, 1.0), (4, 0.0)):
+        model = merged_model(PAIR, Recipe(lambda_=served))
+        assert done[number] == generated(model, prompt, 24), number
+    client.submit(5, prompt, "salt", {**plain, "extra_args": {LAMBDA: "high"}})
+    with pytest.raises(EngineError, match="must be a number from 0 to 1, not 'high'"):
+        client.collect(10.0)
+    client.abort({5})
+    assert_merged(demo, LAMBDAS[1:2], 8)
 
 
 def test_the_self_check_passes(demo: Engine) -> None:

@@ -17,6 +17,7 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[2]
 _CHOSEN = (
     "test_lambdas_and_scopes_in_one_batch",
+    "test_requests_name_a_number_or_nothing_and_nonsense_is_refused_before_it_runs",
     "test_the_self_check_passes",
     "test_texts_counts_and_caps",
     "test_a_seed_decides_a_response_whose_prompt_is_read_in_parts",
@@ -36,7 +37,7 @@ def test_the_second_runner_passes_the_tests_of_the_first() -> None:
         "VLLM_USE_V2_MODEL_RUNNER": "1",
         "VLLM_LOGGING_LEVEL": "INFO",
     }
-    tests = [f"{_HERE / 'test_demo_pair.py'}::{name}" for name in _CHOSEN]
+    tests = [f"{_HERE / 'test_engine_demo_pair.py'}::{name}" for name in _CHOSEN]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-s", "-m", "slow", *tests],
         cwd=_ROOT,

@@ -1,4 +1,4 @@
-"""The worker extension of vLLM: λ per request, and merges in place.
+"""The worker extension of vLLM: what each rank can do, and merges in place.
 
 Given to vLLM as ``worker_extension_cls``. Importing this module registers the loader.
 """
@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
-from mi_tui.engines.vllm.worker.hooks import install_hooks
-from mi_tui.engines.vllm.worker.loader import LoadedPair, merged_tensors
+from mi_tui.engines.vllm.worker.loader import merged_tensors
+from mi_tui.engines.vllm.worker.plugin import register
 from mi_tui.engines.vllm.worker.reload import reload
-from mi_tui.engines.vllm.worker.seeded_sampling import let_generators_rewind
 from mi_tui.plan.recipe import Recipe
+
+register()  # also where the package's entry points are older than this code
 
 
 class WorkerExtension:
@@ -31,17 +32,6 @@ class WorkerExtension:
             "batch_size": runner.scheduler_config.max_num_seqs,
             "longest": runner.max_model_len,
         }
-
-    def mi_tui_prepare(self, one_pass: bool) -> None:
-        """Make the runner ready for requests.
-
-        Args:
-            one_pass: mix each request by its recipe from now on.
-        """
-        let_generators_rewind(self.model_runner)
-        pair: LoadedPair = self.model_runner.get_model().mi_tui
-        if one_pass and pair.lambdas is not None:
-            install_hooks(self.model_runner, pair.lambdas)
 
     def mi_tui_load(self, recipe: str, as_exported: bool) -> None:
         """Write a recipe's merge into the model, through vLLM's own reload.

@@ -1,4 +1,4 @@
-"""Buffers of λ, for every token and every request of vLLM's batch, at fixed addresses.
+"""Buffers of λ, for every token and every row of logits of vLLM's batch, at fixed addresses.
 
 A captured CUDA graph reads its inputs from fixed addresses, so λ is written into the same buffers
 before each step, and the mixed layers hold views of them.
@@ -6,94 +6,79 @@ before each step, and the mixed layers hold views of them.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mi_tui.plan.recipe import Recipe
-from mi_tui.plan.scope import ModuleKind
-
-Place = tuple[int | None, ModuleKind]
-"""A layer (``None``: outside the stack) and a module kind: what has one λ."""
+from mi_tui.engines.vllm.worker.recipe_table import Place, RecipeTable
 
 
 class LambdaColumn:
     """λ of the batch for one layer and module kind.
 
-    ``tokens`` (float32, ``[most tokens, 1]``) follows the rows of the hidden states, ``requests``
-    (float32, ``[most requests, 1]``) those of the logits. ``is_zero`` says that every part of the
-    present step has Instruct's weights here.
+    ``tokens`` (float32, ``[most tokens, 1]``) follows the rows of the hidden states, ``logits``
+    (float32, ``[most rows of logits, 1]``) those of the logits. ``is_zero`` says that every part
+    of the present step has Instruct's weights here.
     """
 
-    def __init__(self, tokens: Tensor, requests: Tensor) -> None:
+    def __init__(self, tokens: Tensor, logits: Tensor) -> None:
         self.tokens = tokens
-        self.requests = requests
+        self.logits = logits
         self.is_zero = True
 
 
 class LambdaBuffers:
-    """The buffers, and the table of recipes from which they are filled.
+    """The buffers, and the table of λ from which they are written.
 
     Args:
         places: what needs a λ of its own.
+        table: a row of λ for each recipe, over the same places.
         most_tokens: tokens in the largest batch, padding for CUDA graphs included.
-        most_requests: rows of logits in the largest batch.
-        device: where the model lies.
+        most_logits: rows of logits in the largest batch.
     """
 
     def __init__(
-        self, places: Sequence[Place], most_tokens: int, most_requests: int, device: torch.device
+        self, places: Sequence[Place], table: RecipeTable, most_tokens: int, most_logits: int
     ) -> None:
-        self._places = tuple(dict.fromkeys(places))
-        count = len(self._places)
-        self._tokens = torch.zeros(count, most_tokens, dtype=torch.float32, device=device)
-        self._requests = torch.zeros(count, most_requests, dtype=torch.float32, device=device)
+        self.table = table
+        self.device = table.values.device
+        self.most_tokens = most_tokens
+        count = len(places)
+        self._tokens = torch.zeros(count, most_tokens, device=self.device)
+        self._logits = torch.zeros(count, most_logits, device=self.device)
         self._columns = {
-            place: LambdaColumn(self._tokens[at, :, None], self._requests[at, :, None])
-            for at, place in enumerate(self._places)
+            place: LambdaColumn(self._tokens[at, :, None], self._logits[at, :, None])
+            for at, place in enumerate(places)
         }
-        self._device = device
-        self._numbers: dict[str, int] = {}
-        self._table = torch.zeros(0, count)
-        self._on_device = self._table.T.to(device)
-        self._filled: tuple[list[int], list[int]] = ([], [])
+        self._written: tuple[int, list[int], list[int]] = (-1, [], [])
 
     def column(self, place: Place) -> LambdaColumn:
         """The buffers' views for one layer and module kind."""
         return self._columns[place]
 
-    def number(self, recipe: str) -> int:
-        """The table's row of a recipe, given as the JSON that travels with a request."""
-        number = self._numbers.get(recipe)
-        if number is None:
-            number = self._numbers[recipe] = len(self._numbers)
-            read = Recipe.model_validate_json(recipe)
-            row = [[read.lambda_at(layer, kind) for layer, kind in self._places]]
-            self._table = torch.cat([self._table, torch.tensor(row).view(1, -1)])
-            self._on_device = self._table.T.contiguous().to(self._device)
-        return number
+    def holds(self, present: list[int], counts: list[int]) -> bool:
+        """Whether the buffers hold λ of this step already, as they do while the same requests
+        generate; it counts as written from now on.
 
-    def fill(self, recipes: Sequence[int], tokens: Sequence[int]) -> None:
+        Args:
+            present: the table row of each request.
+            counts: how many tokens of each the step computes, and what else decides the rows.
+        """
+        step = (self.table.version, present, counts)
+        held = step == self._written
+        self._written = step
+        return held
+
+    def write(self, of_tokens: Tensor, of_logits: Tensor, present: list[int]) -> None:
         """Write λ of the coming step.
 
         Args:
-            recipes: the table row of each request, in the order of the batch.
-            tokens: how many tokens of each request the step computes.
+            of_tokens: the table row of each token, on the device.
+            of_logits: the table row of each row of logits, on the device.
+            present: the table rows in the batch, on the host.
         """
-        wanted = (list(recipes), list(tokens))
-        if wanted == self._filled:
-            return
-        self._filled = wanted
-        of_request = torch.tensor(wanted[0], dtype=torch.long)
-        of_token = of_request.repeat_interleave(torch.tensor(wanted[1]))
-        self._write(self._tokens, of_token)
-        self._write(self._requests, of_request)
-        present = self._table[sorted(set(wanted[0]))]
-        for column, zero in zip(
-            self._columns.values(), (present == 0).all(0).tolist(), strict=True
-        ):
-            column.is_zero = zero
-
-    def _write(self, buffer: Tensor, rows: Tensor) -> None:
-        if self._device.type == "cuda":  # pinned, so that the copy waits for no running step
-            rows = rows.pin_memory().to(self._device, non_blocking=True)
-        buffer[:, : len(rows)] = self._on_device[:, rows]
+        self._tokens[:, : len(of_tokens)] = self.table.values[:, of_tokens]
+        self._logits[:, : len(of_logits)] = self.table.values[:, of_logits]
+        zero = np.logical_and.reduce(self.table.is_zero[present])
+        for column, is_zero in zip(self._columns.values(), zero, strict=True):
+            column.is_zero = bool(is_zero)

@@ -4,22 +4,26 @@ Runs before vLLM compiles the model or captures CUDA graphs, so both see the mix
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from mi_tui.checkpoints.merging.in_memory import mixed_tensors
 from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
+from mi_tui.engines.vllm.worker.first_runner import follow_requests
 from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
 from mi_tui.engines.vllm.worker.mixed_layers import MixedPart, mix, parts_to_mix
-from mi_tui.engines.vllm.worker.spec import LOAD_FORMAT, PairSpec
+from mi_tui.engines.vllm.worker.recipe_table import RecipeTable
+from mi_tui.engines.vllm.worker.spec import ADMISSION, PairSpec
 from mi_tui.plan.recipe import Recipe
+
+_NAMED = 256
+"""Rows for recipes that are named in full, where fewer requests than this may run."""
 
 
 @dataclass(slots=True)
@@ -43,7 +47,6 @@ def merged_tensors(
     return mixed_tensors(recipe, spec.pair, dtype=cast(MergeDtype, name))
 
 
-@register_model_loader(LOAD_FORMAT)
 class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
     """vLLM's safetensors loader, twice over; what it needs to know is in ``additional_config``."""
 
@@ -55,10 +58,15 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
     def load_model(self, vllm_config: Any, model_config: Any, prefix: str = "") -> nn.Module:
         """Load Instruct (or a recipe's merge), and mix in Δ where the mode and the model allow."""
         self._spec = PairSpec.read(vllm_config.additional_config)
+        if self._spec.one_pass:
+            _require_apart(self._spec, vllm_config)
         model: Any = super().load_model(vllm_config, model_config, prefix)
         pair = LoadedPair(self._spec, None, self._reason)
+        if self._reason and self._spec.required:
+            raise CannotMixError(f"the pair cannot be mixed request by request: {self._reason}")
         if self._parts:
             self._mix(model, pair, vllm_config)
+        _follow_requests(model, vllm_config, pair.lambdas)
         self._parts = []
         model.mi_tui = pair
         return cast(nn.Module, model)
@@ -89,12 +97,53 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
         return weights
 
     def _mix(self, model: nn.Module, pair: LoadedPair, vllm_config: Any) -> None:
-        scheduler = vllm_config.scheduler_config
-        captured = vllm_config.compilation_config.cudagraph_capture_sizes or [0]
-        pair.lambdas = LambdaBuffers(
-            [part.place for part in self._parts],
-            most_tokens=max(scheduler.max_num_batched_tokens, *captured),
-            most_requests=max(scheduler.max_num_seqs, *captured),
-            device=next(model.parameters()).device,
+        pair.lambdas = _buffers(
+            self._parts, pair.spec, vllm_config, next(model.parameters()).device
         )
         mix(self._parts, pair.lambdas, skip_zero=vllm_config.model_config.enforce_eager)
+
+
+def _require_apart(spec: PairSpec, vllm_config: Any) -> None:
+    """Refuse what would let requests of different λ be taken for one another.
+
+    Raises:
+        CannotMixError: what to give vLLM.
+    """
+    if ADMISSION not in (vllm_config.model_config.logits_processors or ()):
+        raise CannotMixError(
+            f"vLLM would not refuse requests without a usable λ: start it with {ADMISSION} among "
+            "its logits processors"
+        )
+    if vllm_config.cache_config.enable_prefix_caching and not spec.salted:
+        raise CannotMixError(
+            "cached prompts would be shared among requests of different λ: start vLLM without "
+            "prefix caching, or give each λ a cache_salt and set salted in the pair's spec"
+        )
+
+
+def _follow_requests(model: nn.Module, vllm_config: Any, lambdas: LambdaBuffers | None) -> None:
+    """Let vLLM's model runner write λ of each batch, whichever of the two it is."""
+    if not vllm_config.use_v2_model_runner:
+        from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+        follow_requests(GPUModelRunner)
+    elif lambdas is not None:
+        from mi_tui.engines.vllm.worker.model_state import give_model_state
+
+        give_model_state(model, vllm_config, lambdas)
+
+
+def _buffers(
+    parts: Iterable[MixedPart], spec: PairSpec, vllm_config: Any, device: torch.device
+) -> LambdaBuffers:
+    scheduler = vllm_config.scheduler_config
+    captured = vllm_config.compilation_config.cudagraph_capture_sizes or [0]
+    requests = max(scheduler.max_num_seqs, *captured)
+    places = tuple(dict.fromkeys(part.place for part in parts))
+    table = RecipeTable(places, max(_NAMED, requests), spec.default, device)
+    return LambdaBuffers(
+        places,
+        table,
+        most_tokens=max(scheduler.max_num_batched_tokens, *captured),
+        most_logits=requests * (1 + vllm_config.num_speculative_tokens),
+    )

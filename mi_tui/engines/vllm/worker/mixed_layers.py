@@ -1,4 +1,4 @@
-"""vLLM's layers with weights W_i + λ·Δ, a λ of its own for each token or request.
+"""vLLM's layers with weights W_i + λ·Δ, a λ of its own for each token or row of logits.
 
 The layers stay as they are, with their sharding and collectives; only how they apply their weights
 is replaced. Everything is plain torch on fixed buffers, so it can be compiled and captured.
@@ -23,7 +23,8 @@ from vllm.model_executor.layers.vocab_parallel_embedding import (
 
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.vllm.worker.differences import CannotMixError, Difference, Differences
-from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers, LambdaColumn, Place
+from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers, LambdaColumn
+from mi_tui.engines.vllm.worker.recipe_table import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +147,12 @@ class MixedLinear(_Mixed):
 class MixedVocabulary(_Mixed):
     """The embedding, the head, or both when they are tied; the vocabulary is padded as vLLM does.
 
-    The embedding sees tokens, the head one row for each request.
+    The embedding sees tokens, the head rows of logits: one for each request and draft.
     """
 
     def apply(self, layer: nn.Module, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """``[requests, hidden]`` to the rank's part of the logits."""
-        return self._mixed(layer, x, bias, self.column.requests)
+        """``[rows of logits, hidden]`` to the rank's part of the logits."""
+        return self._mixed(layer, x, bias, self.column.logits)
 
     def embedding(self, layer: nn.Module, ids: Tensor) -> Tensor:
         """Token ids ``[tokens]`` to ``[tokens, hidden]``."""

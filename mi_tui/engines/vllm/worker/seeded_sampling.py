@@ -4,7 +4,6 @@ A request whose prompt is not read to its end in a step is sampled all the same,
 its generator by an offset. Generators of CPUs have none: vLLM 0.32 then ends with an error.
 """
 
-import functools
 from typing import Any
 
 import torch
@@ -34,24 +33,16 @@ def rewinding(generator: torch.Generator) -> RewindingGenerator:
 
 
 def let_generators_rewind(runner: Any) -> None:
-    """Before each step of a CPU's model runner, prepare the generators that vLLM will rewind.
+    """After a step is prepared, exchange the generators that vLLM will rewind in it.
 
-    Other devices can rewind by themselves, and the second model runner has no generators.
+    Other devices than CPUs can rewind by themselves, and the second model runner has no generators.
     """
-    if runner.device.type != "cpu" or not hasattr(runner, "discard_request_mask"):
+    if runner.device.type != "cpu":
         return
-    prepare = runner._prepare_inputs
-
-    @functools.wraps(prepare)
-    def prepare_with_generators(*args: Any, **kwargs: Any) -> Any:
-        prepared = prepare(*args, **kwargs)
-        batch = runner.input_batch
-        unread = runner.discard_request_mask.np[: batch.num_reqs].nonzero()[0].tolist()
-        for at in unread:
-            if at in batch.generators:
-                generator = rewinding(batch.generators[at])
-                batch.generators[at] = generator
-                runner.requests[batch.req_ids[at]].generator = generator
-        return prepared
-
-    runner._prepare_inputs = prepare_with_generators
+    batch = runner.input_batch
+    unread = runner.discard_request_mask.np[: batch.num_reqs].nonzero()[0].tolist()
+    for at in unread:
+        if at in batch.generators:
+            generator = rewinding(batch.generators[at])
+            batch.generators[at] = generator
+            runner.requests[batch.req_ids[at]].generator = generator

@@ -5,7 +5,9 @@ import random
 import pytest
 import torch
 
-from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers, Place
+from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
+from mi_tui.engines.vllm.worker.recipe_table import Place, RecipeTable
+from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
 from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.scope import LayerRange, ModuleKind, Scope
 
@@ -25,7 +27,13 @@ RECIPES = [
 
 
 def lambdas() -> LambdaBuffers:
-    return LambdaBuffers(PLACES, most_tokens=64, most_requests=8, device=torch.device("cpu"))
+    table = RecipeTable(PLACES, 8, Recipe(lambda_=0.0), torch.device("cpu"))
+    return LambdaBuffers(PLACES, table, most_tokens=64, most_logits=8)
+
+
+def rows(buffers: LambdaBuffers, chosen: list[int]) -> list[int]:
+    recipes = [RECIPES[at].canonical_json() for at in chosen]
+    return [buffers.table.hold(recipe, {RECIPE: recipe}) for recipe in recipes]
 
 
 def test_every_row_has_its_recipes_lambda() -> None:
@@ -34,12 +42,14 @@ def test_every_row_has_its_recipes_lambda() -> None:
     for _ in range(20):
         chosen = [rng.randrange(len(RECIPES)) for _ in range(rng.randrange(1, 8))]
         counts = [rng.randrange(1, 8) for _ in chosen]
-        buffers.fill([buffers.number(RECIPES[at].canonical_json()) for at in chosen], counts)
+        of_logits = torch.tensor(rows(buffers, chosen))
+        of_tokens = of_logits.repeat_interleave(torch.tensor(counts))
+        buffers.write(of_tokens, of_logits, of_logits.tolist())
         for place in PLACES:
             column = buffers.column(place)
             wanted = [RECIPES[at].lambda_at(*place) for at in chosen]
             per_token = [w for w, count in zip(wanted, counts, strict=True) for _ in range(count)]
-            assert column.requests[: len(wanted), 0].tolist() == pytest.approx(wanted)
+            assert column.logits[: len(wanted), 0].tolist() == pytest.approx(wanted)
             assert column.tokens[: len(per_token), 0].tolist() == pytest.approx(per_token)
             assert column.is_zero == (not any(wanted))
 
@@ -47,20 +57,18 @@ def test_every_row_has_its_recipes_lambda() -> None:
 def test_addresses_stay_while_recipes_come() -> None:
     buffers = lambdas()
     before = [buffers.column(place).tokens.data_ptr() for place in PLACES]
-    for recipe in RECIPES:
-        buffers.fill([buffers.number(recipe.canonical_json())], [3])
+    for at in range(len(RECIPES)):
+        row = torch.tensor(rows(buffers, [at]))
+        buffers.write(row.repeat(3), row, row.tolist())
     assert [buffers.column(place).tokens.data_ptr() for place in PLACES] == before
 
 
-def test_a_recipe_keeps_its_number() -> None:
+def test_a_step_is_held_while_its_rows_and_counts_stay() -> None:
     buffers = lambdas()
-    numbers = [buffers.number(recipe.canonical_json()) for recipe in RECIPES + RECIPES]
-    assert numbers == [0, 1, 2, 3, 4] * 2
-
-
-def test_a_recipe_that_comes_later_is_not_taken_for_the_last_step() -> None:
-    buffers = lambdas()
-    first, second = (buffers.number(RECIPES[at].canonical_json()) for at in (1, 0))
-    buffers.fill([first, second], [1, 1])
-    buffers.fill([second, first], [1, 1])
-    assert buffers.column(PLACES[0]).requests[:2, 0].tolist() == pytest.approx([0.0, 0.3])
+    first, second = rows(buffers, [1, 0])
+    assert not buffers.holds([first, second], [1, 1])
+    assert buffers.holds([first, second], [1, 1])
+    assert not buffers.holds([second, first], [1, 1])
+    assert not buffers.holds([second, first], [1, 2])
+    rows(buffers, [2])
+    assert not buffers.holds([second, first], [1, 2])
