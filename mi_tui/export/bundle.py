@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mi_tui.analysis.ablation.comparison import ComparisonError
+from mi_tui.analysis.ablation.result import AblationResult, ablation_result
 from mi_tui.analysis.results import Recommendation
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.errors import MiTuiError
@@ -107,6 +109,18 @@ def copied_text(study: Path, out: Path, name: str, answer: Recommendation | None
 
 def _subject(study: Path, out: Path, answer: Recommendation | None) -> Subject:
     with StudyReader(study) as reader:
+        view = reader.view()
         return Subject(
-            reader.view(), answer or reader.recommend(), reader.examples(), out.absolute()
+            view, answer or reader.recommend(), reader.examples(), out.absolute(), _ablation(reader)
         )
+
+
+def _ablation(reader: StudyReader) -> AblationResult | None:
+    """The comparison of the rows; ``None`` for a study that is no ablation, or has no rows yet."""
+    preset = reader.preset
+    if not preset.is_ablation:
+        return None
+    try:
+        return ablation_result(reader.observations(), preset, reader.latency())
+    except ComparisonError:
+        return None

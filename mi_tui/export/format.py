@@ -10,6 +10,7 @@ from mi_tui.export.errors import ExportError
 from mi_tui.registry import Registry
 
 if TYPE_CHECKING:
+    from mi_tui.analysis.ablation.result import AblationResult
     from mi_tui.analysis.results import Recommendation
     from mi_tui.study.view import StudyView
 
@@ -25,13 +26,15 @@ Progress = Callable[[int, int], None]
 class Subject:
     """What is exported, and where to.
 
-    ``examples`` holds each probe's first prompt as the model sees it, by the probe's name.
+    ``examples`` holds each probe's first prompt as the model sees it, by the probe's name;
+    ``ablation`` the comparison of the rows where the study is an ablation.
     """
 
     view: "StudyView"
     answer: "Recommendation"
     examples: Mapping[str, str]
     out: Path
+    ablation: "AblationResult | None" = None
 
     @property
     def title(self) -> str:

@@ -1,5 +1,6 @@
 """Small line plots as SVG: curves with bands over λ, and points of score against tokens."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,20 +8,28 @@ from dataclasses import dataclass, field
 from markupsafe import Markup, escape
 
 from mi_tui.analysis.results import Estimate
+from mi_tui.export.plot_labels import Placed, place_labels
 
 _WIDTH, _HEIGHT = 560, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 34
+_LABEL = 10.0
+"""The room of a character of a reference line's label on a narrow screen, where it is largest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve: its name, CSS class, x values and estimates; points are drawn with bars."""
+    """One curve: its name, CSS class, x values and estimates; points are drawn with bars.
+
+    ``rows`` are the table's rows that points belong to, and ``tips`` what is said of each point.
+    """
 
     name: str
     css: str
     x: Sequence[float]
     y: Sequence[Estimate]
     points: bool = False
+    rows: Sequence[int] = ()
+    tips: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +37,9 @@ class Plot:
     """A plot with its axes.
 
     ``vertical`` and ``horizontal`` are reference lines (the recommended λ, the limit), each
-    with a label. Axes start at 0 and end at a round number behind the last value, or at
-    ``right`` and ``top``.
+    with a label. ``marks`` are labels beside points: x, y, label and the table's row; one that
+    would cover another is hidden. ``hover`` says what the curves are at an x. Axes start at 0
+    and end at a round number behind the last value, or at ``right`` and ``top``.
     """
 
     title: str
@@ -41,7 +51,8 @@ class Plot:
     percent: bool = False
     vertical: tuple[tuple[float, str], ...] = ()
     horizontal: tuple[tuple[float, str], ...] = ()
-    marks: tuple[tuple[float, float, str], ...] = field(default=())
+    marks: tuple[tuple[float, float, str, int], ...] = field(default=())
+    hover: tuple[tuple[float, str], ...] = ()
 
     def svg(self) -> Markup:
         """The plot as an SVG element; its text is escaped."""
@@ -50,17 +61,46 @@ class Plot:
         top = self.top or round_up(max([highest, *(y for y, _ in self.horizontal)]))
         scale = _Scale(right, top)
         parts = [
-            Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-                _WIDTH, _HEIGHT, self.title
+            Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" data-hover="{}">').format(
+                _WIDTH, _HEIGHT, self.title, self._stops(scale)
             ),
             *self._axes(scale),
             *(line for y, label in self.horizontal for line in _reference(scale, label, y=y)),
             *(line for x, label in self.vertical for line in _reference(scale, label, x=x)),
             *(part for series in self.series for part in _drawn(scale, series)),
-            *(_mark(scale, *mark) for mark in self.marks),
+            *self._labels(scale),
             Markup("</svg>"),
         ]
         return Markup("\n").join(parts)
+
+    def _stops(self, scale: "_Scale") -> str:
+        """What is said at which x of the picture, as JSON."""
+        return json.dumps([[round(scale.x(x), 1), words] for x, words in self.hover])
+
+    def _labels(self, scale: "_Scale") -> list[Markup]:
+        points = [(scale.x(x), scale.y(y), label) for x, y, label, _ in self.marks]
+        template = Markup(
+            '<text class="{}" data-row="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
+        )
+        found = []
+        for place, (x, y, text), (*_, row) in zip(
+            place_labels(points, _WIDTH, _HEIGHT - _BOTTOM, self._bars(scale)),
+            points,
+            self.marks,
+            strict=True,
+        ):
+            shown = place or Placed(x, y, "start", text)
+            css = "mark" if place else "mark no-room"
+            found.append(template.format(css, row, shown.x, shown.y, shown.anchor, shown.text))
+        return found
+
+    def _bars(self, scale: "_Scale") -> list[tuple[float, float, float]]:
+        return [
+            (scale.x(x), scale.y(y.high), scale.y(y.low))
+            for series in self.series
+            if series.points
+            for x, y in zip(series.x, series.y, strict=True)
+        ]
 
     def _axes(self, scale: "_Scale") -> list[Markup]:
         bottom, left = scale.y(0), scale.x(0)
@@ -100,9 +140,7 @@ class _Scale:
 
 def _drawn(scale: _Scale, series: Series) -> list[Markup]:
     if series.points:
-        return [
-            p for x, e in zip(series.x, series.y, strict=True) for p in _bar(scale, series, x, e)
-        ]
+        return [_point(scale, series, place) for place in range(len(series.x))]
     upper = [(x, e.high) for x, e in zip(series.x, series.y, strict=True)]
     lower = [(x, e.low) for x, e in zip(series.x, series.y, strict=True)]
     middle = [(x, e.value) for x, e in zip(series.x, series.y, strict=True)]
@@ -114,18 +152,14 @@ def _drawn(scale: _Scale, series: Series) -> list[Markup]:
     ]
 
 
-def _bar(scale: _Scale, series: Series, x: float, estimate: Estimate) -> list[Markup]:
-    at = scale.x(x)
+def _point(scale: _Scale, series: Series, place: int) -> Markup:
+    estimate, at = series.y[place], scale.x(series.x[place])
     circle = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>')
-    return [
-        _line(f"bar {series.css}", at, scale.y(estimate.low), at, scale.y(estimate.high)),
-        circle.format(series.css, at, scale.y(estimate.value)),
-    ]
-
-
-def _mark(scale: _Scale, x: float, y: float, label: str) -> Markup:
-    at = Markup('<text class="mark" x="{:.1f}" y="{:.1f}">{}</text>')
-    return at.format(scale.x(x) + 6, scale.y(y) - 6, label)
+    bar = _line(f"bar {series.css}", at, scale.y(estimate.low), at, scale.y(estimate.high))
+    drawn = bar + circle.format(series.css, at, scale.y(estimate.value))
+    tip = Markup("<title>{}</title>").format(series.tips[place]) if series.tips else Markup("")
+    row = Markup(' data-row="{}"').format(series.rows[place]) if series.rows else Markup("")
+    return Markup('<g class="point"{}>{}{}</g>').format(row, tip, drawn)
 
 
 def _reference(
@@ -133,9 +167,10 @@ def _reference(
 ) -> list[Markup]:
     if x is not None:
         at = scale.x(x)
+        left = at + 4 + _LABEL * len(label) > _WIDTH  # no room to the right of the line
         return [
             _line("reference", at, scale.y(0), at, scale.y(scale.top)),
-            _text(at + 4, scale.y(scale.top) + 10, label, "start"),
+            _text(at + (-4 if left else 4), scale.y(0) - 6, label, "end" if left else "start"),
         ]
     at = scale.y(y or 0.0)
     return [

@@ -362,9 +362,14 @@ def csv_fields() -> tuple[Field[ResultLine], ...]:
     return tuple(field for column in COLUMNS for field in column.fields)
 
 
-def spoken(line: ResultLine) -> str:
-    """A line as one sentence, every number with its name and no sign: to be read aloud."""
+def spoken_parts(line: ResultLine) -> list[str]:
+    """The recipe, then each measure that is always shown with its name, without signs."""
     first, *rest = (column for column in COLUMNS if column.shown is Shown.ALWAYS)
     parts = [f"{column.title} {(column.spoken or column.text)(line)}" for column in rest]
-    mark = " (recommended)" if line.chosen else ""
-    return f"{first.text(line)}{mark}: {', '.join(parts)}"
+    return [first.text(line) + (" (recommended)" if line.chosen else ""), *parts]
+
+
+def spoken(line: ResultLine) -> str:
+    """A line as one sentence, every number with its name and no sign: to be read aloud."""
+    first, *rest = spoken_parts(line)
+    return f"{first}: {', '.join(rest)}"

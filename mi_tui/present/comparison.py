@@ -1,5 +1,6 @@
 """The paired table of an ablation: every row beside its differences from the reference."""
 
+import math
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -19,6 +20,23 @@ class PairedLine:
     verdict: str
     difference: PairedDifference | None = None
     is_reference: bool = False
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the line stands out: that of the reference does."""
+        return self.is_reference
+
+    @property
+    def points(self) -> float:
+        """The difference of scores; 0 of the reference, not a number where none is known."""
+        unknown = 0.0 if self.is_reference else math.nan
+        return self.difference.score.value if self.difference else unknown
+
+    @property
+    def ratio(self) -> float:
+        """The ratio of tokens; 1 of the reference, not a number where none is known."""
+        unknown = 1.0 if self.is_reference else math.nan
+        return self.difference.tokens_ratio.value if self.difference else unknown
 
 
 def paired_lines(found: Comparison) -> list[PairedLine]:
@@ -51,6 +69,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="The score of the row, with half its 95 % interval.",
         text=lambda line: numbers.percent_interval(line.row.score),
         width=13,
+        order=lambda line: line.row.score.value,
     ),
     Column(
         id="difference",
@@ -58,6 +77,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="Points of score more than the reference has, over the same problems.",
         text=lambda line: numbers.points(line.difference.score) if line.difference else "",
         width=13,
+        order=lambda line: line.points,
     ),
     Column(
         id="verdict",
@@ -65,6 +85,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="Whether the score is shown to differ from the reference.",
         text=lambda line: line.verdict,
         width=9,
+        order=lambda line: line.points,
         align="left",
     ),
     Column(
@@ -73,6 +94,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="Tokens per response; ≥ where many responses were cut at the cap.",
         text=lambda line: "≥" * line.row.tokens_censored + numbers.count(line.row.tokens.value),
         width=8,
+        order=lambda line: line.row.tokens.value,
         shown=Shown.WITH_ROOM,
     ),
     Column(
@@ -83,6 +105,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
             numbers.ratio(line.difference.tokens_ratio.value) if line.difference else ""
         ),
         width=6,
+        order=lambda line: line.ratio,
     ),
     Column(
         id="think",
@@ -90,6 +113,7 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
         help="The share of responses that think.",
         text=lambda line: numbers.percent(line.row.think_ratio.value),
         width=8,
+        order=lambda line: line.row.think_ratio.value,
         shown=Shown.WITH_ROOM,
     ),
 )

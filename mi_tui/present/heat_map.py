@@ -21,12 +21,18 @@ def score_map(grid: Grid, accent: str = "") -> RenderableType:
     table.add_row(Text(grid.row_axis), *(Text(column) for column in grid.columns))
     for name in grid.rows:
         cells = [
-            _score_cell(grid.cells.get((name, column)), low, high, accent)
-            for column in grid.columns
+            _score_cell(grid, grid.cells.get((name, column)), accent) for column in grid.columns
         ]
         table.add_row(Text(name), *cells)
     span = f"{numbers.percent(low, 1)} light to {numbers.percent(high, 1)} full"
     return Group(Text(f"{grid.title}; Mean@k (Think #R), {span}"), table)
+
+
+def score_share(grid: Grid, row: RecipeSummary) -> float:
+    """Where a cell's score lies between the lowest of its grid, 0, and the highest, 1."""
+    scores = [each.score.value for each in grid.cells.values()]
+    low, high = min(scores), max(scores)
+    return (row.score.value - low) / (high - low) if high > low else 0.0
 
 
 def score_words(row: RecipeSummary) -> str:
@@ -34,11 +40,10 @@ def score_words(row: RecipeSummary) -> str:
     return f"{numbers.percent(row.score.value, 1)} ({numbers.percent(row.think_ratio.value)})"
 
 
-def _score_cell(row: RecipeSummary | None, low: float, high: float, accent: str) -> Text:
+def _score_cell(grid: Grid, row: RecipeSummary | None, accent: str) -> Text:
     if row is None:
         return Text("")
-    share = (row.score.value - low) / (high - low) if high > low else 0.0
-    return Text.assemble((signs.shade(share), accent), f" {score_words(row)}")
+    return Text.assemble((signs.shade(score_share(grid, row)), accent), f" {score_words(row)}")
 
 
 def sigma_map(gap: Gap, accent: str = "", dim: str = "") -> RenderableType:

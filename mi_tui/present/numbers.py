@@ -47,6 +47,12 @@ def points(difference: Estimate) -> str:
     return f"{100 * difference.value:+.1f} ± {100 * half:.1f}"
 
 
+def points_range(difference: Estimate) -> str:
+    """A difference of scores in points with the ends of its interval: ``3.7 points (-3.4 – 9.9)``."""
+    value, low, high = (100 * part for part in (difference.value, difference.low, difference.high))
+    return f"{value:.1f} points ({low:.1f} – {high:.1f})"
+
+
 def ratio(value: float) -> str:
     """How many times as much: ``×0.54``."""
     return f"×{value:.2f}"

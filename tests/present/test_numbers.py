@@ -97,3 +97,8 @@ def test_a_time_ahead_is_a_clock_time_with_its_day_where_that_is_another() -> No
     noon = time.mktime((2026, 11, 26, 12, 0, 0, 0, 0, -1))
     assert numbers.clock(3900, noon) == "13:05"
     assert numbers.clock(13 * 3600, noon) == "Fri 01:00"
+
+
+def test_a_difference_in_points_has_its_interval() -> None:
+    given_up = Estimate(value=0.0371, low=-0.034, high=0.0989)
+    assert numbers.points_range(given_up) == "3.7 points (-3.4 – 9.9)"
