@@ -48,7 +48,7 @@ def points(difference: Estimate) -> str:
 
 
 def points_range(difference: Estimate) -> str:
-    """A difference of scores in points with the ends of its interval: ``3.7 points (-3.4 – 9.9)``."""
+    """A difference of scores with the ends of its interval: ``3.7 points (-3.4 – 9.9)``."""
     value, low, high = (100 * part for part in (difference.value, difference.low, difference.high))
     return f"{value:.1f} points ({low:.1f} – {high:.1f})"
 
