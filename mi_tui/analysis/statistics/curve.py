@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,12 @@ _THINKING = Smoothness(
 _TAIL = Smoothness(level=0.5, slope=0.3, amplitudes=(0.1, 0.3), stretches=(0.0,))
 _LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS = 0.4, 5.0, 60.0
 _MOST_LAMBDAS = 128
-"""λ that a curve is fitted through; the grid that a recommendation is chosen from has 101."""
+"""λ that a curve is fitted through one by one; the grid that a recommendation is chosen from has
+101."""
+
+_POOLS = 64
+"""Groups of neighbouring λ that more than those are taken in: still several to each length over
+which a curve can bend."""
 
 _FREEDOM = 4.0
 """About how many responses the curve of the mean length takes for itself."""
@@ -73,6 +79,7 @@ def family(recipes: tuple[Recipe, ...], like: Recipe | None = None) -> NDArray[n
     return np.array(sorted(chosen, key=lambda i: recipes[i].lambda_ or 0.0), dtype=np.int64)
 
 
+@lru_cache(4096)
 def _without_lambda(recipe: Recipe) -> str:
     return recipe.model_copy(update={"lambda_": 0.0}).canonical_json()
 
@@ -172,7 +179,7 @@ def _pooled(observations: Observations, mine: NDArray[np.int64]) -> tuple[Observ
         return observations, lambdas
     stands_for = np.arange(len(lambdas))
     means = lambdas.copy()
-    for group in np.array_split(answered, _MOST_LAMBDAS):
+    for group in np.array_split(answered, _POOLS):
         stands_for[group] = group[0]
         means[group[0]] = np.average(lambdas[group], weights=rollouts[group])
     return replace(observations, recipe=stands_for[observations.recipe]), means
