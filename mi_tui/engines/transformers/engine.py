@@ -26,7 +26,6 @@ from mi_tui.engines.transformers.devices.devices import (
     device_of,
     dtype_name,
     dtype_of,
-    dtype_of_files,
     use_threads,
 )
 from mi_tui.engines.transformers.devices.replica_plans import decide
@@ -93,7 +92,6 @@ class TransformersEngine:
             pair,
             dtype=dtype_of(plan, device),
             device=device,
-            export_dtype=dtype_of_files(inspect(donor)),
         )
         return cls(pair_tensors, chat, pair, plan)
 

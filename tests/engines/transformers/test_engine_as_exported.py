@@ -16,6 +16,7 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import tiny_pair
+from tests.checkpoints.weights import load, store
 from tests.engines.support import GREEDY, generated, plain_model, run, with_end
 
 DEMO = Pair(instruct="bundled:instruct", thinking="bundled:thinking", base="bundled:base")
@@ -132,3 +133,27 @@ def test_stacked_experts_hold_what_the_exported_checkpoint_does(
     exported = plain_model(tmp_path / "merged").state_dict()
     assert held.keys() == exported.keys()
     assert all(torch.equal(held[name], exported[name]) for name in held)
+
+
+def test_a_tensor_in_a_dtype_of_its_own_keeps_it(tmp_path: Path) -> None:
+    """Routers and their biases are often in float32 among weights in bfloat16."""
+    sides = tiny_pair("qwen3_moe", tmp_path, dtype=torch.bfloat16)
+    for folder, seed in zip(sides, (1, 2), strict=True):
+        tensors = load(folder)
+        noise = torch.Generator().manual_seed(seed)
+        for name in [name for name in tensors if name.endswith("mlp.gate.weight")]:
+            tensors[name] = torch.randn(tensors[name].shape, generator=noise)
+        store(folder, tensors)
+    pair = Pair(instruct=str(sides[0]), thinking=str(sides[1]))
+    recipe = Recipe(lambda_=0.57, decoding=GREEDY)
+    engine = open_engine(EnginePlan(device="cpu", dtype="float32", batch=4, threads=1), pair)
+    assert isinstance(engine, TransformersEngine)
+    weights = engine._strategies.in_place
+    weights.switch(recipe, as_exported=True)
+    held = {name: tensor.clone() for name, tensor in weights.model.state_dict().items()}
+    engine.close()
+    merge(recipe, pair, tmp_path / "merged")
+    exported = plain_model(tmp_path / "merged").state_dict()
+    assert all(torch.equal(held[name], exported[name]) for name in exported)
+    gates = [tensor for name, tensor in held.items() if name.endswith("mlp.gate.weight")]
+    assert any(not torch.equal(gate, gate.bfloat16().float()) for gate in gates)

@@ -59,12 +59,19 @@ def cache_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
     the hidden size, at 4096 tokens more than any state takes.
     """
     config = config.get_text_config()
-    attention_heads = getattr(config, "num_attention_heads", None)
+    # Layers may differ in their heads: Gemma 4 has two head sizes.
+    layers = (config.per_layer_config[at] for at in range(config.num_hidden_layers))
+    return int(2 * sum(_key_elements(layer) for layer in layers) * dtype.itemsize)
+
+
+def _key_elements(layer: Any) -> int:
+    """The elements of one token's keys in a layer, as wide as its values."""
+    attention_heads = getattr(layer, "num_attention_heads", None)
     if not attention_heads:
-        return int(2 * config.num_hidden_layers * config.hidden_size * dtype.itemsize)
-    heads = getattr(config, "num_key_value_heads", None) or attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // attention_heads
-    return int(2 * config.num_hidden_layers * heads * head_dim * dtype.itemsize)
+        return int(layer.hidden_size)
+    heads = getattr(layer, "num_key_value_heads", None) or attention_heads
+    head_dim = getattr(layer, "head_dim", None) or layer.hidden_size // attention_heads
+    return int(heads * head_dim)
 
 
 def sequences_that_fit(

@@ -1,8 +1,10 @@
 """The tensors of a pair in memory, Instruct's and Thinking's, by name."""
 
 import copy
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ class TensorPair:
     """One tensor of the model on both sides, of equal shape and dtype.
 
     ``role`` is that of the files' tensors it is made of. ``differs`` is false when both sides
-    hold the same numbers: nothing to mix. ``stored`` are its dtypes in the files of both sides.
+    hold the same numbers: nothing to mix. ``stored`` are its dtypes in the files of both sides,
+    and ``exported`` is that in a merged checkpoint; ``None`` where no file has the tensor.
     """
 
     name: str
@@ -35,6 +38,7 @@ class TensorPair:
     thinking: Tensor
     differs: bool
     stored: frozenset[torch.dtype] = frozenset()
+    exported: torch.dtype | None = None
 
     def delta(self) -> Tensor:
         """Thinking minus Instruct: computed in float32, rounded to the pair's dtype."""
@@ -56,41 +60,29 @@ class PairTensors:
         instruct: MergedModel,
         thinking: MergedModel,
         device: torch.device,
-        export_dtype: torch.dtype | None = None,
+        exported: Mapping[str, str] | None = None,
     ) -> None:
         self.dtype: torch.dtype = instruct.model.dtype
-        self.export_dtype = export_dtype or self.dtype
         self.device = device
         self._template = instruct.model
         self._map: DeviceMap = {}
-        self._entries = {s.name: s for s in _paired(instruct, thinking)}
+        self._entries = {s.name: s for s in _paired(instruct, thinking, exported or {})}
 
     @classmethod
-    def load(
-        cls,
-        pair: Pair,
-        *,
-        dtype: torch.dtype,
-        device: torch.device,
-        export_dtype: torch.dtype | None = None,
-    ) -> "PairTensors":
+    def load(cls, pair: Pair, *, dtype: torch.dtype, device: torch.device) -> "PairTensors":
         """Read both checkpoints, each with the donor's config.
-
-        ``export_dtype`` is the dtype of a merged checkpoint (default: ``dtype``).
 
         Raises:
             CheckpointError: one of them cannot be read, or they do not fit together.
             EngineError: transformers cannot load one of them.
         """
+        plans = [plan_merge(interpolation(lambda_), pair, Path()) for lambda_ in (0.0, 1.0)]
+        exported = {tensor.name: tensor.dtype for tensor in plans[0].tensors}
         mine, other = (
-            load_merged(
-                as_stored(plan_merge(interpolation(lambda_), pair, Path())),
-                dtype,
-                trust_remote_code=pair.trust_remote_code,
-            )
-            for lambda_ in (0.0, 1.0)
+            load_merged(as_stored(plan), dtype, trust_remote_code=pair.trust_remote_code)
+            for plan in plans
         )
-        return cls(mine, other, device, export_dtype)
+        return cls(mine, other, device, exported)
 
     def __iter__(self) -> Iterator[TensorPair]:
         return iter(self._entries.values())
@@ -102,6 +94,14 @@ class PairTensors:
     def config(self) -> Any:
         """The model's configuration."""
         return self._template.config
+
+    @property
+    def export_dtype(self) -> torch.dtype:
+        """The dtype that most weights of a merged checkpoint are in."""
+        counts: Counter[torch.dtype] = Counter()
+        for one in self:
+            counts[one.exported or self.dtype] += one.instruct.numel()
+        return counts.most_common(1)[0][0]
 
     @property
     def vocabulary(self) -> int:
@@ -176,11 +176,14 @@ def tensors_of(model: Any) -> dict[str, Tensor]:
     return named
 
 
-def _paired(instruct: MergedModel, thinking: MergedModel) -> Iterator[TensorPair]:
+def _paired(
+    instruct: MergedModel, thinking: MergedModel, exported: Mapping[str, str]
+) -> Iterator[TensorPair]:
     theirs = tensors_of(thinking.model)
     for name, tensor in tensors_of(instruct.model).items():
         other = theirs[name]
         made_of = (*instruct.sources.get(name, ()), *thinking.sources.get(name, ()))
+        written = {TORCH_DTYPES[exported[s.name]] for s in made_of if s.name in exported}
         yield TensorPair(
             name,
             role_of(made_of[0].name if made_of else name),
@@ -188,4 +191,6 @@ def _paired(instruct: MergedModel, thinking: MergedModel) -> Iterator[TensorPair
             other,
             differs=not torch.equal(tensor, other),
             stored=frozenset(TORCH_DTYPES[plan.anchor.dtype] for plan in made_of),
+            # Tensors that are stacked come out in the widest of their dtypes.
+            exported=reduce(torch.promote_types, written) if written else None,
         )

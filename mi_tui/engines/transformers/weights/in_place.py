@@ -89,8 +89,7 @@ class InPlaceWeights:
                 tensor_pair.instruct.to(out.device),
                 tensor_pair.thinking.to(out.device),
             )
-            exported = self._pair_tensors.export_dtype if out.is_floating_point() else None
-            stored = tensor_pair.stored or None
+            stored, exported = tensor_pair.stored or None, tensor_pair.exported
             out.copy_(mix(instruct, thinking, lambda_, out_dtype=exported, stored=stored))
 
     def _write_from_files(self, recipe: Recipe, as_exported: bool) -> None:

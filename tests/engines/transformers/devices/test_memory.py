@@ -1,9 +1,11 @@
 """The batch follows the memory there is, and a cache that cannot grow says so in time."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from transformers import Qwen3Config
+from transformers import Gemma4TextConfig, Qwen3Config
 
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.model import kv_cache
@@ -77,3 +79,16 @@ def test_sequences_take_the_places_of_those_that_leave_without_more_memory() -> 
     got, values = slots.update(torch.zeros(4, 2, 1, 4), torch.zeros(4, 2, 1, 4), 0)
     assert torch.equal(got[:, :, :64], keys[[3, 2, 2, 3]])
     assert torch.equal(values[:, :, :64], -got[:, :, :64])
+
+
+def test_layers_may_differ_in_their_heads() -> None:
+    """Gemma 4 has heads of one size in windows and of another in full attention."""
+    kinds = ["sliding_attention", "full_attention"] * 2
+    # The library's own annotations do not know all arguments.
+    make: Any = Gemma4TextConfig
+    config = make(
+        num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+        global_head_dim=32, layer_types=kinds, num_kv_shared_layers=2, sliding_window=8,
+    )  # fmt: skip
+    assert memory.cache_bytes_per_token(config, torch.float32) == 4 * 2 * 2 * (2 * 16 + 2 * 32)
+    assert memory.sequences_that_fit(config, torch.float32, CPU, model_bytes=1 << 20) > 1
