@@ -145,6 +145,22 @@ def memory_limit(folder: Path) -> Seen:
     return {"same": found == expected, "resizes": resizes, "refused": gpu.refused}
 
 
+def check_memory(folder: Path) -> Seen:
+    """A card that is full once the weights are on it, but for a part of what a check takes."""
+    with PretendedCuda() as gpu:
+        engine = TransformersEngine.open(plan("cuda:0"), tiny("qwen3", folder))
+        gpu.memory.limit = gpu.memory.live + (96 << 10)
+        check = engine.self_check()
+        note = engine.capabilities.note
+    return {
+        "check": check.passed,
+        "said": check.message,
+        "note": note,
+        "refusals": gpu.memory.refusals,
+        "refused": gpu.refused,
+    }
+
+
 def two_cards(folder: Path) -> Seen:
     """A model whose layers are split over two devices."""
     pair, wanted = tiny("qwen3", folder), requests()
@@ -213,6 +229,7 @@ def waits_at_each_step(folder: Path) -> Seen:
 SCENARIOS: dict[str, Callable[[Path], Seen]] = {
     "whole": whole,
     "memory-limit": memory_limit,
+    "check-memory": check_memory,
     "two-cards": two_cards,
     "steps": steps,
     "host-tensor": host_tensor_left_behind,

@@ -82,6 +82,15 @@ def test_a_full_card_ends_no_study_and_changes_no_token(seen: Seen) -> None:
     assert not found["refused"]
 
 
+def test_a_full_card_lessens_the_self_check_in_so_many_words(seen: Seen) -> None:
+    found = seen["check-memory"]
+    assert "failed" not in found, found["at"]
+    assert found["refusals"]
+    assert found["check"], found["said"]
+    assert "one pass leaves too little memory for its self-check" in found["note"]
+    assert not found["refused"]
+
+
 def test_a_step_waits_for_the_device_once_at_most(seen: Seen) -> None:
     found = seen["steps"]
     assert "failed" not in found, found["at"]

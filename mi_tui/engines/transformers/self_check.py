@@ -34,6 +34,9 @@ from mi_tui.plan.scope import LayerRange, ModuleKind
 _COMPARED = 8
 """Tokens at the end of each prompt of which log-probabilities are compared."""
 
+SHORTEST = 2 * _COMPARED
+"""Tokens of the longest prompt below which there is nothing to compare."""
+
 _NEAR = {torch.float32: 2e-5, torch.float64: 1e-9}
 _NEAR_IN_HALF = 2.0**-3
 _NEAR_OF_EXPERTS_IN_HALF = 2.0**-1
@@ -110,6 +113,7 @@ def references(
     pair: Pair,
     recipes: RecipeIds,
     prompts: abc.Sequence[abc.Sequence[int]],
+    longest: int,
 ) -> References:
     """Let plain transformers read the prompts with merged checkpoints, as they are exported.
 
@@ -124,7 +128,7 @@ def references(
     uneven = varied(_layers(pair_tensors))
     # Layers that keep a state compute otherwise without a cache, some of them wrongly.
     cached = in_place.batching is not Batching.CONTINUOUS
-    texts = _prompts(prompts, pair_tensors)
+    texts = _prompts(prompts, pair_tensors, longest)
     found: list[Reference] = []
     fault: Reading | None = None
     for recipe in (uneven, interpolation(0.0), interpolation(1.0)):
@@ -228,7 +232,7 @@ def _exported(recipe: Recipe, pair: Pair, pair_tensors: PairTensors) -> Any:
 
 
 def _prompts(
-    prompts: abc.Sequence[abc.Sequence[int]], pair_tensors: PairTensors
+    prompts: abc.Sequence[abc.Sequence[int]], pair_tensors: PairTensors, longest: int
 ) -> list[tuple[int, ...]]:
     """The prompts with random tokens behind them, and a longer one."""
     generator = torch.Generator().manual_seed(0)
@@ -236,11 +240,10 @@ def _prompts(
     def random(count: int) -> tuple[int, ...]:
         return tuple(torch.randint(pair_tensors.vocabulary, (count,), generator=generator).tolist())
 
-    long = random(_long_length(pair_tensors))
-    return [*((*prompt, *random(_COMPARED)) for prompt in prompts), long]
+    return [*((*prompt, *random(_COMPARED)) for prompt in prompts), random(longest)]
 
 
-def _long_length(pair_tensors: PairTensors) -> int:
+def long_length(pair_tensors: PairTensors) -> int:
     """Tokens beyond every window, chunk and rope limit that there is time to read."""
     config = pair_tensors.config.get_text_config(decoder=True)
     rope = getattr(config, "rope_parameters", None) or {}

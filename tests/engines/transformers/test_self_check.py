@@ -226,6 +226,41 @@ def test_a_reading_that_is_no_number_is_wrong() -> None:
     assert not Reading("a", 0.5, float("nan"), 0.005).is_right
 
 
+@pytest.mark.parametrize(
+    ("room", "mixes", "passed", "words"),
+    [
+        (7 * 72, True, True, "up to 64 tokens"),
+        (3 * 72, False, True, "up to 64 tokens"),
+        (150, False, True, "up to 32 tokens"),
+        (8, False, False, "does not fit into memory"),
+    ],
+)
+def test_where_memory_runs_out_less_is_compared_and_said(
+    room: int,
+    mixes: bool,
+    passed: bool,
+    words: str,
+    pairs: Callable[[str], tuple[Path, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One pass reads all recipes' prompts at once, in place one recipe's after the other."""
+    first = KVCache._allocate
+
+    def allocate(self: KVCache, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        if self._capacity * self._length > room:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate much")
+        first(self, layer, keys, values)
+
+    with opened(pairs("qwen3"), "float32") as engine:
+        monkeypatch.setattr(KVCache, "_allocate", allocate)
+        check = engine.self_check()
+        assert check.passed == passed, check
+        assert words in check.message
+        assert engine.capabilities.mixes_recipes == mixes
+        assert ("too little memory" in engine.capabilities.note) == (not mixes)
+        assert "\n" not in check.message + engine.capabilities.note
+
+
 def _references(engine: TransformersEngine) -> self_check.References:
     strategies = engine._strategies
     return self_check.references(
@@ -234,6 +269,7 @@ def _references(engine: TransformersEngine) -> self_check.References:
         engine._pair,
         engine._recipes,
         engine._chat.check_prompts((5, 7)),
+        self_check.long_length(engine._pair_tensors),
     )
 
 

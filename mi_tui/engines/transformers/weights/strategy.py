@@ -16,7 +16,6 @@ from mi_tui.engines.transformers.decoding.timing import (
     wall_clock,
 )
 from mi_tui.engines.transformers.devices import memory
-from mi_tui.engines.transformers.devices.memory import is_out_of_memory
 from mi_tui.engines.transformers.load_report import engine_words
 from mi_tui.engines.transformers.model.forward import Batching, PlainForward, Weights
 from mi_tui.engines.transformers.model.fused_forward import FusedForward
@@ -42,6 +41,8 @@ _READ = 2048
 
 _ENOUGH = 0.05
 """Seconds of runs after which the time of a batch is known well enough to choose."""
+
+_NO_ROOM = "one pass leaves too little memory for its self-check"
 
 _CONTEXT = 512
 """Tokens of context at which a step is timed to tell what attention costs, at most."""
@@ -220,10 +221,32 @@ class Strategies:
     def self_check(self, prompts: Sequence[Sequence[int]]) -> SelfCheck:
         """Compare both strategies with transformers; one pass is given up where it fails.
 
-        A fused forward pass that fails gives way to the architecture's own first.
+        A fused forward pass that fails gives way to the architecture's own first. Where memory
+        runs out, one pass is given up, and then the longest prompt becomes shorter.
+        """
+        longest = self_check.long_length(self._pair_tensors)
+        while True:
+            try:
+                return self._compared(prompts, longest)
+            except Exception as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+            if self.one_pass is not None:
+                self._give_up_one_pass(_NO_ROOM)
+            elif longest >= 2 * self_check.SHORTEST:
+                longest //= 2
+            else:
+                return SelfCheck(False, "the self-check does not fit into memory: free some of it")
+            memory.release_unused(self._pair_tensors.device)
+
+    def _compared(self, prompts: Sequence[Sequence[int]], longest: int) -> SelfCheck:
+        """The self-check with a longest prompt of so many tokens.
+
+        Raises:
+            torch.OutOfMemoryError: memory does not allow that.
         """
         expected = self_check.references(
-            self.in_place, self._pair_tensors, self._pair, self._recipes, prompts
+            self.in_place, self._pair_tensors, self._pair, self._recipes, prompts, longest
         )
         if not expected.is_finite:
             return SelfCheck(False, self_check.nonfinite(self._pair_tensors))
@@ -235,6 +258,7 @@ class Strategies:
         one_pass = self._check_one_pass(self.one_pass, expected)
         if not one_pass.passed:
             self._give_up_one_pass(one_pass.message)
+            memory.release_unused(self._pair_tensors.device)
             return in_place
         return one_pass
 
@@ -249,7 +273,8 @@ class Strategies:
                 return SelfCheck(False, f"one pass: {fault}")
             return self._checked(one_pass, expected)
         except Exception as error:
-            return SelfCheck(False, f"one pass failed: {type(error).__name__}: {error}")
+            short = memory.is_out_of_memory(error)
+            return SelfCheck(False, _NO_ROOM if short else f"one pass failed: {_in_a_line(error)}")
 
     def _one_pass_fault(self, one_pass: OnePassWeights) -> str:
         return self_check.one_pass_fault(one_pass, self.in_place, self._pair_tensors, self._recipes)
@@ -262,9 +287,9 @@ class Strategies:
                 return self_check.check(weights, expected, self._pair_tensors.device)
             # Whatever an architecture's own code raises on its way is a check that failed.
             except Exception as error:
-                if is_out_of_memory(error):
+                if memory.is_out_of_memory(error):
                     raise
-                return SelfCheck(False, f"{type(error).__name__}: {error}")
+                return SelfCheck(False, _in_a_line(error))
 
         found = once()
         if not found.passed and isinstance(weights.forward, FusedForward):
@@ -303,3 +328,7 @@ class Strategies:
     def _give_up_one_pass(self, reason: str) -> None:
         self.one_pass = None
         self.note = engine_words(reason, self._no_slots)
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
