@@ -244,15 +244,15 @@ def test_where_memory_runs_out_less_is_compared_and_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One pass reads all recipes' prompts at once, in place one recipe's after the other."""
-    first = KVCache._allocate
+    update = KVCache.update
 
-    def allocate(self: KVCache, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+    def refusing(self: KVCache, keys: torch.Tensor, values: torch.Tensor, layer: int) -> object:
         if self._capacity * self._length > room:
             raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate much")
-        first(self, layer, keys, values)
+        return update(self, keys, values, layer)
 
     with opened(pairs("qwen3"), "float32") as engine:
-        monkeypatch.setattr(KVCache, "_allocate", allocate)
+        monkeypatch.setattr(KVCache, "update", refusing)
         monkeypatch.setattr(self_check, "long_length", lambda _: 200)
         check = engine.self_check()
         assert check.passed == passed, check
