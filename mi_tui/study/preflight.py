@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mi_tui.checkpoints.checks.compare import compare, settings_finding
 from mi_tui.checkpoints.checks.config_settings import differences
+from mi_tui.checkpoints.checks.equal_tensors import equal_tensors
 from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
@@ -22,6 +23,8 @@ from mi_tui.text.sizes import in_bytes
 
 ENGINE = "engine"
 """What the finding is about that says how a pair is run."""
+
+_UNLESS_EQUAL = "; in one pass should both sides be equal there, which their weights will tell"
 
 
 def require_fit(preset: Preset) -> None:
@@ -86,10 +89,16 @@ def loading_findings(
     }
     if not usable:
         return ()
-    reports = load_reports(list(usable.values()), trust_remote_code=trust_remote_code)
+    pair = list(usable.values())[:2]
+    reports = load_reports(
+        list(usable.values()),
+        trust_remote_code=trust_remote_code,
+        equal=equal_tensors(*pair) if len(pair) == 2 else (),
+    )
     found = dict(zip(usable, reports, strict=True))
     findings = [_loading(name, report) for name, report in found.items()]
-    engine = _engine(list(found.values())[:2], plan or EnginePlan())
+    here = all(info.location.has_weights for info in pair)
+    engine = _engine(list(found.values())[:2], plan or EnginePlan(), here)
     return (*findings, *_hidden_differences(usable, found), *engine)
 
 
@@ -98,8 +107,11 @@ def runs_in_place(findings: Iterable[Finding]) -> bool:
     return any(one.subject == ENGINE and one.message.startswith("in place") for one in findings)
 
 
-def _engine(pair: Sequence[LoadReport], plan: EnginePlan) -> Iterator[Finding]:
-    """How the transformers engine runs the pair: by the side that allows it less."""
+def _engine(pair: Sequence[LoadReport], plan: EnginePlan, here: bool) -> Iterator[Finding]:
+    """How the transformers engine runs the pair: by the side that allows it less.
+
+    ``here``: whether the weights are, so that it is known which are equal on both sides.
+    """
     said = [report for report in pair if report.engine]
     worst = max(said, key=lambda one: (bool(one.problem), bool(one.no_one_pass)), default=None)
     if worst is None or plan.kind != "transformers":
@@ -107,7 +119,8 @@ def _engine(pair: Sequence[LoadReport], plan: EnginePlan) -> Iterator[Finding]:
     if plan.mode == "in-place" and not worst.problem:
         yield Finding("ok", ENGINE, engine_words("as asked", worst.no_slots))
     else:
-        yield Finding("warning" if worst.problem else "ok", ENGINE, worst.engine)
+        unless = "" if here or worst.problem or not worst.no_one_pass else _UNLESS_EQUAL
+        yield Finding("warning" if worst.problem else "ok", ENGINE, worst.engine + unless)
 
 
 def _loading(name: str, report: LoadReport) -> Finding:

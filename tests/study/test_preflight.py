@@ -8,6 +8,7 @@ import pytest
 from mi_tui.api.checkpoints import check
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import Location, locate
+from mi_tui.engines.open import open_engine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.pair import Pair
@@ -114,6 +115,22 @@ def test_a_pair_that_one_pass_cannot_mix_is_said_to_run_in_place(tmp_path: Path)
         "start together: its short convolution layers keep a state that slots cannot hold"
     )
     assert found["memory"].startswith("in place on the CPU")
+
+
+def test_a_pair_that_is_equal_where_one_pass_cannot_mix_is_said_to_run_in_one_pass(
+    tmp_path: Path,
+) -> None:
+    pair = build_pair(CONFIGS["glm4_moe"](), tmp_path)
+    found = {finding.subject: finding.message for finding in check(*pair).findings}
+    assert found["engine"].startswith("in place: model.layers.1.mlp.gate.e_score_correction_bias")
+    biases = {k: v for k, v in load(pair[0]).items() if k.endswith("e_score_correction_bias")}
+    store(pair[1], load(pair[1]) | biases)
+    found = {finding.subject: finding.message for finding in check(*pair).findings}
+    assert found["engine"] == "one pass"
+    plan = EnginePlan(device="cpu", dtype="float32", threads=1)
+    engine = open_engine(plan, Pair(instruct=str(pair[0]), thinking=str(pair[1])))
+    assert engine.capabilities.mixes_recipes
+    engine.close()
 
 
 def test_a_dense_pair_is_said_to_run_in_one_pass_or_as_asked(tmp_path: Path) -> None:

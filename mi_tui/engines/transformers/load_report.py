@@ -10,10 +10,11 @@ checkpoints comes in on standard input, a JSON list of reports goes out.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mi_tui.checkpoints.checks.extra_tensors import is_extra
 from mi_tui.checkpoints.checks.remote_code import is_trusted
 from mi_tui.checkpoints.inspect import CheckpointInfo
 
@@ -30,7 +31,8 @@ class LoadReport:
     every default written out. ``problem`` says why transformers cannot build the model, and is
     empty where it can; ``unknown`` why it could not be asked, such as a time limit.
     ``no_one_pass`` says why the engine cannot mix a pair of such checkpoints in one pass, if all
-    weights differ, and ``no_slots`` why requests must start together; empty where not so.
+    weights differ that are not known to be equal, and ``no_slots`` why requests must start
+    together; empty where not so.
     """
 
     model_class: str = ""
@@ -70,7 +72,11 @@ def engine_words(no_one_pass: str, no_slots: str) -> str:
 
 
 def load_reports(
-    infos: Sequence[CheckpointInfo], *, trust_remote_code: bool = False, seconds: float = _SECONDS
+    infos: Sequence[CheckpointInfo],
+    *,
+    trust_remote_code: bool = False,
+    equal: Collection[str] = (),
+    seconds: float = _SECONDS,
 ) -> tuple[LoadReport, ...]:
     """The load report of each checkpoint; takes some seconds, of which most are imports.
 
@@ -80,6 +86,7 @@ def load_reports(
         infos: checkpoints, of which the headers suffice.
         trust_remote_code: whether Python code of a checkpoint is to run in that process; it does
             where the user has allowed it.
+        equal: tensors that are known to be the same in all of them.
         seconds: the time after which the process is ended.
 
     Raises:
@@ -90,6 +97,7 @@ def load_reports(
             "folder": str(info.location.path),
             "trust": is_trusted(info.location, trust_remote_code),
             "code": info.needs_remote_code,
+            "equal": sorted(equal),
             "tensors": {t.name: [t.dtype, list(t.shape)] for t in info.tensors.values()},
         }
         for info in infos
@@ -106,16 +114,19 @@ def load_reports(
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         return _unknown(infos, f"transformers cannot be asked: {said[-1][:200]}")
-    return tuple(_report(answer) for answer in json.loads(done.stdout))
+    answers = json.loads(done.stdout)
+    return tuple(_report(info, answer) for info, answer in zip(infos, answers, strict=True))
 
 
 def _unknown(infos: Sequence[CheckpointInfo], reason: str) -> tuple[LoadReport, ...]:
     return tuple(LoadReport(unknown=reason) for _ in infos)
 
 
-def _report(answer: Mapping[str, Any]) -> LoadReport:
+def _report(info: CheckpointInfo, answer: Mapping[str, Any]) -> LoadReport:
     lists = ("missing", "unexpected", "mismatched")
-    return LoadReport(**{**answer, **{name: tuple(answer[name]) for name in lists}})
+    report = LoadReport(**{**answer, **{name: tuple(answer[name]) for name in lists}})
+    no_place = tuple(n for n in report.unexpected if not is_extra(n, info.text_config))
+    return replace(report, unexpected=no_place)
 
 
 def _main() -> None:

@@ -1,14 +1,11 @@
 """A merged checkpoint as a transformers model, without being written: its tensors and config."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from transformers import AutoConfig
-from transformers.conversion_mapping import get_model_conversion_mapping
-from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 from transformers.utils.logging import disable_progress_bar
 
 from mi_tui.checkpoints.checks.extra_tensors import is_extra
@@ -23,6 +20,7 @@ from mi_tui.engines.transformers.model.meta_model import (
     forget_quantisation,
     model_class,
 )
+from mi_tui.engines.transformers.model.tensor_names import files_names
 
 _WIDTHS = {"F64": 3, "F32": 2, "BF16": 1, "F16": 1}
 
@@ -76,7 +74,10 @@ def load_merged(
     _require_all(plan, info)
     model.eval()
     model.requires_grad_(False)
-    return MergedModel(model, _sources(model, plan.tensors))
+    by_name = {tensor.name: tensor for tensor in plan.tensors}
+    made_of = files_names(model, by_name)
+    sources = {name: tuple(by_name[one] for one in names) for name, names in made_of.items()}
+    return MergedModel(model, sources)
 
 
 def as_stored(plan: MergePlan) -> MergePlan:
@@ -129,30 +130,3 @@ def _require_all(plan: MergePlan, info: Mapping[str, Any]) -> None:
                 f"{plan.donor.info.location}: {few}: {words}: "
                 "take the config.json that belongs to the weights"
             )
-
-
-def _sources(model: Any, tensors: Iterable[TensorPlan]) -> dict[str, tuple[TensorPlan, ...]]:
-    """The files' tensors that each of the model's is made of, as transformers renames them."""
-    mapping = get_model_conversion_mapping(model) or []
-    renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
-    converters = [entry for entry in mapping if isinstance(entry, WeightConverter)]
-    own = model.state_dict()
-    made: dict[str, list[TensorPlan]] = defaultdict(list)
-    for tensor in tensors:
-        name, pattern = rename_source_key(
-            tensor.name, renamings, converters, model.base_model_prefix, own
-        )
-        if name not in own and tensor.name in own:
-            name, pattern = rename_source_key(tensor.name, [], [], model.base_model_prefix, own)
-        for target in _targets(name, pattern, converters):
-            made[target].append(tensor)
-    return {name: tuple(found) for name, found in made.items() if name in own}
-
-
-def _targets(name: str, pattern: str | None, converters: Iterable[WeightConverter]) -> list[str]:
-    """All parameters that a file's tensor goes into; a converter may split it into several."""
-    if pattern is None:
-        return [name]
-    converter = next(c for c in converters if pattern in c.source_patterns)
-    first, *others = converter.target_patterns
-    return [name, *(name.replace(first, other) for other in others)]

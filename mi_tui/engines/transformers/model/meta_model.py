@@ -1,15 +1,18 @@
 """Models without memory, on torch's ``meta`` device: built from a config, loaded from shapes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
+from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.transformers.load_report import LoadReport
 from mi_tui.engines.transformers.model.mixing_rule import why_no_one_pass
 from mi_tui.engines.transformers.model.slot_support import why_no_slots
+from mi_tui.engines.transformers.model.tensor_names import files_names
+from mi_tui.plan.scope import ModuleKind
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -88,9 +91,16 @@ def load_on_meta(
 
 
 def report_on(
-    folder: str, tensors: Mapping[str, tuple[str, Sequence[int]]], trust: bool, code: bool
+    folder: str,
+    tensors: Mapping[str, tuple[str, Sequence[int]]],
+    trust: bool,
+    code: bool,
+    equal: Collection[str] = (),
 ) -> LoadReport:
-    """The load report of the checkpoint in a folder; see :class:`LoadReport`."""
+    """The load report of the checkpoint in a folder; see :class:`LoadReport`.
+
+    ``equal`` are tensors of the files that are known to be the same on both sides of a pair.
+    """
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it has no types
     if code and not trust:
         return LoadReport(unknown="it needs Python code of its own, which is not trusted")
@@ -109,9 +119,22 @@ def report_on(
         unexpected=tuple(sorted(map(str, info["unexpected_keys"]))),
         mismatched=tuple(sorted(_mismatch(entry) for entry in info["mismatched_keys"])),
         settings=settings,
-        no_one_pass=why_no_one_pass(model),
+        no_one_pass=why_no_one_pass(model, _kind_of(model, tensors, frozenset(equal))),
         no_slots=why_no_slots(model),
     )
+
+
+def _kind_of(
+    model: Any, names: Iterable[str], equal: frozenset[str]
+) -> Callable[[str], ModuleKind | None]:
+    """The role that a tensor of the model has in the files; ``None`` where both sides are equal."""
+    made_of = files_names(model, names)
+
+    def kind_of(name: str) -> ModuleKind | None:
+        made = made_of.get(name, ())
+        return None if made and equal.issuperset(made) else role_of((*made, name)[0]).kind
+
+    return kind_of
 
 
 def _mismatch(entry: Any) -> str:
