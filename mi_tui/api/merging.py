@@ -43,6 +43,7 @@ def merge(
     donor: str = "thinking",
     dtype: MergeDtype = "auto",
     shard_bytes: int = SHARD_BYTES,
+    prediction_layers: str = "keep",
     **parameters: float | None,
 ) -> Manifest:
     """Write one merged checkpoint: W(λ) = λ · Thinking + (1 − λ) · Instruct.
@@ -66,6 +67,7 @@ def merge(
         donor: whose config, tokenizer and chat template are taken.
         dtype: of the result; ``"auto"`` is that of the sources.
         shard_bytes: the size of a file of weights.
+        prediction_layers: ``"drop"`` leaves out layers that predict further tokens (``mtp.*``).
         parameters: of the method, such as ``scale`` and ``density``.
 
     Returns:
@@ -90,6 +92,7 @@ def merge(
         donor=donor,
         dtype=dtype,
         shard_bytes=shard_bytes,
+        prediction_layers=prediction_layers,
         **parameters,
     )
     return carry_out(plan, progress=progress, overwrite=overwrite, allow_nonfinite=allow_nonfinite)
@@ -110,6 +113,7 @@ def plan_of_merge(
     donor: str = "thinking",
     dtype: MergeDtype = "auto",
     shard_bytes: int = SHARD_BYTES,
+    prediction_layers: str = "keep",
     **parameters: float | None,
 ) -> MergePlan:
     """What :func:`merge` would write, without writing it.
@@ -128,7 +132,12 @@ def plan_of_merge(
         "rules": tuple(rules),
         **{name: value for name, value in parameters.items() if value is not None},
     }
-    pair: dict[str, Any] = {"instruct": str(instruct), "thinking": str(thinking), "donor": donor}
+    pair: dict[str, Any] = {
+        "instruct": str(instruct),
+        "thinking": str(thinking),
+        "donor": donor,
+        "prediction_layers": prediction_layers,
+    }
     if base:
         pair["base"] = str(base)
     try:

@@ -5,6 +5,7 @@ layer 10 and an FFN's ``gate_proj`` is not a router's ``gate``.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -27,8 +28,8 @@ _MIXERS = frozenset(
 )  # fmt: skip
 """Token mixers other than attention, and tensors that only they have."""
 
-_PREDICTIONS = frozenset({"mtp", "mtp_layers", "mtp_block", "nextn_predict_layers"})
-"""Layers that predict further tokens: no layers of the decoder."""
+_PREDICTION = re.compile(r"mtp(_\w+)?|nextn_predict_layers")
+"""Parts of names in layers that predict further tokens: no layers of the decoder."""
 
 _EXPERT_BIASES = frozenset({"e_score_correction_bias", "expert_bias", "moe_statics"})
 _ROUTERS = frozenset({"gate", "router", "shared_expert_gate"})
@@ -82,8 +83,15 @@ def role_of_module(module_name: str) -> TensorRole:
     return role_of(module_name)
 
 
+def names_prediction(parts: Iterable[str]) -> bool:
+    """Whether the parts of a name, between its dots, are those of a layer of its own that predicts
+    further tokens: ``mtp.layers.0.…``, ``model.mtp_block.0.…``.
+    """
+    return any(_PREDICTION.fullmatch(part) for part in parts)
+
+
 def _layer(parts: list[str]) -> int | None:
-    if not (_TOWERS.isdisjoint(parts) and _PREDICTIONS.isdisjoint(parts)):
+    if not _TOWERS.isdisjoint(parts) or names_prediction(parts):
         return None
     for stack, number in pairwise(parts):
         if stack in _STACKS and number.isascii() and number.isdigit() and len(number) < 6:

@@ -32,6 +32,13 @@ class OutputDtype(StrEnum):
     FLOAT32 = "float32"
 
 
+class PredictionLayers(StrEnum):
+    """What ``--prediction-layers`` takes."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
 def merge(
     context: typer.Context,
     out: Annotated[Path | None, typer.Argument(help="Directory of the merged checkpoint.")] = None,
@@ -83,6 +90,13 @@ def merge(
     dtype: Annotated[
         OutputDtype, typer.Option("--dtype", help="Of the result; auto is that of the sources.")
     ] = OutputDtype.AUTO,
+    prediction_layers: Annotated[
+        PredictionLayers,
+        typer.Option(
+            "--prediction-layers",
+            help="Layers that predict further tokens (mtp): keep the donor's, or drop them.",
+        ),
+    ] = PredictionLayers.KEEP,
     shard_gib: Annotated[float, typer.Option("--shard-gib", help="Size of a shard in GiB.")] = 4.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     allow_nonfinite: Annotated[
@@ -115,7 +129,7 @@ def merge(
             )
             if scoped or any(value not in (None, []) for value in of_a_pair):
                 raise MiTuiError("--model is a weighted sum: it takes none of a pair's options")
-            plan = _plan_sum(model, out, donor, dtype, shard_bytes)
+            plan = _plan_sum(model, out, donor, dtype, shard_bytes, prediction_layers)
         elif not instruct or not thinking:
             raise MiTuiError("merge needs --instruct and --thinking, or --model several times")
         else:
@@ -136,6 +150,7 @@ def merge(
                 donor=donor or "thinking",
                 dtype=dtype.value,
                 shard_bytes=shard_bytes,
+                prediction_layers=prediction_layers.value,
                 **parameters,
             )
         _carry_out(
@@ -176,7 +191,12 @@ def _identity(path: Path) -> int | None:
 
 
 def _plan_sum(
-    models: list[str], out: Path, donor: str | None, dtype: OutputDtype, shard_bytes: int
+    models: list[str],
+    out: Path,
+    donor: str | None,
+    dtype: OutputDtype,
+    shard_bytes: int,
+    prediction_layers: PredictionLayers,
 ) -> "MergePlan":
     from mi_tui.checkpoints.merging.plan import plan_weighted_sum
     from mi_tui.cli import merge_arguments
@@ -184,7 +204,12 @@ def _plan_sum(
     weighted = merge_arguments.weighted(models)
     position = merge_arguments.position(donor, len(weighted))
     return plan_weighted_sum(
-        weighted, out, donor=position, dtype=dtype.value, shard_bytes=shard_bytes
+        weighted,
+        out,
+        donor=position,
+        dtype=dtype.value,
+        shard_bytes=shard_bytes,
+        prediction_layers=prediction_layers.value,
     )
 
 
@@ -237,5 +262,12 @@ def _in_words(plan: "MergePlan") -> list[str]:
         *(str(rule) for rule in (plan.recipe.rules if plan.recipe else ())),
         f"{in_bytes(plan.output_bytes)} of weights to {plan.out} ({in_bytes(plan.disk_free)} free)",
         f"from the {plan.donor.role} side: {files}",
+        *(
+            [
+                f"left out, as asked: {len(plan.left_out)} tensors of layers that predict further tokens"
+            ]
+            if plan.left_out
+            else []
+        ),
         *(f"{f.level}: {f.subject}: {f.message}" for f in plan.report.findings if f.level != "ok"),
     ]

@@ -12,8 +12,16 @@ from mi_tui.plan.thinking_tags import ThinkingTags, named_tags
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
+PredictionLayers = Literal["keep", "drop"]
+"""What a merged checkpoint does with layers that predict further tokens (``mtp.*``)."""
+
+
 def _is_unset(value: object) -> bool:
     return not value
+
+
+def _is_keep(value: object) -> bool:
+    return value == "keep"
 
 
 class Pair(Plan):
@@ -25,6 +33,9 @@ class Pair(Plan):
     and generation config. ``thinking_tags`` are what opens and closes a thought; by default those
     that the checkpoints' templates and tokens name. ``chat_template_kwargs`` is given to the chat
     template, such as ``{enable_thinking = true}`` or ``{reasoning_effort = "high"}``.
+    ``prediction_layers`` says whether a merged checkpoint has layers that predict further tokens:
+    ``keep`` mixes those of both sides and takes the donor's where one side has them, ``drop``
+    leaves them out. What the model says is the same.
     """
 
     instruct: str = Field(min_length=1)
@@ -37,6 +48,8 @@ class Pair(Plan):
     chat_template_kwargs: dict[str, bool | int | float | str] = Field(
         default_factory=dict, exclude_if=_is_unset
     )
+
+    prediction_layers: PredictionLayers = Field(default="keep", exclude_if=_is_keep)
 
     def reference(self, role: Role) -> str | None:
         """The checkpoint of this role; ``None`` for a base that there is not."""

@@ -55,6 +55,8 @@ NAMED = {
     "model.layers.3.mlp.moe_statics.e_score_correction_bias": (3, R),
     "model.layers.3.mlp.experts.expert_bias": (3, R),
     "mtp.layers.0.mlp.up_proj.weight": (None, F),
+    "model.mtp_layers.0.mlp.up_proj.weight": (None, F),
+    "model.mtp_block.0.self_attn.q_proj.weight": (None, A),
 }
 
 

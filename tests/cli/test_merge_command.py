@@ -21,7 +21,7 @@ from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import tiny_pair
-from tests.checkpoints.weights import load, same_bits
+from tests.checkpoints.weights import load, same_bits, store
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +199,22 @@ def test_ctrl_c_says_what_was_written(
     assert errors.splitlines()[-1] == "mi-tui: " + said.format(out=out)
     assert "Traceback" not in errors
     assert sorted(out.parent.glob("*")) + sorted(out.parent.glob(".*")) == [out] * after
+
+
+@pytest.mark.parametrize("as_sum", [False, True])
+def test_prediction_layers_that_are_left_out_are_counted(
+    as_sum: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    instruct, thinking = tiny_pair("qwen3", tmp_path)
+    store(thinking, load(thinking) | {"mtp.fc.weight": torch.ones(32, 64)})
+    pair = ["--instruct", str(instruct), "--thinking", str(thinking), "--lambda", "0.5"]
+    weighted = ["--model", f"{instruct}=0.5", "--model", f"{thinking}=0.5"]
+    asked = weighted if as_sum else pair
+    mi_tui(*asked, "--prediction-layers", "drop", str(tmp_path / "out"))
+    assert (
+        "left out, as asked: 1 tensors of layers that predict further tokens"
+        in capsys.readouterr().err
+    )
+    assert "mtp.fc.weight" not in load(tmp_path / "out")
+    mi_tui(*asked, str(tmp_path / "kept"))
+    assert "mtp.fc.weight" in load(tmp_path / "kept")

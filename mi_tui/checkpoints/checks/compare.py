@@ -151,7 +151,10 @@ def _tensors(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> 
         alone = [t for t in own.tensors if t not in other.tensors and not _is_tied_head(t, a, b)]
         extra = [t for t in alone if is_extra(t, own.text_config)]
         if extra:
-            message = f"{_listed(extra)} only in {name}: the merge has them if {name} is the donor"
+            message = (
+                f"{_listed(extra)} only in {name}: the merge has them if {name} is the donor and "
+                "prediction layers are kept"
+            )
             yield Finding("warning", "extra tensors", message)
         if wanting := [t for t in alone if t not in extra]:
             before = False

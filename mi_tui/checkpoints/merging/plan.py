@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mi_tui.checkpoints.checks.compare import compare, compare_many
+from mi_tui.checkpoints.checks.extra_tensors import PREDICTION_KEYS
 from mi_tui.checkpoints.checks.findings import PairReport
 from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import (
@@ -20,7 +21,7 @@ from mi_tui.checkpoints.merging.companions import companion_files
 from mi_tui.checkpoints.merging.tensor_plan import MergeDtype, TensorPlan, TensorPlanner
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.method import Role
-from mi_tui.plan.pair import Pair
+from mi_tui.plan.pair import Pair, PredictionLayers
 from mi_tui.plan.recipe import Recipe
 
 SHARD_BYTES = 5 * 10**9
@@ -41,7 +42,8 @@ class MergePlan:
     """Everything a merge will do, to be shown before it is done.
 
     ``recipe`` is ``None`` for a weighted sum. ``companions`` are the donor's files that are
-    copied. ``disk_needed`` and ``disk_free`` are bytes, the latter where ``out`` will lie.
+    copied; ``left_out`` are its tensors of prediction layers that are not. ``disk_needed`` and
+    ``disk_free`` are bytes, the latter where ``out`` will lie.
     """
 
     out: Path
@@ -54,6 +56,7 @@ class MergePlan:
     companions: tuple[Path, ...]
     report: PairReport
     disk_free: int
+    left_out: frozenset[str] = frozenset()
 
     @property
     def unties_head(self) -> bool:
@@ -64,10 +67,15 @@ class MergePlan:
     def config(self) -> dict[str, Any]:
         """The content of the result's config.json, but for the dtype: the donor's."""
         config = dict(self.donor.info.config)
-        if self.unties_head:
-            config["tie_word_embeddings"] = False
-            if isinstance(config.get("text_config"), dict):
-                config["text_config"] = {**config["text_config"], "tie_word_embeddings": False}
+        parts = [config]
+        if isinstance(config.get("text_config"), dict):
+            config["text_config"] = dict(config["text_config"])
+            parts.append(config["text_config"])
+        for part in parts:
+            if self.unties_head:
+                part["tie_word_embeddings"] = False
+            if self.left_out:
+                part |= {key: 0 for key in PREDICTION_KEYS if key in part}
         return config
 
     @property
@@ -129,9 +137,10 @@ def plan_merge(
     require_layers(recipe, infos[1])
     sides = [Source(role, info) for role, info in zip(roles, infos, strict=True)]
     donor = sides[roles.index(pair.donor)]
-    planner = TensorPlanner(infos, donor.info, dtype)
+    planner = TensorPlanner(infos, donor.info, dtype, pair.prediction_layers)
     tensors = tuple(planner.by_recipe(name, recipe) for name in planner.names)
-    return _plan(out, sides, donor, recipe, dtype, tensors, shard_bytes, report)
+    plan = _plan(out, sides, donor, recipe, dtype, tensors, shard_bytes, report)
+    return replace(plan, left_out=planner.left_out)
 
 
 def _reference(pair: Pair, role: Role, recipe: Recipe) -> str:
@@ -148,6 +157,7 @@ def plan_weighted_sum(
     donor: int = -1,
     dtype: MergeDtype = "auto",
     shard_bytes: int = SHARD_BYTES,
+    prediction_layers: PredictionLayers = "keep",
 ) -> MergePlan:
     """Plan Σ wₖ·Wₖ over any number of checkpoints whose weights sum to one.
 
@@ -157,6 +167,7 @@ def plan_weighted_sum(
         donor: position of the checkpoint that gives the companion files.
         dtype: dtype of the result.
         shard_bytes: size up to which tensors share a file.
+        prediction_layers: what becomes of layers that predict further tokens.
 
     Raises:
         CheckpointError: as :func:`plan_merge`, or the weights do not sum to one.
@@ -171,10 +182,11 @@ def plan_weighted_sum(
         Source(f"checkpoint {number}", info, weight)
         for number, (info, (_, weight)) in enumerate(zip(infos, weighted, strict=True), 1)
     ]
-    planner = TensorPlanner(infos, sides[donor].info, dtype)
+    planner = TensorPlanner(infos, sides[donor].info, dtype, prediction_layers)
     weights = [weight for _, weight in weighted]
     tensors = tuple(planner.weighted(name, weights) for name in planner.names)
-    return _plan(out, sides, sides[donor], None, dtype, tensors, shard_bytes, report)
+    plan = _plan(out, sides, sides[donor], None, dtype, tensors, shard_bytes, report)
+    return replace(plan, left_out=planner.left_out)
 
 
 def _open(

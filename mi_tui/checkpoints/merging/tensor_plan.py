@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from mi_tui.checkpoints.checks.extra_tensors import is_extra
+from mi_tui.checkpoints.checks.extra_tensors import is_extra, is_prediction
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import EMBEDDING_NAMES, HEAD_NAME, CheckpointInfo
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.vocabulary import reused_ids
 from mi_tui.plan.method import ChunkMerge
+from mi_tui.plan.pair import PredictionLayers
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ModuleKind
 
@@ -98,17 +99,26 @@ class TensorPlanner:
         sides: Sequence[CheckpointInfo],
         donor: CheckpointInfo,
         dtype: MergeDtype,
+        prediction_layers: PredictionLayers = "keep",
     ) -> None:
         self._sides = sides
         self._donor = donor
         self._dtype = dtype
+        self._drops = prediction_layers == "drop"
         # One head that is not its embedding is enough: the mixture's is not its embedding either.
+        names = [name for name in donor.tensors if name not in self.left_out]
         if all(side.is_tied for side in sides):
-            self.names = [name for name in donor.tensors if name != HEAD_NAME]
+            names = [name for name in names if name != HEAD_NAME]
         elif HEAD_NAME not in donor.tensors and donor.embedding is not None:
-            self.names = [*donor.tensors, HEAD_NAME]
-        else:
-            self.names = list(donor.tensors)
+            names.append(HEAD_NAME)
+        self.names = names
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """The donor's tensors of prediction layers, where those are to be dropped."""
+        config = self._donor.text_config
+        names = self._donor.tensors if self._drops else ()
+        return frozenset(name for name in names if is_prediction(name, config))
 
     @cached_property
     def _reused(self) -> tuple[int, ...]:

@@ -420,3 +420,35 @@ def test_a_merge_has_the_prediction_layers_that_its_donor_has(side: int, tmp_pat
     assert (extra.keys() & merged.keys()) == (extra.keys() if side == 1 else set())
     if side == 1:
         assert all(same_bits(merged[name], tensor) for name, tensor in extra.items())
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("have_them", [(0,), (1,), (0, 1)], ids=str)
+def test_prediction_layers_may_be_dropped(
+    have_them: tuple[int, ...], nested: bool, tmp_path: Path
+) -> None:
+    paths = tiny_pair("qwen3", tmp_path)
+    plain = load(paths[1]).keys()
+    extra = {
+        "mtp.fc.weight": torch.randn(32, 64),
+        "model.mtp_block.0.mlp.up_proj.weight": torch.ones(3),
+        "model.layers.4.eh_proj.weight": torch.ones(3),
+    }
+    for side in have_them:
+        store(paths[side], load(paths[side]) | extra)
+        config = paths[side] / "config.json"
+        change_json(config, num_nextn_predict_layers=1)
+        if nested:
+            change_json(config, text_config=json.loads(config.read_text()))
+    pair = as_pair(paths).model_copy(update={"prediction_layers": "drop"})
+    plan = plan_merge(interpolation(0.5), pair, tmp_path / "out")
+    assert plan.left_out == (extra.keys() if 1 in have_them else set())
+    carry_out(plan)
+    assert load(tmp_path / "out").keys() == plain
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    for part in (config, config.get("text_config", {})):
+        assert part.get("num_nextn_predict_layers", 0) == 0
+
+
+def test_a_pair_that_keeps_prediction_layers_is_stored_as_ever(tmp_path: Path) -> None:
+    assert "prediction_layers" not in as_pair((tmp_path, tmp_path)).model_dump_json()
