@@ -257,17 +257,12 @@ def _in_words(plan: "MergePlan") -> list[str]:
 
     sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
     files = ", ".join(companion_name(file) for file in plan.companions)
+    dropped = f"{len(plan.left_out)} tensors of layers that predict further tokens"
     return [
         f"{plan.title} from {sources}",
         *(str(rule) for rule in (plan.recipe.rules if plan.recipe else ())),
         f"{in_bytes(plan.output_bytes)} of weights to {plan.out} ({in_bytes(plan.disk_free)} free)",
         f"from the {plan.donor.role} side: {files}",
-        *(
-            [
-                f"left out, as asked: {len(plan.left_out)} tensors of layers that predict further tokens"
-            ]
-            if plan.left_out
-            else []
-        ),
+        *([f"left out, as asked: {dropped}"] if plan.left_out else []),
         *(f"{f.level}: {f.subject}: {f.message}" for f in plan.report.findings if f.level != "ok"),
     ]
