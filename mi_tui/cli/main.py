@@ -14,6 +14,7 @@ from mi_tui.cli import (
     checkpoint_commands,
     compare_command,
     preset_commands,
+    serve_command,
     study_commands,
 )
 from mi_tui.cli.console import let_streams_write_anything
@@ -79,6 +80,7 @@ ablation_commands.register(app)
 compare_command.register(app)
 checkpoint_commands.register(app)
 preset_commands.register(app)
+serve_command.register(app)
 
 
 def run() -> None:

@@ -1,0 +1,101 @@
+"""The dial: what a server offers, from the command that starts it to its middleware."""
+
+from typing import Any
+
+from mi_tui.errors import MiTuiError
+from mi_tui.plan.base import Plan
+from mi_tui.plan.recipe import Lambda, Recipe
+from mi_tui.plan.serve import EffortName, MeasuredCurve, ModelName
+
+VARIABLE = "MI_TUI_DIAL"
+"""The environment variable that holds the dial as JSON, for every API server of a vLLM."""
+
+PATH = "/v1/dial"
+"""Where a server tells its dial."""
+
+
+class UnknownLambdaError(MiTuiError):
+    """A λ or an effort that the dial does not have."""
+
+
+class Dial(Plan):
+    """What a server offers.
+
+    ``recipe`` is that of requests that name no λ; all others differ from it in λ alone.
+    ``fixed``: the pair is merged at this one λ, and no other can be had.
+    """
+
+    name: ModelName
+    recipe: Recipe
+    efforts: dict[EffortName, Lambda]
+    measured: MeasuredCurve | None = None
+    fixed: bool = False
+
+    @property
+    def default(self) -> float:
+        """The λ of requests that name none."""
+        return self.recipe.lambda_ or 0.0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names under which the pair is listed: alone, and with each effort."""
+        return (self.name, *(f"{self.name}@{effort}" for effort in self.efforts))
+
+    def at(self, lambda_: float) -> Recipe:
+        """The recipe of a λ.
+
+        Raises:
+            UnknownLambdaError: the pair is merged at another one.
+        """
+        recipe = Recipe.model_validate(
+            {**self.recipe.model_dump(by_alias=True), "lambda": lambda_}, strict=False
+        )
+        if self.fixed and recipe != self.recipe:
+            raise UnknownLambdaError(
+                f"this server runs one merged model, λ = {self.default:g}, and no other"
+            )
+        return recipe
+
+    def effort(self, name: str) -> float:
+        """The λ of an effort.
+
+        Raises:
+            UnknownLambdaError: there is no such effort.
+        """
+        if name not in self.efforts:
+            known = ", ".join(self.efforts) or "none"
+            raise UnknownLambdaError(f"no effort {_short(name)}: efforts here are {known}")
+        return self.efforts[name]
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer to ``GET /v1/dial``: names, λ, what was measured of each effort, the curve."""
+        return {
+            "object": "dial",
+            "model": self.name,
+            "label": self.recipe.label,
+            "lambda": self.default,
+            "fixed": self.fixed,
+            "measured": self._measured(self.default),
+            "efforts": [
+                {
+                    "effort": name,
+                    "model": f"{self.name}@{name}",
+                    "lambda": lambda_,
+                    "measured": self._measured(lambda_),
+                }
+                for name, lambda_ in self.efforts.items()
+            ],
+            "curve": [
+                point.model_dump(by_alias=True)
+                for point in (self.measured.points() if self.measured else ())
+            ],
+        }
+
+    def _measured(self, lambda_: float) -> dict[str, float] | None:
+        point = None if self.measured is None else self.measured.at(lambda_)
+        return None if point is None else point.model_dump(by_alias=True)
+
+
+def _short(name: str) -> str:
+    text = repr(name)
+    return text if len(text) <= 40 else f"{text[:39]}…"
