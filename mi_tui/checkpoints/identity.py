@@ -2,6 +2,7 @@
 
 A checkpoint of the hub is known by its commit. A local one is known by each weight file's size,
 time of change and header, and by the digests of the small files that decide what the weights mean.
+The bundled pair is small enough to be known by its content: every installation changes its times.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from mi_tui.checkpoints.headers import read_header
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
 
+_BUNDLED = "bundled:"
+
 _MEANING = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
     "tokenizer.model", "chat_template.jinja", "chat_template.json",
@@ -27,7 +30,8 @@ class FileIdentity:
     """A file: its name, size in bytes, time of change in nanoseconds, and a SHA-256.
 
     The digest is that of a weight file's header (names, dtypes, shapes, places), and that of the
-    content of any other file, for which the time is 0: copying it changes nothing.
+    content of any other file, and of the bundled pair's weights, for which the time is 0: copying
+    it changes nothing.
     """
 
     name: str
@@ -88,24 +92,32 @@ def identity_of(info: CheckpointInfo) -> CheckpointIdentity:
     """
     place = info.location
     local = place.repository is None
-    files = tuple(_files(info)) if local else ()
+    files = tuple(_files(info, place.reference.startswith(_BUNDLED))) if local else ()
     return CheckpointIdentity(place.reference, place.repository, place.revision, files)
 
 
-def _files(info: CheckpointInfo) -> Iterator[FileIdentity]:
+def _files(info: CheckpointInfo, by_content: bool) -> Iterator[FileIdentity]:
     folder = info.location.path
     try:
         for file in info.files:
-            facts = file.stat()
-            digest = hashlib.sha256(repr(sorted(_places(file))).encode()).hexdigest()
-            yield FileIdentity(file.name, facts.st_size, facts.st_mtime_ns, digest)
+            yield _of_content(file) if by_content else _of_weights(file)
         for name in _MEANING:
             if (folder / name).is_file():
-                content = (folder / name).read_bytes()
-                yield FileIdentity(name, len(content), 0, hashlib.sha256(content).hexdigest())
+                yield _of_content(folder / name)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CheckpointError(f"cannot read {error.filename}: {reason}") from error
+
+
+def _of_weights(file: Path) -> FileIdentity:
+    facts = file.stat()
+    digest = hashlib.sha256(repr(sorted(_places(file))).encode()).hexdigest()
+    return FileIdentity(file.name, facts.st_size, facts.st_mtime_ns, digest)
+
+
+def _of_content(file: Path) -> FileIdentity:
+    content = file.read_bytes()
+    return FileIdentity(file.name, len(content), 0, hashlib.sha256(content).hexdigest())
 
 
 def _places(file: Path) -> Iterator[tuple[str, str, tuple[int, ...], int]]:
@@ -119,7 +131,9 @@ def difference(was: CheckpointIdentity, now: CheckpointIdentity) -> str:
         return f"it was {_commit(was)}, and is {_commit(now)}"
     before = {file.name: file for file in was.files}
     after = {file.name: file for file in now.files}
-    changed = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
+    changed = sorted(
+        name for name in before.keys() & after.keys() if not _same(before[name], after[name])
+    )
     parts = [
         f"{', '.join(names)} {words}"
         for names, words in (
@@ -130,6 +144,16 @@ def difference(was: CheckpointIdentity, now: CheckpointIdentity) -> str:
         if names
     ]
     return "; ".join(parts)
+
+
+def _same(was: FileIdentity, now: FileIdentity) -> bool:
+    """Whether a file is what it was.
+
+    Older studies have noted the bundled weights by their time, which every upgrade changes.
+    """
+    if was.changed and not now.changed:
+        return was.nbytes == now.nbytes
+    return was == now
 
 
 def _commit(identity: CheckpointIdentity) -> str:

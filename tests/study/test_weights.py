@@ -92,6 +92,24 @@ def test_what_does_not_touch_the_model_is_no_change(study: Study, tmp_path: Path
         settle_weights(store)
 
 
+def test_the_bundled_pair_is_the_same_after_an_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip gives every file the time of its installation."""
+    measured = identify("bundled:thinking")
+    installed = tmp_path / "demo_pair"
+    shutil.copytree(demo_pair_folder(), installed)
+    (file,) = (installed / "thinking").glob("*.safetensors")
+    os.utime(file, (1, 1))
+    monkeypatch.setattr("mi_tui.checkpoints.locate.demo_pair_folder", lambda: installed)
+    assert difference(measured, identify("bundled:thinking")) == ""
+    noted_by_time = replace(measured.files[0], changed=1_700_000_000, sha256="0" * 64)
+    older = replace(measured, files=(noted_by_time, *measured.files[1:]))
+    assert difference(older, identify("bundled:thinking")) == ""
+    other_values(installed / "thinking")
+    assert "model.safetensors has changed" in difference(measured, identify("bundled:thinking"))
+
+
 def test_missing_weights_are_passed_over_only_where_a_server_has_them(
     study: Study, tmp_path: Path
 ) -> None:
