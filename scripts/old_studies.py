@@ -1,7 +1,7 @@
 """The studies of older schemas that the tests open, run with the code of their time.
 
 Each is a tiny study of the bundled pair, run by the last commit that wrote its schema. Run in a
-clone with the whole history: ``python -m scripts.old_studies 3`` writes that of schema 3.
+clone with the whole history: ``python scripts/old_studies.py 3`` writes that of schema 3.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import runpy
 import sqlite3
 import zlib
 from pathlib import Path
@@ -18,9 +19,9 @@ from mi_tui.study.storage.schema import SCHEMA_VERSION
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
 from mi_tui.study.worker.process import work
-from scripts.old_studies import COMMITS
 
 STUDIES = Path(__file__).with_name("old_studies")
+COMMITS = runpy.run_path(str(Path(__file__).parents[3] / "scripts/old_studies.py"))["COMMITS"]
 SCHEMAS = range(1, SCHEMA_VERSION + 1)
 
 ROWS = """SELECT c.key, p.name, r.sample, r.round, r.seed, r.score, r.tokens, r.think_tokens,
