@@ -201,7 +201,7 @@ def list_studies(root: Path | None = None) -> tuple[StudyEntry, ...]:
     A directory whose database cannot be read is listed as failed, with the reason.
     """
     databases = (root or studies_folder()).glob("*/study.db")
-    entries = [_entry(StudyFolder(database.parent)) for database in databases]
+    entries = [entry_of(database.parent) for database in databases]
     return tuple(sorted(entries, key=lambda entry: -entry.modified))
 
 
@@ -221,7 +221,9 @@ def _modified(folder: StudyFolder) -> float:
     return max(times)
 
 
-def _entry(folder: StudyFolder) -> StudyEntry:
+def entry_of(path: Path) -> StudyEntry:
+    """A study as it stands in a list; one that cannot be read is failed, with the reason."""
+    folder = StudyFolder(path)
     modified = _modified(folder)
     try:
         with Store(folder.database, reading=True) as store:

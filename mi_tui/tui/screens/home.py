@@ -1,5 +1,6 @@
 """The home screen: a new study, presets, the studies there are."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,10 @@ from mi_tui.tui.widgets.menu import MenuList
 
 _LOOK_AGAIN = 3.0
 """Seconds between two looks at the studies folder."""
+
+_SHOW_AGAIN = 20.0
+"""Seconds after which a list that has not changed is drawn again: its last column is told in
+minutes."""
 
 _STATE_COLOURS = {
     StudyState.RUNNING: "success",
@@ -103,9 +108,11 @@ class HomeScreen(Screen[None]):
         self._services = services
         self._thread = Background("studies list")
         self._studies: dict[str, StudyEntry] = {}
+        self._entries: tuple[StudyEntry, ...] = ()
         self._timer: Timer | None = None
         self._shown: list[tuple[str, str]] = []
         self._machine = ""
+        self._show_again = 0.0
         self._filter = ""
         self._marked: set[str] = set()
 
@@ -286,7 +293,11 @@ class HomeScreen(Screen[None]):
             return
         if not is_open(self):
             return
-        self._studies = {f"study:{entry.path}": entry for entry in entries}
+        if entries is not self._entries:
+            self._entries = entries
+            self._studies = {f"study:{entry.path}": entry for entry in entries}
+        elif time.monotonic() < self._show_again:
+            return  # nothing has changed but, once a minute, how long ago that was
         self._show()
 
     async def _ask_machine(self) -> None:
@@ -295,6 +306,7 @@ class HomeScreen(Screen[None]):
             self._show()
 
     def _show(self) -> None:
+        self._show_again = time.monotonic() + _SHOW_AGAIN
         lines = self._lines()
         for _, text in lines:
             text.truncate(self._room(4), overflow="ellipsis")  # a list wraps what is longer

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mi_tui.plan.remote_code import RemoteCode
     from mi_tui.probes.probe_kind import Proposal
     from mi_tui.study.known_speeds import KnownSpeed
+    from mi_tui.study.listing import StudyListing
 
 
 class Reader(Protocol):
@@ -67,6 +68,7 @@ class Services:
 
     def __init__(self) -> None:
         self._gaps: dict[tuple[str, str], Gap] = {}
+        self._listing: StudyListing | None = None
 
     def presets(self) -> tuple[PresetEntry, ...]:
         """The bundled presets and the user's, bad files named."""
@@ -82,9 +84,11 @@ class Services:
 
     def studies(self) -> tuple[StudyEntry, ...]:
         """The studies in the user's studies folder, the newest first."""
-        from mi_tui.study.control import list_studies
+        from mi_tui.study.listing import StudyListing
 
-        return list_studies()
+        if self._listing is None:
+            self._listing = StudyListing()
+        return self._listing.entries()
 
     def reader(self, path: Path) -> Reader:
         """Open a study for reading."""
