@@ -12,6 +12,7 @@ from mi_tui.analysis.ablation.result import AblationResult, ablation_result
 from mi_tui.analysis.ablation.rows import AblationKind, Part
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.search.layer_groups import GroupResult, group_result
+from mi_tui.analysis.statistics.flips import Flips
 from mi_tui.api.presets import as_preset
 from mi_tui.api.rollouts import Rollout, read_rollouts
 from mi_tui.api.table import Table
@@ -313,6 +314,22 @@ class Study(StudyReader):
     def log(self) -> list[tuple[float, str, str]]:
         """What the worker noted, oldest first: (Unix time, level, message)."""
         return self.store.log_lines()
+
+    def flips(self, recipe: Recipe | str | float | None = None) -> Flips:
+        """The problems that a row solves and λ = 0 or λ = 1 does not, or the other way round.
+
+        Args:
+            recipe: a recipe, or the label or λ of a row; by default the recommended λ, or the
+                nearest row.
+
+        Raises:
+            TableError: no row of the table has this label or λ.
+            StudyError: nothing is recommended, and no row named.
+            FlipError: λ = 0 and λ = 1 were not measured.
+        """
+        if recipe is not None and not isinstance(recipe, Recipe):
+            recipe = self.table()[recipe].recipe
+        return super().flips(recipe)
 
     def comparison(self, against: str | None = None) -> Comparison:
         """Every row's differences from one, over the problems that both answered.

@@ -85,6 +85,9 @@ def table(
         str | None,
         typer.Option("--against", help="The row to compare with, as the table names it."),
     ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="A table for each probe, or for each stratum.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Show a study's table; with --paired every row against the full interpolation."""
@@ -93,8 +96,15 @@ def table(
     from mi_tui.cli.tables import results_table
     from mi_tui.export.data import table_data
 
+    if by not in (None, "probe", "stratum"):
+        raise MiTuiError(f"--by {by}: write probe or stratum")
+    if by and (paired or against):
+        raise MiTuiError("--by shows no differences: leave --paired and --against out")
     if paired or against:
         _show_comparison(study, against, json_=json_)
+        return
+    if by:
+        _show_groups(study, strata=by == "stratum", json_=json_)
         return
     with Study.load(study) as opened:
         view = opened.view()
@@ -103,6 +113,22 @@ def table(
     else:
         console = out()
         console.print(results_table(view, console.width))
+
+
+def _show_groups(study: str, *, strata: bool, json_: bool) -> None:
+    from mi_tui.api.study import Study
+    from mi_tui.cli.console import out, print_json
+    from mi_tui.export.data import groups_data
+    from mi_tui.present.groups import groups_picture
+
+    with Study.load(study) as opened:
+        answer = opened.view().recommendation
+        found = opened.groups(strata=strata)
+    if json_:
+        print_json(groups_data(found))
+        return
+    console = out()
+    console.print(groups_picture(found, console.width, answer.row_key if answer else None))
 
 
 def _run(

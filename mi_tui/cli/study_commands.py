@@ -257,12 +257,15 @@ def export(
 
 def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> None:
     """Print the table and the answer."""
+    from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.follow import print_result
     from mi_tui.export.data import study_data
 
     if json_:
-        print_json(study_data(view, view.recommendation))
+        with Study.load(view.path) as opened:
+            apart = opened.breakdown(view.recommendation)
+        print_json(study_data(view, view.recommendation, apart))
     else:
         print_result(view, out(), plain=plain)
 

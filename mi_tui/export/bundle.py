@@ -109,9 +109,14 @@ def copied_text(study: Path, out: Path, name: str, answer: Recommendation | None
 
 def _subject(study: Path, out: Path, answer: Recommendation | None) -> Subject:
     with StudyReader(study) as reader:
-        view = reader.view()
+        found = answer or reader.recommend()
         return Subject(
-            view, answer or reader.recommend(), reader.examples(), out.absolute(), _ablation(reader)
+            reader.view(),
+            found,
+            reader.examples(),
+            out.absolute(),
+            _ablation(reader),
+            reader.breakdown(found),
         )
 
 

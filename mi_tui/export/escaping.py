@@ -5,7 +5,10 @@ shell have escapes of their own in ``json``, ``tomlkit``, ``jinja2`` and ``shlex
 escapes what stands in it.
 """
 
+import csv
+import io
 import re
+from collections.abc import Iterable, Sequence
 
 from mi_tui.probes.text import shown_line
 
@@ -45,6 +48,15 @@ def csv_text(text: str) -> str:
     """
     line = shown_line(text)
     return f"'{line}" if line.startswith(_FORMULA) else line
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV, with :func:`csv_text` for each text; ``None`` is an empty cell."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in rows:
+        writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in row])
+    return buffer.getvalue()
 
 
 def slug(text: str) -> str:

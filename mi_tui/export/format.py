@@ -12,7 +12,9 @@ from mi_tui.registry import Registry
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult
     from mi_tui.analysis.results import Recommendation
-    from mi_tui.study.view import StudyView
+    from mi_tui.analysis.statistics.flips import Flips
+    from mi_tui.analysis.statistics.groups import GroupResults
+    from mi_tui.study.view import Breakdown, StudyView
 
 ALL = "all"
 CONFIGS = "configs"
@@ -27,7 +29,8 @@ class Subject:
     """What is exported, and where to.
 
     ``examples`` holds each probe's first prompt as the model sees it, by the probe's name;
-    ``ablation`` the comparison of the rows where the study is an ablation.
+    ``ablation`` the comparison of the rows where the study is an ablation; ``breakdown`` the
+    results by probe and stratum, and the problems that flip.
     """
 
     view: "StudyView"
@@ -35,11 +38,22 @@ class Subject:
     examples: Mapping[str, str]
     out: Path
     ablation: "AblationResult | None" = None
+    breakdown: "Breakdown | None" = None
 
     @property
     def title(self) -> str:
         """What the merged model is called: the study's title and the recipe's label."""
         return f"{self.view.preset.title} · {self.answer.recipe.label}"
+
+    @property
+    def groups(self) -> "tuple[GroupResults, ...]":
+        """The results of each probe and stratum."""
+        return self.breakdown.groups if self.breakdown else ()
+
+    @property
+    def flips(self) -> "Flips | None":
+        """The problems that flip."""
+        return self.breakdown.flips if self.breakdown else None
 
     def path_of(self, name: str) -> Path:
         """Where the format of this name is written.

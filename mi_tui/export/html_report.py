@@ -2,7 +2,7 @@
 
 import math
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from mi_tui import __version__
 from mi_tui.analysis.results import Curve, Estimate, RecipeSummary, Recommendation
+from mi_tui.analysis.statistics.flips import Flip
+from mi_tui.analysis.statistics.groups import GroupResults
 from mi_tui.export.plot import Plot, Series
 from mi_tui.present import comparison, numbers
 from mi_tui.present.columns import (
@@ -20,9 +22,15 @@ from mi_tui.present.columns import (
     spoken_parts,
     with_recommended,
 )
+from mi_tui.present.flips import FLIPPED, answers_in_words, group_name, note, problems_of
+from mi_tui.present.groups import group_title
 from mi_tui.present.heat_map import score_share, score_words
 from mi_tui.present.table import Section
-from mi_tui.study.view import StudyView
+from mi_tui.probes.text import shown_line
+from mi_tui.study.view import Breakdown, StudyView
+
+MOST_FLIPPED = 200
+"""Problems that the report lists at most; flips.csv has all."""
 
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult
@@ -33,6 +41,7 @@ def report_html(
     answer: Recommendation,
     examples: dict[str, str],
     ablation: "AblationResult | None" = None,
+    breakdown: Breakdown | None = None,
 ) -> str:
     """The report as one self-contained HTML text, which loads nothing from elsewhere.
 
@@ -43,6 +52,7 @@ def report_html(
         answer: the recommendation the report is about.
         examples: each probe's first prompt as the model sees it.
         ablation: the paired table and the heat maps of an ablation.
+        breakdown: the results by probe and stratum, and the problems that flip.
     """
     environment = Environment(
         loader=PackageLoader("mi_tui.export", "templates"),
@@ -59,9 +69,13 @@ def report_html(
         time=numbers.seconds_range,
         number=numbers.lambda_,
         order=lambda value: f"{-1.0 if math.isnan(value) else value:.6g}",
+        group=group_name,
+        answers=answers_in_words,
+        line=shown_line,
     )
     lines = result_lines(with_recommended(view.measured, answer), answer.row_key)
     script = _text_of(environment, "report.js")
+    apart = breakdown or Breakdown()
     return environment.get_template("report.html").render(
         version=__version__,
         view=view,
@@ -71,6 +85,11 @@ def report_html(
         examples=examples,
         plots=_plots(lines, answer),
         ablation=ablation,
+        groups=_groups(apart.groups, answer.row_key),
+        flips=apart.flips,
+        flipped=problems_of(apart.flips, FLIPPED)[:MOST_FLIPPED] if apart.flips else (),
+        flip_words=list(Flip),
+        flip_note=note(apart.flips) if apart.flips else "",
         paired_columns=comparison.COLUMNS,
         paired_lines=comparison.paired_lines(ablation.comparison) if ablation else (),
         cell_share=score_share,
@@ -79,6 +98,14 @@ def report_html(
         script=script,
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
     )
+
+
+def _groups(
+    groups: Sequence[GroupResults], chosen: str | None
+) -> list[tuple[str, list[ResultLine]]]:
+    """Title and lines of each group; none where one group is all there is."""
+    several = len(groups) > 1
+    return [(group_title(one), result_lines(one.rows, chosen)) for one in groups if several]
 
 
 def _text_of(environment: Environment, name: str) -> Markup:

@@ -1,5 +1,6 @@
 """The reader of a study: its view, its responses, and answers to new budgets."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -10,8 +11,11 @@ from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.recommendation.verdict import curves_of
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.curve import Curves
+from mi_tui.analysis.statistics.flips import FlipError, Flips, find_flips
+from mi_tui.analysis.statistics.groups import GroupResults, group_results
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.thinking import parts_of
 from mi_tui.study.control import state_of
 from mi_tui.study.storage.errors import StudyError
@@ -20,7 +24,7 @@ from mi_tui.study.storage.folder import StudyFolder, find_study
 from mi_tui.study.storage.observation_loader import ObservationLoader
 from mi_tui.study.storage.store import Store
 from mi_tui.study.summaries import Summaries
-from mi_tui.study.view import Progress, StudyState, StudyView
+from mi_tui.study.view import Breakdown, Progress, StudyState, StudyView
 
 _GONE = "the worker is gone; start the study again and it goes on where it was"
 
@@ -134,6 +138,37 @@ class StudyReader:
         if self._curves is None or self._fitted_to != fitted:
             self._curves, self._fitted_to = curves_of(observations, seed=seed), fitted
         return self._curves
+
+    def groups(self, *, strata: bool = True) -> tuple[GroupResults, ...]:
+        """The results table of each probe, and of each of its strata where it has several."""
+        return group_results(self.observations(), self.latency(), strata=strata)
+
+    def flips(self, recipe: Recipe | None = None) -> Flips:
+        """The problems that a recipe solves and the two ends do not, or the other way round.
+
+        Args:
+            recipe: by default the recommended one, or the nearest λ that was measured.
+
+        Raises:
+            StudyError: nothing is recommended, and no recipe named.
+            FlipError: the recipe, or λ = 0 and λ = 1, was not measured.
+        """
+        facts = Facts.of(self.store)
+        answer = facts.recommendation
+        if recipe is None and answer is not None and answer.recommended:
+            recipe = answer.recipe
+        if recipe is None:
+            raise StudyError(f"{self.folder.name} recommends nothing: name a row of its table")
+        ends = (facts.preset.recipe(0.0), facts.preset.recipe(1.0))
+        return find_flips(self.observations(), recipe, ends)
+
+    def breakdown(self, answer: Recommendation | None) -> Breakdown:
+        """The results by group, and the flips of a recommended recipe where there are any."""
+        flips = None
+        if answer is not None and answer.recommended:
+            with contextlib.suppress(FlipError):
+                flips = StudyReader.flips(self, answer.recipe)
+        return Breakdown(self.groups(), flips)
 
     def responses(
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50

@@ -5,6 +5,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from mi_tui.analysis.results import RecipeSummary, Recommendation
+from mi_tui.analysis.statistics.flips import Flips
+from mi_tui.analysis.statistics.groups import GroupResults
 from mi_tui.plan.preset import Preset
 
 
@@ -72,6 +74,17 @@ class StudyView:
     def measured(self) -> tuple[RecipeSummary, ...]:
         """The rows whose estimates and intervals hold."""
         return tuple(row for row in self.rows if not row.preliminary)
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """The results taken apart: by probe and stratum, and problem by problem.
+
+    ``flips`` is ``None`` where nothing is recommended, or the two ends were not measured.
+    """
+
+    groups: tuple[GroupResults, ...] = ()
+    flips: Flips | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from mi_tui.tui.studies.messages import (
     NextStep,
     OpenStudy,
     SavePreset,
+    ShowBreakdown,
     ShowCase,
     ShowExample,
     ShowPresets,
@@ -204,6 +205,14 @@ class MiTuiApp(App[str]):
 
         if (session := self._watch.session) is not None:
             self.push_screen(ResponsesScreen(session, message.row))
+
+    @on(ShowBreakdown)
+    def show_breakdown(self) -> None:
+        """Show the results by probe and stratum, and the problems that flip."""
+        from mi_tui.tui.screens.reading.breakdown import BreakdownScreen
+
+        if (session := self._watch.session) is not None:
+            self.push_screen(BreakdownScreen(session))
 
     @on(ShowCase)
     def show_case(self, message: ShowCase) -> None:

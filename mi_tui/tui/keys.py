@@ -32,6 +32,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.dialogs.themes import ThemesScreen
     from mi_tui.tui.screens.home import HomeScreen
     from mi_tui.tui.screens.presets import Filter, PresetsScreen
+    from mi_tui.tui.screens.reading.breakdown import BreakdownScreen
     from mi_tui.tui.screens.reading.case import CaseScreen
     from mi_tui.tui.screens.reading.example import ExampleScreen
     from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
@@ -66,6 +67,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Choices", Choice.__mro__[1]
     yield "Probe", ProbeScreen
     yield "Results table", ResultsTable
+    yield "Probes, strata, flips", BreakdownScreen
     yield "Responses", ResponsesScreen
     yield "One problem, several λ", CaseScreen
     yield "Recommend & export", RecommendScreen

@@ -4,8 +4,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from mi_tui.analysis.results import RecipeSummary
+from mi_tui.analysis.statistics.flips import Answers, Flip, FlipCounts, Flips, ProblemFlips
+from mi_tui.analysis.statistics.groups import GroupResults
 from mi_tui.export.format import Subject
 from mi_tui.plan.recipe import Recipe
+from mi_tui.study.view import Breakdown
 from tests.export.views import a_row, a_view, an_answer
 
 CANARY = "/tmp/mi-tui-was-here"
@@ -64,4 +68,15 @@ def subject_of(text: str, out: Path = Path("/exports")) -> Subject:
         answer,
         {text: text},
         out,
+        breakdown=breakdown_of(text, rows),
     )
+
+
+def breakdown_of(text: str, rows: tuple[RecipeSummary, ...]) -> Breakdown:
+    """Probes, strata and problems that are all called so."""
+    answers = Answers(1.0, 2, 0), Answers(0.0, 2, 1)
+    flips = (Flip.FIXED,)
+    problem = ProblemFlips(0, text, text, text, answers[0], answers[1:], flips)
+    counts = FlipCounts(text, text, dict.fromkeys(Flip, 1))
+    found = Flips(rows[-1].recipe, (rows[0].recipe,), (problem,), ((counts,),))
+    return Breakdown(tuple(GroupResults(text, name, 1, rows) for name in (None, text)), found)

@@ -25,6 +25,8 @@ def test_what_is_written_at_once_is_the_default(study: Path, tmp_path: Path) -> 
         "preset.toml",
         "recommendation.json",
         "table.csv",
+        "groups.csv",
+        "flips.csv",
         "mergekit.yaml",
         "report.html",
         "serve.sh",

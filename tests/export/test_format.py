@@ -27,6 +27,8 @@ def test_every_format_declares_itself_and_writes_a_file_of_its_own() -> None:
         "preset",
         "json",
         "csv",
+        "groups",
+        "flips",
         "mergekit",
         "report",
         "serve",

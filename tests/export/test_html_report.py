@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mi_tui.export.html_report import report_html
 from mi_tui.export.plot import Plot, Series, round_up
-from tests.export.hostile import subject_of, texts
+from tests.export.hostile import breakdown_of, subject_of, texts
 from tests.export.views import a_view, an_answer, estimate
 
 HOSTILE = "<script>alert(1)</script>"
@@ -24,6 +24,17 @@ def test_every_recipe_and_the_answer_are_in_it() -> None:
     for ties_none_and_tail in ("12.5 ± 5.0 %", "6.2 ± 5.0 %", "120 ± 20"):
         assert ties_none_and_tail in html
     assert html.count("<svg") == 3
+
+
+def test_probes_strata_and_flips_are_in_it() -> None:
+    plain = report_html(a_view(), an_answer(), {})
+    assert "Each probe and stratum" not in plain
+    assert "Problems that flip" not in plain
+    html = report_html(a_view(), an_answer(), {}, breakdown=breakdown_of("geometry", a_view().rows))
+    assert "<h3>geometry · geometry · 1 problem</h3>" in html
+    flat = re.sub(r"\s+", " ", html)
+    assert "<td>100 % of 2</td> <td>0 % of 2, 1 not scored</td><td>fixed</td>" in flat
+    assert "A problem is solved where the mean score" in html
 
 
 def test_one_sample_per_problem_leaves_gaps_and_not_errors() -> None:
@@ -55,7 +66,9 @@ class _Tags(HTMLParser):
 @given(texts)
 def test_hostile_texts_add_no_tag_and_no_attribute(text: str) -> None:
     pages = [
-        report_html(subject.view, subject.answer, dict(subject.examples))
+        report_html(
+            subject.view, subject.answer, dict(subject.examples), breakdown=subject.breakdown
+        )
         for subject in (subject_of("plain"), subject_of(text))
     ]
     assert _Tags(pages[1]).tags == _Tags(pages[0]).tags

@@ -21,7 +21,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.until import Until
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.storage.records import RequestKind
-from mi_tui.study.view import StudyEntry, StudyView
+from mi_tui.study.view import Breakdown, StudyEntry, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 from mi_tui.tui.studies.services import Reader, Services
 from tests.tui import views
@@ -61,6 +61,9 @@ class HeldReader:
             if recipe_key in (None, row["recipe_key"]) and problem in (None, row["problem"])
         ][:limit]
 
+    def breakdown(self, answer: Recommendation | None) -> Breakdown:
+        return self._services.breakdown
+
     def ablation_result(self) -> AblationResult:
         return views.ablation_result()
 
@@ -81,6 +84,7 @@ class SteeredServices(Services):
         self.export_error: MiTuiError | None = None
         self.start_error: MiTuiError | None = None
         self.stored: list[dict[str, Any]] = views.stored_responses()
+        self.breakdown = views.breakdown()
         self.example_prompt = "Compute 8+9-4 mod 100"
         self.example_error: MiTuiError | None = None
         self.may_show = Event()

@@ -17,6 +17,8 @@ from mi_tui.analysis.results import (
     Stage,
     StageLimits,
 )
+from mi_tui.analysis.statistics.flips import Answers, Flip, FlipCounts, Flips, ProblemFlips
+from mi_tui.analysis.statistics.groups import GroupResults
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap, GapCell
 from mi_tui.plan.budget import Budget
@@ -25,7 +27,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
-from mi_tui.study.view import Progress, StudyEntry, StudyState, StudyView
+from mi_tui.study.view import Breakdown, Progress, StudyEntry, StudyState, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 
 MEASURED: tuple[tuple[float, float, float, float, Stage], ...] = (
@@ -146,6 +148,28 @@ def view(
     )
 
 
+def breakdown() -> Breakdown:
+    """Two strata; the second problem is fixed against λ = 0 and broken against λ = 1."""
+    right, wrong = Answers(1.0, 4, 0), Answers(0.25, 4, 1)
+    problems = (
+        ProblemFlips(0, "arithmetic", "0001", "2 operations", right, (right, right), ALWAYS),
+        ProblemFlips(1, "arithmetic", "0002", "3 operations", right, (wrong, wrong), FIXED),
+    )
+    counts = FlipCounts(None, None, dict.fromkeys(Flip, 0) | {Flip.ALWAYS: 1, Flip.FIXED: 1})
+    flips = Flips(
+        interpolation(0.6),
+        (interpolation(0.0), interpolation(1.0)),
+        problems,
+        ((counts,), (counts,)),
+        wanted=interpolation(0.7),
+    )
+    groups = tuple(
+        GroupResults("arithmetic", stratum, 32, rows())
+        for stratum in (None, "2 operations", "3 operations")
+    )
+    return Breakdown(groups, flips)
+
+
 def entry(state: StudyState, number: int = 1) -> StudyEntry:
     return StudyEntry(
         path=Path(f"/studies/demo-2026112{number}-120000"),
@@ -158,6 +182,8 @@ def entry(state: StudyState, number: int = 1) -> StudyEntry:
         best="λ 0.7" if state is StudyState.DONE else "",
     )
 
+
+ALWAYS, FIXED = (Flip.ALWAYS, Flip.ALWAYS), (Flip.FIXED, Flip.FIXED)
 
 PROBLEMS = (
     ProblemText("0001", "Compute 47*6+5-8 mod 100", "79"),

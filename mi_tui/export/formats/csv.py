@@ -1,7 +1,5 @@
 """The results table as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,17 +25,13 @@ class CsvFormat(TextFormat):
 
 def table_csv(rows: "Sequence[RecipeSummary]") -> str:
     """The results table as CSV; intervals in columns of their own, empty where not measured."""
-    from mi_tui.export.escaping import csv_text
+    from mi_tui.export.escaping import csv_lines
     from mi_tui.present.columns import csv_fields, result_lines
 
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     fields = csv_fields()
-    writer.writerow([field.name for field in fields])
-    for line in result_lines(rows):
-        cells = [field.value(line) for field in fields]
-        writer.writerow([csv_text(cell) if isinstance(cell, str) else cell for cell in cells])
-    return buffer.getvalue()
+    lines = result_lines(rows)
+    head = [field.name for field in fields]
+    return csv_lines([head, *([field.value(line) for field in fields] for line in lines)])
 
 
 FORMATS.register(CsvFormat())

@@ -18,7 +18,7 @@ class JsonFormat(TextFormat):
         """Indented JSON."""
         from mi_tui.export.data import study_data
 
-        data = study_data(subject.view, subject.answer)
+        data = study_data(subject.view, subject.answer, subject.breakdown)
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -16,7 +16,13 @@ class ReportFormat(TextFormat):
         """HTML that loads nothing from elsewhere."""
         from mi_tui.export.html_report import report_html
 
-        return report_html(subject.view, subject.answer, dict(subject.examples), subject.ablation)
+        return report_html(
+            subject.view,
+            subject.answer,
+            dict(subject.examples),
+            subject.ablation,
+            subject.breakdown,
+        )
 
 
 FORMATS.register(ReportFormat())

@@ -111,6 +111,10 @@ class ShowResponses(Message):
     row: RecipeSummary
 
 
+class ShowBreakdown(Message):
+    """Open the results of the watched study by probe and stratum, and the problems that flip."""
+
+
 @dataclass
 class ShowCase(Message):
     """Open one problem, by its index, under every λ."""

@@ -21,7 +21,7 @@ from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.plan.until import Until
 from mi_tui.probes.text import safe_text
 from mi_tui.study.storage.records import RequestKind
-from mi_tui.study.view import StudyEntry, StudyView
+from mi_tui.study.view import Breakdown, StudyEntry, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class Reader(Protocol):
         self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
         """Stored rollouts with their texts, the newest first; ``problem`` is an index."""
+
+    def breakdown(self, answer: Recommendation | None) -> Breakdown:
+        """The results by probe and stratum, and the problems that flip."""
 
     def ablation_result(self) -> "AblationResult":
         """The paired table and the heat maps of an ablation."""

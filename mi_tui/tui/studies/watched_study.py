@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.plan.budget import Budget
-from mi_tui.study.view import StudyView
+from mi_tui.study.view import Breakdown, StudyView
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.studies.responses import ProblemText, Response, read_response
 from mi_tui.tui.studies.services import Reader, Services
@@ -64,6 +64,15 @@ class WatchedStudy:
             MiTuiError: there are too few data yet.
         """
         return await self._thread.run(lambda: self._opened().recommend(budget))
+
+    async def breakdown(self) -> Breakdown:
+        """The results by probe and stratum, and the flips of the recommended λ.
+
+        Raises:
+            MiTuiError: the study cannot be read.
+        """
+        answer = self.view.recommendation if self.view else None
+        return await self._thread.run(lambda: self._opened().breakdown(answer))
 
     async def ablation_result(self) -> "AblationResult":
         """The paired table and the heat maps of an ablation.

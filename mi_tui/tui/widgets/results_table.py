@@ -19,6 +19,7 @@ from mi_tui.analysis.results import RecipeSummary
 from mi_tui.present import numbers, signs
 from mi_tui.present.columns import COLUMNS, ResultLine, fitting, result_lines
 from mi_tui.present.table import Fitted
+from mi_tui.tui.studies.messages import ShowBreakdown
 
 _ROOMY = 92
 """Columns from which on two spaces part the cells."""
@@ -49,6 +50,14 @@ class ResultsTable(ScrollView, can_focus=True):
         Binding(
             "o", "sort", "Sort", show=False, id="table.sort", tooltip="Sort by the next column"
         ),
+        Binding(
+            "b",
+            "breakdown",
+            "Break down",
+            show=False,
+            id="table.breakdown",
+            tooltip="The table of each probe and stratum, and the problems that flip",
+        ),
     ]
 
     @dataclass
@@ -64,6 +73,10 @@ class ResultsTable(ScrollView, can_focus=True):
         self._sort = COLUMNS[0].id
         self._lines: list[str] = []
         self._follows = True
+
+    def action_breakdown(self) -> None:
+        """Ask for the results by probe and stratum."""
+        self.post_message(ShowBreakdown())
 
     @property
     def selected(self) -> RecipeSummary | None:

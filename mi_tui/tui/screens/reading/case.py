@@ -10,8 +10,10 @@ from textual.containers import HorizontalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from mi_tui.analysis.statistics.flips import Flips
 from mi_tui.errors import MiTuiError
 from mi_tui.present import signs
+from mi_tui.present.flips import FLIPPED, flip_words, problems_of
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
@@ -30,6 +32,13 @@ class CaseScreen(Screen[None]):
     HELP_PAGE = "responses"
     AUTO_FOCUS = "#case"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "f",
+            "next_flip",
+            "Next flip",
+            id="case.flip",
+            tooltip="The next problem that the recommended λ fixes or breaks",
+        ),
         Binding("t", "fold", "Thinking", id="case.thinking", tooltip="Fold or unfold the thinking"),
         Binding("n", "go(1)", "Next problem", id="case.next", tooltip="The next problem"),
         Binding("p", "go(-1)", "Previous", id="case.previous", tooltip="The problem before"),
@@ -43,6 +52,7 @@ class CaseScreen(Screen[None]):
         self._session = session
         self._problem = problem
         self._unfolded = False
+        self._flips: Flips | None = None
 
     def compose(self) -> ComposeResult:
         """The question, then one column per recipe."""
@@ -65,6 +75,16 @@ class CaseScreen(Screen[None]):
         self._problem = (self._problem + by) % max(1, self._session.problem_count)
         self._read_problem()
 
+    def action_next_flip(self) -> None:
+        """Go to the next problem that flips, round the end."""
+        flipped = [one.index for one in problems_of(self._flips, FLIPPED)] if self._flips else []
+        if flipped:
+            later = [index for index in flipped if index > self._problem]
+            self._problem = (later or flipped)[0]
+            self._read_problem()
+        else:
+            self.notify("No problem flips.", severity="warning")
+
     def action_scroll(self, by: int) -> None:
         """Scroll by one column."""
         case = self.query_one("#case", HorizontalScroll)
@@ -79,6 +99,8 @@ class CaseScreen(Screen[None]):
         view = self._session.view
         try:
             responses = await self._session.responses(problem=number, limit=_ENOUGH)
+            if self._flips is None:
+                self._flips = (await self._session.breakdown()).flips
         except MiTuiError as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -90,6 +112,8 @@ class CaseScreen(Screen[None]):
         question.append(
             f"\nexpected {problem.expected}", f"not bold {rich_colour(self.app, 'secondary')}"
         )
+        if self._flips is not None and (words := flip_words(self._flips, number)):
+            question.append(f"\n{words}", "not bold")
         self.query_one("#question", Static).update(question)
         case = self.query_one("#case", HorizontalScroll)
         await case.remove_children()
