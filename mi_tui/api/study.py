@@ -29,6 +29,7 @@ from mi_tui.probes.freeze import require_sources
 from mi_tui.probes.problem import Problem
 from mi_tui.study import control
 from mi_tui.study.ablation_preset import from_study
+from mi_tui.study.bounds import require_bounds, require_concurrency, require_samples
 from mi_tui.study.continuation import extend_study
 from mi_tui.study.management import delete_study, rename_study
 from mi_tui.study.preflight import require_fit
@@ -103,6 +104,7 @@ class Study(StudyReader):
             ProbeError: a file of problems cannot be read, or has bad records.
         """
         wanted = as_preset(preset)
+        require_bounds(wanted)
         require_sources(wanted.probes)
         if trust_remote_code:
             wanted = with_consent(wanted)
@@ -479,13 +481,15 @@ class Study(StudyReader):
 
         Raises:
             EndpointError: the server cannot be reached or does not answer as it should.
-            StudyError: there is nothing to compare with yet.
+            StudyError: there is nothing to compare with yet, or more is asked for than makes sense.
         """
         # An HTTP client is loaded for those alone who ask a server.
         from mi_tui.engines.openai.client import Endpoint
         from mi_tui.study.confirmation.questions import ConfirmationPlan
         from mi_tui.study.confirmation.server_confirmation import confirm_on_server
 
+        require_samples(samples)
+        require_concurrency(concurrency)
         question = parse_budget(budget) if isinstance(budget, str) else budget
 
         def ask() -> "ServerConfirmation":

@@ -38,6 +38,7 @@ def presets(
     from mi_tui.plan.library import find_preset, find_preset_entry, list_presets
     from mi_tui.plan.remote_code import require_allowed
     from mi_tui.probes.freeze import require_sources
+    from mi_tui.study.bounds import require_bounds
 
     if trust_remote_code:
         from mi_tui.study.remote_code import with_consent
@@ -50,7 +51,9 @@ def presets(
     if files:
         found = [find_preset_entry(reference) for reference in files]
         for entry in found:
-            require_sources(entry.preset.probes if entry.preset else ())
+            if entry.preset is not None:
+                require_bounds(entry.preset)
+                require_sources(entry.preset.probes)
         if json_:
             print_json([_entry_data(entry) for entry in found])
         else:

@@ -13,6 +13,7 @@ from mi_tui.paths import expanded, is_directory, is_file
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.toml import write_preset
 from mi_tui.probes.text import shown_line
+from mi_tui.study.bounds import require_samples
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, keep, stored_state
 from mi_tui.study.storage.folder import StudyFolder, find_study, new_study_path
@@ -182,8 +183,10 @@ def request(path: Path, kind: RequestKind, **data: Any) -> None:
     (its key) and ``samples``; ``drop`` with ``recipe`` (its key); ``budget`` with ``budget``.
 
     Raises:
-        StudyError: there is no study.
+        StudyError: there is no study, or the number of samples makes no sense.
     """
+    if kind == "more":
+        require_samples(data["samples"])
     with Store(find_study(path).database) as store:
         store.leave_request(kind, data)
 

@@ -17,6 +17,7 @@ from mi_tui.machine.resources import Machine, this_machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
+from mi_tui.study.bounds import require_bounds
 from mi_tui.study.remote_code import require_consent
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.text.sizes import in_bytes
@@ -32,10 +33,12 @@ def require_fit(preset: Preset) -> None:
 
     Raises:
         RemoteCodeError: it would run code that the user has not allowed.
-        StudyError: the pair cannot be mixed; the message names the first reason.
+        StudyError: it asks for more than makes sense or this machine can do, or the pair cannot
+            be mixed; the message names the first reason.
         CheckpointError: a checkpoint cannot be found or read, or a scope names layers that
             the pair does not have.
     """
+    require_bounds(preset)
     require_consent(preset)
     pair = preset.pair
     references = [pair.instruct, pair.thinking, *([pair.base] if pair.base else [])]

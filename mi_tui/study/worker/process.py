@@ -23,6 +23,7 @@ from mi_tui.plan.thinking_tags import ThinkingTags
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.scoring.judge import scorer_of
 from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.study.bounds import require_bounds
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep
 from mi_tui.study.storage.folder import StudyFolder
@@ -119,6 +120,7 @@ def _freeze_probes(store: Store, preset: Preset) -> None:
     if not store.probes():
         _phase(store, "preparing the probes")
         store.add_probes([freeze(plan) for plan in preset.probes])
+    require_bounds(preset, {probe.name: len(probe.problems) for probe in store.probes()})
 
 
 def _check(store: Store, engine: Engine) -> None:

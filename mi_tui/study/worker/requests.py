@@ -3,6 +3,7 @@
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.until import Until
+from mi_tui.study.bounds import BoundError, require_recipes, require_samples
 from mi_tui.study.storage.facts import Facts, keep
 from mi_tui.study.storage.records import StoredRequest
 from mi_tui.study.storage.store import Store
@@ -40,9 +41,16 @@ class Requests:
         """Do what is asked, each request in one transaction; whether the budget is another."""
         new_budget = False
         for request in self._store.open_requests():
-            with self._store.transaction():  # a kill leaves neither half of it
-                self._do(request)
+            try:
+                with self._store.transaction():  # a kill leaves neither half of it
+                    self._do(request)
+                    self._store.handled(request)
+            except (BoundError, ValueError, KeyError, TypeError) as error:
+                # One that cannot be done must not come back at every start.
                 self._store.handled(request)
+                said = " ".join(str(error).split())[:200]
+                self._store.log(f"not done, {request.kind}: {said}", "warning")
+                continue
             labels = {recipe.key: recipe.label for recipe in self._store.recipes()}
             self._store.log(request.in_words(labels))
             new_budget |= request.kind == "budget"
@@ -67,10 +75,12 @@ class Requests:
             keep(self._store, until=Until.model_validate(request.data["until"]))
             self._planner.preset = Facts.of(self._store).preset
         elif request.kind == "add":
+            require_recipes(len(self._store.recipes()))
             self._store.recipe_index(Recipe.model_validate(request.data["recipe"]), added_by="user")
         elif request.kind == "more":
             more = Facts.of(self._store).more
             key = request.data["recipe"]
+            require_samples(more.get(key, 0) + int(request.data["samples"]), "more samples")
             keep(self._store, more={**more, key: more.get(key, 0) + int(request.data["samples"])})
         elif request.kind == "drop":
             self._drop(request.data["recipe"])

@@ -18,6 +18,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.plan.search import Search
+from mi_tui.study.bounds import excesses
 from mi_tui.tui.forms.draft import Draft, ProbeDraft
 from mi_tui.tui.forms.number_fields import confidence, minutes, parse_grid
 
@@ -61,7 +62,9 @@ def check(draft: Draft) -> Checked:
         "recipes": _rows(draft, parts["decoding"]),
     }
     preset = reading.read("title", lambda: Preset.model_validate(content))
-    return Checked(preset, reading.problems)
+    if preset is not None:
+        reading.bounds(draft, preset)
+    return Checked(None if reading.problems else preset, reading.problems)
 
 
 def _rows(draft: Draft, decoding: Any) -> tuple[Recipe, ...]:
@@ -97,6 +100,13 @@ class _Reading:
         except ValueError as error:
             self.problems[name] = str(error)
         return None
+
+    def bounds(self, draft: Draft, preset: Preset) -> None:
+        """What is more than makes sense or the machine can do."""
+        rows = [index for index, row in enumerate(draft.probes) if row.asked]
+        for excess in excesses(preset):
+            name, dash, index = excess.field.partition("-")
+            self.problems[f"{name}-{rows[int(index)]}" if dash else name] = excess.message
 
     def pair(self, draft: Draft) -> Pair | None:
         for name in ("instruct", "thinking"):

@@ -10,13 +10,12 @@ from typing import TypeVar
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.numbers import whole
 from mi_tui.plan.until import FORMS, SETTLED, Until, parse_until
+from mi_tui.study.bounds import SAMPLES
 from mi_tui.tui.forms.number_fields import lambdas
 from mi_tui.tui.screens.dialogs.ask import AskScreen
 
 T = TypeVar("T")
 Asked = tuple[AskScreen, Callable[[str | None], None]]
-
-_MOST_SAMPLES = 1000
 
 
 def ask_lambdas(then: Callable[[tuple[float, ...]], None]) -> Asked:
@@ -28,7 +27,7 @@ def ask_samples(label: str, then: Callable[[int], None]) -> Asked:
     """How many more samples of a recipe, by its label."""
 
     def samples(text: str) -> int:
-        return whole(text, least=1, most=_MOST_SAMPLES)
+        return whole(text, least=1, most=SAMPLES)
 
     return _asked(f"How many more samples per problem of {label}?", "4", samples, then)
 
