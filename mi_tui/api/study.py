@@ -464,14 +464,15 @@ class Study(StudyReader):
         timeout: float = 600.0,
         budget: Budget | str | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> "ServerConfirmation":
+    ) -> "tuple[ServerConfirmation, ...]":
         """Ask a server that runs the exported checkpoint the held-out problems, and compare.
 
-        Answers are kept as they come: what was stopped goes on where it was.
+        One outcome, or one for each λ of a server with λ per request (``mi-tui serve``). Answers
+        are kept as they come: what was stopped goes on where it was.
 
         Args:
             url: address of an OpenAI-compatible server.
-            model: the model's name there; by default the only one.
+            model: the model's name there; by default the only one, or each λ that is offered.
             samples: answers to each problem.
             concurrency: requests at once.
             api_key: sent to the server.
@@ -485,15 +486,15 @@ class Study(StudyReader):
         """
         # An HTTP client is loaded for those alone who ask a server.
         from mi_tui.engines.openai.client import Endpoint
+        from mi_tui.study.confirmation.dial_confirmation import confirm_offers
         from mi_tui.study.confirmation.questions import ConfirmationPlan
-        from mi_tui.study.confirmation.server_confirmation import confirm_on_server
 
         require_samples(samples)
         require_concurrency(concurrency)
         question = parse_budget(budget) if isinstance(budget, str) else budget
 
-        def ask() -> "ServerConfirmation":
-            return confirm_on_server(
+        def ask() -> "tuple[ServerConfirmation, ...]":
+            return confirm_offers(
                 str(self.path),
                 Endpoint(url, api_key, timeout),
                 ConfirmationPlan(model=model, samples=samples, concurrency=concurrency),

@@ -26,7 +26,8 @@ def confirm(
         str, typer.Option("--endpoint", help="Address of an OpenAI-compatible server.")
     ],
     model: Annotated[
-        str | None, typer.Option("--model", help="The model's name there; default: the only one.")
+        str | None,
+        typer.Option("--model", help="The model's name there; default: the only one, or each λ."),
     ] = None,
     samples: Annotated[
         int, typer.Option("--samples", min=1, help="Answers to each held-out problem.")
@@ -43,8 +44,8 @@ def confirm(
     json_: Json = False,
 ) -> None:
     """Ask a server that runs the exported checkpoint the held-out problems; compare with the
-    prediction. The same command resumes one that was stopped. Exit status 0 when it holds, 3
-    when it does not."""
+    prediction. A server with λ per request (mi-tui serve) is asked at each λ that it offers. The
+    same command resumes one that was stopped. Exit status 0 when it holds, 3 when it does not."""
     from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.probes.text import shown_line
@@ -63,11 +64,12 @@ def confirm(
             progress=show,
         )
     if json_:
-        print_json({**found.model_dump(mode="json", by_alias=True), "holds": found.holds})
+        said = [{**one.model_dump(mode="json", by_alias=True), "holds": one.holds} for one in found]
+        print_json(said[0] if len(said) == 1 else said)
     else:
-        for line in confirmation_lines(found):
+        for line in (line for one in found for line in confirmation_lines(one)):
             out().print(shown_line(line), markup=False)
-    if not found.holds:
+    if not all(one.holds for one in found):
         raise typer.Exit(DIFFERS)
 
 
@@ -101,8 +103,9 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 def confirmation_lines(found: "ServerConfirmation") -> list[str]:
     """What was asked, each measure beside its prediction, and the speed."""
     which = "held-out problems" if found.held_out else "problems (the study holds none out)"
+    named = f" ({', '.join(found.efforts)})" if found.efforts else ""
     lines = [
-        f"{found.recipe.label} as {found.model} at {found.url}: {found.problems} {which} × "
+        f"{found.recipe.label}{named} as {found.model} at {found.url}: {found.problems} {which} × "
         f"{found.samples}, {found.concurrency} at once"
     ]
     for one in found.comparisons:

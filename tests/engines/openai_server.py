@@ -10,12 +10,16 @@ from typing import Any
 
 from mi_tui.engines.protocol import Completion, Engine, Request
 from mi_tui.plan.recipe import Decoding, Recipe
+from mi_tui.serve.dial import Dial
 from tests.engines.http_server import listening
 
 
 @dataclass
 class Served:
-    """What is served, how the server misbehaves, and what it was asked."""
+    """What is served, how the server misbehaves, and what it was asked.
+
+    ``dial`` makes it a server with λ per request; a ``deaf`` one always runs Instruct.
+    """
 
     engine: Engine
     recipe: Recipe
@@ -24,6 +28,8 @@ class Served:
     knows_top_k: bool = True
     counts_tokens: bool = True
     splits_thinking: bool = False
+    dial: Dial | None = None
+    deaf: bool = False
     asked: list[dict[str, Any]] = field(default_factory=list)
     most_at_once: int = 0
     url: str = ""
@@ -49,6 +55,11 @@ class Served:
     def complete(self, body: dict[str, Any]) -> Completion:
         decoding = Decoding(temperature=body["temperature"], top_p=body["top_p"])
         recipe = self.recipe.model_copy(update={"decoding": decoding})
+        if self.dial is not None:
+            _, _, name = body["model"].partition("@")
+            lambda_ = self.dial.efforts[name] if name else self.dial.default
+            lambda_ = 0.0 if self.deaf else lambda_
+            recipe = recipe.model_copy(update={"lambda_": lambda_})
         with self._model:
             prompt = self.engine.encode(self.engine.render(body["messages"]))
             self.engine.add([Request(0, recipe, prompt, body["seed"], body["max_tokens"])])
@@ -67,9 +78,12 @@ def serve(served: Served) -> Iterator[Served]:
             pass
 
         def do_GET(self) -> None:
+            if served.dial is not None and self.path == "/v1/dial":
+                return self._json(200, served.dial.as_json())
             if self.path != "/v1/models":
                 return self._json(404, {"detail": "Not Found"})
-            return self._json(200, {"object": "list", "data": [{"id": "merged"}]})
+            names = served.dial.models if served.dial is not None else ("merged",)
+            return self._json(200, {"object": "list", "data": [{"id": name} for name in names]})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

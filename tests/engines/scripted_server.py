@@ -73,12 +73,15 @@ class Scripted:
 
 
 @contextmanager
-def scripted(answers: Iterable[Reply], models: Reply | None = None) -> Iterator[Scripted]:
+def scripted(
+    answers: Iterable[Reply], models: Reply | None = None, dial: Reply | None = None
+) -> Iterator[Scripted]:
     """Serve on a free port of this machine.
 
     Args:
         answers: to the questions, in the order in which they come; the last one to all later ones.
         models: to the question for the models.
+        dial: to the question for the dial.
     """
     replies = list(answers)
     listed = models or Reply(body=json.dumps({"data": [{"id": "merged"}]}).encode())
@@ -90,7 +93,8 @@ def scripted(answers: Iterable[Reply], models: Reply | None = None) -> Iterator[
             pass
 
         def do_GET(self) -> None:
-            self._say(listed)
+            told = Reply(status=404) if dial is None else dial
+            self._say(told if self.path.endswith("/dial") else listed)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

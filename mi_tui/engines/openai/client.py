@@ -19,10 +19,12 @@ import httpx2
 from mi_tui.engines.openai.event_stream import EventStream
 from mi_tui.engines.openai.events import (
     Heard,
+    ServedDial,
     UnreadableError,
     model_names,
     reason,
     seconds_to_wait,
+    served_dial,
 )
 from mi_tui.engines.protocol import EngineError, FinishReason
 from mi_tui.plan.recipe import Decoding
@@ -159,6 +161,19 @@ class OpenAIClient:
         if not names:
             raise EndpointError(f"{self._base}/models lists no model: is this an OpenAI API?")
         return names
+
+    async def dial(self) -> ServedDial | None:
+        """What a server with λ per request offers; ``None`` of any other server.
+
+        Raises:
+            EndpointError: the server cannot be reached, or sends what is no dial.
+        """
+        with self._failures():
+            async with self._client.stream("GET", f"{self._base}/dial") as response:
+                if response.status_code != 200:
+                    return None
+                async with asyncio.timeout(self._timeout):
+                    return served_dial(await self._small_body(response))
 
     async def ask(self, model: str, question: Question) -> Answer:
         """One answer, streamed.

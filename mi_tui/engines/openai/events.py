@@ -56,6 +56,23 @@ class _Models(_Said):
     data: tuple[_Model, ...]
 
 
+class ServedEffort(_Said):
+    """A name for a λ, and the model that stands for it."""
+
+    effort: str = Field(max_length=64)
+    model: str = Field(max_length=256)
+    lambda_: float = Field(alias="lambda", ge=0.0, le=1.0)
+
+
+class ServedDial(_Said):
+    """What a server with λ per request offers (``mi-tui serve``): its efforts, and the λ of
+    requests that name none."""
+
+    model: str = Field(max_length=256)
+    lambda_: float = Field(alias="lambda", ge=0.0, le=1.0)
+    efforts: tuple[ServedEffort, ...] = Field(max_length=64)
+
+
 class _Reason(_Said):
     """An error's body: servers put the reason in any of these places."""
 
@@ -128,6 +145,15 @@ class Heard:
             return thinking + content
         closing = f"{THINK.closing}{content}" if content else ""
         return f"{THINK.opening}{thinking}{closing}"
+
+
+def served_dial(text: str) -> ServedDial:
+    """The dial that a server tells.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    return _read(ServedDial, text, "dial")
 
 
 def model_names(text: str) -> list[str]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import Field
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations, ProblemRow
@@ -30,6 +31,7 @@ from mi_tui.study.confirmation.questions import (
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, keep_confirmation
+from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 from mi_tui.study.weights import require_same_weights
 
@@ -56,6 +58,7 @@ class ServerConfirmation(Plan):
     ``time`` is in Unix seconds. ``first_token`` and ``per_token`` are the medians, with 5 % and
     95 % quantiles as ends, in seconds, seen from the client with ``concurrency`` requests at
     once. ``held_out`` is false when the study keeps no problems apart and all were asked.
+    ``efforts`` are the names of this λ on a server with λ per request.
     """
 
     time: float
@@ -72,6 +75,7 @@ class ServerConfirmation(Plan):
     per_token: Estimate | None
     remark: str = ""
     not_scored: int = 0
+    efforts: tuple[str, ...] = Field(default=(), exclude_if=lambda efforts: not efforts)
 
     @property
     def holds(self) -> bool:
@@ -105,9 +109,32 @@ def confirm_on_server(
     """
     with StudyReader(study) as reader:
         predicted = reader.recommend(budget)
-        seed = reader.view().preset.search.seed
-        latency = reader.latency()
         folder = reader.folder
+    return confirm_prediction(folder, predicted, endpoint, plan, progress=progress)
+
+
+def confirm_prediction(
+    folder: StudyFolder,
+    predicted: Recommendation,
+    endpoint: Endpoint,
+    plan: ConfirmationPlan,
+    *,
+    efforts: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> ServerConfirmation:
+    """As :func:`confirm_on_server`, for a recipe and what is predicted of it.
+
+    Args:
+        folder: the study.
+        predicted: the recipe that the model runs, with its predicted measures.
+        endpoint: the server.
+        plan: how it is asked, and under which model's name.
+        efforts: the names of the λ on the server, to be kept.
+        progress: told how many answers of how many have come.
+
+    Raises:
+        StudyError, EndpointError: as :func:`confirm_on_server`.
+    """
     with Store(folder.database) as store:
         facts = Facts.of(store)
         require_same_weights(facts, where_present=True)
@@ -115,12 +142,15 @@ def confirm_on_server(
         tags = tuple(dict.fromkeys((THINK, *facts.thinking_tags)))
         asked, rows = questions(store, plan.samples)
         arguments = facts.preset.pair.chat_template_kwargs
+        seed = facts.preset.search.seed
         open_questions = ServerQuestions(store, endpoint, plan, predicted.recipe, seed, arguments)
         model, answers, remark = asyncio.run(open_questions.ask_all(asked, progress))
         scores = _scores(asked, answers, tags)
         found = _confirmation(
-            predicted, plan, asked, rows, answers, scores, latency, tags
-        ).model_copy(update={"url": endpoint.base, "model": model, "remark": remark})
+            predicted, plan, asked, rows, answers, scores, facts.latency, tags
+        ).model_copy(
+            update={"url": endpoint.base, "model": model, "remark": remark, "efforts": efforts}
+        )
         keep_confirmation(store, found)
         open_questions.forget(model)
     return found
