@@ -6,10 +6,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
+LOWEST_VENV := .venv-lowest
+LOWEST_READY := $(LOWEST_VENV)/.ready
+# The Pythons on which `make release` tries what it has built, by path or name.
+PYTHONS ?= $(PYTHON)
+RELEASE_CONSTRAINTS ?= constraints.txt
 STUDIES ?=
 JOBS ?= 2
 
-.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm format setup clean screenshots
+.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm test-lowest release format setup clean screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -61,6 +66,21 @@ $(VLLM_READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/
 test-vllm: $(VLLM_READY) ## The vLLM engine for real, on the CPU (makes .venv-vllm: 3 GB)
 	$(VLLM_VENV)/bin/python -m pytest -m "slow or not slow" tests/engines/vllm
 
+$(LOWEST_READY): pyproject.toml scripts/lowest_versions.py | $(READY)
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(BIN)/python scripts/lowest_versions.py > $(LOWEST_VENV)/constraints.txt
+	grep -E '^(hatchling|hypothesis|pexpect|pyte|pytest|pytest-asyncio|pytest-xdist|pytest-textual-snapshot)==' constraints.txt > $(LOWEST_VENV)/tools.txt
+	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST_VENV)/constraints.txt -e . -r $(LOWEST_VENV)/tools.txt
+	@touch $@
+
+# The pictures of screens belong to one version of textual.
+test-lowest: $(LOWEST_READY) ## The tests with the lowest versions that are allowed (makes .venv-lowest: 5 GB)
+	OMP_NUM_THREADS=1 $(LOWEST_VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/tui/test_snapshots.py
+
+release: $(READY) ## Build the archives of a release twice, compare them, and try them on PYTHONS
+	$(BIN)/python scripts/release.py build
+	$(BIN)/python scripts/release.py try --constraints $(RELEASE_CONSTRAINTS) $(PYTHONS)
+
 screenshots: $(READY) ## Draw docs/screenshots anew, from a real study
 	$(BIN)/python scripts/screenshots.py
 
@@ -68,5 +88,5 @@ format: $(READY) ## Let ruff sort imports and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove .venv, .venv-vllm, the compiled kernel and caches
-	rm -rf $(VENV) $(VLLM_VENV) mi_tui/checkpoints/kernels/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove .venv, .venv-vllm, .venv-lowest, dist, the compiled kernel and caches
+	rm -rf $(VENV) $(VLLM_VENV) $(LOWEST_VENV) dist mi_tui/checkpoints/kernels/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

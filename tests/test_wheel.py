@@ -105,6 +105,34 @@ def test_the_kernel_is_compiled_or_the_wheel_is_pure(project: Path) -> None:
     assert not library.exists()
 
 
+@pytest.mark.parametrize(("target", "pure"), [("sdist", ""), ("wheel", "1"), ("wheel", "")])
+def test_two_builds_are_the_same_bytes(
+    project: Path, tmp_path: Path, target: str, pure: str
+) -> None:
+    """Neither the folder, nor times, nor permissions of files reach what is built."""
+    elsewhere = tmp_path / "a longer name" / "copy"
+    shutil.copytree(project, elsewhere, copy_function=shutil.copyfile)
+    for number, file in enumerate(sorted(elsewhere.rglob("*"))):
+        os.utime(file, (number, number))
+        if file.is_file():
+            file.chmod(0o600)
+    options = {"SOURCE_DATE_EPOCH": "1700000000", "MI_TUI_PURE": pure}
+    for place in (project, elsewhere):
+        build(place, target, place / "dist", **options)
+    (first,), (second,) = ((place / "dist").iterdir() for place in (project, elsewhere))
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+    if target == "sdist":
+        build(elsewhere, target, elsewhere / "later", SOURCE_DATE_EPOCH="1800000000")
+        assert (elsewhere / "later" / first.name).read_bytes() != first.read_bytes()
+
+
+def test_a_compiler_that_cannot_leaves_a_pure_wheel(project: Path) -> None:
+    said = build(project, "wheel", project / "dist", CC="false")
+    assert "without its compiled kernel: false failed" in said
+    assert [wheel.name[-12:] for wheel in (project / "dist").iterdir()] == ["none-any.whl"]
+
+
 def test_an_editable_installation_has_the_kernel_in_the_checkout(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
