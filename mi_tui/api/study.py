@@ -36,6 +36,7 @@ from mi_tui.study.preflight import require_fit
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.remote_code import codes_of, require_consent, with_consent
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.note import read_note, write_note
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Progress, StudyState, StudyView
 from mi_tui.text.notebook import html_text
@@ -84,6 +85,7 @@ class Study(StudyReader):
         preset: Preset | Path | str,
         path: Path | str | None = None,
         *,
+        name: str | None = None,
         trust_remote_code: bool = False,
     ) -> Self:
         """Make a study; nothing runs before :meth:`start`.
@@ -92,6 +94,7 @@ class Study(StudyReader):
             preset: a preset, the name of one, or a TOML file.
             path: the directory, which may hold a study of the same preset already: that is
                 taken as it is. By default a new one in the studies folder.
+            name: of a new one in the studies folder, instead of one of title and time.
             trust_remote_code: allow the Python code that the checkpoints and tasks bring, as it
                 is now, to run with your rights; this is kept (``mi-tui trust`` lists it).
 
@@ -109,7 +112,7 @@ class Study(StudyReader):
         if trust_remote_code:
             wanted = with_consent(wanted)
         require_fit(wanted)
-        return cls(control.create_study(wanted, None if path is None else Path(path)))
+        return cls(control.create_study(wanted, None if path is None else Path(path), name))
 
     # -- what it is -----------------------------------------------------------------------
 
@@ -122,6 +125,15 @@ class Study(StudyReader):
     def name(self) -> str:
         """The name: that of the directory."""
         return self.folder.name
+
+    @property
+    def note(self) -> str:
+        """What was noted about it; words that begin with ``#`` are tags."""
+        return read_note(self.folder)
+
+    @note.setter
+    def note(self, text: str) -> None:
+        write_note(self.path, text)
 
     # -- running --------------------------------------------------------------------------
 

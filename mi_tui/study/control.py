@@ -16,9 +16,10 @@ from mi_tui.probes.text import shown_line
 from mi_tui.study.bounds import require_samples
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, keep, stored_state
-from mi_tui.study.storage.folder import StudyFolder, find_study, new_study_path
+from mi_tui.study.storage.folder import StudyFolder, find_study, name_problem, new_study_path
 from mi_tui.study.storage.folder import studies_folder as studies_folder
 from mi_tui.study.storage.lock import PATIENCE_SECONDS, acquire, is_held
+from mi_tui.study.storage.note import read_note
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyEntry, StudyState
@@ -30,16 +31,19 @@ _ENDING_SECONDS = 10.0
 """How long a worker may take to end after it has said that it is done."""
 
 
-def create_study(preset: Preset, path: Path | None = None) -> Path:
+def create_study(preset: Preset, path: Path | None = None, name: str | None = None) -> Path:
     """Make a study directory for a preset and return its path; nothing runs yet.
 
-    A directory that holds a study of the same preset is taken as it is.
+    Args:
+        preset: what the study asks.
+        path: the directory; one that holds a study of the same preset is taken as it is.
+        name: without a path, the study's name in the studies folder, which must be free.
 
     Raises:
-        StudyError: the directory cannot be written, or holds another study.
+        StudyError: the directory cannot be written, holds another study, or the name is taken.
     """
     preset = _with_absolute_paths(preset)
-    folder = _own_folder(preset.title) if path is None else _folder_at(path)
+    folder = _own_folder(preset.title, name) if path is None else _folder_at(path)
     if is_file(folder.database) and _holds_same(folder, preset):
         return folder.path
     # First of all: whoever finds the study shall find what it was made of.
@@ -76,15 +80,20 @@ def _with_absolute_paths(preset: Preset) -> Preset:
     return preset.model_copy(update={"pair": preset.pair.model_copy(update=pair), "probes": probes})
 
 
-def _own_folder(title: str) -> StudyFolder:
+def _own_folder(title: str, name: str | None) -> StudyFolder:
     """A new directory that is nobody else's, even when two studies begin in the same second."""
+    if name is not None and (problem := name_problem(name)):
+        raise StudyError(f"{name!r} is no name for a study: {problem}")
     while True:
-        folder = StudyFolder(new_study_path(title).absolute())
+        path = studies_folder() / name if name else new_study_path(title)
+        folder = StudyFolder(path.absolute())
         try:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             folder.path.mkdir(mode=_OWN)
             return folder
         except FileExistsError:
+            if name is not None:
+                raise StudyError(f"{name} is there already: choose another name") from None
             if not is_directory(folder.path):
                 raise StudyError(f"{folder.path} is in the way: move it elsewhere") from None
         except OSError as error:
@@ -243,6 +252,7 @@ def entry_of(path: Path) -> StudyEntry:
             planned=max(facts.progress.planned, rollouts),
             modified=modified,
             best=facts.message if best is None else f"λ {best:g}",
+            note=read_note(folder),
         )
     except Exception as error:  # whatever a file of others holds, the other studies are shown
         reason = str(error) if isinstance(error, MiTuiError) else f"{type(error).__name__}: {error}"

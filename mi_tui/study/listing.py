@@ -15,7 +15,7 @@ _SETTLED_SECONDS = 2.0
 """How old a change must be to be sure that no other falls into the same tick of the clock."""
 
 _Stamp: TypeAlias = tuple[tuple[int, int, int, int], ...]
-"""Inode, size, and times of change (nanoseconds) of a study's database and of its log."""
+"""Inode, size, and times of change (nanoseconds) of a study's database, its log and its note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class StudyListing:
 def _stamp(path: str) -> _Stamp | None:
     """What tells that a study has changed; ``None`` where there is none."""
     stamp: list[tuple[int, int, int, int]] = []
-    for file in (f"{path}/study.db", f"{path}/study.db-wal"):
+    for file in (f"{path}/study.db", f"{path}/study.db-wal", f"{path}/note.txt"):
         try:
             facts = os.stat(file)  # noqa: PTH116 - a path object for each would cost more
         except OSError:

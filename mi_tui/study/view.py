@@ -88,8 +88,16 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyPreview:
+    """What a study asks and what has come of it, without its rollouts."""
+
+    preset: Preset
+    answer: Recommendation | None
+
+
+@dataclass(frozen=True, slots=True)
 class StudyEntry:
-    """One line of the list of studies."""
+    """One line of the list of studies; words of ``note`` that begin with ``#`` are its tags."""
 
     path: Path
     name: str
@@ -99,3 +107,10 @@ class StudyEntry:
     planned: int
     modified: float
     best: str
+    note: str = ""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags, without their ``#``, each once."""
+        words = (word.removeprefix("#") for word in self.note.split() if word.startswith("#"))
+        return tuple(dict.fromkeys(word for word in words if word))

@@ -174,7 +174,7 @@ class MiTuiApp(App[str]):
     @on(StartStudy)
     def start_study(self, message: StartStudy) -> None:
         """Create the study, start its worker, and watch it."""
-        self._commands.begin(message.preset, lambda path: self.open_study(OpenStudy(path)))
+        self._commands.begin(message, lambda path: self.open_study(OpenStudy(path)))
 
     @on(OpenStudy)
     def open_study(self, message: OpenStudy) -> None:

@@ -46,9 +46,11 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.widgets.form import Answer, Field
     from mi_tui.tui.widgets.menu import MenuList
     from mi_tui.tui.widgets.results_table import ResultsTable
+    from mi_tui.tui.widgets.study_list import StudyList
 
     yield "Everywhere", Everywhere
     yield "Home", HomeScreen
+    yield "List of studies", StudyList
     yield "Several studies", StudiesScreen
     yield "Presets", PresetsScreen
     yield "Filter of the presets", Filter

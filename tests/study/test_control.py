@@ -11,7 +11,13 @@ from mi_tui.study import control
 from mi_tui.study.control import create_study, list_studies, request, start_worker
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyBusyError, StudyError
-from mi_tui.study.storage.folder import StudyFolder, find_study
+from mi_tui.study.storage.folder import (
+    StudyFolder,
+    find_study,
+    free_path,
+    name_problem,
+    proposed_name,
+)
 from mi_tui.study.storage.lock import acquire, is_held
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyState
@@ -169,3 +175,30 @@ def test_a_study_is_its_owners_and_names_its_preset_first(
     with pytest.raises(KeyboardInterrupt):
         create_study(small_preset(), tmp_path / "cut")
     assert (tmp_path / "cut" / "preset.toml").is_file()
+
+
+def test_a_named_study_takes_no_other_ones_place(studies: Path) -> None:
+    path = create_study(small_preset(), name="first")
+    assert path == studies / "first"
+    with pytest.raises(StudyError, match="first is there already: choose another name"):
+        create_study(small_preset(), name="first")
+    with pytest.raises(StudyError, match="is no name for a study"):
+        create_study(small_preset(), name="../first")
+    assert free_path("first").name == "first-2"
+
+
+@pytest.mark.parametrize(
+    ("title", "probes", "name"),
+    [
+        ("Qwen3-4B", ["aime25"], "qwen3-4b-aime25"),
+        ("Arithmetic", ["arithmetic"], "arithmetic"),
+        ("Two", ["a", "b", "c", "d"], "two-a-b-and-2-more"),
+        ("π", [], "study"),
+        ("x" * 90, ["y" * 90], f"{'x' * 40}-{'y' * 20}"),
+    ],
+)
+def test_a_name_is_proposed_from_the_title_and_the_probes(
+    title: str, probes: list[str], name: str
+) -> None:
+    assert proposed_name(title, probes) == name
+    assert not name_problem(name)

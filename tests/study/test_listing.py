@@ -15,6 +15,7 @@ from mi_tui.study.listing import StudyListing
 from mi_tui.study.storage.facts import keep
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.lock import acquire
+from mi_tui.study.storage.note import write_note
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import StudyEntry, StudyState
 from tests.study.stored import stored_study
@@ -136,3 +137,11 @@ def test_a_change_in_the_same_tick_of_the_clock_is_not_missed(
 
 def test_no_folder_is_no_study(tmp_path: Path) -> None:
     assert StudyListing(tmp_path / "none").entries() == ()
+
+
+def test_a_note_is_a_change(tmp_path: Path) -> None:
+    path = stored_study(tmp_path / "study")
+    listing = StudyListing(tmp_path)
+    assert listing.entries()[0].note == ""
+    write_note(path, "first #try")
+    assert listing.entries()[0].note == "first #try"

@@ -21,7 +21,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.until import Until
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.storage.records import RequestKind
-from mi_tui.study.view import Breakdown, StudyEntry, StudyView
+from mi_tui.study.view import Breakdown, StudyEntry, StudyPreview, StudyView
 from mi_tui.tui.studies.responses import ProblemText
 from mi_tui.tui.studies.services import Reader, Services
 from tests.tui import views
@@ -115,15 +115,23 @@ class SteeredServices(Services):
     def problems(self, path: Path) -> tuple[ProblemText, ...]:
         return views.PROBLEMS
 
-    def create_and_start(self, preset: Preset) -> Path:
+    def create_and_start(self, preset: Preset, name: str = "") -> Path:
         if self.start_error is not None:
             raise self.start_error
         self.asked.append(("start", preset))
+        if name:
+            self.asked.append(("named", name))
         return self.view.path
 
     def rename(self, path: Path, name: str) -> Path:
         self.asked.append(("rename", (path, name)))
         return path.with_name(name)
+
+    def preview(self, path: Path) -> StudyPreview:
+        return StudyPreview(views.preset(), views.recommendation())
+
+    def annotate(self, path: Path, text: str) -> None:
+        self.asked.append(("note", (path, text)))
 
     def delete(self, path: Path) -> None:
         self.asked.append(("delete", path))

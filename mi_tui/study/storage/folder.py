@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,11 @@ class StudyFolder:
         return self.path / "worker.log"
 
     @property
+    def note(self) -> Path:
+        """What the user noted about it, one line."""
+        return self.path / "note.txt"
+
+    @property
     def exports(self) -> Path:
         """Where exports go unless told otherwise."""
         return self.path / "exports"
@@ -70,13 +76,27 @@ def name_problem(name: str) -> str:
 
 def new_study_path(title: str) -> Path:
     """A path for a new study, named after its title and the time."""
-    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "study"
-    stem = f"{slug}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return free_path(f"{_slug(title, 40) or 'study'}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def free_path(name: str) -> Path:
+    """A path in the studies folder that is not there yet: of this name, or with a number."""
     root = studies_folder()
-    path, number = root / stem, 2
+    path, number = root / name, 2
     while path.exists():
-        path, number = root / f"{stem}-{number}", number + 1
+        path, number = root / f"{name}-{number}", number + 1
     return path
+
+
+def proposed_name(title: str, probes: Sequence[str]) -> str:
+    """A name for a study: its title, which names the pair unless told otherwise, and its probes."""
+    words = [_slug(title, 40), *(_slug(probe, 20) for probe in probes[:2])]
+    more = [f"and-{len(probes) - 2}-more"] if len(probes) > 2 else []
+    return "-".join([*dict.fromkeys(filter(None, words)), *more]) or "study"
+
+
+def _slug(text: str, most: int) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].strip("-")
 
 
 def find_study(reference: str | Path) -> StudyFolder:

@@ -15,6 +15,7 @@ from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ALL_MODULES, Modules, format_layers
 from mi_tui.probes.probe_kind import kind_of
+from mi_tui.study.storage.folder import proposed_name
 
 Side = Literal["instruct", "thinking"]
 
@@ -48,10 +49,12 @@ class Draft:
     """All form fields of the five steps.
 
     ``template`` is the preset the draft began from; what no form field shows (engine,
-    tolerance) is taken over from it. Without a ``title`` the study is named after its pair.
+    tolerance) is taken over from it. Without a ``title`` the study is titled after its pair;
+    ``name`` is that of its directory, empty for the proposed one.
     ``first_token`` and ``per_token`` are milliseconds, read when ``speed`` is ``given``.
     """
 
+    name: str = ""
     title: str = ""
     description: str = ""
     instruct: str = ""
@@ -155,6 +158,11 @@ def _milliseconds(seconds: float) -> str:
 
 def _optional_text(value: float | None) -> str:
     return "" if value is None else str(value).removesuffix(".0")
+
+
+def proposed(preset: Preset) -> str:
+    """The name that a new study of a preset is given, unless the user says another."""
+    return proposed_name(preset.title, [plan.name or plan.kind for plan in preset.probes])
 
 
 def probe_row(plan: AnyProbe, asked: bool = True) -> ProbeDraft:

@@ -19,6 +19,7 @@ from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.scope import Scope, parse_layers
 from mi_tui.plan.search import Search
 from mi_tui.study.bounds import excesses
+from mi_tui.study.storage.folder import name_problem
 from mi_tui.tui.forms.draft import Draft, ProbeDraft
 from mi_tui.tui.forms.number_fields import confidence, minutes, parse_grid
 
@@ -49,6 +50,7 @@ def check(draft: Draft) -> Checked:
         "search": reading.search(draft),
     }
     server = reading.server(draft)
+    reading.name(draft)
     reading.baselines(draft)
     if reading.problems or any(part is None for part in parts.values()):
         return Checked(None, reading.problems)
@@ -107,6 +109,10 @@ class _Reading:
         for excess in excesses(preset):
             name, dash, index = excess.field.partition("-")
             self.problems[f"{name}-{rows[int(index)]}" if dash else name] = excess.message
+
+    def name(self, draft: Draft) -> None:
+        if draft.name.strip() and (problem := name_problem(draft.name.strip())):
+            self.problems["name"] = problem
 
     def pair(self, draft: Draft) -> Pair | None:
         for name in ("instruct", "thinking"):

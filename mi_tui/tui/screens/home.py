@@ -1,7 +1,9 @@
 """The home screen: a new study, presets, the studies there are."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -9,26 +11,25 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, OptionList, Static
-from textual.widgets.option_list import Option
 
 from mi_tui import __version__
 from mi_tui.errors import MiTuiError
-from mi_tui.present import numbers, signs
-from mi_tui.present.progress import share_done
 from mi_tui.study.storage.folder import name_problem
+from mi_tui.study.storage.note import note_problem
 from mi_tui.study.view import StudyEntry, StudyState
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.runtime.background import Background
-from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.screens.dialogs.ask import AskScreen, ConfirmScreen
 from mi_tui.tui.studies.messages import NewStudy, OpenStudy, ShowPresets
 from mi_tui.tui.studies.services import Services
-from mi_tui.tui.widgets.menu import MenuList
+from mi_tui.tui.widgets.study_list import HomeContent, StudyList, id_of
+from mi_tui.tui.widgets.study_preview import PreviewPane
 
 _LOOK_AGAIN = 3.0
 """Seconds between two looks at the studies folder."""
@@ -37,14 +38,8 @@ _SHOW_AGAIN = 20.0
 """Seconds after which a list that has not changed is drawn again: its last column is told in
 minutes."""
 
-_STATE_COLOURS = {
-    StudyState.RUNNING: "success",
-    StudyState.STARTING: "success",
-    StudyState.DONE: "primary",
-    StudyState.PAUSED: "warning",
-    StudyState.INTERRUPTED: "warning",
-    StudyState.FAILED: "error",
-}
+_READ_AFTER = 0.25
+"""Seconds that the cursor rests on a study before its preview is read."""
 
 
 class HomeScreen(Screen[None]):
@@ -65,7 +60,7 @@ class HomeScreen(Screen[None]):
             "Filter",
             key_display="/",
             id="home.filter",
-            tooltip="Show only the studies whose name or title has a text",
+            tooltip="Show only the studies whose name, title or note has a text, such as #tag",
         ),
         Binding(
             "e",
@@ -76,6 +71,14 @@ class HomeScreen(Screen[None]):
             tooltip="A new study with the settings of the one under the cursor",
         ),
         Binding("r", "rename", "Rename", show=False, id="home.rename", tooltip="Rename the study"),
+        Binding(
+            "t",
+            "note",
+            "Note",
+            show=False,
+            id="home.note",
+            tooltip="Note a line on the study; words that begin with # are tags",
+        ),
         Binding(
             "x",
             "delete",
@@ -107,25 +110,22 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self._services = services
         self._thread = Background("studies list")
-        self._studies: dict[str, StudyEntry] = {}
-        self._entries: tuple[StudyEntry, ...] = ()
-        self._timer: Timer | None = None
-        self._shown: list[tuple[str, str]] = []
-        self._machine = ""
+        self._content = HomeContent()
         self._show_again = 0.0
-        self._filter = ""
-        self._marked: set[str] = set()
+        self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """A title line, the list, the footer."""
+        """A title line, the list, the preview, the footer."""
         yield Static(self._title(), id="home-title", markup=False)
-        yield MenuList(id="home-list", markup=False, compact=True)
+        with Container(id="home-panes"):
+            yield StudyList(id="home-list")
+            yield PreviewPane(id="home-preview", classes="-hidden")
         yield Static("", id="status", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Look at the studies now and again; ask once what the machine is."""
-        self._show()
+        self._show(HomeContent())
         self._look()
         start(self, self._ask_machine, group="machine")
         self._timer = self.set_interval(_LOOK_AGAIN, self._look)
@@ -135,8 +135,8 @@ class HomeScreen(Screen[None]):
         self._thread.close()
 
     def on_resize(self) -> None:
-        """Columns follow the width."""
-        self._show()
+        """The preview has a curve where it is wide enough."""
+        self.call_after_refresh(self._preview_soon)
 
     def on_screen_suspend(self) -> None:
         """Rest while another screen is open."""
@@ -171,11 +171,10 @@ class HomeScreen(Screen[None]):
 
         def take(text: str | None) -> None:
             if text is not None:
-                self._filter = text.strip()
-                self._show()
+                self._show(replace(self._content, wanted=text.strip()))
 
-        question = "Show the studies with which text? (empty: all)"
-        self.app.push_screen(AskScreen(question, self._filter, lambda _: ""), take)
+        question = "Show the studies with which text or #tag? (empty: all)"
+        self.app.push_screen(AskScreen(question, self._content.wanted, lambda _: ""), take)
 
     def action_again(self) -> None:
         """Open the guide with the settings of the study under the cursor."""
@@ -194,6 +193,19 @@ class HomeScreen(Screen[None]):
 
         self.app.push_screen(AskScreen("Which name?", entry.name, name_problem), rename)
 
+    def action_note(self) -> None:
+        """Ask for a line on the study under the cursor."""
+        entry = self._under_cursor()
+        if entry is None:
+            return
+
+        def note(text: str | None) -> None:
+            if text is not None and text.strip() != entry.note:
+                self._change(partial(self._services.annotate, entry.path, text))
+
+        question = f"Note on {entry.name}? (words that begin with # are tags)"
+        self.app.push_screen(AskScreen(question, entry.note, note_problem), note)
+
     def action_delete(self) -> None:
         """Delete the study under the cursor, after a yes."""
         entry = self._under_cursor()
@@ -211,18 +223,19 @@ class HomeScreen(Screen[None]):
     def action_mark(self) -> None:
         """Mark the study under the cursor, or take the mark away."""
         if (entry := self._under_cursor()) is not None:
-            self._marked ^= {f"study:{entry.path}"}
-            self._show()
+            marked = self._content.marked ^ {id_of(entry)}
+            self._show(replace(self._content, marked=marked))
 
     def action_compare(self) -> None:
         """Show the marked studies and the one under the cursor side by side."""
         from mi_tui.tui.screens.reading.studies import StudiesScreen
 
-        listed = self.query_one(MenuList)
-        under = None
-        if listed.highlighted is not None:
-            under = listed.get_option_at_index(listed.highlighted).id
-        paths = [e.path for id, e in self._studies.items() if id in self._marked or id == under]
+        under = self.query_one(StudyList).under_cursor
+        paths = [
+            entry.path
+            for entry in self._content.studies
+            if entry is under or id_of(entry) in self._content.marked
+        ]
         if len(paths) < 2:
             self._say("Mark one study with Space, go to another, and press c again.")
         else:
@@ -230,11 +243,8 @@ class HomeScreen(Screen[None]):
 
     def _under_cursor(self) -> StudyEntry | None:
         """The study under the cursor; a word where there is none."""
-        listed = self.query_one(MenuList)
-        if listed.highlighted is not None:
-            id = listed.get_option_at_index(listed.highlighted).id
-            if id in self._studies:
-                return self._studies[id]
+        if (entry := self.query_one(StudyList).under_cursor) is not None:
+            return entry
         self._say("Go to a study first.")
         return None
 
@@ -272,14 +282,34 @@ class HomeScreen(Screen[None]):
             self.action_demo()
         elif chosen == "presets":
             self.action_presets()
-        elif chosen in self._studies:
-            entry = self._studies[chosen]
-            fresh = entry.state in (StudyState.NEW, StudyState.INTERRUPTED)
-            self.post_message(OpenStudy(entry.path, go_on=fresh))
+        elif (entry := self.query_one(StudyList).under_cursor) is not None:
+            self.post_message(OpenStudy(entry.path, go_on=StudyList.goes_on(entry)))
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+    def on_option_list_option_highlighted(self) -> None:
         """Say more about the line under the cursor."""
-        self.query_one("#status", Static).update(self._about(event.option.id or ""))
+        entry = self.query_one(StudyList).under_cursor
+        self._say(_about(entry) if entry is not None else "")
+        self.refresh_bindings()  # Enter opens or resumes
+        if entry is None:
+            self.query_one(PreviewPane).hide()
+        self._preview_soon()
+
+    def _preview_soon(self) -> None:
+        start(self, self._preview, group="preview")
+
+    async def _preview(self) -> None:
+        """Read what the study under the cursor is about, once the cursor rests."""
+        await asyncio.sleep(_READ_AFTER)
+        entry = self.query_one(StudyList).under_cursor if is_open(self) else None
+        if entry is None:
+            return
+        try:
+            preview = await self._thread.run(partial(self._services.preview, entry.path))
+        except MiTuiError:
+            preview = None  # the line says why the study cannot be read
+        if is_open(self) and entry == self.query_one(StudyList).under_cursor:
+            pane = self.query_one(PreviewPane)
+            pane.hide() if preview is None else pane.show(entry, preview)
 
     def _look(self) -> None:
         if self.is_current:
@@ -293,105 +323,21 @@ class HomeScreen(Screen[None]):
             return
         if not is_open(self):
             return
-        if entries is not self._entries:
-            self._entries = entries
-            self._studies = {f"study:{entry.path}": entry for entry in entries}
-        elif time.monotonic() < self._show_again:
-            return  # nothing has changed but, once a minute, how long ago that was
-        self._show()
+        if entries is not self._content.studies:
+            self._show(replace(self._content, studies=entries))
+            self._preview_soon()
+        elif time.monotonic() >= self._show_again:
+            self._show(self._content)  # nothing has changed but how long ago that was
 
     async def _ask_machine(self) -> None:
-        self._machine = await self._thread.run(self._services.machine)
+        machine = await self._thread.run(self._services.machine)
         if is_open(self):
-            self._show()
+            self._show(replace(self._content, machine=machine))
 
-    def _show(self) -> None:
+    def _show(self, content: HomeContent) -> None:
+        self._content = content
         self._show_again = time.monotonic() + _SHOW_AGAIN
-        lines = self._lines()
-        for _, text in lines:
-            text.truncate(self._room(4), overflow="ellipsis")  # a list wraps what is longer
-        known = [(id or "", text.plain) for id, text in lines]
-        if known == self._shown:
-            return
-        self._shown = known
-        listed = self.query_one(MenuList)
-        under = None
-        if listed.highlighted is not None:
-            under = listed.get_option_at_index(listed.highlighted).id
-        listed.clear_options()
-        listed.add_options(Option(text, id=id, disabled=id is None) for id, text in lines)
-        ids = [id for id, _ in lines]
-        listed.highlighted = ids.index(under) if under is not None and under in ids else 1
-
-    def _lines(self) -> list[tuple[str | None, Text]]:
-        lines: list[tuple[str | None, Text]] = [
-            (None, self._heading("Start")),
-            ("new", self._start_line("New study", "choose an Instruct and a Thinking checkpoint")),
-            ("presets", self._start_line("From a preset", "the paper's tables, and your own")),
-            ("demo", self._start_line("Demo", "the bundled pair on two CPU cores, about a minute")),
-        ]
-        lines += [(None, Text("")), (None, self._heading("Studies", *self._study_titles()))]
-        wanted = self._filter.lower()
-        shown = [
-            (id, self._study_line(entry, marked=id in self._marked))
-            for id, entry in self._studies.items()
-            if wanted in entry.name.lower() or wanted in entry.title.lower()
-        ]
-        lines += shown
-        if not shown:
-            none = f"  none with {self._filter!r} (/ changes it)" if self._studies else "  none yet"
-            lines.append((None, Text(none, style=rich_colour(self.app, "secondary"))))
-        elif wanted:
-            words = f"  with {self._filter!r} of {len(self._studies)}: / changes it"
-            lines.append((None, Text(words, style=rich_colour(self.app, "secondary"))))
-        if self._machine:
-            machine = numbers.cut(f"  {self._machine}", self._room(4))
-            lines += [
-                (None, Text("")),
-                (None, self._heading("This machine")),
-                (None, Text(machine, rich_colour(self.app, "secondary"), no_wrap=True)),
-            ]
-        return lines
-
-    def _heading(self, title: str, *columns: str) -> Text:
-        return Text(f"{title}{''.join(columns)}", style=f"bold {rich_colour(self.app, 'accent')}")
-
-    def _start_line(self, name: str, words: str) -> Text:
-        return Text.assemble(
-            f"  {numbers.cut(name, 22):<24}",
-            (words, rich_colour(self.app, "secondary")),
-            no_wrap=True,
-        )
-
-    def _study_titles(self) -> tuple[str, ...]:
-        name = self._name_width() - len("Studies") + 2
-        return (" " * name, f"  {'State':<14}{'Progress':<18}{'Best':<10}{'Last change':<12}")
-
-    def _study_line(self, entry: StudyEntry, *, marked: bool = False) -> Text:
-        width = self._name_width()
-        share = share_done(entry.rollouts, entry.planned, ended=not entry.state.is_active)
-        colour = rich_colour(self.app, _STATE_COLOURS.get(entry.state, "foreground"))
-        best = entry.best if entry.best.startswith("λ") else numbers.MISSING
-        return Text.assemble(
-            f"{signs.MARKED if marked else ' '} {numbers.cut(entry.name, width):<{width}}  ",
-            (f"{signs.state(entry.state):<14}", colour),
-            f"{numbers.bar(share, 10)} {numbers.percent(share):>5}  ",
-            f"{numbers.cut(best, 9):<10}",
-            (numbers.ago(entry.modified), rich_colour(self.app, "secondary")),
-            no_wrap=True,
-        )
-
-    def _name_width(self) -> int:
-        return min(max(self._room(60), 14), 44)
-
-    def _room(self, taken: int) -> int:
-        return max(10, self.size.width - taken)
-
-    def _about(self, id: str) -> Text:
-        if id in self._studies:
-            entry = self._studies[id]
-            return Text(entry.best if entry.state is StudyState.FAILED else str(entry.path))
-        return Text("")
+        self.query_one(StudyList).show(content)
 
     @staticmethod
     def _title() -> Text:
@@ -401,3 +347,8 @@ class HomeScreen(Screen[None]):
             no_wrap=True,
             overflow="ellipsis",
         )
+
+
+def _about(entry: StudyEntry) -> str:
+    """Why a study failed, or where it is."""
+    return entry.best if entry.state is StudyState.FAILED else str(entry.path)

@@ -12,7 +12,7 @@ from mi_tui.plan.preset import Preset
 from mi_tui.plan.remote_code import RemoteCodeError
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
-from mi_tui.tui.studies.messages import Ablate, AskConsent, Continue, StudyRequest
+from mi_tui.tui.studies.messages import Ablate, AskConsent, Continue, StartStudy, StudyRequest
 from mi_tui.tui.studies.services import Services
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class StudyCommands:
         self._thread = Background("study commands")
         self._begins = False
 
-    def begin(self, preset: Preset, then: Callable[[Path], None]) -> None:
+    def begin(self, message: StartStudy, then: Callable[[Path], None]) -> None:
         """Make a study of a preset and start it; a second Enter meanwhile makes no second one."""
         if self._begins:
             return
@@ -43,7 +43,7 @@ class StudyCommands:
             if path is not None:
                 then(path)
 
-        self._do(partial(self._services.create_and_start, preset), over)
+        self._do(partial(self._services.create_and_start, message.preset, message.name), over)
 
     def go_on(self, path: Path) -> None:
         """Let a paused study go on, or start the worker of one that has none."""

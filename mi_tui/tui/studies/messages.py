@@ -45,6 +45,7 @@ class StartStudy(Message):
     """Create a study from a valid preset, start its worker and watch it."""
 
     preset: Preset
+    name: str = ""
 
 
 @dataclass

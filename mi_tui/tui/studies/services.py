@@ -21,7 +21,8 @@ from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.plan.until import Until
 from mi_tui.probes.text import safe_text
 from mi_tui.study.storage.records import RequestKind
-from mi_tui.study.view import Breakdown, StudyEntry, StudyView
+from mi_tui.study.view import Breakdown, StudyEntry, StudyPreview, StudyView
+from mi_tui.tui.forms.draft import proposed
 from mi_tui.tui.studies.responses import ProblemText
 
 if TYPE_CHECKING:
@@ -113,11 +114,19 @@ class Services:
                 for problem in study.problems()
             )
 
-    def create_and_start(self, preset: Preset) -> Path:
-        """Make a study of the preset and start its worker; its directory."""
-        from mi_tui.api.study import Study
+    def create_and_start(self, preset: Preset, name: str = "") -> Path:
+        """Make a study of the preset and start its worker; its directory.
 
-        with Study.create(preset) as study:
+        Without a name it gets the proposed one, with a number where that is taken.
+
+        Raises:
+            MiTuiError: the pair cannot be mixed, the name is taken, or it cannot be written.
+        """
+        from mi_tui.api.study import Study
+        from mi_tui.study.storage.folder import free_path
+
+        chosen = name or free_path(proposed(preset)).name
+        with Study.create(preset, name=chosen) as study:
             return study.start().path
 
     def allow(self, codes: Sequence["RemoteCode"]) -> None:
@@ -129,6 +138,30 @@ class Services:
         from mi_tui.plan.remote_code import allow
 
         allow(codes)
+
+    def preview(self, path: Path) -> StudyPreview:
+        """What a study asks and what has come of it, without its rollouts.
+
+        Raises:
+            StudyError: the study cannot be read.
+        """
+        from mi_tui.study.storage.facts import Facts
+        from mi_tui.study.storage.folder import StudyFolder
+        from mi_tui.study.storage.store import Store
+
+        with Store(StudyFolder(path).database, reading=True) as store:
+            facts = Facts.of(store)
+        return StudyPreview(facts.preset, facts.recommendation)
+
+    def annotate(self, path: Path, text: str) -> None:
+        """Note something about a study.
+
+        Raises:
+            StudyError: the text is too long, or it cannot be written.
+        """
+        from mi_tui.study.storage.note import write_note
+
+        write_note(path, text)
 
     def rename(self, path: Path, name: str) -> Path:
         """Give a study another name; its new directory.

@@ -8,8 +8,16 @@ from rich.text import Text
 from textual_plot import HiResMode
 from textual_plot.axis_formatter import NumericAxisFormatter
 
-from mi_tui.analysis.results import Curve, Estimate, RecipeSummary, Stage, StageLimits
+from mi_tui.analysis.results import (
+    Curve,
+    Estimate,
+    RecipeSummary,
+    Recommendation,
+    Stage,
+    StageLimits,
+)
 from mi_tui.plan.budget import Budget
+from mi_tui.plan.preset import Preset
 from mi_tui.present import numbers, signs
 from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import rich_colour
@@ -72,6 +80,19 @@ class Picture:
         return height if height <= TOP else None
 
 
+def picture_of(
+    preset: Preset, answer: Recommendation | None, rows: tuple[RecipeSummary, ...] = ()
+) -> Picture:
+    """The picture of a study: its rows as points, and what its answer rests on."""
+    return Picture(
+        rows=rows,
+        curve=answer.curve if answer else Curve(),
+        recommended=answer.lambda_ if answer and answer.recommended else None,
+        stages=answer.stage_limits if answer else StageLimits(),
+        budget=preset.budget,
+    )
+
+
 class CurvesPlot(QuietPlot):
     """Recipes as points; the joint model over λ as lines and 95 % bands once there is one.
 
@@ -91,13 +112,11 @@ class CurvesPlot(QuietPlot):
         """Draw a study; nothing is sent when the picture would be the same."""
         answer = view.recommendation
         drawn = [row for row in view.rows if row.recipe.is_uniform and row.rollouts]
-        picture = Picture(
-            rows=tuple(sorted(drawn, key=lambda row: row.recipe.lambda_ or 0.0)),
-            curve=answer.curve if answer else Curve(),
-            recommended=answer.lambda_ if answer and answer.recommended else None,
-            stages=answer.stage_limits if answer else StageLimits(),
-            budget=view.preset.budget,
-        )
+        rows = tuple(sorted(drawn, key=lambda row: row.recipe.lambda_ or 0.0))
+        self.draw(picture_of(view.preset, answer, rows))
+
+    def draw(self, picture: Picture) -> None:
+        """Draw a picture; nothing is sent when it is the one that is there."""
         if picture != self._picture:
             self._picture = picture
             self.draw_again()

@@ -197,7 +197,7 @@ async def test_two_quick_enters_start_one_study_and_a_slow_disk_freezes_nothing(
     may_start = Event()
     slow = services.create_and_start
 
-    def create_and_start(preset: Preset) -> Path:
+    def create_and_start(preset: Preset, name: str = "") -> Path:
         may_start.wait(30)
         return slow(preset)
 

@@ -1,5 +1,7 @@
 """The home screen: what can be started, and what was."""
 
+from dataclasses import replace
+
 from textual.widgets import OptionList
 
 from mi_tui.study.view import StudyState
@@ -147,3 +149,53 @@ async def test_marked_studies_are_shown_side_by_side() -> None:
         await until(pilot, lambda: "Recommended" in shown(app))
         for part in ("MI-0.7", "λ 0.6", "80.0 ± 5.0 %", TWO[0].name, TWO[1].name):
             assert part in shown(app)
+
+
+async def test_the_study_under_the_cursor_is_previewed_with_its_curve_where_it_is_wide() -> None:
+    app = MiTuiApp(services=SteeredServices(entries=TWO))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        assert "bundled:instruct" not in shown(app)
+        await pilot.press("G")
+        await until(pilot, lambda: "bundled:instruct" in shown(app))
+        for part in ("arithmetic", "highest score within 80 tokens", "MI-0.7: 88.0 ± 3.0 %"):
+            assert part in " ".join(shown(app).split())
+        await pilot.press("g")
+        await until(pilot, lambda: "bundled:instruct" not in shown(app))
+
+
+async def test_a_study_is_noted_and_found_by_its_tag() -> None:
+    noted = replace(TWO[0], note="first try #qwen")
+    services = SteeredServices(entries=(noted, TWO[1]))
+    app = MiTuiApp(services=services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        assert "Note" in shown(app)
+        await pilot.press("slash", *"#qwen", "enter")
+        await until(pilot, lambda: TWO[1].name[:14] not in shown(app))
+        await pilot.press("slash", "delete", "enter", "G", "t", *"slow #big", "enter")
+        await until(pilot, lambda: ("note", (TWO[1].path, "slow #big")) in services.asked)
+    assert noted.tags == ("qwen",)
+
+
+async def test_enter_is_resume_on_a_study_that_was_interrupted_and_open_elsewhere() -> None:
+    entries = (views.entry(StudyState.DONE, 1), views.entry(StudyState.INTERRUPTED, 2))
+    app = MiTuiApp(services=SteeredServices(entries=entries))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "interrupted" in shown(app))
+        assert "Open" in shown(app).splitlines()[-1]
+        await pilot.press("G")
+        await until(pilot, lambda: "Resume" in shown(app).splitlines()[-1])
+        await pilot.press("k")
+        await until(pilot, lambda: "Open" in shown(app).splitlines()[-1])
+
+
+async def test_the_curves_of_marked_studies_are_drawn_over_one_another() -> None:
+    app = MiTuiApp(services=SteeredServices(entries=TWO))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "stopped" in shown(app))
+        await pilot.press("G", "space", "k", "c")
+        await until(pilot, lambda: f"◆ {TWO[1].name}" in shown(app))
+        assert "Mean@k over λ" in shown(app)
+        await pilot.press("m")
+        await until(pilot, lambda: "Token #N over λ (100 = 125 tokens" in shown(app))

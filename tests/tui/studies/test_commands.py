@@ -55,9 +55,9 @@ THEIRS = RemoteCode("owner/theirs", "c0ffee00c0ffee00", ("modeling_theirs.py",))
 class NeedsConsent(SteeredServices):
     """Starts studies only once their code is allowed."""
 
-    def create_and_start(self, preset: Preset) -> Path:
+    def create_and_start(self, preset: Preset, name: str = "") -> Path:
         require_allowed([THEIRS])
-        return super().create_and_start(preset)
+        return super().create_and_start(preset, name)
 
 
 async def test_code_of_others_is_asked_about_and_the_answer_is_kept() -> None:

@@ -21,7 +21,7 @@ from mi_tui.plan.recipe import Decoding, labels
 from mi_tui.plan.scope import parse_layers
 from mi_tui.present import numbers
 from mi_tui.present.forecast import StudyForecast, in_brief, in_full
-from mi_tui.tui.forms.draft import Draft, probe_row
+from mi_tui.tui.forms.draft import Draft, probe_row, proposed
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import FormScreen, is_open
@@ -123,6 +123,7 @@ class ScopeScreen(FormScreen):
         rows = self.query_one("#row-recipes", FormRow)
         rows.query_one(".form-words", Label).update(Text(self._rows_words()))
         if preset is not None:
+            self.query_one("#name", Input).placeholder = proposed(preset)
             self._show_cost(preset)
             if (unread := self._unread_source(preset)) is not None:
                 row, problem = unread
@@ -146,7 +147,7 @@ class ScopeScreen(FormScreen):
             self._focus_row(unread[0])
             self.notify(f"{unread[1]}: f6 edits the probe", severity="error", markup=False)
         else:
-            self.post_message(StartStudy(preset))
+            self.post_message(StartStudy(preset, self.draft.name.strip()))
 
     def _unread_source(self, preset: Preset) -> tuple[str, str] | None:
         """The row of the first probe whose file cannot be read, and why."""

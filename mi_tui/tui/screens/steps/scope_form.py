@@ -36,6 +36,7 @@ FIELDS = {
     "first_token": "row-start",
     "per_token": "row-start",
     "title": "row-start",
+    "name": "row-name",
 }
 """The draft's fields and the row that shows each one's problem; other steps' in the last row."""
 
@@ -85,6 +86,7 @@ def scope_rows(draft: Draft) -> Iterable[Widget]:
     yield Vertical(*with_ids, id="probe-rows")
     yield FormRow("Baselines", words(""), id="row-recipes")
     yield from _count_rows(draft)
+    yield FormRow("Name", text_field("name", draft.name), hint="of the study", id="row-name")
     yield FormRow("", words(""), id="row-start")
 
 
@@ -147,6 +149,7 @@ def read_rows(screen: Screen[None], draft: Draft) -> Draft:
         max_rollouts=text("max-rollouts"),
         max_tokens=text("max-tokens"),
         max_minutes=text("max-minutes"),
+        name=text("name"),
     )
     for index in range(len(draft.probes)):
         read = read.with_probe(

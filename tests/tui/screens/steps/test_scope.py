@@ -18,6 +18,8 @@ from mi_tui.tui.screens.dialogs.baselines import RowsScreen
 from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
 from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
 from mi_tui.tui.screens.reading.example import ExampleScreen
+from mi_tui.tui.screens.steps.budget import BudgetScreen
+from mi_tui.tui.screens.steps.models import ModelsScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.widgets.scope_map import ScopeMap, _ruler
@@ -290,3 +292,19 @@ async def test_columns_by_other_names_are_asked_for_once(tmp_path: Path) -> None
     plan = screen.draft.probes[-1].plan
     assert isinstance(plan, FileProbe)
     assert plan.columns == {"prompt": "question", "answer": "target"}
+
+
+async def test_a_study_has_the_name_that_is_typed_and_else_the_proposed_one() -> None:
+    services = SteeredServices()
+    app = MiTuiApp(start="demo", preset=views.preset(), services=services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, BudgetScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: "demo-arithmetic" in shown(app))
+        app.screen.query_one("#name").focus()
+        await pilot.press(*"a/b", "enter")
+        await until(pilot, lambda: "letters, digits, dots" in shown(app))
+        await pilot.press("backspace", "backspace", *"-1", "enter")
+        await until(pilot, lambda: ("named", "a-1") in services.asked)
