@@ -141,7 +141,7 @@ def test_no_folder_is_no_study(tmp_path: Path) -> None:
 
 def test_a_note_is_a_change(tmp_path: Path) -> None:
     path = stored_study(tmp_path / "study")
-    listing = StudyListing(tmp_path)
-    assert listing.entries()[0].note == ""
+    seen = StudyListing(tmp_path)
+    assert seen.entries()[0].note == ""
     write_note(path, "first #try")
-    assert listing.entries()[0].note == "first #try"
+    assert seen.entries()[0].note == "first #try"
