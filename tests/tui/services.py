@@ -22,8 +22,9 @@ from mi_tui.plan.until import Until
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Breakdown, StudyEntry, StudyPreview, StudyView
+from mi_tui.tui.studies.reader import Reader
 from mi_tui.tui.studies.responses import ProblemText
-from mi_tui.tui.studies.services import Reader, Services
+from mi_tui.tui.studies.services import Services
 from tests.tui import views
 
 FITS = (

@@ -6,7 +6,7 @@ can put an app over a study of their own.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.checkpoints.checks.findings import Finding
@@ -21,12 +21,12 @@ from mi_tui.plan.toml import PresetError, write_preset
 from mi_tui.plan.until import Until
 from mi_tui.probes.text import safe_text
 from mi_tui.study.storage.records import RequestKind
-from mi_tui.study.view import Breakdown, StudyEntry, StudyPreview, StudyView
+from mi_tui.study.view import StudyEntry, StudyPreview
 from mi_tui.tui.forms.draft import proposed
+from mi_tui.tui.studies.reader import Reader
 from mi_tui.tui.studies.responses import ProblemText
 
 if TYPE_CHECKING:
-    from mi_tui.analysis.ablation.result import AblationResult
     from mi_tui.api.comparison import StudiesComparison
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
@@ -34,33 +34,6 @@ if TYPE_CHECKING:
     from mi_tui.probes.probe_kind import Proposal
     from mi_tui.study.known_speeds import KnownSpeed
     from mi_tui.study.listing import StudyListing
-
-
-class Reader(Protocol):
-    """A study as read from its directory; all calls come from one thread."""
-
-    def changed(self) -> bool:
-        """Whether there is anything new since the last view; cheap."""
-
-    def view(self) -> StudyView:
-        """The study now."""
-
-    def recommend(self, budget: Budget) -> Recommendation:
-        """The answer to another budget, from the same data."""
-
-    def responses(
-        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
-    ) -> list[dict[str, Any]]:
-        """Stored rollouts with their texts, the newest first; ``problem`` is an index."""
-
-    def breakdown(self, answer: Recommendation | None) -> Breakdown:
-        """The results by probe and stratum, and the problems that flip."""
-
-    def ablation_result(self) -> "AblationResult":
-        """The paired table and the heat maps of an ablation."""
-
-    def close(self) -> None:
-        """Let the files go."""
 
 
 class CopyError(MiTuiError):

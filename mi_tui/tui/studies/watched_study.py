@@ -7,8 +7,9 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.plan.budget import Budget
 from mi_tui.study.view import Breakdown, StudyView
 from mi_tui.tui.runtime.background import Background
+from mi_tui.tui.studies.reader import Reader
 from mi_tui.tui.studies.responses import ProblemText, Response, read_response
-from mi_tui.tui.studies.services import Reader, Services
+from mi_tui.tui.studies.services import Services
 
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult

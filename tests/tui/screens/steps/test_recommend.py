@@ -24,7 +24,8 @@ from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.screens.steps.recommend import RecommendScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
 from mi_tui.tui.studies.export import copies
-from mi_tui.tui.studies.services import Reader, Services
+from mi_tui.tui.studies.reader import Reader
+from mi_tui.tui.studies.services import Services
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import HeldReader, SteeredServices

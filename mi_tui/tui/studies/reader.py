@@ -1,0 +1,37 @@
+"""What the app reads of a study, as a protocol: tests put a reader of their own in its place."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mi_tui.analysis.results import Recommendation
+from mi_tui.plan.budget import Budget
+from mi_tui.study.view import Breakdown, StudyView
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.ablation.result import AblationResult
+
+
+class Reader(Protocol):
+    """A study as read from its directory; all calls come from one thread."""
+
+    def changed(self) -> bool:
+        """Whether there is anything new since the last view; cheap."""
+
+    def view(self) -> StudyView:
+        """The study now."""
+
+    def recommend(self, budget: Budget) -> Recommendation:
+        """The answer to another budget, from the same data."""
+
+    def responses(
+        self, recipe_key: str | None = None, problem: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Stored rollouts with their texts, the newest first; ``problem`` is an index."""
+
+    def breakdown(self, answer: Recommendation | None) -> Breakdown:
+        """The results by probe and stratum, and the problems that flip."""
+
+    def ablation_result(self) -> "AblationResult":
+        """The paired table and the heat maps of an ablation."""
+
+    def close(self) -> None:
+        """Let the files go."""
