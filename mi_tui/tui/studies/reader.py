@@ -1,4 +1,4 @@
-"""What the app reads of a study, as a protocol: tests put a reader of their own in its place."""
+"""The reader of a study as the app sees it: a protocol, so that tests can give their own."""
 
 from typing import TYPE_CHECKING, Any, Protocol
 

@@ -245,7 +245,7 @@ async def test_another_export_in_the_folder_is_replaced_only_after_a_yes(
         await pilot.press("enter")
         await until(pilot, lambda: "holds the export of MI-0.5" in shown(pilot.app))
         await pilot.press(key)
-        said_then = "Exported 6 files" if written else "Nothing was exported"
+        said_then = "Exported 8 files" if written else "Nothing was exported"
         await until(pilot, lambda: said_then in said(pilot.app, "status"))
     exported = [what for kind, what in services.asked if kind == "export"]
     assert exported[:2] == written
