@@ -1,8 +1,9 @@
 """The pair: which checkpoints are mixed."""
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from mi_tui.plan.base import Plan
 from mi_tui.plan.method import Role
@@ -50,6 +51,15 @@ class Pair(Plan):
     )
 
     prediction_layers: PredictionLayers = Field(default="keep", exclude_if=_is_keep)
+
+    @field_validator("chat_template_kwargs", mode="before")
+    @classmethod
+    def _are_settings(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            is_finite = not isinstance(value, float) or math.isfinite(value)  # as all JSON is
+            if not isinstance(value, bool | int | float | str) or not is_finite:
+                raise ValueError(f"{name} must be text, a finite number, true or false")
+        return given
 
     def reference(self, role: Role) -> str | None:
         """The checkpoint of this role; ``None`` for a base that there is not."""

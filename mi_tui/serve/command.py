@@ -17,7 +17,7 @@ from mi_tui.checkpoints.checks.compare import compare
 from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
-from mi_tui.engines.vllm.arguments import engine_arguments, environment
+from mi_tui.engines.vllm.arguments import engine_arguments, environment, generation_defaults
 from mi_tui.engines.vllm.worker.spec import PairSpec
 from mi_tui.errors import MiTuiError
 from mi_tui.machine.resources import this_machine
@@ -136,17 +136,12 @@ def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
         plan.engine, instruct, spec, on_cpu=_is_on_cpu(), trust_remote_code=trusts
     )
     del arguments["model"], arguments["skip_tokenizer_init"]
-    decoding = dial.recipe.decoding
     arguments |= {
         "tokenizer": donor,
         "hf_config_path": donor,
         "generation_config": donor,
         # What the study measured, where a request does not say how it wants to be sampled.
-        "override_generation_config": {
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "top_k": decoding.top_k,
-        },
+        "override_generation_config": generation_defaults(dial.recipe.decoding),
         "served_model_name": list(dial.models),
         "host": wanted.host,
         "port": wanted.port,

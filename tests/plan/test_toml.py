@@ -171,3 +171,10 @@ def test_paths_beside_the_preset_are_found_from_anywhere(
     assert getattr(found.probes[0], "path", None) == str(there / "rows.jsonl")
     (there / "study.toml").write_text(text.replace('"models/a"', '"owner/name"'))
     assert read_preset(there / "study.toml").pair.instruct == "owner/name"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "[1]", "{a = 1}"])
+def test_a_template_setting_that_no_server_takes_is_refused(value: str) -> None:
+    setting = f'thinking = "b"\nchat_template_kwargs = {{ enable = {value} }}'
+    with pytest.raises(PresetError, match="enable must be text, a finite number, true or false"):
+        parse_preset(TEXT.replace('thinking = "b"', setting), "mine")

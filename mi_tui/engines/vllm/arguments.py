@@ -11,7 +11,7 @@ from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
 from mi_tui.engines.vllm.worker.spec import ADMISSION, EXTENSION, LOAD_FORMAT, PairSpec
 from mi_tui.machine.host import main_memory
 from mi_tui.plan.engine import EnginePlan
-from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.recipe import Decoding, Recipe
 
 _CPU_CACHE_SHARE = 0.3
 _MOST_CPU_CACHE = 4 << 30
@@ -30,6 +30,24 @@ def require_plain(*infos: CheckpointInfo) -> None:
                 f"{info} is {said}, which vLLM loads into layers that cannot be mixed: take the "
                 "engine transformers, or a bf16 checkpoint of it"
             )
+
+
+def generation_defaults(decoding: Decoding) -> dict[str, Any]:
+    """vLLM's ``--override-generation-config``: the study's sampling, where a request says nothing.
+
+    A checkpoint's own ``generation_config.json`` may have penalties and a limit of new tokens,
+    which no study has; they are put back to what changes nothing.
+    """
+    return {
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "top_k": decoding.top_k,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "max_new_tokens": None,
+    }
 
 
 def engine_arguments(

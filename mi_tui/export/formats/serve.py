@@ -1,14 +1,18 @@
 """The shell script that serves the exported checkpoint."""
 
+import json
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mi_tui.errors import MiTuiError
 from mi_tui.export.format import FORMATS, Clipboard, Subject, TextFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mi_tui.plan.recipe import Decoding
     from mi_tui.plan.remote_code import RemoteCode
 
 _RUNS = "it runs with your rights, as you have allowed"
@@ -38,17 +42,18 @@ class ServeFormat(TextFormat):
         from mi_tui.export.escaping import comment
 
         decoding = subject.answer.recipe.decoding
-        how = f"Sample with {decoding}" if decoding.temperature else "Decode greedily"
+        how = f"Sampled with {decoding}" if decoding.temperature else "Decoded greedily"
         where = shlex.quote(str(subject.path_of("checkpoint")))
+        template = _option("--chat-template-kwargs", _template(subject))
         code, flag = _code(subject), _flag(subject)
         about = f"# {comment(code.words)}: {_RUNS if flag else _ASKED}\n" if code else ""
         return f"""#!/bin/sh
 # {comment(subject.title)}: an OpenAI-compatible server for the merged checkpoint.
-# {comment(how)}: the client sends it with every request.
+# {comment(how)} unless a request says otherwise; transformers leaves that to the client.
 {about}set -eu
 case "${{1:-vllm}}" in
   vllm) exec {_command(subject)} ;;
-  transformers) exec transformers serve {where}{flag} ;;
+  transformers) exec transformers serve {where}{template}{flag} ;;
   *) echo "usage: $0 [vllm|transformers]" >&2; exit 2 ;;
 esac
 """
@@ -58,16 +63,49 @@ esac
         return _command(subject) + "\n"
 
 
-def serve_command(checkpoint: Path, name: str) -> str:
-    """The one line that serves a checkpoint directory with vLLM, under this name."""
+def serve_command(
+    checkpoint: Path,
+    name: str,
+    decoding: "Decoding | None" = None,
+    template: "Mapping[str, Any] | None" = None,
+) -> str:
+    """The one line that serves a checkpoint directory with vLLM.
+
+    Args:
+        checkpoint: the directory.
+        name: what the model is called there.
+        decoding: how requests are sampled that do not say it themselves.
+        template: what the chat template is given by default.
+    """
+    from mi_tui.engines.vllm.arguments import generation_defaults
+
     where, called = shlex.quote(str(checkpoint)), shlex.quote(name)
-    return f"vllm serve {where} --served-model-name {called}"
+    defaults = generation_defaults(decoding) if decoding else {}
+    return (
+        f"vllm serve {where} --served-model-name {called}"
+        f"{_option('--override-generation-config', defaults)}"
+        f"{_option('--default-chat-template-kwargs', template or {})}"
+    )
+
+
+def _option(name: str, value: "Mapping[str, Any]") -> str:
+    """An option with JSON behind it, quoted for a shell; nothing where there is nothing to say."""
+    return f" {name} {shlex.quote(json.dumps(value))}" if value else ""
+
+
+def _template(subject: Subject) -> "Mapping[str, Any]":
+    return subject.view.preset.pair.chat_template_kwargs
 
 
 def _command(subject: Subject) -> str:
     from mi_tui.export.escaping import slug
 
-    command = serve_command(subject.path_of("checkpoint"), slug(subject.title))
+    command = serve_command(
+        subject.path_of("checkpoint"),
+        slug(subject.title),
+        subject.answer.recipe.decoding,
+        _template(subject),
+    )
     return command + _flag(subject)
 
 

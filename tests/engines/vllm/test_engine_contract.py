@@ -1,22 +1,24 @@
 """What we take the place of or call in vLLM is still what it was when we wrote it."""
 
 import inspect
+import json
 import shlex
 import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 
 from mi_tui.engines.protocol import Request
-from mi_tui.engines.vllm.arguments import engine_arguments, sampling_arguments
+from mi_tui.engines.vllm.arguments import engine_arguments, generation_defaults, sampling_arguments
 from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA
 from mi_tui.engines.vllm.worker.spec import ADMISSION, LOAD_FORMAT
 from mi_tui.export.formats.serve import serve_command
 from mi_tui.plan.engine import EnginePlan, VllmOptions
-from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.recipe import Decoding, Recipe
 from tests.engines.vllm.test_arguments import SPEC
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
@@ -218,10 +220,33 @@ def test_the_command_that_serves_an_export_is_vllms() -> None:
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+    settings = {"enable_thinking": True, "reasoning_effort": 'it\'s "high"'}
+    decoding = Decoding(temperature=0.7, top_k=20)
     program, action, *arguments = shlex.split(
-        serve_command(Path("out of here/checkpoint"), "a tuned one")
+        serve_command(Path("out of here/checkpoint"), "a tuned one", decoding, settings)
     )
     assert (program, action) == ("vllm", "serve")
     read = make_arg_parser(FlexibleArgumentParser()).parse_args(arguments)
     assert read.model_tag == "out of here/checkpoint"
     assert read.served_model_name == ["a tuned one"]
+    assert read.default_chat_template_kwargs == settings
+    assert read.override_generation_config == generation_defaults(decoding)
+
+
+def test_a_checkpoints_own_penalties_and_limit_are_put_back(tmp_path: Path) -> None:
+    from vllm.config.model import ModelConfig
+    from vllm.sampling_params import SamplingParams
+
+    stored = {"repetition_penalty": 1.05, "min_p": 0.1, "max_new_tokens": 64, "top_k": 50}
+    (tmp_path / "generation_config.json").write_text(json.dumps(stored))
+    decoding = Decoding(temperature=0.7, top_k=0)
+    config = SimpleNamespace(
+        generation_config=str(tmp_path),
+        override_generation_config=generation_defaults(decoding),
+        try_get_generation_config=lambda: dict(stored),
+    )
+    given = ModelConfig.get_diff_sampling_param(config)
+    assert "max_tokens" not in given
+    sampled = SamplingParams(**given)
+    assert (sampled.temperature, sampled.top_p, sampled.top_k) == (0.7, 0.95, 0)
+    assert (sampled.repetition_penalty, sampled.min_p) == (1.0, 0.0)

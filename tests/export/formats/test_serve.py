@@ -1,8 +1,10 @@
 """The serve script: it runs the server on the checkpoint, and no text in it is a command."""
 
+import json
 import os
 import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from mi_tui.checkpoints.checks.remote_code import remote_code
 from mi_tui.checkpoints.locate import locate
 from mi_tui.export.format import FORMATS, Subject, TextFormat
+from mi_tui.plan.recipe import Decoding
 from mi_tui.plan.remote_code import allow
 from tests.checkpoints.planted import planted_pair
 from tests.export.hostile import CANARY, HOSTILE, subject_of, texts
@@ -45,14 +48,16 @@ def test_the_serve_script_runs_the_server_on_the_checkpoint(tmp_path: Path, serv
     called = ran(Subject(a_view(), an_answer(), {}, out), tmp_path, server)
     assert called[:2] == ["serve", str(out / "checkpoint")]
     named = ["--served-model-name", "Demo-MI-0.5"] if server == "vllm" else []
-    assert called[2:] == named
+    assert called[2:4] == named
+    assert "--default-chat-template-kwargs" not in called
+    assert "--chat-template-kwargs" not in called
 
 
 def test_the_model_is_called_after_study_and_recipe_wherever_it_lies(tmp_path: Path) -> None:
     for folder in ("exports", "tuned"):
         subject = Subject(a_view(), an_answer(0.6), {}, tmp_path / folder)
         line = FORMATS["serve"].copied_text(subject)
-        assert shlex.split(line)[-1] == "Demo-MI-0.6"
+        assert shlex.split(line)[4] == "Demo-MI-0.6"
         assert text_of(subject).splitlines()[1].startswith("# Demo · MI-0.6: ")
 
 
@@ -67,8 +72,60 @@ def test_no_text_of_others_runs(text: str, tmp_path: Path) -> None:
     called = ran(subject_of(text, tmp_path / text.replace("/", "").replace("\0", "")), tmp_path)
     assert called[0] == "serve"
     assert called[2] == "--served-model-name"
-    assert len(called) == 4
+    assert called[4] == "--override-generation-config"
+    assert len(called) == 6
     assert not Path(CANARY).exists()
+
+
+SETTINGS: dict[str, bool | int | float | str] = {
+    "enable_thinking": True,
+    "reasoning_effort": "high",
+    "budget": 512,
+    "share": 0.5,
+    "it's": "$(touch " + CANARY + ")",
+    'quoted "twice"': "`touch " + CANARY + "`; rm -rf \\ '",
+    "λ": "😀 & | > < * ? [a] {b,c} ~ ! #",
+    "--flag": "-n",
+    "": "",
+}
+
+
+def with_settings(subject: Subject, settings: Mapping[str, bool | int | float | str]) -> Subject:
+    view = subject.view
+    # Nothing checked comes this far with control characters; it is quoted all the same.
+    pair = view.preset.pair.model_copy(update={"chat_template_kwargs": settings})
+    view = replace(view, preset=view.preset.model_copy(update={"pair": pair}))
+    return replace(subject, view=view)
+
+
+@pytest.mark.parametrize("server", ["vllm", "transformers"])
+def test_template_settings_reach_the_server_through_a_real_shell(
+    server: str, tmp_path: Path
+) -> None:
+    option = "--default-chat-template-kwargs" if server == "vllm" else "--chat-template-kwargs"
+    hostile = {f"{place}": text for place, text in enumerate(HOSTILE)}
+    for settings in (SETTINGS, hostile, dict.fromkeys(HOSTILE, True)):
+        subject = with_settings(Subject(a_view(), an_answer(), {}, tmp_path), settings)
+        called = ran(subject, tmp_path, server)
+        given = json.loads(called[called.index(option) + 1])
+        assert given == settings
+        assert [type(value) for value in given.values()] == [type(v) for v in settings.values()]
+        assert not Path(CANARY).exists()
+        line = FORMATS["serve"].copied_text(subject)
+        assert json.loads(shlex.split(line)[-1]) == settings
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.6])
+def test_requests_are_sampled_as_the_study_was(temperature: float, tmp_path: Path) -> None:
+    answer = an_answer()
+    decoding = Decoding(temperature=temperature, top_p=0.8, top_k=20)
+    recipe = answer.recipe.model_copy(update={"decoding": decoding})
+    subject = Subject(a_view(), answer.model_copy(update={"recipe": recipe}), {}, tmp_path)
+    called = ran(subject, tmp_path)
+    given = json.loads(called[called.index("--override-generation-config") + 1])
+    assert (given["temperature"], given["top_p"], given["top_k"]) == (temperature, 0.8, 20)
+    assert given["repetition_penalty"] == 1.0
+    assert given["max_new_tokens"] is None
 
 
 @given(texts)
