@@ -8,7 +8,6 @@ from mi_tui.cli.options import BudgetOption, Json, StudyCommand, TrustRemoteCode
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
-    from mi_tui.plan.serve import MeasuredPoint
     from mi_tui.serve.command import ServerPlan
     from mi_tui.serve.source import Source
 
@@ -123,35 +122,21 @@ def _source(
 
 def plan_lines(plan: "ServerPlan") -> list[str]:
     """What will be served, for people: the pair, where, the memory, and λ of each effort."""
+    from mi_tui.present.efforts import effort_lines
     from mi_tui.probes.text import shown_line
 
     pair, dial = plan.source.pair, plan.dial
-    of_lambda: dict[float, list[str]] = {dial.default: ["requests that name none"]}
-    for effort, lambda_ in dial.efforts.items():
-        of_lambda.setdefault(lambda_, []).append(effort)
     lines = [
         shown_line(f"{plan.source.title}: {pair.instruct} and {pair.thinking}"),
         f"model   {dial.name} at {plan.address}",
         f"memory  {shown_line(plan.memory)}",
-        f"{'λ':<6}  {'score':<22}  {'tokens':<24}  of",
+        *effort_lines(dial.default, dial.efforts, dial.measured),
     ]
-    for lambda_, names in sorted(of_lambda.items()):
-        point = None if dial.measured is None else dial.measured.at(lambda_)
-        score, tokens = _measured(point)
-        lines.append(f"{lambda_:<6g}  {score:<22}  {tokens:<24}  {', '.join(names)}")
     if dial.fixed:
         lines.append("merged at this λ: requests can name no other")
     if plan.source.remark:
         lines.append(f"! {shown_line(plan.source.remark)}")
     return lines
-
-
-def _measured(point: "MeasuredPoint | None") -> tuple[str, str]:
-    if point is None:
-        return "not measured", ""
-    score = f"{point.score:.3f} ({point.score_low:.3f} to {point.score_high:.3f})"
-    tokens = f"{point.tokens:,.1f} ({point.tokens_low:,.1f} to {point.tokens_high:,.1f})"
-    return score, tokens
 
 
 def register(app: typer.Typer) -> None:

@@ -29,6 +29,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.dialogs.pick import PickScreen
     from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
     from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
+    from mi_tui.tui.screens.dialogs.serve import ServeScreen
     from mi_tui.tui.screens.dialogs.themes import ThemesScreen
     from mi_tui.tui.screens.home import HomeScreen
     from mi_tui.tui.screens.presets import Filter, PresetsScreen
@@ -73,6 +74,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Responses", ResponsesScreen
     yield "One problem, several λ", CaseScreen
     yield "Recommend & export", RecommendScreen
+    yield "Serve with λ per request", ServeScreen
     yield "Short questions", AskScreen
     yield "Yes or no", ConfirmScreen
     yield "Short lists", PickScreen

@@ -42,10 +42,10 @@ def test_the_plan_says_each_effort_with_what_was_measured(preset: Path) -> None:
     assert "vLLM, all recipes in one pass" in lines[2]
     rows = {line.split()[-1]: line for line in lines[4:8]}
     assert rows["low"].startswith("0.25")
-    assert "0.400 (0.300 to 0.500)" in rows["low"]
-    assert "20.0 (18.5 to 21.5)" in rows["low"]
+    assert "0.400 (0.300–0.500)" in rows["low"]
+    assert "20.0 (18.5–21.5)" in rows["low"]
     assert lines[6].startswith("0.5")
-    assert lines[6].endswith("requests that name none")
+    assert lines[6].endswith("default")
 
 
 def test_the_command_is_vllms_own_server_with_the_donors_tokenizer(preset: Path) -> None:

@@ -30,6 +30,7 @@ def test_what_is_written_at_once_is_the_default(study: Path, tmp_path: Path) -> 
         "mergekit.yaml",
         "report.html",
         "serve.sh",
+        "serve-checkpoint.sh",
     ]
     assert all(path.is_file() for path in written)
     assert [(step.format.file_name, step.done, step.total) for step in seen] == [
@@ -63,7 +64,8 @@ def test_what_mergekit_cannot_say_does_not_hold_up_the_rest(
 def test_a_text_for_the_clipboard_writes_nothing(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "it's here"
     assert copied_text(study, out, "preset").startswith("title = ")
-    assert copied_text(study, out, "serve").startswith("vllm serve ")
+    assert copied_text(study, out, "serve").startswith("mi-tui serve ")
+    assert copied_text(study, out, "serve-checkpoint").startswith("vllm serve ")
     assert not out.exists()
 
 

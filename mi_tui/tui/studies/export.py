@@ -10,10 +10,14 @@ from threading import Event
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.export.format import FORMATS, Clipboard
+from mi_tui.plan.preset import Preset
 from mi_tui.present import numbers as formats_
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.studies.services import Services
+
+SERVE = "serve"
+"""The format whose text is the command that serves the study."""
 
 ANSWER, LAMBDA = "answer", "lambda"
 """What stands for the answer in words and for the bare number among what can be copied."""
@@ -33,6 +37,14 @@ class Copy:
 
     text: str
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The command that serves a study with λ per request, and the lines of its efforts."""
+
+    command: str
+    efforts: tuple[str, ...]
 
 
 class Export:
@@ -129,6 +141,33 @@ class Export:
             if what not in (ANSWER, LAMBDA):
                 text = self._services.copied_text(self._study, out, what, answer)
             return Copy(text, self._services.write_text(out / copies()[what].file_name, text))
+
+        try:
+            return await thread.run(make)
+        finally:
+            thread.close()
+
+    async def serving(self, out: Path, answer: Recommendation, preset: Preset) -> Serving:
+        """How the study is served, and what its requests could name.
+
+        Args:
+            out: the folder of exports.
+            answer: the recommendation.
+            preset: of the study.
+
+        Raises:
+            MiTuiError: the study cannot be read.
+        """
+        thread = Background("serving")
+
+        def make() -> Serving:
+            # Here, as scipy's curves stand behind it.
+            from mi_tui.analysis.recommendation.efforts import serve_plan
+            from mi_tui.present.efforts import effort_lines
+
+            command = self._services.copied_text(self._study, out, SERVE, answer).strip()
+            plan = serve_plan(answer, preset)
+            return Serving(command, tuple(effort_lines(plan.lambda_, plan.efforts, plan.measured)))
 
         try:
             return await thread.run(make)

@@ -16,7 +16,7 @@ from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.arguments import engine_arguments, generation_defaults, sampling_arguments
 from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA
 from mi_tui.engines.vllm.worker.spec import ADMISSION, LOAD_FORMAT
-from mi_tui.export.formats.serve import serve_command
+from mi_tui.export.formats.serve_checkpoint import serve_command
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.recipe import Decoding, Recipe
 from tests.engines.vllm.test_arguments import SPEC

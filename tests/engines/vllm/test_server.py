@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mi_tui.cli.main import app
-from mi_tui.export.formats.serve import serve_command
+from mi_tui.export.formats.serve_checkpoint import serve_command
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState

@@ -59,11 +59,11 @@ async def test_enter_all_the_way_gives_a_recommendation_and_an_export(
         await enter(pilot, app, RecommendScreen)
         await until(pilot, lambda: "λ = 0.7" in shown(app))
         await pilot.press("enter")
-        await until(pilot, lambda: "Exported 8 files" in said(app, "status"))
+        await until(pilot, lambda: "Exported 9 files" in said(app, "status"))
     assert ("start", views.preset()) in services.asked
     exported = [what for kind, what in services.asked if kind == "export"]
-    kinds = ["preset", "json", "csv", "groups", "flips", "mergekit", "report", "serve"]
-    assert exported == kinds
+    kinds = ["preset", "json", "csv", "groups", "flips", "mergekit", "report"]
+    assert exported == [*kinds, "serve", "serve-checkpoint"]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -265,11 +265,11 @@ async def test_what_was_exported_stays_on_screen_while_the_study_runs() -> None:
         await until(pilot, lambda: "MI-0.6" in shown(app))
         await enter(pilot, app, RecommendScreen)
         await pilot.press("enter")
-        await until(pilot, lambda: "Exported 8 files" in said(app, "status"))
+        await until(pilot, lambda: "Exported 9 files" in said(app, "status"))
         answer = views.recommendation(lambda_=0.71)
         services.view = views.newer(services.view, recommendation=answer)
         await until(pilot, lambda: "λ = 0.71" in said(app, "headline"))
-        assert "Exported 8 files" in said(app, "status")
+        assert "Exported 9 files" in said(app, "status")
         assert "file.mergekit" in shown(app)
 
 

@@ -15,13 +15,15 @@ from mi_tui.errors import MiTuiError
 from mi_tui.export.errors import ExportConflictError
 from mi_tui.export.format import FORMATS
 from mi_tui.paths import expanded
+from mi_tui.plan.preset import Preset
 from mi_tui.present.answer import in_words
 from mi_tui.tui.runtime.colours import colours_of, rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.screens.dialogs.ask import ConfirmScreen
 from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
-from mi_tui.tui.studies.export import Export, copies
+from mi_tui.tui.screens.dialogs.serve import ServeScreen
+from mi_tui.tui.studies.export import SERVE, Export, copies
 from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
 
@@ -95,6 +97,34 @@ class ExportPanel(Vertical):
                 start(self.screen, partial(self._copy, what), group="copy")
 
         self.app.push_screen(PickScreen("Copy what?", picks), copy)
+
+    def serve(self, preset: Preset) -> None:
+        """Show the command that serves the study with λ per request.
+
+        Args:
+            preset: of the study.
+        """
+        start(self.screen, partial(self._serve, preset), group="serve")
+
+    async def _serve(self, preset: Preset) -> None:
+        out, answer = self._folder, await self._answer()
+        if answer is None:
+            return
+        if not answer.recommended or not answer.recipe.is_of_the_pair:
+            self._say(Text("There is no λ to serve: nothing is recommended for this pair."))
+            return
+        try:
+            serving = await self._export.serving(out, answer, preset)
+        except MiTuiError as error:
+            self._show_failure(error)
+            return
+
+        def copy(wanted: bool | None) -> None:
+            if wanted:
+                start(self.screen, partial(self._copy, SERVE), group="copy")
+
+        if is_open(self.screen):
+            self.app.push_screen(ServeScreen(serving), copy)
 
     @property
     def _folder(self) -> Path:

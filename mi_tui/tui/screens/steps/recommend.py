@@ -108,6 +108,14 @@ class RecommendScreen(GuideScreen):
             tooltip="More rollouts, tokens or minutes, or until the answer is settled",
         ),
         Binding(
+            "s",
+            "serve",
+            "Serve",
+            show=False,
+            id="recommend.serve",
+            tooltip="The command of a server with λ per request, and its efforts",
+        ),
+        Binding(
             "a",
             "ablate",
             "Ablation",
@@ -289,6 +297,11 @@ class RecommendScreen(GuideScreen):
         if action == "continue":
             return self._view is not None and not self._view.state.is_active
         return True
+
+    def action_serve(self) -> None:
+        """Show the command that serves the study."""
+        if self._answer is not None and self._view is not None:
+            self.query_one(ExportPanel).serve(self._view.preset)
 
     def action_ablate(self) -> None:
         """Ask which ablation."""

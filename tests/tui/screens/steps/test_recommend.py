@@ -172,8 +172,42 @@ async def test_what_is_copied_is_also_a_file(
         "lambda": "0.7",
         "preset": "preset of MI-0.7 in new",
         "serve": "serve of MI-0.7 in new",
+        "serve-checkpoint": "serve-checkpoint of MI-0.7 in new",
     }
     assert expected[what] in copied[0]
+
+
+async def test_the_serve_command_is_shown_with_the_efforts_and_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    async with watching(Answering()).run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        screen.query_one("#out", Input).value = str(tmp_path / "new")
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+        await pilot.press("s")
+        await until(pilot, lambda: "serve of MI-0.7 in new" in shown(pilot.app))
+        drawn = shown(pilot.app)
+        assert "low" in drawn
+        assert "none, minimal" in drawn
+        assert "0.900 (0.850–0.950)" in drawn, "high has the best measured score"
+        await pilot.press("c")
+        await until(pilot, lambda: "Copied the serve command" in said(pilot.app, "status"))
+    assert copied == ["serve of MI-0.7 in new\n"]
+    assert (tmp_path / "new" / "copied-serve.txt").read_text() == copied[0]
+
+
+async def test_where_nothing_is_recommended_nothing_is_served() -> None:
+    services = Answering()
+    services.view = replace(services.view, recommendation=answer(recommended=False))
+    async with watching(services).run_test() as pilot:
+        await until(pilot, lambda: "MI-0.6" in shown(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RecommendScreen))
+        await until(pilot, lambda: "Enter exports" in said(pilot.app, "status"))
+        await pilot.press("s")
+        await until(pilot, lambda: "no λ to serve" in said(pilot.app, "status"))
+        assert isinstance(pilot.app.screen, RecommendScreen)
 
 
 async def test_a_copy_that_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -245,7 +279,7 @@ async def test_another_export_in_the_folder_is_replaced_only_after_a_yes(
         await pilot.press("enter")
         await until(pilot, lambda: "holds the export of MI-0.5" in shown(pilot.app))
         await pilot.press(key)
-        said_then = "Exported 8 files" if written else "Nothing was exported"
+        said_then = "Exported 9 files" if written else "Nothing was exported"
         await until(pilot, lambda: said_then in said(pilot.app, "status"))
     exported = [what for kind, what in services.asked if kind == "export"]
     assert exported[:2] == written
