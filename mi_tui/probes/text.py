@@ -45,7 +45,8 @@ def shown_line(text: object, limit: int | None = None) -> str:
     return " ".join(safe_text(str(text), limit).split())
 
 
-_BOX_TOKENS = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+# A box in JSON, or behind a LaTeX line break, has more than one backslash.
+_BOX_TOKENS = re.compile(r"\\{1,4}(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
 _BOX_WITHOUT_BRACES = re.compile(r"\\boxed[ \t]{0,4}([^\s{$][^\n$]{0,200})")
 
 

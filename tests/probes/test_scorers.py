@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score
-from mi_tui.probes.scoring.extraction import as_integer, boxed_integer, final_choice, final_integer
+from mi_tui.probes.scoring.choices import final_choice
+from mi_tui.probes.scoring.extraction import as_integer, boxed_integer, final_integer
 from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.scoring.scorer import scorer
 

@@ -6,12 +6,12 @@ from mi_tui.probes.data_files import Record
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.prompts import LETTERS
-from mi_tui.probes.scoring.extraction import final_choice
+from mi_tui.probes.scoring.choices import final_choice
 from mi_tui.probes.scoring.scorer import SCORERS, Reading, ScorerKind
 
 
 def score_choice(problem: Problem, response: str) -> Score:
-    """Correct when the letter of :func:`extraction.final_choice` is the answer."""
+    """Correct when the letter of :func:`choices.final_choice` is the answer."""
     letters = problem.meta.get("letters", "ABCD")
     found = final_choice(response, letters)
     return Score(float(found == problem.answer.strip().upper()), found)

@@ -4,8 +4,8 @@ import json
 
 from mi_tui.probes.data_files import Record
 from mi_tui.probes.problem import Problem, Score
-from mi_tui.probes.scoring.extraction import normalised
 from mi_tui.probes.scoring.scorer import SCORERS, Reading, ScorerKind, plain_answer
+from mi_tui.probes.scoring.spelling import normalised
 
 
 def score_contains(problem: Problem, response: str) -> Score:

@@ -1,6 +1,7 @@
 """Regular expressions that a response must match."""
 
 import re
+import unicodedata
 
 from mi_tui.probes.data_files import Record
 from mi_tui.probes.errors import ProbeError
@@ -15,14 +16,20 @@ def score_regex(problem: Problem, response: str) -> Score:
     be the answer; without, the answer itself is the expression that must match somewhere.
     """
     pattern = problem.meta.get("pattern")
-    compiled = re.compile(pattern or problem.answer, re.MULTILINE)
+    compiled = re.compile(_composed(pattern or problem.answer), re.MULTILINE)
     last = None
-    for last in compiled.finditer(response):  # noqa: B007 - the last match is wanted
+    for last in compiled.finditer(_composed(response).replace("\r\n", "\n")):  # noqa: B007 - the last match is wanted
         pass
     if last is None:
         return Score(0.0)
     found = last[1] if compiled.groups and last[1] is not None else last[0]
-    return Score(float(pattern is None or found.strip() == problem.answer.strip()), found.strip())
+    wanted = _composed(problem.answer).strip()
+    return Score(float(pattern is None or found.strip() == wanted), found.strip())
+
+
+def _composed(text: str) -> str:
+    """Text in which one letter is one character, however it was written (NFC)."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _read(record: Record) -> Reading:

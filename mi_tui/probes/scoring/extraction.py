@@ -1,67 +1,31 @@
-"""Extraction of the final answer from a response: an integer or a choice letter.
+r"""The integer that a response answers with, and what it states as its answer.
 
-What a prompt asks for comes first (the last ``\boxed{…}``, the last ``ANSWER: X``), then what a
-careful reader would take. Every pattern is bounded, so that no text takes more than linear time.
+What a prompt asks for comes first, the last ``\boxed{…}``, then what a careful reader would take.
+Every pattern is bounded, so that no text takes more than linear time.
 """
 
 import re
-import unicodedata
-from collections.abc import Sequence
 
+from mi_tui.probes.scoring.spelling import (
+    MAX_ANSWER,
+    bare,
+    without_point,
+    without_separators,
+)
+from mi_tui.probes.scoring.units import NO_UNIT, without_text_unit, without_unit
 from mi_tui.probes.text import last_boxed
 
 MAX_DIGITS = 100
 """Longer digit strings are no answer; Python itself refuses to convert very long ones."""
 
-MAX_ANSWER = 500
-"""The most characters of a box or an answer line that are read as an answer."""
-
-_FULL_WIDTH = {0xFF01 + i: 0x21 + i for i in range(94)}
-_PLAIN = _FULL_WIDTH | {0x3000: 0x20, 0x00A0: 0x20, 0x202F: 0x20, 0x2212: 0x2D, 0xFE63: 0x2D}
-
-
-def normalised(text: str) -> str:
-    """Text in Unicode's composed form (NFC), with full-width signs and minus signs as in ASCII."""
-    return unicodedata.normalize("NFC", text).translate(_PLAIN)
-
-
-# Signs that separate groups of three digits in LaTeX.
-_LATEX_GROUP = re.compile(r"(?<=\d)(?:\\[,;:! ]|\{,\}|,\\!|~)(?=\d{3}(?!\d))")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_GROUPED = re.compile(r"[+-]? ?\d{1,3}(?:,\d{3})+(?:\.0*)?")
 _INTEGER = re.compile(r"[+-]? ?\d+(?:\.0*)?")
-_WRAPPER = re.compile(
-    r"\\(?:text|mathrm|mathbf|textbf|textit|mbox|bm|boldsymbol)\s?\{([^{}]{0,200})\}"
-)
-_OUTER = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("{", "}"), ("**", "**"))
-_SPACING = re.compile(r"\\(?:[,;:! ]|quad|qquad|left|right|displaystyle)|~")
-_DEGREES = re.compile(r"\s?(?:\^\s?(?:\\circ|\{\s?\\circ\s?\})|°|\\degree)")
-_PERCENT = re.compile(r"\s?\\?%$")
-_UNIT = re.compile(r"([\d.,]+)\s+[A-Za-zµΩ²³/^{}\-]{1,24}(?:\s[A-Za-z²³/^]{1,16}){0,3}\.?")
-_MULTIPLES = re.compile(
-    r"\b(?:hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|million|pairs?|or|and|to|mod)\b", re.I
-)
-
-
-def bare(text: str) -> str:
-    r"""An answer without what stands around it.
-
-    Removes math delimiters, outer braces, bold signs, ``\text{…}`` and LaTeX's spacing; thousands
-    separators between groups of three digits go, any other space inside a number stays.
-    """
-    text = _WRAPPER.sub(r" \1 ", normalised(text[:MAX_ANSWER]))
-    text = _SPACING.sub(" ", _LATEX_GROUP.sub("", text)).strip()
-    for _ in range(4):
-        for opening, closing in _OUTER:
-            inner = text[len(opening) : -len(closing)]
-            is_outer = text.startswith(opening) and text.endswith(closing) and inner
-            if is_outer and opening not in inner and closing not in inner:
-                text = inner.strip()
-    return text
-
-
-def without_degrees(text: str) -> str:
-    """A text without degree signs, which an angle may carry or leave out."""
-    return _DEGREES.sub("", text)
+_SIGN_IN_BRACES = re.compile(r"^\{\s?([+-])\s?\}|^([+-])\s?(?=\{)")
+_BRACKETS = re.compile(r"\(([^()]*)\)|\[([^][]*)\]|\\\{([^{}]*)\\\}")
+_MODULUS = re.compile(r"\s?(?:\\pmod\s?(?:\{[^{}]{1,20}\}|\d)|\(\s?\\?b?mod\s[^()]{1,20}\))$")
+_APPROXIMATELY = re.compile(r"^(?:\\approx|≈|\\simeq|\\equiv|≡)\s?")
+_ALTERNATIVES = re.compile(r"[,;=<>]|\\(?:[gl]eq?|neq?)(?![a-z])|\b(?:and|or)\b")
 
 
 def as_integer(text: str) -> int | None:
@@ -72,7 +36,12 @@ def as_integer(text: str) -> int | None:
     """
     if len(text) > 4 * MAX_DIGITS:
         return None
-    text = _THOUSANDS.sub("", bare(text))
+    text = bare(text)
+    signed = _SIGN_IN_BRACES.match(text)
+    if signed:
+        text = (signed[1] or signed[2]) + bare(text[signed.end() :])
+    if _GROUPED.fullmatch(text):
+        text = text.replace(",", "")
     if len(text) > MAX_DIGITS or not _INTEGER.fullmatch(text):
         return None
     return int(text.partition(".")[0].replace(" ", ""))
@@ -81,144 +50,152 @@ def as_integer(text: str) -> int | None:
 def answered_integer(text: str) -> int | None:
     r"""The integer that an answer gives: as :func:`as_integer`, and with what it is called.
 
-    Also reads ``x = 42``, a unit behind the number (``42 m``, ``42^\circ``) and a final percent
-    sign. ``42 million`` and ``1 or 2`` are no integers.
+    Also reads ``x = 42``, ``Answer: 42``, a unit behind the number (``42 m``, ``42^\circ``), a
+    currency sign, a final percent sign, a modulus (``42 \pmod{100}``) and single brackets around
+    it. ``42 million`` and ``1 or 2`` are no integers.
     """
-    if (number := as_integer(text)) is not None:
-        return number
     if len(text) > MAX_ANSWER:
         return None
-    text = bare(without_degrees(text))
-    name, equals, value = text.rpartition("=")
-    if equals and not re.search(r"[,;=]|\b(?:and|or)\b", name):
-        text = value
-    text = _PERCENT.sub("", text.strip())
-    unit = _UNIT.fullmatch(text)
-    if unit and not _MULTIPLES.search(text):
-        text = unit[1]
-    return as_integer(text)
+    if (number := as_integer(text)) is not None:
+        return number
+    text = without_label(bare(without_text_unit(text.strip())))
+    text = _APPROXIMATELY.sub("", _value_behind_name(_MODULUS.sub("", text)))
+    text = re.sub(r"(?<=\d)[,;]$", "", without_unit(text))
+    brackets = _BRACKETS.fullmatch(text)
+    inner = next(filter(None, brackets.groups()), "") if brackets else text
+    return None if brackets and "," in inner else as_integer(inner)
+
+
+def _value_behind_name(text: str) -> str:
+    """What stands behind ``x =``; all of the text where that would be an equation to solve."""
+    for sign in ("=", "\\equiv", "≡", "\\approx", "≈"):
+        name, found, value = text.rpartition(sign)
+        plain = re.sub(r"\([^()]*\)", "", name)
+        if found and name.strip() and not _ALTERNATIVES.search(plain) and not is_sum(name):
+            return value.strip()
+    return text
+
+
+def is_sum(name: str) -> bool:
+    """Whether letters and numbers are added, as in ``41 + x``: no name of a value, but a term."""
+    plain = re.sub(r"\\[A-Za-z]+|[_^](?:\w|\{[^{}]*\})|[({][^(){}]*[)}]", "", name)
+    has_both = re.search(r"\d", plain) and re.search(r"[A-Za-z]", plain)
+    return bool(has_both) and re.search(r"[+-]", plain) is not None
 
 
 def boxed_integer(response: str) -> int | None:
     r"""The integer in the last ``\boxed{…}`` that holds something."""
-    content = last_boxed(response)
+    content = last_boxed(normalised_boxes(response))
     return None if content is None else answered_integer(content)
+
+
+def normalised_boxes(response: str) -> str:
+    """A response in one spelling, its numbers with thin spaces joined, for boxes to be found."""
+    return response if response.isascii() else without_separators(response)
 
 
 # Bounded repetitions keep the search linear on any text.
 _LAST_INTEGER = re.compile(
-    r"(?<![\w.,])-?\d{1,3}(?:,\d{3}){1,8}(?![\w,])|(?<![\w.])-?\d+(?!\.?\w)(?!,\d)"
+    r"(?<![\w.,/])-?\d{1,3}(?:,\d{3}){1,8}(?:\.0{1,9})?(?![\w,]|/\d|\.\d)"
+    r"|(?<![\w./^])(?<!\^\{)-?\d+(?:\.0{1,9})?(?!\.?\w)(?!,\d|/\d|\^)"
 )
-
-
-_NOTE = re.compile(r"(?<=[\w$}])\s{1,3}\([^()]{0,300}\)\.?$")
-"""A remark in parentheses behind an answer."""
 
 
 def final_integer(response: str) -> int | None:
     """The integer of the last box or, where no box holds one, the last integer written."""
     if (boxed := boxed_integer(response)) is not None:
         return boxed
-    stated = stated_answer(response) or ""
-    for answer in (stated, _NOTE.sub("", stated)):
-        if (number := answered_integer(answer)) is not None:
-            return number
+    stated = stated_answer(response)
+    if stated is not None and (number := answered_integer(first_clause(stated))) is not None:
+        return number
     last: str | None = None
-    for match in _LAST_INTEGER.finditer(_LATEX_GROUP.sub("", normalised(response))):
+    for match in _LAST_INTEGER.finditer(without_separators(response)):
         last = match[0]
     return None if last is None else as_integer(last)
 
 
-_STATED = re.compile(
-    r"(?:^|(?<=[\n.!?>*_#:]))[ \t*_#>]{0,8}(?:so[ \t,]{1,3}|thus[ \t,]{1,3}|therefore[ \t,]{1,3})?"
-    r"(?:the[ \t]{1,3})?(?:final|correct|my)?[ \t]{0,3}answer[ \t]{0,3}\*{0,3}[ \t]{0,3}"
-    r"(?::|is:?)(?!\w)[ \t]{0,3}([^\n]{0,500})",
+_LABEL = re.compile(
+    r"^(?:the\s)?(?:(?:final|correct|my)\s)?answer(?:\s{0,3}(?:is\s?:?|:|=)|\s)\s*"
+    r"|^(?:[A-Za-z][A-Za-z']*\s){0,8}[A-Za-z']+(?:\s(?:is|are|equals):?|\s?:)\s+(?=[\d\\($.{-])"
+    r"|^\((?-i:[A-E])\)\s+(?=[\d\\$-])",
     re.IGNORECASE,
 )
+
+
+def without_label(text: str) -> str:
+    """An answer without the words before it: ``Answer: 42``, ``The sum is 42``."""
+    return without_point(_LABEL.sub("", text, count=1))
+
+
+_FILLER = r"(?:(?:therefore|thus|hence|then|so|simply|just|exactly|equal[ \t]to),?[ \t]{1,3})?"
+_CONNECTIVE = (
+    r"(?:so|thus|hence|therefore|then|finally|i[ \t]think|we[ \t]conclude[ \t]that|and)[ \t,]{1,3}"
+)
+_STATED = re.compile(
+    r"(?:^|(?<=[\n.!?>*_#:;,|✅{-]))[ \t*_#>\"'|{-]{0,8}(?:\d[.)][ \t]{1,3})?"
+    rf"(?:{_CONNECTIVE}){{0,2}}(?:the[ \t]{{1,3}})?"
+    r"(?:(?:final|correct|required|desired|my|our)[ \t]{1,3}){0,2}"
+    r"answer[ \t\"'*_]{0,6}(?::|=|[-—→|](?=[ \t])"
+    r"|(?:is|(?:will|must|would|should|turns[ \t]out[ \t]to)[ \t]be)(?!\w):?)"
+    rf"[ \t]{{0,3}}{_FILLER}([^\n]{{0,500}})",
+    re.IGNORECASE,
+)
+_HEADED = re.compile(
+    r"^[ \t*_#>-]{0,8}(?:the[ \t])?(?:(?:final|correct|my)[ \t])?answer(?:[ \t]is)?[ \t*_:]{0,6}\n"
+    r"\s{0,8}(?:\\\[|\$\$)?\s{0,4}([^\n]{1,500})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TAGGED = re.compile(r"<answer>\s{0,8}([^\n<]{1,500}?)\s{0,8}</answer>", re.IGNORECASE)
+MAX_MENTIONS = 60
+"""So many last mentions of the word "answer" are looked at."""
+
+_TRIMMED = " \t*_`|✅✓"
 
 
 def stated_answer(response: str) -> str | None:
     """What follows the last ``Final answer: …`` or ``The answer is …``, to the end of its line.
 
-    Bold signs and a final point are removed. ``None`` where nothing is stated so.
+    A heading ``Final Answer`` states the line below it, ``<answer>…</answer>`` what stands
+    between. Bold signs and a final point are removed. ``None`` where nothing is stated so.
     """
-    last = None
-    for match in _STATED.finditer(normalised(response)):
-        last = match[1]
-    if last is None:
-        return None
-    stated = last.replace("**", "").strip(" \t*_`")
-    return re.sub(r"(?<=[^.])\.$", "", stated) or None
-
-
-_OPENING = (
-    r"[\s*_`'\"“‘$({\[]{0,6}(?:\\[(\[]\s?)?"
-    r"(?:\\(?:boxed|text|mathrm|mathbf|textbf)\s?\{){0,3}"
-)
-_CLOSING = r"[)\]}*_`'\"”’$\\]{0,8}"
-
-
-def final_choice(response: str, letters: Sequence[str]) -> str | None:
-    r"""The letter of a multiple-choice answer.
-
-    The last ``ANSWER: X`` counts (simple-evals, and the paper's prompt for GPQA), whatever its
-    case, and with the letter bare, quoted, in parentheses, in bold, between math signs or boxed;
-    then the last ``\boxed{X}``, with or without the choice's text behind the letter; then "the
-    answer is X"; then a response that is nothing but a letter.
-    """
-    text, one = normalised(response), "".join(letters)
-    for find in (_labelled_choice, _boxed_choice, _stated_choice):
-        if (letter := find(text, one)) is not None:
-            return letter
-    return _only_letter(text, one)
-
-
-def _labelled_choice(text: str, one: str) -> str | None:
-    """The last ``ANSWER: X`` whose letter stands alone, else the last with words behind it."""
-    small = rf"[{one.lower()}](?=[)\]}}.*_$\\ ]{{0,6}}(?:\n|\Z))"
-    label = rf"(?i:answer)\W{{0,4}}?:{_OPENING}[*_$({{\[]{{0,4}}"
-    pattern = rf"{label}(?P<letter>[{one}](?!\w)|{small})(?P<rest>{_CLOSING}[^\n]{{0,80}})"
-    alone = words = None
-    for match in re.finditer(pattern, text):
-        if _stands_alone(match["rest"]):
-            alone = match["letter"]
-        elif not _is_article(match["letter"], match["rest"]):
-            words = match["letter"]
-    chosen = alone or words
-    return chosen and chosen.upper()
-
-
-def _stands_alone(rest: str) -> bool:
-    """Whether a letter is followed by nothing, or by what parts it from the words after it."""
-    behind = re.sub(rf"^{_CLOSING}", "", rest).strip()
-    return rest[:1] in tuple(")]}.,:;") or not behind or behind[0] in "(.,:;-–—|/"
-
-
-def _is_article(letter: str, rest: str) -> bool:
-    """Whether ``A`` begins a sentence: "A cell cannot divide here"."""
-    return letter == "A" and re.match(r" (?!because|is\b|since|as\b|for\b)[a-z]", rest) is not None
-
-
-def _boxed_choice(text: str, one: str) -> str | None:
-    content = last_boxed(text)
-    if content is None:
-        return None
-    if (letter := _only_letter(content, one)) is not None:
-        return letter
-    match = re.match(rf"[\s(*]{{0,4}}([{one}])\s?[).:\]](?:\s|$)", bare(content))
-    return match[1] if match else _labelled_choice(f"{content}\n", one)
-
-
-def _stated_choice(text: str, one: str) -> str | None:
-    stated = stated_answer(text)
+    stated = _last_statement(without_separators(response))
     if stated is None:
         return None
-    match = re.match(rf"(?:option |choice )?{_OPENING}([{one}])(?!\w)(.{{0,80}})", stated)
-    return match[1] if match and _stands_alone(match[2]) else None
+    inner = stated[1].replace("**", "").strip(_TRIMMED)
+    if within := _STATED.fullmatch(inner):
+        inner = within[1]
+    if re.search(r"answer[\"']", stated[0], re.IGNORECASE):
+        inner = inner.strip("\"'}], ")
+    return without_point(inner).strip(_TRIMMED) or None
 
 
-def _only_letter(text: str | None, letters: str) -> str | None:
-    if text is None or len(text) > 200:
-        return None
-    stripped = re.sub(r"[\s*_$(){}\[\].:`'\"\\]", "", bare(text))
-    return stripped.upper() if len(stripped) == 1 and stripped.upper() in letters else None
+def _last_statement(text: str) -> re.Match[str] | None:
+    """The last statement of an answer among the last :data:`MAX_MENTIONS` of the word."""
+    mentions = [found.start() for found in re.finditer("answer", text, re.IGNORECASE)]
+    for at in reversed(mentions[-MAX_MENTIONS:]):
+        found = [
+            match
+            for pattern in (_STATED, _HEADED, _TAGGED)
+            for match in pattern.finditer(text, max(at - 60, 0), at + 560)
+            if match[1].strip(_TRIMMED)
+        ]
+        if found:
+            return max(found, key=lambda match: match.start())
+    return None
+
+
+_MATH = re.compile(r"(?:\$\$?|\\[(\[])(.{1,400}?)(?:\$\$?|\\[)\]])(.*)")
+_MORE = re.compile(r"\s?(?:,?\s?(?:or|and|to)\b|[,;]\s?(?:\$|\\\()|[-+*/^=<>])")
+_COMMENT = re.compile(
+    r"\s(?:because|since|as|which|where|so|when|by|from|after|of)\b"
+    r"|,\s(?:which|because|since|as|so|not|and\snot|where|with|i\.e\.)(?!\w)"
+    r"|;\s|\.\s(?=[A-Z])|\s\((?=[A-Za-z=≈])"
+)
+
+
+def first_clause(stated: str) -> str:
+    """A stated answer without the comment behind it: ``42, which is even`` gives ``42``."""
+    math = _MATH.fullmatch(stated)
+    if math and not _MORE.match(math[2]) and not NO_UNIT.match(math[2].strip()):
+        return math[1]
+    return _COMMENT.split(stated, maxsplit=1)[0]

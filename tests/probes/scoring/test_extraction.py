@@ -1,22 +1,9 @@
 r"""Answers as models write them, scored as a careful reader would."""
 
-import time
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mi_tui.probes.problem import Problem
-from mi_tui.probes.scoring.extraction import (
-    answered_integer,
-    bare,
-    final_choice,
-    final_integer,
-    normalised,
-    stated_answer,
-)
 from mi_tui.probes.scoring.judge import judge
-from mi_tui.probes.text import last_boxed
 
 RIGHT = [
     ("boxed-integer", "42", r"\boxed{42}"),
@@ -131,28 +118,3 @@ def test_right_as_a_reader_would_say(name: str, answer: str, response: str) -> N
 @pytest.mark.parametrize(("name", "answer", "response"), WRONG)
 def test_wrong_as_a_reader_would_say(name: str, answer: str, response: str) -> None:
     assert score(name, answer, response) == 0.0
-
-
-HOSTILE = st.one_of(
-    st.text(max_size=300),
-    st.lists(
-        st.sampled_from(
-            ["\\boxed{", "}", "{", "answer:", "ANSWER: ", "A", "$", "**", "\\(", "\\text{", "1,",
-             "234", " ", "\n", "=", "\\frac", "^\\circ", "the answer is ", "　", "\ud83d", "９"]
-        ),
-        max_size=200,
-    ).map("".join),
-)  # fmt: skip
-
-
-@given(HOSTILE, st.integers(1, 300))
-@settings(max_examples=300, deadline=None)
-def test_no_text_raises_or_takes_long(text: str, times: int) -> None:
-    hostile = text * times if len(text) * times < 200_000 else text
-    for function in (bare, normalised, stated_answer, answered_integer, final_integer, last_boxed):
-        started = time.process_time()
-        function(hostile)
-        assert time.process_time() - started < 0.05 + len(hostile) / 1e6, function
-    started = time.process_time()
-    assert final_choice(hostile, "ABCD") in ("A", "B", "C", "D", None)
-    assert time.process_time() - started < 0.05 + len(hostile) / 1e6
