@@ -14,7 +14,7 @@ RELEASE_CONSTRAINTS ?= constraints.txt
 STUDIES ?=
 JOBS ?= 2
 
-.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm test-lowest release format setup clean screenshots
+.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm test-lowest test-kills soak release format setup clean screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -76,6 +76,14 @@ $(LOWEST_READY): pyproject.toml scripts/lowest_versions.py | $(READY)
 # The pictures of screens belong to one version of textual.
 test-lowest: $(LOWEST_READY) ## The tests with the lowest versions that are allowed (makes .venv-lowest: 5 GB)
 	OMP_NUM_THREADS=1 $(LOWEST_VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/tui/test_snapshots.py
+
+KILLS ?= 200
+test-kills: $(READY) ## 200 kills of every kind of process of a study, which must end as one left alone (half an hour; KILLS=n)
+	$(BIN)/python -m benchmarks.endurance.kills --kills $(KILLS)
+
+MINUTES ?= 30
+soak: $(READY) ## A study disturbed for 30 minutes: watchers, budgets, kills, pauses, a full disk, a moving clock (MINUTES=n)
+	$(BIN)/python -m benchmarks.endurance.soak --minutes $(MINUTES)
 
 release: $(READY) ## Build the archives of a release twice, compare them, and try them on PYTHONS
 	$(BIN)/python scripts/release.py build

@@ -1,0 +1,1 @@
+"""Studies that are killed, watched and disturbed for long."""
