@@ -125,7 +125,6 @@ def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
     trusts = _trusts(pair)
     spec = PairSpec(
         pair=local,
-        thinking_path=str(thinking),
         one_pass=not dial.fixed,
         required=not dial.fixed,
         salted=True,

@@ -1,6 +1,7 @@
 """A merged model's tensors in memory, for engines that load a recipe without writing it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ TORCH_DTYPES = {
     "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 """torch's dtypes by safetensors' names."""
+
+_WIDTHS = {"F64": 3, "F32": 2, "BF16": 1, "F16": 1}
 
 
 _Mapping = np.ndarray[Any, np.dtype[np.uint8]]
@@ -56,6 +59,20 @@ def tensors_of(plan: MergePlan) -> Iterator[tuple[str, torch.Tensor]]:
             yield tensor.name, _computed(worker, tensor)
     finally:
         sources.close()
+
+
+def as_stored(plan: MergePlan) -> MergePlan:
+    """A plan without arithmetic, of which no tensor is rounded: each in the dtype of its source."""
+    return replace(plan, tensors=tuple(replace(t, dtype=_widest(t)) for t in plan.tensors))
+
+
+def _widest(tensor: TensorPlan) -> str:
+    dtypes = [source.dtype for source in tensor.sources]
+    if len(set(dtypes)) == 1 or not all(dtype in _WIDTHS for dtype in dtypes):
+        return dtypes[0]
+    widest = max(dtypes, key=_WIDTHS.__getitem__)
+    # float16 and bfloat16 hold each other's numbers only in float32.
+    return "F32" if _WIDTHS[widest] == 1 else widest
 
 
 def _mapped(mapped: dict[Path, _Mapping], info: TensorInfo) -> torch.Tensor:

@@ -57,7 +57,8 @@ def engine_arguments(
 
     Args:
         plan: the engine section.
-        model: the checkpoint whose configuration and, at first, weights are loaded.
+        model: the checkpoint whose config vLLM reads: the donor's. Its weights are loaded only
+            without a pair.
         spec: the pair, or ``None`` for the plain model by itself.
         on_cpu: whether vLLM was built for CPUs.
         trust_remote_code: whether code in the checkpoint may run.

@@ -27,6 +27,7 @@ from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.latency import measure
 from mi_tui.engines.vllm.request_queue import INSTRUCT, Weights
 from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
+from mi_tui.engines.vllm.worker.merged_weights import plan_side
 from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
 from mi_tui.engines.vllm.worker.spec import PairSpec
 from mi_tui.plan.engine import EnginePlan
@@ -42,21 +43,19 @@ class VllmEngine:
         self._plan = plan
         self._pair = _local(pair)
         # Asked before the pair is known by folders alone: consent is to a commit of the hub.
-        wanted = pair.trust_remote_code
-        self._trusts = require_trust(locate(pair.instruct), wanted)
-        trusts_donor = require_trust(locate(pair.donor_reference), wanted)
-        self._folder = Path(self._pair.instruct)
-        donor = self._pair.donor_reference
-        in_files = dtype_of_files(inspect(locate(donor)))
+        self._trusts = require_trust(locate(pair.donor_reference), pair.trust_remote_code)
+        self._folder = Path(self._pair.donor_reference)
+        in_files = dtype_of_files(inspect(locate(self._pair.donor_reference)))
         self._export_dtype = "" if in_files is None else dtype_name(in_files)
         self._chat = Chat(
-            Path(donor),
-            trust_remote_code=trusts_donor,
+            self._folder,
+            trust_remote_code=self._trusts,
             template_arguments=pair.chat_template_kwargs,
         )
         self._config = AutoConfig.from_pretrained(self._folder, trust_remote_code=self._trusts)
         self._end_tokens = self._chat.end_tokens(self._config)
         self._given_up = "λ in place was asked for" if plan.mode == "in-place" else ""
+        plan_side(self._pair, 0.0)  # refused here in words, in vLLM's processes in their log
         self._instance = self._start(INSTRUCT)
 
     @property
@@ -161,7 +160,6 @@ class VllmEngine:
     def _start(self, weights: Weights) -> Instance:
         spec = PairSpec(
             pair=self._pair,
-            thinking_path=self._pair.thinking,
             one_pass=weights == INSTRUCT and not self._given_up,
             salted=True,
             start=None if weights == INSTRUCT else weights.recipe,

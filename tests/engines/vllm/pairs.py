@@ -11,11 +11,12 @@ from transformers import (
     LlamaConfig,
     Phi3Config,
     Qwen2Config,
+    Qwen3Config,
     Qwen3MoeConfig,
 )
 
 _SHAPE: dict[str, Any] = {
-    "vocab_size": 90,
+    "vocab_size": 112,
     "hidden_size": 64,
     "intermediate_size": 96,
     "num_hidden_layers": 3,
@@ -33,6 +34,7 @@ _OWN: dict[str, tuple[Any, dict[str, Any]]] = {
     "gemma2": (Gemma2Config, {"head_dim": 32, "query_pre_attn_scalar": 32}),
     "gemma3": (Gemma3TextConfig, {"head_dim": 32, "query_pre_attn_scalar": 32}),
     "phi3": (Phi3Config, {}),
+    "qwen3": (Qwen3Config, {"head_dim": 32}),
     "qwen3_moe": (
         Qwen3MoeConfig,
         {"head_dim": 32, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},

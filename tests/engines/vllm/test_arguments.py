@@ -16,7 +16,7 @@ from mi_tui.plan.recipe import Decoding, Recipe
 from mi_tui.plan.toml import parse_preset
 
 PAIR = Pair(instruct="a", thinking="b")
-SPEC = PairSpec(pair=PAIR, thinking_path="b", one_pass=True)
+SPEC = PairSpec(pair=PAIR, one_pass=True)
 
 
 def arguments(plan: EnginePlan, spec: PairSpec | None = SPEC, *, on_cpu: bool = False) -> object:
@@ -88,7 +88,7 @@ def test_a_spec_survives_the_way_to_the_workers() -> None:
 def test_the_default_of_a_spec_must_be_an_interpolation_of_the_pair() -> None:
     for default in (Recipe(method="task-arithmetic", scale=0.5), Recipe(lambda_=0.5, backbone="c")):
         with pytest.raises(ValidationError, match="no interpolation of the pair"):
-            PairSpec(pair=PAIR, thinking_path="b", one_pass=True, default=default)
+            PairSpec(pair=PAIR, one_pass=True, default=default)
 
 
 def test_the_users_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:

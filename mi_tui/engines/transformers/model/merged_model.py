@@ -1,7 +1,7 @@
 """A merged checkpoint as a transformers model, without being written: its tensors and config."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,8 +21,6 @@ from mi_tui.engines.transformers.model.meta_model import (
     model_class,
 )
 from mi_tui.engines.transformers.model.tensor_names import files_names
-
-_WIDTHS = {"F64": 3, "F32": 2, "BF16": 1, "F16": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +76,6 @@ def load_merged(
     made_of = files_names(model, by_name)
     sources = {name: tuple(by_name[one] for one in names) for name, names in made_of.items()}
     return MergedModel(model, sources)
-
-
-def as_stored(plan: MergePlan) -> MergePlan:
-    """A plan without arithmetic, of which no tensor is rounded: each in the dtype of its source."""
-    return replace(plan, tensors=tuple(replace(t, dtype=_widest(t)) for t in plan.tensors))
-
-
-def _widest(tensor: TensorPlan) -> str:
-    dtypes = [source.dtype for source in tensor.sources]
-    if len(set(dtypes)) == 1 or not all(dtype in _WIDTHS for dtype in dtypes):
-        return dtypes[0]
-    widest = max(dtypes, key=_WIDTHS.__getitem__)
-    # float16 and bfloat16 hold each other's numbers only in float32.
-    return "F32" if _WIDTHS[widest] == 1 else widest
 
 
 def _config(plan: MergePlan, trust: bool) -> Any:

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mi_tui.checkpoints.merging.in_memory import TORCH_DTYPES
+from mi_tui.checkpoints.merging.in_memory import TORCH_DTYPES, as_stored
 from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.checkpoints.roles import TensorRole, role_of
 from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, split_layers
 from mi_tui.engines.transformers.devices.memory import room_beside, sequences_that_fit
 from mi_tui.engines.transformers.devices.placement import Placement, place_pair
-from mi_tui.engines.transformers.model.merged_model import MergedModel, as_stored, load_merged
+from mi_tui.engines.transformers.model.merged_model import MergedModel, load_merged
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import interpolation
 from mi_tui.plan.scope import ModuleKind

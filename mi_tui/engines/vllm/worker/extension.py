@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mi_tui.engines.vllm.worker.loader import merged_tensors
+from mi_tui.engines.vllm.worker.merged_weights import merged_tensors
 from mi_tui.engines.vllm.worker.plugin import register
 from mi_tui.engines.vllm.worker.reload import reload
 from mi_tui.plan.recipe import Recipe
@@ -43,4 +43,4 @@ class WorkerExtension:
         runner = self.model_runner
         spec = runner.get_model().mi_tui.spec
         dtype = None if as_exported else runner.model_config.dtype
-        reload(runner, merged_tensors(spec, Recipe.model_validate_json(recipe), dtype))
+        reload(runner, merged_tensors(spec.pair, Recipe.model_validate_json(recipe), dtype))

@@ -1,26 +1,31 @@
-"""The model loader in vLLM's worker: Instruct as the model, Δ beside it.
+"""The model loader in vLLM's worker: the donor's config, Instruct's weights, Δ beside them.
 
-Runs before vLLM compiles the model or captures CUDA graphs, so both see the mixed layers.
+Both sides are what merges at λ = 0 and at λ = 1 would hold. Runs before vLLM compiles the model or
+captures CUDA graphs, so both see the mixed layers.
 """
 
-import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from vllm.model_executor.layers.linear import LinearBase
+from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
-from mi_tui.checkpoints.merging.in_memory import mixed_tensors
-from mi_tui.checkpoints.merging.tensor_plan import MergeDtype
 from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
 from mi_tui.engines.vllm.worker.first_runner import follow_requests
 from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
+from mi_tui.engines.vllm.worker.merged_weights import (
+    decoder_tensors,
+    merged_tensors,
+    plan_side,
+    settle_head,
+)
 from mi_tui.engines.vllm.worker.mixed_layers import MixedPart, mix, parts_to_mix
 from mi_tui.engines.vllm.worker.recipe_table import RecipeTable
 from mi_tui.engines.vllm.worker.spec import ADMISSION, PairSpec
-from mi_tui.plan.recipe import Recipe
 
 _NAMED = 256
 """Rows for recipes that are named in full, where fewer requests than this may run."""
@@ -39,16 +44,8 @@ class LoadedPair:
     reason: str
 
 
-def merged_tensors(
-    spec: PairSpec, recipe: Recipe, dtype: torch.dtype | None
-) -> Iterator[tuple[str, Tensor]]:
-    """A recipe's merged checkpoint, tensor by tensor, in a dtype (``None``: that of the files)."""
-    name = "auto" if dtype is None else str(dtype).removeprefix("torch.")
-    return mixed_tensors(recipe, spec.pair, dtype=cast(MergeDtype, name))
-
-
 class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
-    """vLLM's safetensors loader, twice over; what it needs to know is in ``additional_config``."""
+    """vLLM's loader, twice over; what it needs to know is in ``additional_config``."""
 
     def __init__(self, load_config: Any) -> None:
         super().__init__(replace(load_config, load_format="safetensors"))
@@ -60,6 +57,8 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
         self._spec = PairSpec.read(vllm_config.additional_config)
         if self._spec.one_pass:
             _require_apart(self._spec, vllm_config)
+        self._side = plan_side(self._spec.pair, 0.0)
+        settle_head(model_config, self._side)
         model: Any = super().load_model(vllm_config, model_config, prefix)
         pair = LoadedPair(self._spec, None, self._reason)
         if self._reason and self._spec.required:
@@ -76,11 +75,10 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
         super().load_weights(model, model_config)
         if not self._spec.one_pass:
             return
-        thinking = copy.copy(model_config)
-        thinking.model = self._spec.thinking_path
+        self._side = plan_side(self._spec.pair, 1.0)
         try:
             found = differences(
-                model, lambda: super(PairLoader, self).load_weights(model, thinking)
+                model, lambda: super(PairLoader, self).load_weights(model, model_config)
             )
             self._parts = parts_to_mix(model, found)
         except CannotMixError as error:
@@ -88,19 +86,41 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
             return
         self._reason = ""
 
-    def get_all_weights(self, model_config: Any, model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-        """One side's files, or the merge that the engine was started with."""
+    def get_all_weights(self, model_config: Any, _model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+        """One side of the pair, or the merge that the engine was started with."""
         start = self._spec.start
         if start is not None:
-            return merged_tensors(self._spec, start, model_config.dtype)
-        weights: Iterator[tuple[str, Tensor]] = super().get_all_weights(model_config, model)
-        return weights
+            return merged_tensors(self._spec.pair, start, model_config.dtype)
+        return decoder_tensors(self._side)
+
+    def track_weights_loading(
+        self, model: nn.Module, loaded_weights: set[str] | None, quantized: bool = False
+    ) -> None:
+        """Refuse a model of which a tensor was not loaded; vLLM lets most kinds of layer pass.
+
+        Raises:
+            ValueError: which.
+        """
+        missing = _own_parameters(model) - (loaded_weights or set())
+        if missing:
+            raise ValueError(f"not in the checkpoints, and would be random: {min(missing)}")
+        super().track_weights_loading(model, loaded_weights, quantized)
 
     def _mix(self, model: nn.Module, pair: LoadedPair, vllm_config: Any) -> None:
         pair.lambdas = _buffers(
             self._parts, pair.spec, vllm_config, next(model.parameters()).device
         )
         mix(self._parts, pair.lambdas, skip_zero=vllm_config.model_config.enforce_eager)
+
+
+def _own_parameters(model: nn.Module) -> set[str]:
+    """The names of the parameters of linear layers and embeddings."""
+    return {
+        f"{path}.{name}"
+        for path, module in model.named_modules()
+        if isinstance(module, LinearBase | VocabParallelEmbedding)
+        for name, _ in module.named_parameters(recurse=False)
+    } & dict(model.named_parameters()).keys()
 
 
 def _require_apart(spec: PairSpec, vllm_config: Any) -> None:

@@ -23,8 +23,8 @@ _KEY = "mi_tui"
 class PairSpec(Plan):
     """The pair and how it is held.
 
-    ``thinking_path`` is the Thinking checkpoint's folder, as every node sees it. ``one_pass``:
-    build Δ and mix per request. ``required``: do not start where that cannot be done, instead of
+    ``pair`` names its checkpoints as every node sees them. ``one_pass``: build Δ and mix per
+    request. ``required``: do not start where that cannot be done, instead of
     leaving the weights to be switched. ``salted``: whoever sends requests gives each recipe a
     cache salt of its own, so that prompts may be cached. ``default``: the recipe of a request that
     names none; it has to be an interpolation of the pair. ``start``: load this merge in place of
@@ -32,7 +32,6 @@ class PairSpec(Plan):
     """
 
     pair: Pair
-    thinking_path: str
     one_pass: bool
     required: bool = False
     salted: bool = False
