@@ -27,6 +27,7 @@ from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.latency import measure
 from mi_tui.engines.vllm.request_queue import INSTRUCT, Weights
 from mi_tui.engines.vllm.self_check import check_in_place, check_one_pass
+from mi_tui.engines.vllm.worker.contract import require_kept
 from mi_tui.engines.vllm.worker.merged_weights import plan_side
 from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
 from mi_tui.engines.vllm.worker.spec import PairSpec
@@ -40,6 +41,10 @@ class VllmEngine:
     """Generates with a pair inside vLLM; see ``protocol.Engine`` for each method."""
 
     def __init__(self, plan: EnginePlan, pair: Pair) -> None:
+        try:
+            require_kept()
+        except RuntimeError as error:
+            raise EngineError(str(error)) from error
         self._plan = plan
         self._pair = _local(pair)
         # Asked before the pair is known by folders alone: consent is to a commit of the hub.

@@ -3,8 +3,8 @@
 import inspect
 import json
 import shlex
+import sys
 import tomllib
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ import pytest
 
 from mi_tui.engines.protocol import Request
 from mi_tui.engines.vllm.arguments import engine_arguments, generation_defaults, sampling_arguments
+from mi_tui.engines.vllm.worker.contract import FIRST, SECOND, at, broken, require_kept
 from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA
 from mi_tui.engines.vllm.worker.spec import ADMISSION, LOAD_FORMAT
 from mi_tui.export.formats.serve_checkpoint import serve_command
@@ -23,98 +24,51 @@ from tests.engines.vllm.test_arguments import SPEC
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
 
-_FIRST = "vllm.v1.worker.gpu_model_runner:GPUModelRunner"
-_SECOND = "vllm.v1.worker.gpu.model_runner:GPUModelRunner"
-_STATE = "vllm.v1.worker.gpu.model_states.interface:ModelState"
-_LINEAR = "vllm.model_executor.layers.linear:UnquantizedLinearMethod"
-_VOCABULARY = "vllm.model_executor.layers.vocab_parallel_embedding:UnquantizedEmbeddingMethod"
-_LOADER = "vllm.model_executor.model_loader.default_loader:DefaultModelLoader"
-_NORMS = "vllm.model_executor.layers.layernorm"
-
-REPLACED = {
-    # first_runner.py, model_state.py
-    f"{_FIRST}._prepare_inputs": "scheduler_output num_scheduled_tokens",
-    f"{_STATE}.__init__": "vllm_config model encoder_cache device",
-    f"{_STATE}.add_request": "req_index new_req_data",
-    f"{_STATE}.remove_request": "req_id",
-    f"{_STATE}.apply_staged_writes": "",
-    f"{_STATE}.prepare_inputs": "input_batch req_states",
-    # mixed_layers.py
-    f"{_LINEAR}.apply": "layer x bias",
-    f"{_LINEAR}.process_weights_after_loading": "layer",
-    f"{_VOCABULARY}.apply": "layer x bias",
-    f"{_VOCABULARY}.embedding": "layer input_",
-    f"{_VOCABULARY}.tie_weights": "layer embed_tokens",
-    f"{_NORMS}:RMSNorm.forward_native": "x residual",
-    f"{_NORMS}:GemmaRMSNorm.forward_native": "x residual",
-    # loader.py
-    f"{_LOADER}.__init__": "load_config",
-    f"{_LOADER}.load_model": "vllm_config model_config prefix",
-    f"{_LOADER}.load_weights": "model model_config",
-    f"{_LOADER}.get_all_weights": "model_config model",
-}
-"""Methods that ours stand in for, with their parameters: a new one must not be lost."""
-
-CALLED = {
-    f"{_FIRST}.reload_weights": {"weights_iterator"},
-    f"{_SECOND}.reload_weights": {"weights_iterator"},
-    f"{_FIRST}.get_model": set[str](),
-    f"{_SECOND}.get_model": set[str](),
-    "vllm.v1.engine.async_llm:AsyncLLM.generate": {
-        "prompt",
-        "sampling_params",
-        "request_id",
-        "data_parallel_rank",
-    },
-    "vllm.v1.engine.async_llm:AsyncLLM.abort": {"request_id"},
-    "vllm.v1.engine.async_llm:AsyncLLM.collective_rpc": {"method", "args"},
-    "vllm.v1.engine.async_llm:AsyncLLM.reset_prefix_cache": set[str](),
-    "vllm.v1.engine.async_llm:AsyncLLM.shutdown": {"timeout"},
-}
-"""Methods that we call, with the parameters that we give."""
-
 ATTRIBUTES = {
-    f"{_FIRST}.__init__": "self.input_batch self.requests self.discard_request_mask self.device",
-    f"{_SECOND}.__init__": "self.device",
+    f"{FIRST}.__init__": "self.input_batch self.requests self.discard_request_mask self.device",
+    f"{SECOND}.__init__": "self.device",
 }
 """What the runners are read for."""
 
 
-def found(where: str) -> Callable[..., Any]:
-    module, _, path = where.partition(":")
-    one: Any = import_module(module)
-    for name in path.split("."):
-        one = getattr(one, name)
-    function: Callable[..., Any] = one
-    return function
+def test_the_installed_vllm_keeps_what_we_rely_on() -> None:
+    assert list(broken()) == []
+    require_kept()
 
 
-def parameters(where: str) -> list[str]:
-    return [name for name in inspect.signature(found(where)).parameters if name != "self"]
-
-
-@pytest.mark.parametrize("where", REPLACED)
-def test_what_we_stand_in_for(where: str) -> None:
-    assert parameters(where) == REPLACED[where].split()
-
-
-@pytest.mark.parametrize("where", CALLED)
-def test_what_we_call(where: str) -> None:
-    assert set(parameters(where)) >= CALLED[where]
+def test_what_moved_is_named_with_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = at("vllm.v1.worker.gpu.model_states.interface:ModelState")
+    loader = at("vllm.model_executor.model_loader.default_loader:DefaultModelLoader")
+    engine = at("vllm.v1.engine.async_llm:AsyncLLM")
+    monkeypatch.delattr(state, "add_request")
+    monkeypatch.setattr(loader, "load_weights", lambda self, model, weights: None)
+    monkeypatch.setattr(engine, "collective_rpc", lambda self, method: None)
+    monkeypatch.setitem(sys.modules, "vllm.model_executor.layers.layernorm", None)
+    with pytest.raises(RuntimeError) as refused:
+        require_kept()
+    version = at("vllm:__version__")
+    said = str(refused.value)
+    assert said.startswith(f"vLLM {version} is not the one that mi-tui was written for: ")
+    assert said.endswith(' and 2 more: pip install "mi-tui[vllm]"')
+    assert {"ModelState.add_request is missing", "AsyncLLM.collective_rpc takes no args"} <= set(
+        broken()
+    )
+    assert "DefaultModelLoader.load_weights takes (model, weights)" in set(broken())
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("where", ATTRIBUTES)
 def test_what_we_read_of_the_runners(where: str) -> None:
-    source = inspect.getsource(found(where))
+    source = inspect.getsource(at(where))
     for attribute in ATTRIBUTES[where].split():
         assert f"{attribute} = " in source or f"{attribute}: " in source, attribute
 
 
 def test_the_runners_call_their_methods_by_name() -> None:
     for runner, names in (
-        (_FIRST, ["_prepare_inputs"]),
+        (FIRST, ["_prepare_inputs"]),
         (
-            _SECOND,
+            SECOND,
             [
                 "model_state.add_request",
                 "model_state.remove_request",
@@ -123,20 +77,20 @@ def test_the_runners_call_their_methods_by_name() -> None:
             ],
         ),
     ):
-        source = inspect.getsource(found(runner))
+        source = inspect.getsource(at(runner))
         for name in names:
             assert f"self.{name}(" in source
 
 
 def test_a_model_may_name_the_class_of_its_state() -> None:
-    resolve = found("vllm.v1.worker.gpu.model_states:resolve_model_state_cls")
+    resolve = at("vllm.v1.worker.gpu.model_states:resolve_model_state_cls")
     assert list(inspect.signature(resolve).parameters) == ["vllm_config", "model"]
     assert "model.get_model_state_cls()" in inspect.getsource(resolve)
 
 
 def test_the_second_runners_batch_names_its_requests() -> None:
-    batch = found("vllm.v1.worker.gpu.input_batch:InputBatch").__annotations__
-    arrival = found("vllm.v1.core.sched.output:NewRequestData").__annotations__
+    batch = at("vllm.v1.worker.gpu.input_batch:InputBatch").__annotations__
+    arrival = at("vllm.v1.core.sched.output:NewRequestData").__annotations__
     assert {
         "num_reqs",
         "idx_mapping",
@@ -164,9 +118,9 @@ def test_both_front_ends_refuse_a_lambda_that_cannot_be_served(validator: str) -
     def admit(**arguments: Any) -> None:
         parameters = SamplingParams(**arguments)
         if validator.endswith("_validator"):
-            found(validator)([ADMISSION])(parameters)
+            at(validator)([ADMISSION])(parameters)
         else:
-            found(validator)([ADMISSION], parameters)
+            at(validator)([ADMISSION], parameters)
 
     for extra in (None, {LAMBDA: 0.55}, {LAMBDA: "0.55"}):
         admit(extra_args=extra)
@@ -182,9 +136,9 @@ def test_every_process_of_vllm_finds_the_loader_by_the_entry_point() -> None:
 
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     (target,) = project["project"]["entry-points"][DEFAULT_PLUGINS_GROUP].values()
-    found(target)()
-    found(target)()
-    config = found("vllm.config.load:LoadConfig")(load_format=LOAD_FORMAT)
+    at(target)()
+    at(target)()
+    config = at("vllm.config.load:LoadConfig")(load_format=LOAD_FORMAT)
     assert type(get_model_loader(config)).__name__ == "PairLoader"
 
 

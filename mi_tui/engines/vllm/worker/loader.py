@@ -14,6 +14,7 @@ from vllm.model_executor.layers.linear import LinearBase
 from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
+from mi_tui.engines.vllm.worker.contract import require_kept
 from mi_tui.engines.vllm.worker.differences import CannotMixError, differences
 from mi_tui.engines.vllm.worker.first_runner import follow_requests
 from mi_tui.engines.vllm.worker.lambda_buffers import LambdaBuffers
@@ -24,6 +25,7 @@ from mi_tui.engines.vllm.worker.merged_weights import (
     settle_head,
 )
 from mi_tui.engines.vllm.worker.mixed_layers import MixedPart, mix, parts_to_mix
+from mi_tui.engines.vllm.worker.modes import wrong_modes
 from mi_tui.engines.vllm.worker.recipe_table import RecipeTable
 from mi_tui.engines.vllm.worker.spec import ADMISSION, PairSpec
 
@@ -54,6 +56,7 @@ class PairLoader(DefaultModelLoader):  # type: ignore[misc]  # vLLM is not typed
 
     def load_model(self, vllm_config: Any, model_config: Any, prefix: str = "") -> nn.Module:
         """Load Instruct (or a recipe's merge), and mix in Δ where the mode and the model allow."""
+        require_kept()
         self._spec = PairSpec.read(vllm_config.additional_config)
         if self._spec.one_pass:
             _require_apart(self._spec, vllm_config)
@@ -127,8 +130,10 @@ def _require_apart(spec: PairSpec, vllm_config: Any) -> None:
     """Refuse what would let requests of different λ be taken for one another.
 
     Raises:
-        CannotMixError: what to give vLLM.
+        CannotMixError: what to give vLLM, or not to.
     """
+    for mode in wrong_modes(vllm_config):
+        raise CannotMixError(f"λ per request would be wrong with {mode}: start vLLM without it")
     if ADMISSION not in (vllm_config.model_config.logits_processors or ()):
         raise CannotMixError(
             f"vLLM would not refuse requests without a usable λ: start it with {ADMISSION} among "
