@@ -1,19 +1,15 @@
 """The bundled pair in a real vLLM: every response is that of its merged checkpoint."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mi_tui.engines.chat import Chat
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, Engine, EngineError, Request
-from mi_tui.engines.vllm.arguments import engine_arguments, sampling_arguments
 from mi_tui.engines.vllm.instance import Instance
 from mi_tui.engines.vllm.response import Response
 from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA
-from mi_tui.engines.vllm.worker.spec import PairSpec
 from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe
@@ -256,32 +252,3 @@ def test_in_place_on_tied_heads(needs_vllm: None, tmp_path: Path) -> None:
         assert_merged(engine, (*LAMBDAS, SCOPES[1]))
     finally:
         engine.close()
-
-
-@pytest.mark.skipif(
-    os.environ.get("VLLM_USE_V2_MODEL_RUNNER") != "1", reason="drafts need the second runner"
-)
-def test_drafts_are_judged_by_their_requests_lambda(needs_vllm: None) -> None:
-    """Rows of logits are more than requests, and differ in number from one to the next."""
-    from mi_tui.engines.vllm.client import Client
-
-    plan = EnginePlan(kind="vllm", threads=1, batch=8)
-    pair = DEMO.model_copy(update={"instruct": str(PAIR[0]), "thinking": str(PAIR[1])})
-    spec = PairSpec(pair=pair, one_pass=True, required=True, salted=True)
-    given = engine_arguments(plan, PAIR[1], spec, on_cpu=True, trust_remote_code=False)
-    drafts = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3}
-    client = Client({**given, "speculative_config": {**drafts, "prompt_lookup_min": 1}})
-    chat = Chat(PAIR[1])
-    text = f"Compute {PROBLEMS[0]} mod 100"
-    prompt = chat.encode(chat.render([{"role": "user", "content": text}]))
-    try:
-        for at, recipe in enumerate(LAMBDAS + SCOPES):
-            words = sampling_arguments(Request(at, recipe, prompt, 0, 64), recipe, {END})
-            client.submit(at, prompt, recipe.key, words)
-        done: dict[int, list[int]] = {}
-        while client.running:
-            done.update((response.id, list(response.tokens)) for response in client.collect(1.0))
-    finally:
-        client.close()
-    for at, recipe in enumerate(LAMBDAS + SCOPES):
-        assert done[at] == generated(merged_model(PAIR, recipe), prompt, 64), recipe.label

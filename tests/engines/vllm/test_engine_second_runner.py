@@ -24,7 +24,6 @@ _CHOSEN = (
     "test_cached_prompts_are_shared_within_a_recipe_and_never_across",
     "test_the_samples_of_one_recipe_read_their_prompt_once",
     "test_requests_come_and_go_while_others_run",
-    "test_drafts_are_judged_by_their_requests_lambda",
     "test_baselines_and_exported_weights_take_turns_with_one_pass",
 )
 

@@ -133,7 +133,7 @@ def _require_apart(spec: PairSpec, vllm_config: Any) -> None:
         CannotMixError: what to give vLLM, or not to.
     """
     for mode in wrong_modes(vllm_config):
-        raise CannotMixError(f"λ per request would be wrong with {mode}: start vLLM without it")
+        raise CannotMixError(f"λ per request cannot be had with {mode}: start vLLM without it")
     if ADMISSION not in (vllm_config.model_config.logits_processors or ()):
         raise CannotMixError(
             f"vLLM would not refuse requests without a usable λ: start it with {ADMISSION} among "

@@ -8,7 +8,7 @@ import pytest
 from mi_tui.engines.vllm.worker.modes import wrong_modes
 
 
-def config(second_runner: bool = True, drafts: Any = None, **changed: Any) -> SimpleNamespace:
+def config(drafts: Any = None, **changed: Any) -> SimpleNamespace:
     parallel = {
         "use_ubatching": False,
         "enable_batch_sharded_sampling": False,
@@ -22,18 +22,11 @@ def config(second_runner: bool = True, drafts: Any = None, **changed: Any) -> Si
         parallel_config=SimpleNamespace(**parallel),
         cache_config=SimpleNamespace(**cache),
         speculative_config=drafts,
-        use_v2_model_runner=second_runner,
     )
-
-
-def drafts(method: str) -> SimpleNamespace:
-    return SimpleNamespace(method=method, use_ngram=lambda: method == "ngram")
 
 
 def test_the_usual_modes_are_right() -> None:
     assert not list(wrong_modes(config()))
-    assert not list(wrong_modes(config(second_runner=False)))
-    assert not list(wrong_modes(config(drafts=drafts("ngram"))))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +37,7 @@ def test_the_usual_modes_are_right() -> None:
         (config(prefill_context_parallel_size=2), "prefill context parallelism"),
         (config(use_sequence_parallel_moe=True), "sequence-parallel experts"),
         (config(kv_sharing_fast_prefill=True), "kv_sharing_fast_prefill"),
-        (config(drafts=drafts("eagle3")), "speculative decoding by eagle3"),
-        (config(second_runner=False, drafts=drafts("ngram")), "on the second model runner"),
+        (config(drafts=SimpleNamespace(method="ngram")), "speculative decoding"),
     ],
 )
 def test_a_mode_with_other_rows_is_named(made: SimpleNamespace, said: str) -> None:
