@@ -1,4 +1,4 @@
-"""What λ per request stands in for or calls in vLLM, by name and parameters.
+"""The names and parameters of vLLM that λ per request stands in for or calls.
 
 These are no interfaces that vLLM promises to keep; they are looked at when vLLM starts, so that a
 version in which one of them moved is named instead of failing somewhere else.
