@@ -87,10 +87,7 @@ def plan_server(source: Source, wanted: Wanted) -> ServerPlan:
     if not 0 < wanted.port < 65536:
         raise MiTuiError(f"--port {wanted.port}: write a number from 1 to 65535")
     pair = source.pair
-    engine = source.engine.model_copy(
-        update={"kind": "vllm", "mode": "in-place" if wanted.merged else "one-pass"}
-    )
-    engine = with_sizes(engine, wanted.options)
+    engine = with_sizes(_for_vllm(source.engine, wanted), wanted.options)
     instruct = inspect(locate(pair.instruct, weights=False))
     thinking = inspect(locate(pair.thinking, weights=False))
     trusts = _trusts(pair)
@@ -199,6 +196,14 @@ def require_free(host: str, port: int) -> None:
 def shown(command: Sequence[str], own: Mapping[str, str]) -> str:
     """The command as a line for a shell."""
     return shlex.join([*(f"{name}={value}" for name, value in own.items()), *command])
+
+
+def _for_vllm(plan: EnginePlan, wanted: Wanted) -> EnginePlan:
+    """The plan of the engine that serves: batch and threads of a study on transformers say
+    nothing of a server."""
+    if plan.kind != "vllm":
+        plan = EnginePlan(kind="vllm", dtype=plan.dtype)
+    return plan.model_copy(update={"mode": "in-place" if wanted.merged else "one-pass"})
 
 
 def _trusts(pair: Pair) -> bool:

@@ -5,13 +5,15 @@ import shlex
 import socket
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.serve import ServePlan
-from mi_tui.plan.toml import write_preset
+from mi_tui.plan.toml import read_preset, write_preset
 from mi_tui.serve.command import require_free
 from tests.checkpoints.families import tiny_pair
 from tests.cli.command import Done, command
@@ -67,6 +69,19 @@ def test_the_command_is_vllms_own_server_with_the_donors_tokenizer(preset: Path)
     assert words[at + 1 : at + 5] == ["pair", "pair@none", "pair@low", "pair@high"]
     dial = json.loads(plan["environment"]["MI_TUI_DIAL"])
     assert list(dial["efforts"]) == ["none", "low", "high"]
+
+
+@pytest.mark.parametrize(("kind", "rows"), [("transformers", []), ("vllm", ["4"])])
+def test_a_batch_is_the_servers_where_vllm_was_the_engine(
+    preset: Path, kind: Literal["transformers", "vllm"], rows: list[str]
+) -> None:
+    written = read_preset(preset)
+    engine = EnginePlan(kind=kind, batch=4, dtype="bfloat16")
+    write_preset(written.model_copy(update={"engine": engine}), preset)
+    words = json.loads(serve(str(preset), "--dry-run", "--json").stdout)["command"]
+    said = [word.partition("=")[2] for word in words if word.startswith("--max-num-seqs=")]
+    assert said == rows
+    assert "--dtype=bfloat16" in words
 
 
 def test_the_printed_command_is_the_one_that_would_run() -> None:
