@@ -53,6 +53,20 @@ def core_count(root: Path = Path("/")) -> int:
     return cores
 
 
+def kills_for_memory(root: Path = Path("/")) -> int:
+    """How many processes the control groups of this one have lost for want of memory.
+
+    Source: ``oom_kill`` of ``memory.events`` (docs.kernel.org/admin-guide/cgroup-v2.html), or of
+    ``memory.oom_control`` (cgroup-v1/memory.html); and ``oom_kill`` of ``/proc/vmstat``, of the
+    whole system.
+    """
+    kills = _fields(root / "proc/vmstat").get("oom_kill", 0)
+    for group in _groups(root, _MEMORY_CONTROLLER):
+        for name in ("memory.events", "memory.oom_control"):
+            kills += _fields(group / name).get("oom_kill", 0)
+    return kills
+
+
 def free_disk(path: Path) -> int:
     """The bytes a user may still write where ``path`` lies or would be created."""
     folder = path.absolute()

@@ -13,10 +13,8 @@ from mi_tui.machine.gpus import visible_gpus
 from mi_tui.machine.host import core_count, main_memory
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.possible import SAMPLES as SAMPLES
 from mi_tui.text.sizes import in_bytes
-
-SAMPLES = 10_000
-"""Of one problem under one recipe."""
 
 LAMBDAS, RECIPES, PROBES, LAYER_GROUPS = 1_001, 1_000, 100, 64
 CAP = 10_000_000

@@ -163,7 +163,7 @@ def start_worker(path: Path) -> None:
                     sys.executable,
                     "-P",
                     "-m",
-                    "mi_tui.study.worker.process",
+                    "mi_tui.study.worker.supervisor",
                     str(folder.path),
                     str(lock),
                 ],

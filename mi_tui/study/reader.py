@@ -96,7 +96,7 @@ class StudyReader:
             name=self.folder.name,
             preset=facts.preset,
             state=state,
-            message=_GONE if state is StudyState.INTERRUPTED else facts.message,
+            message=facts.message or (_GONE if state is StudyState.INTERRUPTED else ""),
             progress=_counted(facts.progress, len(complete) + len(begun)),
             rows=self._summaries.of(complete, begun, facts.latency),
             recommendation=facts.recommendation,

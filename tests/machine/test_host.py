@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_tui.machine.host import Memory, core_count, free_disk, main_memory
+from mi_tui.machine.host import Memory, core_count, free_disk, kills_for_memory, main_memory
 
 GIB = 1 << 30
 UNLIMITED_V1 = 0x7FFFFFFFFFFFF000
@@ -94,3 +94,15 @@ def test_a_quota_limits_the_cores(quota: str, most: int, tmp_path: Path) -> None
 
 def test_room_where_a_path_will_lie(tmp_path: Path) -> None:
     assert free_disk(tmp_path / "not" / "yet") > 0
+
+
+def test_kills_for_memory_are_read_from_both_kinds_of_control_groups(tmp_path: Path) -> None:
+    group = tmp_path / "sys/fs/cgroup/box"
+    group.mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/box\n")
+    assert kills_for_memory(tmp_path) == 0
+    (group / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
+    assert kills_for_memory(tmp_path) == 2
+    (tmp_path / "proc/vmstat").write_text("nr_free_pages 5\noom_kill 5\n")
+    assert kills_for_memory(tmp_path) == 7

@@ -22,6 +22,7 @@ from mi_tui.plan.toml import explain
 from mi_tui.plan.until import Until
 from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.possible import SAMPLES, amount, count, impossible_answer
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
 
@@ -249,13 +250,13 @@ class Facts:
         try:
             return Progress(
                 phase=shown_line(kept.get("phase", "")),
-                rollouts=int(kept.get("rollouts", 0)),
-                planned=int(kept.get("planned", 0)),
-                tokens=int(kept.get("tokens", 0)),
-                tokens_per_second=float(kept.get("tokens_per_second", 0.0)),
-                elapsed_seconds=float(kept.get("elapsed_seconds", 0.0)),
-                eta_seconds=None if left is None else float(left),
-                running=int(kept.get("running", 0)),
+                rollouts=count("rollouts", kept.get("rollouts", 0)),
+                planned=count("planned", kept.get("planned", 0)),
+                tokens=count("tokens", kept.get("tokens", 0)),
+                tokens_per_second=amount("tokens_per_second", kept.get("tokens_per_second", 0.0)),
+                elapsed_seconds=amount("elapsed_seconds", kept.get("elapsed_seconds", 0.0)),
+                eta_seconds=None if left is None else amount("eta_seconds", left),
+                running=count("running", kept.get("running", 0)),
                 device_memory=shown_line(kept.get("device_memory", "")),
             )
         except (TypeError, ValueError, OverflowError) as error:
@@ -265,7 +266,7 @@ class Facts:
     def elapsed(self) -> float:
         """Seconds of work in all, pauses left out."""
         try:
-            return float(_finite(self._values.get("elapsed", 0.0)))
+            return amount("elapsed", self._values.get("elapsed", 0.0))
         except (TypeError, ValueError) as error:
             raise self._unreadable("elapsed time", error) from error
 
@@ -273,7 +274,8 @@ class Facts:
     def more(self) -> dict[str, int]:
         """Samples asked for beyond the plan, by the recipe's key."""
         try:
-            return {str(key): int(samples) for key, samples in self._mapping("more").items()}
+            kept = self._mapping("more")
+            return {str(key): count("samples", samples, SAMPLES) for key, samples in kept.items()}
         except (TypeError, ValueError, OverflowError) as error:
             raise self._unreadable("record of samples asked for", error) from error
 
@@ -285,7 +287,10 @@ class Facts:
     @property
     def recommendation(self) -> Recommendation | None:
         """The answer to the study's own budget, as the worker last gave it."""
-        return self._model("recommendation", Recommendation, newer=True)
+        answer = self._model("recommendation", Recommendation, newer=True)
+        if answer is not None and (wrong := impossible_answer(answer)):
+            raise self._unreadable("recommendation", ValueError(wrong))
+        return answer
 
     @property
     def recommended_lambda(self) -> float | None:
@@ -294,7 +299,9 @@ class Facts:
         found = stored.get("lambda") if stored.get("recommended", True) else None
         if isinstance(found, bool) or not isinstance(found, int | float):
             return None
-        return float(found) if 0 <= found <= 1 else None
+        if not 0 <= found <= 1:
+            raise self._unreadable("recommendation", ValueError(f"λ is {found:g}, not from 0 to 1"))
+        return float(found)
 
     @property
     def confirmations(self) -> tuple[dict[str, Any], ...]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mi_tui.analysis.observations import Observations, ProblemRow
 from mi_tui.study.storage.errors import readable
 from mi_tui.study.storage.packing import Answers, pack, unpack
+from mi_tui.study.storage.possible import MOST, OVER_CAP
 from mi_tui.study.storage.store import Store
 
 _COLUMNS: dict[str, type] = {
@@ -21,8 +22,6 @@ _COLUMNS: dict[str, type] = {
     "truncated": np.bool_,
     "answer": np.int64,
 }
-
-_MOST = 1 << 48
 
 PACK_FROM = 20_000
 """Rollouts that are worth a packed piece: fewer are read from their rows as quickly."""
@@ -121,13 +120,25 @@ class ObservationLoader:
         if not len(columns["recipe"]):
             return columns
         recipes, problems = len(self._store.recipes()), len(self._problems)
-        bounds = {"recipe": (0, recipes), "problem": (0, problems), "sample": (0, _MOST)}
-        bounds |= {"round": (0, _MOST), "tokens": (0, _MOST), "answer": (-1, len(self._answers))}
+        bounds = {"recipe": (0, recipes), "problem": (0, problems), "sample": (0, MOST)}
+        bounds |= {
+            "round": (0, self._store.most_rounds() + 1),
+            "tokens": (0, MOST),
+            "answer": (-1, len(self._answers)),
+        }
         for name, (low, high) in bounds.items():
-            if columns[name].min() < low or columns[name].max() >= high:
-                raise ValueError(f"{name} is out of bounds")
-        if np.isinf(columns["score"]).any():
-            raise ValueError("a score is infinite")
+            least, most = int(columns[name].min()), int(columns[name].max())
+            if least < low or most >= high:
+                wrong = least if least < low else most
+                raise ValueError(f"{name} is out of bounds: {wrong}, not {low} to {high - 1}")
+        caps = np.array([problem.cap for problem in self._problems])[columns["problem"]]
+        if (beyond := columns["tokens"] > OVER_CAP * caps).any():
+            tokens, cap = int(columns["tokens"][beyond][0]), int(caps[beyond][0])
+            raise ValueError(f"tokens is {tokens}, beyond the cap of {cap}")
+        score = columns["score"]
+        # NaN, which no comparison holds for, is a response that was not scored.
+        if (outside := (score < 0.0) | (score > 1.0)).any():
+            raise ValueError(f"score is {score[outside][0]:g}, not from 0 to 1")
         return columns
 
     def _columns_of(self, rows: list[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:

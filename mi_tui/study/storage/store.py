@@ -22,6 +22,7 @@ from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.compressed import LARGEST_TEXT, decompressed
 from mi_tui.study.storage.database import Database
 from mi_tui.study.storage.errors import readable
+from mi_tui.study.storage.possible import count
 from mi_tui.study.storage.records import PlannedAsk, RequestKind, Rollout, StoredRequest
 
 
@@ -161,7 +162,7 @@ class Store:
                     shown_line(name),
                     shown_line(stratum),
                     _positive(weight),
-                    int(cap),
+                    count("a problem's cap", cap),
                     bool(held_out),
                 )
                 for probe, name, stratum, weight, cap, held_out in self._db.rows(query)
@@ -214,6 +215,10 @@ class Store:
     def last_round(self) -> int:
         """The number of the latest planned round; 0 when none is."""
         return self._db.number("SELECT COALESCE(MAX(round), 0) FROM asks")
+
+    def most_rounds(self) -> int:
+        """How many rounds there can be: each has planned something."""
+        return self._db.number("SELECT MAX(1, COUNT(*)) FROM asks")
 
     def open_asks(self) -> list[PlannedAsk]:
         """What is planned and not yet stored, oldest round first."""
@@ -284,7 +289,8 @@ class Store:
                        WHERE id > (SELECT COALESCE(MAX(last), 0) FROM packed))
                    SELECT SUM(rollouts), SUM(tokens) FROM parts"""
         rollouts, tokens = self._db.one(query)
-        return int(rollouts), int(tokens)
+        with readable(self.path, "totals"):
+            return count("rollouts", rollouts), count("tokens", tokens)
 
     def rollout_columns(self, after: int = 0) -> list[tuple[Any, ...]]:
         """The narrow rows with an id above ``after``, in the order of arrival.

@@ -1,18 +1,15 @@
-"""The worker process: ``python -m mi_tui.study.worker.process DIRECTORY LOCK_DESCRIPTOR``.
+"""The worker process: the only one that imports torch and writes rollouts.
 
-Started by :func:`mi_tui.study.control.start_worker`, in a session of its own, so that a closed
-terminal does not reach it. The only process that imports torch and writes rollouts.
+Forked by :mod:`mi_tui.study.worker.supervisor`, which ends it where it is too busy to listen.
 """
 
 import os
 import platform
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from mi_tui.analysis.latency import GIVEN, Latency, latency_from_points, latency_of_server
 from mi_tui.engines.open import open_engine
@@ -32,7 +29,7 @@ from mi_tui.study.thinking_tags import thinking_tags
 from mi_tui.study.view import StudyState
 from mi_tui.study.weights import settle_weights
 from mi_tui.study.worker.generation import Generation
-from mi_tui.study.worker.session import Session
+from mi_tui.study.worker.session import Session, own_memory
 
 _SCORING_SECONDS = 10.0
 
@@ -71,6 +68,10 @@ def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -
         except MiTuiError as error:
             keep(store, state=StudyState.FAILED, message=str(error))
             store.log(str(error), "error")
+        except MemoryError:
+            message = f"the memory is used up ({own_memory()}): a smaller batch or fewer samples"
+            keep(store, state=StudyState.FAILED, message=message)
+            store.log(message, "error")
         except Exception as error:
             traceback.print_exc()
             message = f"unexpected {type(error).__name__}: {error}; details in {folder.log}"
@@ -159,12 +160,6 @@ def _phase(store: Store, text: str) -> None:
     keep(store, progress=replace(Facts.of(store).progress, phase=text))
 
 
-def main() -> int:
-    """The entry point of the process."""
-    folder = StudyFolder(Path(sys.argv[1]))
-    os.set_inheritable(int(sys.argv[2]), False)  # held until this process ends
+def main(folder: StudyFolder) -> int:
+    """Run the study in a folder in this process, which is the worker's; the exit status."""
     return 0 if work(folder, Interruption()) in (StudyState.DONE, StudyState.STOPPED) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
