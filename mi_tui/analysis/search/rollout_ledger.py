@@ -145,6 +145,7 @@ class RolloutLedger:
                 mine = fresh.setdefault(problem, set())
                 sample = self._next_sample(recipe, problem, mine)
                 mine.add(sample)
+                total[problem] += 1
                 found.append(PlannedRollout(recipe, problem, sample))
                 heapq.heappush(queue, (times + 1, asked, place, problem))
         return found

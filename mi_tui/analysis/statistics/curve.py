@@ -1,5 +1,6 @@
 """The joint model over λ: score, length and think ratio as curves with their uncertainty."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +13,7 @@ from mi_tui.analysis.statistics.cells import Cells, Floats, aggregate, probe_ind
 from mi_tui.analysis.statistics.gaussian_process import Smoothness, posterior
 from mi_tui.analysis.statistics.lengths import LengthTail, length_tails
 from mi_tui.analysis.statistics.marginal import LOG, LOGIT, Responses, expit, fit_mean
+from mi_tui.analysis.statistics.regimes import RegimeCurves, Rollouts
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
 
@@ -124,6 +126,9 @@ def fit_curves(
         strata = Strata.of([observations.problems[p].stratum for p in problems], problems, asked)
         weight = sum(p.weight for p in observations.problems if p.probe == names[probe])
         known = lambda_of[answered]
+        if os.environ.get("REGIMES", "1") == "1":
+            parts.append((weight, _by_regimes(observations, answered, asked, strata, known, lambdas, [tails[i] for i in answered], tails, draws, random)))
+            continue
         own = _ProbeCurves(
             cells.of(answered, asked),
             strata,
@@ -159,6 +164,20 @@ def fit_curves(
         score_variance=_sum(share * part.score_variance for share, part in shares),
         tokens_variance=_sum(share * part.tokens_variance for share, part in shares),
     )
+
+
+def _by_regimes(observations, answered, asked, strata, known, lambdas, mine_tails, tails, draws, random):
+    place_r = np.full(len(observations.recipes), -1); place_r[answered] = np.arange(len(answered))
+    place_p = np.full(len(observations.problems), -1); place_p[asked] = np.arange(len(asked))
+    rec, prob = place_r[observations.recipe], place_p[observations.problem]
+    rows = (rec >= 0) & (prob >= 0)
+    excess = np.array([t.excess for t in mine_tails])
+    rec, prob = rec[rows], prob[rows]
+    tokens = observations.tokens[rows] + excess[rec] * observations.truncated[rows]
+    own = RegimeCurves(Rollouts(rec, prob, observations.score[rows].astype(float), tokens.astype(float), observations.thinking[rows], known, strata.stratum, strata.shares), lambdas, draws, random)
+    flatk = np.column_stack([known, np.zeros(len(known))]); flatw = np.column_stack([lambdas, np.zeros(len(lambdas))])
+    own.tail = posterior(_TAIL, flatk, np.array([t.log_ratio for t in mine_tails]), np.diag([t.error**2 for t in mine_tails]), flatw, 0.8).draws(random.standard_normal((draws, len(lambdas))))
+    return own
 
 
 def _pooled(observations: Observations, mine: NDArray[np.int64]) -> tuple[Observations, Floats]:

@@ -39,6 +39,61 @@ class Smoothness:
         grid = np.meshgrid(self.amplitudes, self.lengths, self.stretches, indexing="ij")
         return np.column_stack([values.ravel() for values in grid])
 
+    def covariance(self, hypotheses: Floats, first: Floats, second: Floats) -> Floats:
+        """Level, linear trend and Matérn-5/2 deviations on the stretched axis.
+
+        The covariances between the positions ``first`` and ``second``, shape (hypotheses, first,
+        second).
+        """
+        amplitude, length, stretch = (column[:, None, None] for column in hypotheses.T)
+        row = first[:, 0, None] + stretch * first[:, 1, None]
+        column = second[:, 0] + stretch * second[:, 1]
+        trend = self.slope**2 * (row - 0.5) * (column - 0.5)
+        deviations = amplitude**2 * matern(np.abs(row - column) / length)
+        return np.asarray(self.level**2 + trend + deviations, dtype=np.float64)
+
+
+def matern(distance: Floats) -> Floats:
+    """The Matérn-5/2 correlation at distances in units of the length scale."""
+    scaled = np.sqrt(5.0) * distance
+    return np.asarray((1 + scaled * (1 + scaled / 3)) * np.exp(-scaled), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeSmoothness:
+    """The hypotheses about two curves, those of responses without and with thinking.
+
+    The positions' second coordinate is the regime, 0 or 1. ``level``, ``slope`` and ``amplitudes``
+    are as in :class:`Smoothness` and common to both; ``apart`` is the standard deviation of the
+    difference between both levels, ``slope_apart`` that of the difference between both trends, and
+    ``own`` the part of the deviations that each regime has for itself.
+    """
+
+    level: float
+    slope: float
+    apart: float
+    slope_apart: float
+    amplitudes: tuple[float, ...]
+    lengths: tuple[float, ...] = (0.12, 0.3, 0.8)
+    own: float = 0.5
+
+    @property
+    def hypotheses(self) -> Floats:
+        """All combinations of amplitude and length, shape (hypotheses, 2)."""
+        grid = np.meshgrid(self.amplitudes, self.lengths, indexing="ij")
+        return np.column_stack([values.ravel() for values in grid])
+
+    def covariance(self, hypotheses: Floats, first: Floats, second: Floats) -> Floats:
+        """The covariances between positions, shape (hypotheses, first, second)."""
+        amplitude, length = (column[:, None, None] for column in hypotheses.T)
+        row, column = first[:, 0, None] - 0.5, second[:, 0] - 0.5
+        regimes = (first[:, 1, None] - 0.5) * (second[:, 1] - 0.5)
+        trend = (self.slope**2 + self.slope_apart**2 * regimes) * row * column
+        alike = np.where(regimes > 0, 1.0, 1.0 - self.own)
+        deviations = amplitude**2 * alike * matern(np.abs(row - column) / length)
+        flat = self.level**2 + self.apart**2 * regimes
+        return np.asarray(flat + trend + deviations, dtype=np.float64)
+
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
@@ -88,7 +143,7 @@ class Posterior:
 
 
 def posterior(
-    smoothness: Smoothness,
+    smoothness: Smoothness | RegimeSmoothness,
     seen: Floats,
     values: Floats,
     noise: Floats,
@@ -107,7 +162,7 @@ def posterior(
     """
     hypotheses = smoothness.hypotheses
     n = len(seen)
-    observed = _kernels(smoothness, hypotheses, seen, seen) + noise + _JITTER * np.eye(n)
+    observed = smoothness.covariance(hypotheses, seen, seen) + noise + _JITTER * np.eye(n)
     root = np.linalg.cholesky(observed)
     residual = np.broadcast_to((values - centre)[:, None], (len(root), n, 1))
     white = np.linalg.solve(root, residual)[..., 0]
@@ -117,26 +172,11 @@ def posterior(
     weights /= weights.sum()
     kept = weights > _NEGLIGIBLE
     weights = weights[kept] / weights[kept].sum()
-    between = _kernels(smoothness, hypotheses[kept], seen, wanted)
+    between = smoothness.covariance(hypotheses[kept], seen, wanted)
     cross = np.linalg.solve(root[kept], between)
     means = centre + np.einsum("hnp,hn->hp", cross, white[kept])
-    before = _kernels(smoothness, hypotheses[kept], wanted, wanted)
+    before = smoothness.covariance(hypotheses[kept], wanted, wanted)
     return Posterior(weights, means, before - cross.transpose(0, 2, 1) @ cross)
-
-
-def _kernels(smoothness: Smoothness, hypotheses: Floats, first: Floats, second: Floats) -> Floats:
-    """Level, linear trend and Matérn-5/2 deviations on the stretched axis.
-
-    The covariances between the positions ``first`` and ``second``, shape (hypotheses, first,
-    second).
-    """
-    amplitude, length, stretch = (column[:, None, None] for column in hypotheses.T)
-    row = first[:, 0, None] + stretch * first[:, 1, None]
-    column = second[:, 0] + stretch * second[:, 1]
-    distance = np.sqrt(5.0) / length * np.abs(row - column)
-    matern = (1 + distance * (1 + distance / 3)) * np.exp(-distance)
-    trend = smoothness.slope**2 * (row - 0.5) * (column - 0.5)
-    return np.asarray(smoothness.level**2 + trend + amplitude**2 * matern, dtype=np.float64)
 
 
 def _golden_stride(count: int) -> int:

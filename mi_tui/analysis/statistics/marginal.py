@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.statistics.cells import Floats
-from mi_tui.analysis.statistics.gaussian_process import Posterior, Smoothness, posterior
+from mi_tui.analysis.statistics.gaussian_process import (
+    Posterior,
+    RegimeSmoothness,
+    Smoothness,
+    posterior,
+)
 
 _STEPS = 5
 _SHARED = 0.8
@@ -46,6 +51,7 @@ def expit(value: Floats) -> Floats:
 
 LOGIT = Link(_logit, expit, lambda mean: mean * (1 - mean))
 LOG = Link(np.log, np.exp, lambda mean: mean)
+IDENTITY = Link(lambda mean: mean, lambda value: value, np.ones_like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,9 @@ def fit_mean(
     seen: Floats,
     wanted: Floats,
     link: Link,
-    smoothness: Smoothness,
+    smoothness: Smoothness | RegimeSmoothness,
     spread: Callable[[Floats], Floats],
+    apart: Floats | None = None,
 ) -> Fit:
     """Fit the curve of a mean over λ.
 
@@ -95,7 +102,10 @@ def fit_mean(
         link: the scale of the curve.
         smoothness: the hypotheses about it.
         spread: the variance of one response, from the means, shape (recipes,).
+        apart: places on a line, shape (recipes,): a problem's effects at two of them are the less
+            alike the further they lie apart; by default λ.
     """
+    places = seen[:, 0] if apart is None else apart
     given, count, total = responses, responses.count, responses.total
     rollouts = count.sum(axis=1)
     pooled = total.sum() / rollouts.sum()
@@ -104,7 +114,7 @@ def fit_mean(
     means = (total.sum(axis=1) + pooled) / (rollouts + 1)
     centre = float(link.forward(np.array([_inside(np.array([pooled]), link)[0]]))[0])
     means = _inside(means, link)
-    similarity = _similarity(seen[:, 0], _SHARED)
+    similarity = _similarity(places, _SHARED)
     everything = np.vstack([seen, wanted])
     correlation, kept = _PRIOR_CORRELATION, 1.0
     curve = None
@@ -116,7 +126,7 @@ def fit_mean(
             responses, kept = _levelled(given, means, spread(means))
             variance = kept * spread(means)
             pairs = _pairs(responses, means, variance)
-            similarity = _similarity(seen[:, 0], _shared_part(pairs, seen[:, 0]))
+            similarity = _similarity(places, _shared_part(pairs, places))
             correlation = _problem_correlation(pairs, similarity)
         information, score = _information(responses, patterns, variance, correlation, similarity)
         slope = link.slope(means)
