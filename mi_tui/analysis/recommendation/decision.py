@@ -12,7 +12,7 @@ from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 
-_WAY_BACK = 0.5
+_WAY_BACK = 0.0
 """How much of what a λ gains over the surest one is lost where it turns out to break the limit."""
 _TOLD_APART = 0.95
 """The probability of a higher score from which on two λ count as told apart."""
