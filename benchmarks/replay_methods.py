@@ -66,9 +66,7 @@ def ours(probe: ReplayedProbe, budget: Budget, tokens: float, batch: int = ROLLO
         if isinstance(step, Stop):
             break
         probe.answer(step.rollouts)
-    found = recommend(
-        seen, budget, seed=search.seed, level=0.9, tolerance=search.tolerance
-    )
+    found = recommend(seen, budget, seed=search.seed, level=0.9, tolerance=search.tolerance)
     return Outcome(
         found.lambda_,
         found.score,

@@ -18,8 +18,8 @@ from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Budget
 
-_STEP = 0.04
-_PROBLEM_SHARE = 0.35
+_STEP = 0.02
+_PROBLEM_SHARE = 0.6
 _PARTS = 3
 _OVERHEAD = 0.25
 _FANTASY_COUNT = 64

@@ -22,10 +22,10 @@ from mi_tui.plan.recipe import Recipe
 __all__ = ["Batch", "PlannedRollout", "Spent", "Stop", "next_batch"]
 
 _WHOLE_GRID_SHARE = 0.45
-_COARSE_SHARE = 0.15
+_COARSE_SHARE = 0.10
 _CONFIRM_SHARE = 0.12
 _FEWEST_TO_CONFIRM = 24
-_FIRST_PROBLEMS = 4
+_FIRST_PROBLEMS = 3
 _MOST_SAMPLES = 8
 _REASONS = {
     Certainty.WITHIN_TOLERANCE: "the expected loss is within the tolerance",

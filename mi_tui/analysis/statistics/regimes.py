@@ -1,6 +1,11 @@
-"""Curves by regime: what responses are like with and without thinking, and their mixture."""
+"""Curves by regime: what responses are like with and without thinking, and their mixture.
 
-from collections.abc import Callable
+Whether a response thinks decides its length and score together. The think ratio, and score and
+length given the regime, change slowly with λ; cliffs in the curves that a user sees are the think
+ratio's (arXiv 2510.10977, stage 2). Lengths are fitted in the logarithm, in which they are nearly
+normal.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +13,13 @@ from numpy.typing import NDArray
 
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.gaussian_process import RegimeSmoothness, Smoothness
-from mi_tui.analysis.statistics.marginal import (
-    IDENTITY,
-    LOGIT,
-    Fit,
-    Responses,
-    expit,
-    fit_mean,
+from mi_tui.analysis.statistics.marginal import IDENTITY, LOGIT, Responses, expit, fit_mean
+from mi_tui.analysis.statistics.probe import (
+    ProbeCurves,
+    ProbeRollouts,
+    bernoulli,
+    dispersion,
+    flat_positions,
 )
 
 _SCORE = RegimeSmoothness(
@@ -26,155 +31,216 @@ _LENGTH = RegimeSmoothness(
 _THINKING = Smoothness(
     level=3.0, slope=10.0, amplitudes=(1.0, 3.0), lengths=(0.15, 0.35), stretches=(0.0,)
 )
-_LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS, _FREEDOM = 0.5, 5.0, 20.0, 3.0
-_MISFIT = 0.05
+_LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS = 0.5, 5.0, 20.0
+_FREEDOM = 3.0
+"""About how many responses the curves of the log length take for themselves."""
+_NOT_NORMAL = 0.05
+"""By how much the mean of lengths may differ, in the logarithm, from that of a log-normal one."""
 _OTHER_REGIME = 0.3
+"""How far apart in λ a problem's effects in both regimes are taken to be."""
+_CALIBRATION = 0.85
+"""The errors of the log length in parts of what the posterior says, where a search has chosen what
+was asked; measured on benchmarks/cliff_surfaces.csv."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rollouts:
-    """The rollouts of one probe; arrays of shape (rollouts,), ``lambdas`` (recipes,)."""
+class _Split:
+    """The rollouts of each recipe parted by regime: a row for each of both that was seen.
 
-    recipe: NDArray[np.int64]
-    problem: NDArray[np.int64]
-    score: Floats
-    tokens: Floats
-    thinking: NDArray[np.bool_]
-    lambdas: Floats
-    stratum: NDArray[np.int64]
-    shares: Floats
+    ``row`` (rollouts,) is the row of each rollout; ``seen`` (rows, 2) and ``wanted``
+    (2 · points, 2) are positions of λ and regime, the wanted ones without thinking first.
+    """
 
+    row: NDArray[np.int64]
+    seen: Floats
+    wanted: Floats
 
-class RegimeCurves:
-    def __init__(self, data: Rollouts, lambdas: Floats, draws: int, random: np.random.Generator):
-        points = len(lambdas)
-
-        def normals(n: int = points) -> Floats:
-            return random.standard_normal((draws, n))
-
-        k, p = len(data.lambdas), len(data.stratum)
-        regime = data.thinking.astype(np.int64)
-        both = 0 < regime.sum() < len(regime)
-        row = 2 * data.recipe + regime
-        used, row = np.unique(row, return_inverse=True)
+    @classmethod
+    def of(cls, data: ProbeRollouts, lambdas: Floats) -> "_Split":
+        used, row = np.unique(2 * data.recipe + data.thinking, return_inverse=True)
         seen = np.column_stack([data.lambdas[used // 2], used % 2])
-        shape = (len(used), p)
-        flat = row * p + data.problem
+        wanted = np.column_stack([np.tile(lambdas, 2), np.repeat([0.0, 1.0], len(lambdas))])
+        return cls(row.astype(np.int64), seen, wanted)
 
-        def sums(values: Floats, flat: NDArray[np.int64] = flat, shape: tuple[int, int] = shape) -> Floats:
-            return np.bincount(flat, values, minlength=shape[0] * shape[1]).reshape(shape)
+    @property
+    def regime(self) -> NDArray[np.int64]:
+        """The regime of each row, shape (rows,)."""
+        return self.seen[:, 1].astype(np.int64)
 
-        def responses(values: Floats) -> Responses:
-            return Responses(
-                sums(np.ones(len(values))), sums(values), sums(values**2), data.stratum, data.shares
-            )
-
-        regimes = (0, 1) if both else (int(regime[0]),)
-        wanted = np.vstack([np.column_stack([lambdas, np.full(points, z)]) for z in regimes])
-        apart = seen[:, 0] + _OTHER_REGIME * seen[:, 1]
-        # think ratio
-        if both:
-            flat_k = data.recipe * p + data.problem
-            count = sums(np.ones(len(regime)), flat_k, (k, p))
-            total = sums(regime.astype(float), flat_k, (k, p))
-            known = np.column_stack([data.lambdas, np.zeros(k)])
-            ratio = fit_mean(
-                Responses(count, total, total, data.stratum, data.shares),
-                known,
-                np.column_stack([lambdas, np.zeros(points)]),
-                LOGIT,
-                _THINKING,
-                lambda m: m * (1 - m),
-            )
-            self.thinking = expit(ratio.curve.draws(normals()))
-            r = expit(ratio.curve.mean)
-            slope_r = LOGIT.slope(r)
-            cov_r = np.outer(slope_r, slope_r) * ratio.curve.covariance
-        else:
-            self.thinking = np.full((draws, points), float(regimes[0]))
-            r = np.full(points, float(regimes[0]))
-            cov_r = np.zeros((points, points))
-        # score
-        score_data = responses(data.score)
-        dispersion = _dispersion(score_data)
-        score = fit_mean(
-            score_data, seen, wanted, LOGIT, _SCORE, lambda m: dispersion * m * (1 - m), apart
-        )
-        s_draws = expit(score.curve.draws(normals(len(wanted))))
-        s_mean = expit(score.curve.mean)
-        s_slope = LOGIT.slope(s_mean)
-        # lengths
-        logs = np.log(np.maximum(data.tokens, 1.0))
-        length_data = responses(logs)
-        of_regime = seen[:, 1].astype(np.int64)
-        length = fit_mean(
-            length_data,
-            seen,
-            wanted,
-            IDENTITY,
-            _LENGTH,
-            lambda m: _length_variance(length_data, m, of_regime),
-            apart,
-        )
-        variance = np.zeros(2)
-        for at, z in enumerate(of_regime):
-            variance[z] = length.variance[at]
-        number = np.bincount(regime, minlength=2)
-        residual = logs - length.means[row]
-        g_draws = length.curve.draws(normals(len(wanted)))
-        g_mean = length.curve.mean.copy()
-        for i, z in enumerate(regimes):
-            part = slice(i * points, (i + 1) * points)
-            mine = residual[regime == z]
-            v, n = variance[z], max(len(mine), 1)
-            noise = (np.exp(v) - 1) / n
-            w = _MISFIT**2 / (_MISFIT**2 + noise)
-            found = float(np.log(np.mean(np.exp(mine - v / 2)))) if len(mine) else 0.0
-            shift = v / 2 + w * found
-            sd = np.sqrt(0.5 * v**2 / n + _MISFIT**2 * (1 - w))
-            g_mean[part] += shift
-            g_draws[:, part] += shift + sd * random.standard_normal((draws, 1))
-        # mixture
-        if both:
-            self.score = (1 - self.thinking) * s_draws[:, :points] + self.thinking * s_draws[:, points:]
-            t_draws = np.exp(g_draws)
-            self.tokens = (1 - self.thinking) * t_draws[:, :points] + self.thinking * t_draws[:, points:]
-            s0, s1 = s_mean[:points], s_mean[points:]
-            a = np.hstack([np.diag((1 - r) * s_slope[:points]), np.diag(r * s_slope[points:])])
-            self.score_covariance = a @ score.curve.covariance @ a.T + np.outer(s1 - s0, s1 - s0) * cov_r
-            t0, t1 = np.exp(g_mean[:points]), np.exp(g_mean[points:])
-            t = (1 - r) * t0 + r * t1
-            b = np.hstack([np.diag((1 - r) * t0 / t), np.diag(r * t1 / t)])
-            step = (t1 - t0) / t
-            self.log_tokens_covariance = b @ length.curve.covariance @ b.T + np.outer(step, step) * cov_r
-            gap = np.log(t1 / t0)
-            self.tokens_variance = (1 - r) * variance[0] + r * variance[1] + r * (1 - r) * gap**2
-            mean_score = (1 - r) * s0 + r * s1
-        else:
-            self.score, self.tokens = s_draws, np.exp(g_draws)
-            self.score_covariance = np.outer(s_slope, s_slope) * score.curve.covariance
-            self.log_tokens_covariance = length.curve.covariance
-            self.tokens_variance = np.full(points, variance[regimes[0]])
-            mean_score = s_mean
-        self.score_variance = dispersion * mean_score * (1 - mean_score)
+    @property
+    def places(self) -> Floats:
+        """Where a problem's effects lie on one line, shape (rows,)."""
+        return np.asarray(self.seen[:, 0] + _OTHER_REGIME * self.seen[:, 1], dtype=np.float64)
 
 
-def _dispersion(data: Responses) -> float:
-    rollouts = data.count.sum(axis=1)
-    means = data.total.sum(axis=1) / rollouts
-    found = (data.squares.sum(axis=1) - rollouts * means**2).sum()
-    possible = (rollouts * means * (1 - means)).sum()
-    return float(np.clip((found + 1.0) / (possible + 1.0), 0.02, 1.0))
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A curve's draws (draws, …), mean and covariance; ``variance`` is that of one response.
+
+    The think ratio has (points,) values, a measure given the regime (2 · points,).
+    """
+
+    draws: Floats
+    mean: Floats
+    covariance: Floats
+    variance: Floats
 
 
-def _length_variance(data: Responses, means: Floats, regime: NDArray[np.int64]) -> Floats:
-    rollouts = data.count.sum(axis=1)
-    deviations = data.squares.sum(axis=1) - 2 * data.total.sum(axis=1) * means + rollouts * means**2
-    known = rollouts.sum()
-    pooled = (deviations.sum() + _LENGTH_VARIANCE * _PRIOR_ROLLOUTS) / (
-        known - min(_FREEDOM, known / 2) + _PRIOR_ROLLOUTS
+def fit_regimes(
+    data: ProbeRollouts, lambdas: Floats, draws: int, random: np.random.Generator
+) -> ProbeCurves:
+    """Fit the think ratio, and score and length given the regime, and mix them.
+
+    Errors are carried from the three parts to the mixture to first order, as if the parts were
+    independent.
+    """
+    split = _Split.of(data, lambdas)
+    ratio = _think_ratio(data, lambdas, draws, random)
+    score = _score(data, split, draws, random)
+    length = _log_length(data, split, draws, random)
+    tokens = np.exp(length.mean)
+    mean_tokens = _mixed(ratio.mean, tokens)
+    log_tokens = np.log(_mixed(ratio.draws, np.exp(length.draws)))
+    centre = log_tokens.mean(axis=0)
+    apart = np.log(tokens[len(lambdas) :] / tokens[: len(lambdas)])
+    return ProbeCurves(
+        thinking=ratio.draws,
+        score=_mixed(ratio.draws, score.draws),
+        tokens=np.exp(centre + _CALIBRATION * (log_tokens - centre)),
+        tail=data.tail_draws(lambdas, random.standard_normal((draws, len(lambdas)))),
+        score_covariance=_mixed_covariance(ratio, score.mean, score.covariance),
+        log_tokens_covariance=_CALIBRATION**2
+        * _mixed_covariance(ratio, tokens, np.outer(tokens, tokens) * length.covariance)
+        / np.outer(mean_tokens, mean_tokens),
+        score_variance=_mixed(ratio.mean, score.variance),
+        tokens_variance=_mixed(ratio.mean, length.variance) + bernoulli(ratio.mean) * apart**2,
     )
-    n = np.bincount(regime, rollouts, minlength=2)
-    d = np.bincount(regime, deviations, minlength=2)
-    own = (d + _OWN_ROLLOUTS * pooled) / (n + _OWN_ROLLOUTS)
-    return np.asarray(own[regime])
+
+
+def _mixed(ratio: Floats, values: Floats) -> Floats:
+    """The mixture of both regimes: (…, points) and (…, 2 · points) to (…, points)."""
+    without, thinking = np.split(values, 2, axis=-1)
+    return np.asarray((1 - ratio) * without + ratio * thinking, dtype=np.float64)
+
+
+def _mixed_covariance(ratio: _Measure, mean: Floats, covariance: Floats) -> Floats:
+    """The covariance of a mixture, shape (points, points), from that of both regimes' values."""
+    without, thinking = np.split(mean, 2)
+    step = thinking - without
+    weights = np.hstack([np.diag(1 - ratio.mean), np.diag(ratio.mean)])
+    mixed = weights @ covariance @ weights.T + np.outer(step, step) * ratio.covariance
+    return np.asarray(mixed, dtype=np.float64)
+
+
+def _think_ratio(
+    data: ProbeRollouts, lambdas: Floats, draws: int, random: np.random.Generator
+) -> _Measure:
+    """The share of responses that think; known where a probe has one regime alone."""
+    points, share = len(lambdas), float(data.thinking.mean())
+    if share in (0.0, 1.0):
+        constant = np.full(points, share)
+        none = np.zeros((points, points))
+        return _Measure(np.tile(constant, (draws, 1)), constant, none, np.zeros(points))
+    fit = fit_mean(
+        data.responses(data.thinking.astype(np.float64)),
+        flat_positions(data.lambdas),
+        flat_positions(lambdas),
+        LOGIT,
+        _THINKING,
+        bernoulli,
+    )
+    mean = expit(fit.curve.mean)
+    slope = LOGIT.slope(mean)
+    return _Measure(
+        expit(fit.curve.draws(random.standard_normal((draws, points)))),
+        mean,
+        np.outer(slope, slope) * fit.curve.covariance,
+        bernoulli(mean),
+    )
+
+
+def _score(data: ProbeRollouts, split: _Split, draws: int, random: np.random.Generator) -> _Measure:
+    """The score given the regime."""
+    responses = data.responses(data.score, split.row, len(split.seen))
+    spread = dispersion(responses)
+    fit = fit_mean(
+        responses,
+        split.seen,
+        split.wanted,
+        LOGIT,
+        _SCORE,
+        lambda means: spread * bernoulli(means),
+        split.places,
+    )
+    mean = expit(fit.curve.mean)
+    slope = LOGIT.slope(mean)
+    return _Measure(
+        expit(fit.curve.draws(random.standard_normal((draws, len(mean))))),
+        mean,
+        np.outer(slope, slope) * fit.curve.covariance,
+        spread * bernoulli(mean),
+    )
+
+
+def _log_length(
+    data: ProbeRollouts, split: _Split, draws: int, random: np.random.Generator
+) -> _Measure:
+    """The logarithm of the mean length given the regime.
+
+    That is the mean of the log lengths, half their variance, and what the lengths themselves say
+    against a log-normal distribution, as far as there are enough to tell.
+    """
+    logs = np.log(np.maximum(data.tokens, 1.0))
+    responses = data.responses(logs, split.row, len(split.seen))
+    fit = fit_mean(
+        responses,
+        split.seen,
+        split.wanted,
+        IDENTITY,
+        _LENGTH,
+        lambda means: _variance(responses, means, split.regime)[split.regime],
+        split.places,
+    )
+    variance = _variance(responses, fit.means, split.regime)
+    residuals = logs - fit.means[split.row]
+    points = len(split.wanted) // 2
+    mean = fit.curve.mean.copy()
+    curves = fit.curve.draws(random.standard_normal((draws, len(mean))))
+    for regime in (0, 1):
+        mine = residuals[split.regime[split.row] == regime]
+        rise, error = _mean_of_exponentials(mine, float(variance[regime]))
+        half = slice(regime * points, (regime + 1) * points)
+        mean[half] += rise
+        curves[:, half] += rise + error * random.standard_normal((draws, 1))
+    return _Measure(curves, mean, fit.curve.covariance, np.repeat(variance, points))
+
+
+def _mean_of_exponentials(residuals: Floats, variance: float) -> tuple[float, float]:
+    """The logarithm of the mean of exp(residual), and its standard error.
+
+    A log-normal length gives half the variance. The measured mean counts the more, the smaller
+    its own error is.
+    """
+    number = max(len(residuals), 1)
+    noise = np.expm1(variance) / number
+    weight = _NOT_NORMAL**2 / (_NOT_NORMAL**2 + noise)
+    found = 0.0
+    if len(residuals):
+        found = float(np.log(np.exp(residuals - variance / 2).mean()))
+    error = np.sqrt(variance**2 / (2 * number) + _NOT_NORMAL**2 * (1 - weight))
+    return variance / 2 + weight * found, float(error)
+
+
+def _variance(data: Responses, means: Floats, regime: NDArray[np.int64]) -> Floats:
+    """The variance of one log length in each regime, shape (2,); pooled where few are known."""
+    rollouts, total = data.count.sum(axis=1), data.total.sum(axis=1)
+    deviations = data.squares.sum(axis=1) - 2 * total * means + rollouts * means**2
+    number = np.bincount(regime, rollouts, minlength=2)
+    squares = np.bincount(regime, deviations, minlength=2)
+    known = float(number.sum())
+    freedom = known - min(_FREEDOM, known / 2)
+    pooled = (float(squares.sum()) + _LENGTH_VARIANCE * _PRIOR_ROLLOUTS) / (
+        freedom + _PRIOR_ROLLOUTS
+    )
+    own = (squares + _OWN_ROLLOUTS * pooled) / (number + _OWN_ROLLOUTS)
+    return np.asarray(own, dtype=np.float64)
