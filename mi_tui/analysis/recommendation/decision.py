@@ -12,8 +12,6 @@ from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 
-_WAY_BACK = 0.0
-"""How much of what a λ gains over the surest one is lost where it turns out to break the limit."""
 _TOLD_APART = 0.95
 """The probability of a higher score from which on two λ count as told apart."""
 _ANY_APART = 0.99
@@ -137,7 +135,7 @@ def decide(
     feasible = bool(allowed.any())
     if not feasible:
         allowed = _nearest(margin, probability, budget.confidence)
-    promised = np.where(allowed, _promised(utility, margin, budget), -np.inf)
+    promised = np.where(allowed, utility.mean(axis=0), -np.inf)
     promising = chosen = int(promised.argmax())
     if feasible and not goal.logarithmic:
         if objective.trades and no_difference(curves, np.ones(len(curves.lambdas), dtype=bool)):
@@ -177,17 +175,6 @@ def no_difference(curves: Curves, among: NDArray[np.bool_]) -> bool:
     best = int(np.where(among, curves.score.mean(axis=0), -np.inf).argmax())
     higher = (curves.score[:, best, None] > curves.score).mean(axis=0)
     return not bool((higher[among] > _ANY_APART).any())
-
-
-def _promised(utility: Floats, margin: Floats, budget: Budget) -> Floats:
-    """The expected utility of each λ, with a broken limit counted as what it leads to, (points,).
-
-    Who finds the limit broken may have to go back to the surest λ, or may live with it: half the
-    way back is counted. So the last step before the limit is not taken where it gains little.
-    """
-    surest = int(surely_reached(margin, budget.confidence).argmax())
-    back = np.minimum(utility, (1 - _WAY_BACK) * utility + _WAY_BACK * utility[:, surest, None])
-    return np.asarray(np.where(margin >= 0, utility, back).mean(axis=0), dtype=np.float64)
 
 
 def _nearest(margin: Floats, probability: Floats, confidence: float) -> NDArray[np.bool_]:

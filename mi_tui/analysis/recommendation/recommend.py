@@ -20,6 +20,9 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.recipe import Recipe
 
 _NO_MORE = 50
+_LAMBDA_LEVEL = 0.95
+"""The posterior share of the interval of the best λ. A cliff makes it too narrow: it holds the best
+λ in about nine of ten simulated studies (benchmarks/RESULTS.md)."""
 
 
 def recommend(
@@ -72,7 +75,7 @@ def recommend(
     at = decision.chosen
     members = family(observations.recipes, like)
     recipe = observations.recipes[members[0]].model_copy(update={"lambda_": decision.lambda_})
-    low, high = _shortest(curves.lambdas[decision.best_points], 0.9)
+    low, high = _shortest(curves.lambdas[decision.best_points], _LAMBDA_LEVEL)
     tokens = _estimate(curves.tokens[:, at], level)
     think = _estimate(curves.thinking[:, at], level)
     loss = decision.expected_loss

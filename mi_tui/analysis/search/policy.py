@@ -25,7 +25,7 @@ _WHOLE_GRID_SHARE = 0.45
 _COARSE_SHARE = 0.10
 _CONFIRM_SHARE = 0.12
 _FEWEST_TO_CONFIRM = 24
-_FIRST_PROBLEMS = 3
+_FIRST_PROBLEMS = 4
 _MOST_SAMPLES = 8
 _REASONS = {
     Certainty.WITHIN_TOLERANCE: "the expected loss is within the tolerance",
@@ -180,7 +180,7 @@ class _Step:
         return Stop("there is nothing to ask", False)
 
     def refine(self) -> Batch | None:
-        """The λ that promise most for the decision per token, on the same problems."""
+        """The λ that promise most for the decision per token, on the problems asked least."""
         search = self._preset.search
         left = self._limits.left_before(self._reserve)
         if not search.refine:
@@ -209,7 +209,7 @@ class _Step:
         )
         wanted = [(self._preset.recipe(lambda_), count) for lambda_, count in chosen]
         rollouts = self._ledger.least_asked(
-            [(r, n) for r, n in wanted if self._ledger.is_wanted(r)]
+            [(r, n) for r, n in wanted if self._ledger.is_wanted(r)], apart=True
         )
         if not rollouts:
             self._reason = "every problem has been asked many times"

@@ -128,8 +128,16 @@ class RolloutLedger:
             for place, which in found.tolist()
         ]
 
-    def least_asked(self, wanted: Sequence[tuple[Recipe, int]]) -> list[PlannedRollout]:
-        """So many rollouts of each recipe, on the problems asked least so far, the same for all."""
+    def least_asked(
+        self, wanted: Sequence[tuple[Recipe, int]], *, apart: bool = False
+    ) -> list[PlannedRollout]:
+        """So many rollouts of each recipe, on the problems asked least so far.
+
+        Args:
+            wanted: the recipes, and how many rollouts of each.
+            apart: other problems for each recipe, as far as there are, so that as many as possible
+                are asked; by default the same for all, so that recipes can be compared.
+        """
         total = self._counts.sum(axis=0).tolist()
         found: list[PlannedRollout] = []
         for recipe, count in wanted:
@@ -145,7 +153,7 @@ class RolloutLedger:
                 mine = fresh.setdefault(problem, set())
                 sample = self._next_sample(recipe, problem, mine)
                 mine.add(sample)
-                total[problem] += 1
+                total[problem] += apart
                 found.append(PlannedRollout(recipe, problem, sample))
                 heapq.heappush(queue, (times + 1, asked, place, problem))
         return found

@@ -27,8 +27,9 @@ _NEAR, _FAR = 0.12, 0.25
 _SHARED_PAIRS = 200.0
 _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 100.0
 _STRATUM_PRIOR = 8.0
-_SMALL = 48
-"""Recipes up to which all patterns of counts are solved at once."""
+_MUCH_WORK, _SHARED_PARTS = 5e6, 6
+"""Multiplications beyond which patterns of counts are not solved exactly, and how many parts of the
+problems' effects are then shared between recipes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,21 +275,21 @@ def _information(
     sums = np.zeros((len(own), n))
     np.add.at(sums, patterns.member, averages.T)
     times = np.bincount(patterns.member, minlength=len(own)).astype(np.float64)
-    if n > _SMALL:
-        return _information_one_by_one(own, effects, sums, times)
+    if len(own) * n**3 > _MUCH_WORK:
+        return _information_by_parts(own, effects, sums, times)
     system = np.eye(n) + own[:, :, None] * effects
     weights = np.linalg.solve(system, own[:, :, None] * np.eye(n))
     information = np.einsum("k,kij->ij", times, weights)
     return (information + information.T) / 2, np.einsum("kij,kj->i", weights, sums)
 
 
-def _information_one_by_one(
+def _information_by_parts(
     own: Floats, effects: Floats, sums: Floats, times: Floats
 ) -> tuple[Floats, Floats]:
-    """The same for many recipes: a third of the work, and memory for one pattern at a time.
+    """The same for many recipes or patterns, in linear time of either.
 
-    With S² the pattern's own information and E the shared effects, the weights (I + S²E)⁻¹S² are
-    S(I + SES)⁻¹S, of which the middle is symmetric and positive: LAPACK's ``potri`` inverts it.
+    The few largest parts of the shared effects stay shared, and what is left of them counts as each
+    recipe's own, so that Woodbury's formula leaves a small matrix to each pattern.
 
     Args:
         own: information of each pattern's responses by themselves, shape (patterns, recipes).
@@ -296,21 +297,19 @@ def _information_one_by_one(
         sums: summed averages of the problems of each pattern, shape (patterns, recipes).
         times: how many problems each pattern has, shape (patterns,).
     """
-    from scipy.linalg.lapack import dpotrf, dpotri
-
-    information, score = np.zeros_like(effects), np.zeros(len(effects))
-    for pattern, root in enumerate(np.sqrt(own)):
-        scale = np.outer(root, root)
-        system = scale * effects
-        system.flat[:: len(root) + 1] += 1.0
-        factor, failed = dpotrf(system, lower=1, overwrite_a=1)
-        inverse, failed_too = dpotri(factor, lower=1, overwrite_c=1)
-        if failed or failed_too:
-            raise np.linalg.LinAlgError("the problems' shared effects have no inverse")
-        lower = np.tril(inverse)
-        weights = scale * (lower + np.tril(lower, -1).T)
-        information += times[pattern] * weights
-        score += weights @ sums[pattern]
+    values, vectors = np.linalg.eigh(effects)
+    shared = vectors[:, -_SHARED_PARTS:] * np.sqrt(np.maximum(values[-_SHARED_PARTS:], 0.0))
+    left = np.maximum(np.diagonal(effects) - (shared**2).sum(axis=1), 0.0)
+    own = own / (1 + own * left)
+    size = shared.shape[1]
+    squares = (shared[:, :, None] * shared[:, None, :]).reshape(len(shared), -1)
+    inner = np.eye(size) + (own @ squares).reshape(-1, size, size)
+    roots = np.linalg.inv(np.linalg.cholesky(inner)).transpose(0, 2, 1)
+    parts = own[:, :, None] * (shared @ roots)
+    columns = (np.sqrt(times)[:, None, None] * parts).transpose(1, 0, 2).reshape(len(shared), -1)
+    information = np.diag(times @ own) - columns @ columns.T
+    explained = np.einsum("pkr,pk->pr", parts, sums)
+    score = (own * sums).sum(axis=0) - np.einsum("pkr,pr->k", parts, explained)
     return information, score
 
 

@@ -81,19 +81,23 @@ def test_up_to_128_lambdas_nothing_is_grouped(monkeypatch: pytest.MonkeyPatch) -
     assert np.array_equal(left.score, fit_curves(found, GRID).score)
 
 
-def test_problems_asked_unevenly_give_the_same_curves_one_by_one(
+def test_problems_asked_unevenly_give_nearly_the_same_curves_by_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The two ways to invert agree to the last digits, and the second needs far less memory."""
+    """What is taken for many recipes differs from the exact solution by less than it can tell."""
     even = observations(41, problems=12)
     kept = np.random.default_rng(0).random(len(even)) < 0.7
     columns = ("recipe", "problem", "sample", "score", "tokens", "thinking", "truncated", "answer")
     found = replace(even, **{name: getattr(even, name)[kept] for name in columns})
-    at_once = fit_curves(found, GRID)
-    monkeypatch.setattr(marginal, "_SMALL", 0)
-    one_by_one = fit_curves(found, GRID)
-    for name in ("score", "tokens", "thinking", "score_covariance"):
-        assert np.allclose(getattr(at_once, name), getattr(one_by_one, name), rtol=1e-8, atol=1e-9)
+    monkeypatch.setattr(marginal, "_MUCH_WORK", np.inf)
+    exact = fit_curves(found, GRID)
+    monkeypatch.setattr(marginal, "_MUCH_WORK", 0.0)
+    by_parts = fit_curves(found, GRID)
+    assert not np.array_equal(exact.score, by_parts.score)
+    for name in ("score", "tokens", "thinking"):
+        one, other = getattr(exact, name), getattr(by_parts, name)
+        assert np.all(np.abs(one.mean(axis=0) - other.mean(axis=0)) < 0.1 * one.std(axis=0))
+        assert np.allclose(one.std(axis=0), other.std(axis=0), rtol=0.1)
 
 
 def _lambdas(seen: Observations) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
