@@ -1,10 +1,11 @@
-"""The methods of the replay: our search and four baselines at the same tokens."""
+"""The methods of the replay: our search, what it was, what could be, and four baselines."""
 
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from benchmarks.replay_surface import ReplayedProbe
 from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.results import Estimate
 from mi_tui.analysis.search.policy import Spent, Stop, next_batch
+from mi_tui.analysis.statistics import curve
+from mi_tui.analysis.statistics.one_curve import fit_one_curve
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
@@ -76,6 +79,35 @@ def ours(probe: ReplayedProbe, budget: Budget, tokens: float, batch: int = ROLLO
     )
 
 
+def one_curve(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
+    """Our policy with the model before: one curve for each measure, whatever the regime."""
+    before, curve.MODEL = curve.MODEL, fit_one_curve
+    try:
+        return ours(probe, budget, tokens)
+    finally:
+        curve.MODEL = before
+
+
+def oracle(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
+    """What could be had at best of a limit of tokens: all curves known, the lengths up to a factor.
+
+    All tokens are spent at the best λ, on as many problems as there are, to learn the factor.
+    """
+    surface, limit = probe.surface, budget.limit or 0.0
+    allowed = surface.tokens <= limit
+    best = int(np.where(allowed, surface.score, -np.inf).argmax())
+    number = max(int(tokens / surface.tokens[best]), 2)
+    recipe = _recipe(float(surface.lambdas[best]))
+    lengths = [probe.ask(recipe, i % probe.problems, i // probe.problems)[1] for i in range(number)]
+    mean = float(np.mean(lengths))
+    error = float(np.std(lengths, ddof=1)) / mean / math.sqrt(number)
+    caution = NormalDist().inv_cdf(budget.confidence) * error
+    kept = surface.tokens * mean / surface.tokens[best] * math.exp(caution) <= limit
+    if not kept.any():
+        return Outcome(float(surface.lambdas[surface.tokens.argmin()]))
+    return Outcome(float(surface.lambdas[np.where(kept, surface.score, -np.inf).argmax()]))
+
+
 def even_grid(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
     """The paper's way: nine λ, the same problems for each, plain averages."""
     cost = probe.surface.tokens[[probe.surface.at(x) for x in GRID]].sum()
@@ -104,6 +136,8 @@ def optuna_tpe(probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
 
 METHODS: dict[str, Method] = {
     "mi-tui": ours,
+    "one curve": one_curve,
+    "oracle": oracle,
     "even grid": even_grid,
     "random": random_search,
     "optuna GP": optuna_gp,

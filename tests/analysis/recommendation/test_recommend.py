@@ -3,8 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
@@ -228,10 +226,10 @@ def test_the_rollouts_that_are_said_to_do_are_of_the_right_size() -> None:
         world = World(problems=problems, seed=11).sweep(samples=1)
         return recommend(world.observations(), parse_budget("tokens<=110"), tolerance=0.02)
 
-    few = found(20)
+    few = found(6)
     assert not few.resolved
     assert few.more_rollouts is not None
-    enough = 20 + few.more_rollouts // len(GRID)
+    enough = 6 + few.more_rollouts // len(GRID)
     later = found(4 * enough)
     assert later.resolved
     assert later.expected_loss < 0.6 * few.expected_loss

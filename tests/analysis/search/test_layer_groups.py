@@ -89,7 +89,7 @@ def outcome(score_of: Curve, seed: int, **search: object) -> tuple[GroupWorld, G
 @pytest.fixture(scope="module")
 def uneven() -> tuple[GroupWorld, GroupResult]:
     """A study of a model whose groups matter differently."""
-    return outcome(uneven_score, seed=1)
+    return outcome(uneven_score, seed=6)
 
 
 def test_groups_that_matter_differently_are_found_and_shown_on_held_out_problems(
@@ -131,7 +131,7 @@ def test_a_limit_of_rollouts_is_kept_and_what_is_missing_is_said() -> None:
     wanted = plan(max_rollouts=700)
     _, stop = run(world, wanted)
     assert len(world.rows) <= 700
-    assert "limit" in stop.reason
+    assert "reached" in stop.reason
     assert not group_result(world.observations(), wanted).beats
 
 
