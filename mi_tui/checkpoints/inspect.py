@@ -13,7 +13,7 @@ from mi_tui.checkpoints.json_files import read_json
 from mi_tui.checkpoints.locate import Location
 from mi_tui.checkpoints.quantisation.view import plain_view
 from mi_tui.checkpoints.remote import remote_headers
-from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.roles import embedding_name, head_name, role_of
 from mi_tui.checkpoints.tokenizer import TokenizerInfo, read_tokenizer
 from mi_tui.checkpoints.weight_files import (
     INDEX,
@@ -24,8 +24,8 @@ from mi_tui.checkpoints.weight_files import (
 )
 from mi_tui.plan.recipe import Recipe
 
-EMBEDDING_NAMES = ("model.embed_tokens.weight", "embed_tokens.weight")
 HEAD_NAME = "lm_head.weight"
+"""What a head is called that no checkpoint stores."""
 
 Head = Literal["tied", "own", "stored-but-different"]
 """What a checkpoint's head is: the embedding; weights of its own, as the config says; or weights
@@ -115,7 +115,14 @@ class CheckpointInfo:
     @property
     def embedding(self) -> TensorInfo | None:
         """The token embedding, where it goes by a usual name."""
-        return next((self.tensors[n] for n in EMBEDDING_NAMES if n in self.tensors), None)
+        name = embedding_name(self.tensors)
+        return None if name is None else self.tensors[name]
+
+    @property
+    def stored_head(self) -> TensorInfo | None:
+        """The head, where it is stored."""
+        name = head_name(self.tensors)
+        return None if name is None else self.tensors[name]
 
     @property
     def parameters(self) -> int:
@@ -199,7 +206,7 @@ def _tie_setting(config: Mapping[str, Any]) -> bool | None:
 
 def _says_tied(setting: bool | None, tensors: Mapping[str, TensorInfo]) -> bool:
     # transformers' default is tied; a stored head without a word on it is taken as meant.
-    return HEAD_NAME not in tensors if setting is None else setting
+    return head_name(tensors) is None if setting is None else setting
 
 
 def _head_differs(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
@@ -207,11 +214,10 @@ def _head_differs(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) 
 
     Where the weights are not here yet, it is taken for the embedding.
     """
-    head = tensors.get(HEAD_NAME)
-    embedding = next((tensors[n] for n in EMBEDDING_NAMES if n in tensors), None)
+    head, embedding = head_name(tensors), embedding_name(tensors)
     if head is None or embedding is None or not _says_tied(_tie_setting(config), tensors):
         return False
-    return same_bytes(head, embedding) is False
+    return same_bytes(tensors[head], tensors[embedding]) is False
 
 
 def _is_complete(folder: Path, found: WeightFiles) -> bool:

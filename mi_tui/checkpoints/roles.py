@@ -90,6 +90,36 @@ def names_prediction(parts: Iterable[str]) -> bool:
     return any(_PREDICTION.fullmatch(part) for part in parts)
 
 
+_TOKEN_EMBEDDINGS = (
+    "embed_tokens.weight", "word_embeddings.weight", "tok_embeddings.weight", "embeddings.weight",
+    "embed_in.weight", "wte.weight",
+)  # fmt: skip
+_OUTPUTS = ("lm_head.weight", "embed_out.weight", "output.weight")
+
+
+def embedding_name(names: Iterable[str]) -> str | None:
+    """The token embedding among a checkpoint's tensors, with or without a wrapper around it."""
+    return _outermost(names, _TOKEN_EMBEDDINGS, ModuleKind.EMBEDDINGS)
+
+
+def head_name(names: Iterable[str]) -> str | None:
+    """The head that gives the logits, where a checkpoint stores one."""
+    return _outermost(names, _OUTPUTS, ModuleKind.HEAD)
+
+
+def _outermost(names: Iterable[str], endings: tuple[str, ...], kind: ModuleKind) -> str | None:
+    """The name with the fewest parts of those that end so, outside layers and towers."""
+    found = [
+        name
+        for name in names
+        if name.endswith(endings)
+        and (role := role_of(name)).kind is kind
+        and role.layer is None
+        and not names_prediction(name.split("."))
+    ]
+    return min(found, key=lambda name: (name.count("."), name), default=None)
+
+
 def _layer(parts: list[str]) -> int | None:
     if not _TOWERS.isdisjoint(parts) or names_prediction(parts):
         return None

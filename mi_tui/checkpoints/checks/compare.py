@@ -8,7 +8,7 @@ from mi_tui.checkpoints.checks.extra_tensors import is_extra
 from mi_tui.checkpoints.checks.findings import Finding, Level, PairReport
 from mi_tui.checkpoints.checks.own_config import own_problems
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
-from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
+from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.checkpoints.tokenizer import end_tokens
 from mi_tui.checkpoints.vocabulary import reused_ids
@@ -148,7 +148,8 @@ def _tensors(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> 
     if a.problems or b.problems:
         return  # Missing tensors would only repeat the missing shards.
     for name, own, other in ((name_a, a, b), (name_b, b, a)):
-        alone = [t for t in own.tensors if t not in other.tensors and not _is_tied_head(t, a, b)]
+        heads = {info.name for info in (own.stored_head,) if info and (a.is_tied or b.is_tied)}
+        alone = [t for t in own.tensors if t not in other.tensors and t not in heads]
         extra = [t for t in alone if is_extra(t, own.text_config)]
         if extra:
             message = (
@@ -176,10 +177,6 @@ def _tensors(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> 
         yield Finding("warning", "modules", message)
     if before:
         yield Finding("ok", "tensors", f"{len(shared)} tensors with equal names and shapes")
-
-
-def _is_tied_head(name: str, a: CheckpointInfo, b: CheckpointInfo) -> bool:
-    return name == HEAD_NAME and (a.is_tied or b.is_tied)
 
 
 def differs_in_rows_only(a: TensorInfo, b: TensorInfo) -> bool:
@@ -210,14 +207,16 @@ def _tied(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> Fin
         return Finding("ok", "head", "tied to the embeddings")
     if a.head == b.head == "own":
         return Finding("ok", "head", "of its own")
-    words = {
-        "tied": "tied to the embeddings",
-        "own": "of its own",
-        "stored-but-different": f"{HEAD_NAME} is stored and is not the embedding, though config "
-        "ties it",
-    }
-    said = "; ".join(f"{name}: {words[info.head]}" for name, info in ((name_a, a), (name_b, b)))
+    said = "; ".join(f"{name}: {_head_in_words(info)}" for name, info in ((name_a, a), (name_b, b)))
     return Finding("warning", "head", f"{said}; the merge has a head of its own, untied")
+
+
+def _head_in_words(info: CheckpointInfo) -> str:
+    if info.stored_head is None or info.head == "tied":
+        return "tied to the embeddings"
+    if info.head == "own":
+        return "of its own"
+    return f"{info.stored_head.name} is stored and is not the embedding, though config ties it"
 
 
 def _vocabulary(

@@ -10,15 +10,11 @@ from mi_tui.checkpoints.checks.compare import compare, compare_many
 from mi_tui.checkpoints.checks.extra_tensors import PREDICTION_KEYS
 from mi_tui.checkpoints.checks.findings import PairReport
 from mi_tui.checkpoints.errors import CheckpointError
-from mi_tui.checkpoints.inspect import (
-    HEAD_NAME,
-    CheckpointInfo,
-    inspect,
-    require_layers,
-)
+from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.companions import companion_files
 from mi_tui.checkpoints.merging.tensor_plan import MergeDtype, TensorPlan, TensorPlanner
+from mi_tui.checkpoints.roles import head_name
 from mi_tui.machine.host import free_disk
 from mi_tui.plan.method import Role
 from mi_tui.plan.pair import Pair, PredictionLayers
@@ -61,7 +57,7 @@ class MergePlan:
     @property
     def unties_head(self) -> bool:
         """Whether a head is written though the donor's config says that it is tied."""
-        return self.donor.info.says_tied and any(t.name == HEAD_NAME for t in self.tensors)
+        return self.donor.info.says_tied and head_name(t.name for t in self.tensors) is not None
 
     @property
     def config(self) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from mi_tui.checkpoints.checks.extra_tensors import is_extra, is_prediction
 from mi_tui.checkpoints.headers import BITS, MIXABLE, TensorInfo
-from mi_tui.checkpoints.inspect import EMBEDDING_NAMES, HEAD_NAME, CheckpointInfo
-from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
+from mi_tui.checkpoints.roles import head_name, role_of
 from mi_tui.checkpoints.vocabulary import reused_ids
 from mi_tui.plan.method import ChunkMerge
 from mi_tui.plan.pair import PredictionLayers
@@ -108,9 +108,9 @@ class TensorPlanner:
         # One head that is not its embedding is enough: the mixture's is not its embedding either.
         names = [name for name in donor.tensors if name not in self.left_out]
         if all(side.is_tied for side in sides):
-            names = [name for name in names if name != HEAD_NAME]
-        elif HEAD_NAME not in donor.tensors and donor.embedding is not None:
-            names.append(HEAD_NAME)
+            names = [name for name in names if name != self._head]
+        elif self._head not in donor.tensors and donor.embedding is not None:
+            names.append(self._head)
         self.names = names
 
     @cached_property
@@ -119,6 +119,17 @@ class TensorPlanner:
         config = self._donor.text_config
         names = self._donor.tensors if self._drops else ()
         return frozenset(name for name in names if is_prediction(name, config))
+
+    @cached_property
+    def _head(self) -> str:
+        """What the head is called where one is stored: a wrapper's has a name of its own."""
+        stored = (head_name(side.tensors) for side in (self._donor, *self._sides))
+        return next((name for name in stored if name is not None), HEAD_NAME)
+
+    @cached_property
+    def _embeddings(self) -> dict[Path, TensorInfo | None]:
+        """The token embedding of each side, by where it lies."""
+        return {side.location.path: side.embedding for side in (self._donor, *self._sides)}
 
     @cached_property
     def _reused(self) -> tuple[int, ...]:
@@ -170,7 +181,7 @@ class TensorPlanner:
 
     def _has_a_row_for_each_id(self, tensor: TensorInfo) -> bool:
         """Whether this is an embedding or a head (not one of positions), weight or bias."""
-        embedding = self._donor.embedding
+        embedding = self._embedding(self._donor)
         return (
             embedding is not None
             and tensor.shape[:1] == embedding.shape[:1]
@@ -185,13 +196,17 @@ class TensorPlanner:
         )
 
     def _has(self, side: CheckpointInfo, name: str) -> bool:
-        return name in side.tensors or (name == HEAD_NAME and side.embedding is not None)
+        is_tied = name == self._head and self._embedding(side) is not None
+        return name in side.tensors or is_tied
 
     def _find(self, name: str) -> list[TensorInfo]:
         return [self._in(side, name) for side in self._sides]
 
     def _in(self, side: CheckpointInfo, name: str) -> TensorInfo:
         """A side's tensor; the embedding where its head is tied to it and not stored."""
-        if name == HEAD_NAME and (side.is_tied or name not in side.tensors):
-            name = next((n for n in EMBEDDING_NAMES if n in side.tensors), name)
+        if name == self._head and (side.is_tied or name not in side.tensors):
+            return self._embedding(side) or side.tensors[name]
         return side.tensors[name]
+
+    def _embedding(self, side: CheckpointInfo) -> TensorInfo | None:
+        return self._embeddings[side.location.path]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mi_tui.checkpoints.headers import TensorInfo
-from mi_tui.checkpoints.inspect import HEAD_NAME, CheckpointInfo
+from mi_tui.checkpoints.inspect import CheckpointInfo
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -47,4 +47,5 @@ def pair_size(instruct: CheckpointInfo, thinking: CheckpointInfo, dtype: Dtype) 
 def _used(info: CheckpointInfo) -> Iterable[TensorInfo]:
     """The tensors that are loaded: a tied head is the embedding."""
     tied = info.is_tied and info.embedding is not None
-    return (t for t in info.tensors.values() if not (tied and t.name == HEAD_NAME))
+    head = info.stored_head if tied else None
+    return (tensor for tensor in info.tensors.values() if tensor != head)
