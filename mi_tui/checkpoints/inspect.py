@@ -17,6 +17,7 @@ from mi_tui.checkpoints.roles import embedding_name, head_name, role_of
 from mi_tui.checkpoints.tokenizer import TokenizerInfo, read_tokenizer
 from mi_tui.checkpoints.weight_files import (
     INDEX,
+    SINGLE,
     WeightFiles,
     choose_weight_files,
     index_names,
@@ -92,6 +93,11 @@ class CheckpointInfo:
         return self._tie_setting is False
 
     @property
+    def says_nothing_of_tying(self) -> bool:
+        """Whether the config leaves it to the family whether the head is tied."""
+        return self._tie_setting is None
+
+    @property
     def says_tied(self) -> bool:
         """Whether the head shares the embedding's weights, as the config says."""
         return _says_tied(self._tie_setting, self.tensors)
@@ -143,6 +149,12 @@ class CheckpointInfo:
         return dict(counts.most_common())
 
     @property
+    def is_as_transformers_looks_for(self) -> bool:
+        """Whether its weights are in one file of the usual name, or are listed by an index."""
+        single = [file.name for file in self.files] == [SINGLE]
+        return single or (self.location.path / INDEX).is_file()
+
+    @property
     def needs_remote_code(self) -> bool:
         """Whether transformers would run Python code from the checkpoint to load it."""
         return bool(self.config.get("auto_map"))
@@ -187,7 +199,7 @@ def inspect(location: Location) -> CheckpointInfo:
         tensors=view.tensors,
         files=tuple(files),
         problems=(*problems, *view.problems),
-        rivals=found.rivals,
+        rivals=found.beside(file.name for file in files),
         others=found.others,
         stored=stored,
         dequantised=view.dequantised,
@@ -251,6 +263,12 @@ def _weight_files(location: Location, found: WeightFiles) -> tuple[list[Path], l
         raise CheckpointError(
             f"{location.reference} has only GGUF weights: take the safetensors checkpoint that "
             "they were made from"
+        )
+    if ours := [name for name in found.others if name.endswith(".safetensors")]:
+        what = "an adapter" if any(n.startswith("adapter_") for n in ours) else ", ".join(ours[:2])
+        raise CheckpointError(
+            f"{location.reference} has only {what}, which transformers does not load as a model: "
+            "take the checkpoint with model.safetensors, or merge the adapter into its base model"
         )
     if any(name.endswith((".bin", ".pt", ".pth")) for name in found.others):
         raise CheckpointError(

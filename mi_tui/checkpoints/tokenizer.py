@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,15 @@ class TokenizerInfo:
     """A tokenizer as far as mixing depends on it.
 
     ``vocabulary`` maps tokens to ids (empty when there is only a binary file, whose digest then
-    stands in ``digest``).
+    stands in ``digest``). ``apart`` are the ids of tokens that text is parted at before it is
+    split into others: those that were added, and the special ones.
     """
 
     vocabulary: Mapping[str, int] = field(default_factory=dict, repr=False)
     special: Mapping[str, str] = field(default_factory=dict)
     chat_template: str | None = field(default=None, repr=False)
     digest: str | None = None
+    apart: frozenset[int] = field(default_factory=frozenset, repr=False)
 
     @property
     def size(self) -> int:
@@ -84,11 +86,19 @@ def read_tokenizer(folder: Path) -> TokenizerInfo:
     config = read_json(folder / "tokenizer_config.json") or {}
     listed = read_json(folder / "special_tokens_map.json") or {}
     texts = {name: _text(config.get(name, listed.get(name))) for name in SPECIAL_TOKENS}
+    data = read_json(folder / "tokenizer.json") or {}
+    vocabulary = _vocabulary(data)
+    named = {vocabulary[text] for text in texts.values() if text in vocabulary}
+    decoder = config.get("added_tokens_decoder")
+    listed_ids = (
+        {int(key) for key in decoder if key.isdecimal()} if isinstance(decoder, dict) else ()
+    )
     return TokenizerInfo(
-        vocabulary=_vocabulary(folder),
+        vocabulary=vocabulary,
         special={name: text for name, text in texts.items() if text is not None},
         chat_template=_chat_template(folder, config),
         digest=_binary_digest(folder),
+        apart=frozenset({*_added(data).values(), *named, *listed_ids}),
     )
 
 
@@ -96,8 +106,8 @@ def _is_id(value: Any) -> bool:
     return type(value) is int and 0 <= value < 1 << 31
 
 
-def _vocabulary(folder: Path) -> dict[str, int]:
-    data = read_json(folder / "tokenizer.json") or {}
+def _vocabulary(data: Mapping[str, Any]) -> dict[str, int]:
+    """The tokens of a tokenizer.json."""
     model = data.get("model")
     listed = model.get("vocab") if isinstance(model, dict) else None
     vocabulary: dict[str, int] = {}
@@ -106,11 +116,17 @@ def _vocabulary(folder: Path) -> dict[str, int]:
     elif isinstance(listed, list):  # Unigram: pairs of token and score, the id is the position.
         pairs = enumerate(listed)
         vocabulary.update((str(pair[0]), i) for i, pair in pairs if pair and isinstance(pair, list))
+    return vocabulary | _added(data)
+
+
+def _added(data: Mapping[str, Any]) -> dict[str, int]:
+    """The tokens of a tokenizer.json that its model does not split text into."""
     added = data.get("added_tokens")
-    for token in added if isinstance(added, list) else ():
-        if isinstance(token, dict) and _is_id(token.get("id")):
-            vocabulary[str(token.get("content"))] = token["id"]
-    return vocabulary
+    return {
+        str(token.get("content")): token["id"]
+        for token in (added if isinstance(added, list) else ())
+        if isinstance(token, dict) and _is_id(token.get("id"))
+    }
 
 
 def _chat_template(folder: Path, config: Mapping[str, Any]) -> str | None:
@@ -171,12 +187,13 @@ class EndTokens:
             return ""
         left_out = (self.tokenizer | self.template) - self.configured
         return (
-            f"the generation config ends at {self._listed(self.configured)}, the "
-            f"{' and the '.join(who)} at {self._listed(left_out)}: a study stops at any of them; "
+            f"the generation config ends at {self.listed(self.configured)}, the "
+            f"{' and the '.join(who)} at {self.listed(left_out)}: a study stops at any of them; "
             "add the latter to eos_token_id in generation_config.json, for other programs"
         )
 
-    def _listed(self, ids: frozenset[int]) -> str:
+    def listed(self, ids: Iterable[int]) -> str:
+        """Ids with their tokens, in ascending order."""
         return ", ".join(f"{self.names.get(one, '?')} ({one})" for one in sorted(ids))
 
 

@@ -26,13 +26,19 @@ class WeightFiles:
 
     ``names`` are known only where no index lists them: then ``index`` is the index to read.
     ``rivals`` are other complete or partial sets in the same format, which another tool might
-    take for the model; ``others`` are weights in other formats or folders.
+    take for the model; ``others`` are weights in other formats or folders. ``unlisted`` are files
+    at the top that an index has to name to be part of the model.
     """
 
     names: tuple[str, ...]
     index: str | None
     rivals: tuple[str, ...]
     others: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
+
+    def beside(self, listed: Iterable[str]) -> tuple[str, ...]:
+        """The rivals, once it is known which files the index names."""
+        return tuple(sorted({*self.rivals, *self.unlisted} - set(listed)))
 
 
 def choose_weight_files(names: Iterable[str]) -> WeightFiles:
@@ -51,7 +57,8 @@ def choose_weight_files(names: Iterable[str]) -> WeightFiles:
     if SINGLE in present and INDEX in present:
         rivals.append(INDEX)
     others = tuple(n for n in weights if n not in candidates)
-    return WeightFiles(chosen, index, tuple(sorted(rivals)), others)
+    unlisted = tuple(candidates) if index else ()
+    return WeightFiles(chosen, index, tuple(sorted(rivals)), others, unlisted)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -191,3 +191,35 @@ def test_of_two_sets_of_weights_the_one_is_read_that_transformers_loads(tmp_path
     found = compare(inspect(locate(str(instruct))), info).findings
     assert any(f.level == "warning" and INDEX in f.message for f in found)
     assert any(f.level == "ok" and "consolidated.safetensors" in f.message for f in found)
+
+
+def test_a_shard_that_no_index_names_is_said_not_to_be_the_model(tmp_path: Path) -> None:
+    pair = tiny_pair("qwen3", tmp_path, shards=3)
+    stray = pair[1] / "model-00009-of-00009.safetensors"
+    shutil.copy(next(pair[1].glob("model-00001*")), stray)
+    info = inspect(locate(str(pair[1])))
+    assert info.rivals == (stray.name,)
+    assert stray not in info.files
+    found = compare(inspect(locate(str(pair[0]))), info).findings
+    assert any(f.level == "warning" and f"not used: {stray.name}" in f.message for f in found)
+
+
+def test_files_without_an_index_are_taken_with_a_word(tmp_path: Path) -> None:
+    instruct, thinking = tiny_pair("qwen3", tmp_path)
+    store(thinking, load(thinking), files=2)
+    sides = [inspect(locate(str(folder))) for folder in (instruct, thinking)]
+    (warning,) = [f for f in compare(*sides).findings if f.level == "warning"]
+    assert "part-0.safetensors, part-1.safetensors: taken, though" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("consolidated", "has only consolidated.safetensors"), ("adapter_model", "only an adapter")],
+)
+def test_weights_that_transformers_does_not_take_for_a_model(
+    name: str, words: str, tmp_path: Path
+) -> None:
+    folder = tiny_pair("qwen3", tmp_path)[0]
+    (folder / "model.safetensors").rename(folder / f"{name}.safetensors")
+    with pytest.raises(CheckpointError, match=words):
+        inspect(locate(str(folder)))

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mi_tui.checkpoints.checks.config_settings import Difference, differences
+from mi_tui.checkpoints.checks.end_tokens import end_token_findings
 from mi_tui.checkpoints.checks.extra_tensors import is_extra
 from mi_tui.checkpoints.checks.findings import Finding, Level, PairReport
 from mi_tui.checkpoints.checks.own_config import own_problems
 from mi_tui.checkpoints.headers import MIXABLE, TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.checkpoints.roles import role_of
-from mi_tui.checkpoints.tokenizer import end_tokens
 from mi_tui.checkpoints.vocabulary import reused_ids
+from mi_tui.checkpoints.weight_files import INDEX, SINGLE
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.plan.thinking_tags import THINK
 from mi_tui.text.sizes import in_bytes, in_numbers
@@ -72,7 +73,7 @@ def _pair(sides: Mapping[str, CheckpointInfo], brief: bool = False) -> Iterator[
     yield _special_tokens(name_a, a, name_b, b)
     yield _chat_template(sides)
     yield _thinking_tags(sides)
-    yield from _end_tokens(sides)
+    yield from end_token_findings(sides)
 
 
 def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
@@ -81,7 +82,14 @@ def _usable(name: str, info: CheckpointInfo) -> Iterator[Finding]:
         yield Finding("error", f"{name} weights", problem)
     if info.rivals:
         rivals = ", ".join(info.rivals)
-        message = f"{info.files[0].name} is the model, as transformers loads it; not used: {rivals}"
+        taken = info.files[0].name if len(info.files) == 1 else f"what {INDEX} lists"
+        message = f"{taken} is the model, as transformers loads it; not used: {rivals}"
+        yield Finding("warning", f"{name} weights", message)
+    elif info.files and not info.is_as_transformers_looks_for:
+        names = _listed([file.name for file in info.files], "files")
+        message = (
+            f"{names}: taken, though without {SINGLE} or an index transformers finds no weights"
+        )
         yield Finding("warning", f"{name} weights", message)
     if info.left_over_quantisation:
         message = (
@@ -134,7 +142,7 @@ def settings_finding(found: Iterable[Difference], name_a: str, name_b: str) -> F
 
 def _in_words(found: Iterable[Difference], name_a: str, name_b: str) -> str:
     def shown(value: Any) -> str:
-        text = str(value)
+        text = repr(value) if isinstance(value, str) else str(value)
         return text if len(text) <= 80 else text[:79] + "…"
 
     return "; ".join(
@@ -297,19 +305,6 @@ def _thinking_tags(sides: Mapping[str, CheckpointInfo]) -> Finding:
         for name in [next(name for name, one in found.items() if tags in one)]
     ]
     return Finding("ok", "thinking tags", "; ".join(texts))
-
-
-def _end_tokens(sides: Mapping[str, CheckpointInfo]) -> Iterator[Finding]:
-    said = {
-        name: end_tokens(info.config, info.generation_config, info.tokenizer).disagreement
-        for name, info in sides.items()
-    }
-    wrong = {name: words for name, words in said.items() if words}
-    if len(wrong) == len(said) and len(set(wrong.values())) == 1:
-        yield Finding("warning", "end token", f"on both sides {next(iter(wrong.values()))}")
-        return
-    for name, words in wrong.items():
-        yield Finding("warning", f"{name} end token", words)
 
 
 def _remote_code(infos: Iterable[CheckpointInfo], trusted: bool) -> Iterator[Finding]:

@@ -96,7 +96,7 @@ def _is_part(key: str, value: Any) -> bool:
 def _refused(tensors: Mapping[str, TensorInfo], method: str) -> str:
     """The method of weights that stay quantised; empty where all are plain."""
     for tensor in tensors.values():
-        if tensor.dtype.startswith(("F8", "F6", "F4")):
+        if tensor.dtype == "F4" or tensor.dtype.startswith(("F8_", "F6_")):
             return f"{method or tensor.dtype.lower()}: {tensor.name} has no scale that is known"
         if method and tensor.dtype in _PACKED:
             return method

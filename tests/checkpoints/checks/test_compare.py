@@ -86,6 +86,18 @@ def rename_tokens(path: Path) -> None:
     (path / "tokenizer.json").write_text(json.dumps(data))
 
 
+def double(path: Path) -> None:
+    store(path, {name: tensor.double() for name, tensor in load(path).items()})
+
+
+def name_eos(**values: Any) -> Callable[[Path], None]:
+    return lambda path: change_json(path / "generation_config.json", **values)
+
+
+def end_turns(path: Path) -> None:
+    (path / "chat_template.jinja").write_text("{{ messages }}<|im_end|>")
+
+
 def add_token(path: Path) -> None:
     data = json.loads((path / "tokenizer.json").read_text())
     data["model"]["vocab"]["six"] = 12
@@ -125,6 +137,44 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str, str]] = {
         "ok",
         "thinking weights",
         "fp8 (block scales 8 × 8), read as bf16; 37.2 k parameters",
+    ),
+    "double precision": (double, "warning", "dtype", "f32 in instruct, f64 in thinking"),
+    "a number as text": (config(num_hidden_layers="4"), "error", "shape", "4 in instruct, '4'"),
+    "an end token that is a word": (
+        name_eos(eos_token_id=[2, 7]),
+        "warning",
+        "thinking end token",
+        "'one' (7): ordinary text in its tokenizer",
+    ),
+    "an end token that is a word on the other side": (
+        name_eos(eos_token_id=[2, 7]),
+        "warning",
+        "thinking end token",
+        "'one' (7): ordinary text in instruct's tokenizer",
+    ),
+    "an end token beyond the embedding": (
+        name_eos(eos_token_id=5000),
+        "warning",
+        "thinking end token",
+        "? (5000): beyond the 96 rows",
+    ),
+    "an end token as text": (
+        name_eos(eos_token_id="2"),
+        "warning",
+        "thinking end token",
+        "eos_token_id is '2', which is no number",
+    ),
+    "an end token that is none": (
+        lambda path: change_json(path / "tokenizer_config.json", eos_token="<nope>"),
+        "warning",
+        "thinking end token",
+        "'<nope>' is the tokenizer's eos_token, and no token of it",
+    ),
+    "turns that end in text": (
+        end_turns,
+        "warning",
+        "thinking end token",
+        "ends turns with '<|im_end|>', no token",
     ),
     "truncated": (cut, "error", "thinking weights", "cut short"),
     "remote code": (
@@ -218,7 +268,8 @@ def test_a_hundred_thousand_tensors(tmp_path: Path) -> None:
         f"model.layers.{i // 999}.mlp.experts.{i % 999}.up_proj.weight": tensor
         for i in range(100_000)
     }
-    config = {**info.config, "num_hidden_layers": 101}
+    kinds = ["full_attention"] * 101
+    config = {**info.config, "num_hidden_layers": 101, "layer_types": kinds}
     big = CheckpointInfo(info.location, config, None, info.tokenizer, many, info.files)
     report = compare(big, big)
     assert report.fits
