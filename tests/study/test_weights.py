@@ -46,6 +46,19 @@ def other_values(folder: Path) -> None:
     file.write_bytes(content)
 
 
+def other_values_of_the_same_time(folder: Path) -> None:
+    """As after a copy that keeps the time of another file."""
+    file = folder / "model.safetensors"
+    facts = file.stat()
+    shutil.copyfile(demo_pair_folder() / "base" / "model.safetensors", file)
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (facts.st_size, facts.st_mtime_ns)
+
+
+def another_time(folder: Path) -> None:
+    os.utime(folder / "model.safetensors")
+
+
 def other_config(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 0.5}))
@@ -61,6 +74,11 @@ def one_more_set(folder: Path) -> None:
 
 CHANGES = {
     "values": (other_values, "model.safetensors has changed"),
+    "values under the same time": (
+        other_values_of_the_same_time,
+        "model.safetensors has changed",
+    ),
+    "time": (another_time, "model.safetensors has changed"),
     "config": (other_config, "config.json has changed"),
     "template": (other_template, "chat_template.jinja has changed"),
     "files": (one_more_set, "model.safetensors is gone; weights.safetensors is new"),
@@ -108,6 +126,23 @@ def test_the_bundled_pair_is_the_same_after_an_upgrade(
     assert difference(older, identify("bundled:thinking")) == ""
     other_values(installed / "thinking")
     assert "model.safetensors has changed" in difference(measured, identify("bundled:thinking"))
+
+
+def test_what_an_earlier_version_noted_is_compared_as_it_did(tmp_path: Path) -> None:
+    shutil.copytree(demo_pair_folder() / "thinking", tmp_path / "side")
+    (tmp_path / "side" / "vocab.json").write_text("{}")
+    now = identify(str(tmp_path / "side"))
+    earlier = [
+        {key: value for key, value in file.items() if key != "sample"}
+        for file in now.as_dict()["files"]
+        if file["name"] != "vocab.json"
+    ]
+    was = identity_from({**now.as_dict(), "files": earlier})
+    assert difference(was, now) == ""
+    other_values(tmp_path / "side")
+    assert difference(was, identify(str(tmp_path / "side"))) == "model.safetensors has changed"
+    (tmp_path / "side" / "vocab.json").write_text("[]")
+    assert "vocab.json has changed" in difference(now, identify(str(tmp_path / "side")))
 
 
 def test_missing_weights_are_passed_over_only_where_a_server_has_them(
