@@ -13,6 +13,7 @@ from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
+from mi_tui.checkpoints.vocabulary import reused_ids
 from mi_tui.export.escaping import comment, yaml_text
 from mi_tui.paths import expanded, is_directory
 from mi_tui.plan.method import Mergekit
@@ -55,7 +56,8 @@ def mergekit_yaml(
         )
     out_dtype = out_dtype or _dtype_of(pair)
     written = f"# {comment(recipe.label)}, written by mi-tui"
-    head = [f"{written}: {said.note}" if said.note else written, *_quantised(recipe, pair)]
+    head = [f"{written}: {said.note}" if said.note else written]
+    head += _remarks(recipe, pair, out_dtype)
     if said.lambda_:
         base, other = (_reference(side) for side in pair.sides)
         models, shared = _along_lambda(recipe, pair, said, other, tensor_names)
@@ -200,21 +202,22 @@ def _number(value: float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.9g}"
 
 
-def _quantised(recipe: Recipe, pair: Pair) -> list[str]:
-    """A comment where a checkpoint could not be looked at.
+def _remarks(recipe: Recipe, pair: Pair, out_dtype: str) -> list[str]:
+    """Comments on where mergekit's result is not ours, or may not be.
 
     Raises:
         CheckpointError: one is quantised, whose numbers mergekit would mix without their scales.
     """
-    unseen = []
+    remarks = []
+    seen: dict[str, CheckpointInfo] = {}
     for role in recipe.merge_method.roles:
         reference = pair.reference(role)
         if reference is None:
             continue
         try:
-            info = inspect(locate(reference, weights=False))
+            info = seen[role] = inspect(locate(reference, weights=False))
         except CheckpointError:
-            unseen.append(
+            remarks.append(
                 f"# {comment(_reference(reference))} could not be looked at: it must not be "
                 "quantised, which mergekit does not read."
             )
@@ -224,7 +227,29 @@ def _quantised(recipe: Recipe, pair: Pair) -> list[str]:
                 f"{info} is {info.dequantised}, and mergekit would leave out the scales: export "
                 "the merged checkpoint instead"
             )
-    return unseen
+    donor = seen.get(pair.donor)
+    return remarks if donor is None else [*remarks, *_differences(donor, seen, pair, out_dtype)]
+
+
+def _differences(
+    donor: CheckpointInfo, seen: Mapping[str, CheckpointInfo], pair: Pair, out_dtype: str
+) -> Iterable[str]:
+    """What our merge does with the donor's tensors that mergekit does not."""
+    others = (info.tokenizer.vocabulary for info in seen.values())
+    if reused := reused_ids(donor.tokenizer.vocabulary, others):
+        few = ", ".join(map(str, reused[:3])) + (", …" if len(reused) > 3 else "")
+        yield (
+            f"# Token ids that mean another token on another side ({few}): mergekit mixes their "
+            "rows of embedding and head, of which our merge keeps the donor's."
+        )
+    own = [t for t in donor.tensors.values() if _DTYPES.get(t.dtype, out_dtype) != out_dtype]
+    if own:
+        yield (
+            f"# {comment(own[0].name)} and others ({len(own)} in all) have a dtype of their own, "
+            f"which our merge keeps: mergekit writes {out_dtype}."
+        )
+    if pair.prediction_layers == "drop":
+        yield "# Layers that predict further tokens are left out of our merge, not of mergekit's."
 
 
 def _donor(pair: Pair) -> CheckpointInfo:

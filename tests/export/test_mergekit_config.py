@@ -19,7 +19,7 @@ from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
 from mi_tui.plan.scope import ALL_MODULES, ModuleKind, Modules, Scope
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.merging.test_write import SCOPED
-from tests.checkpoints.weights import load, quantise, store
+from tests.checkpoints.weights import change_json, load, quantise, store
 from tests.export.hostile import texts
 
 pytest.importorskip("mergekit", reason="mergekit is not installed")
@@ -321,3 +321,25 @@ def test_quantised_checkpoints_are_refused(side: int, tmp_path: Path) -> None:
     quantise(paths[side], (8, 8))
     with pytest.raises(CheckpointError, match="would leave out the scales"):
         mergekit_yaml(interpolation(0.5), as_pair(paths))
+
+
+def test_the_file_says_where_mergekits_result_is_another(tmp_path: Path) -> None:
+    sides = tiny_pair("qwen3", tmp_path, dtype=torch.bfloat16)
+    pair = Pair(instruct=str(sides[0]), thinking=str(sides[1]))
+    plain = mergekit_yaml(interpolation(0.4), pair)
+    assert plain.count("#") == 1
+    tokens = sides[0] / "tokenizer.json"
+    tokens.write_text(tokens.read_text().replace('"<think>": 3', '"<tool>": 3'))
+    change_json(tokens, added_tokens=[])
+    tensors = load(sides[1])
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].float()
+    store(sides[1], tensors)
+    told = mergekit_yaml(interpolation(0.4), pair.model_copy(update={"prediction_layers": "drop"}))
+    lines = [line for line in told.splitlines() if line.startswith("#")][1:]
+    assert "another token on another side (3): mergekit mixes their rows" in lines[0]
+    assert "model.norm.weight and others (1 in all) have a dtype of their own" in lines[1]
+    assert "mergekit writes bfloat16" in lines[1]
+    assert "predict further tokens are left out" in lines[2]
+    assert [line for line in told.splitlines() if not line.startswith("#")] == [
+        line for line in plain.splitlines() if not line.startswith("#")
+    ]
