@@ -18,6 +18,8 @@ from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import tiny_pair
 from tests.checkpoints.weights import load, store
 from tests.engines.support import GREEDY, generated, plain_model, run, with_end
+from tests.families.configs import CONFIGS
+from tests.families.pair import build_pair
 
 DEMO = Pair(instruct="bundled:instruct", thinking="bundled:thinking", base="bundled:base")
 RECIPES = (
@@ -157,3 +159,28 @@ def test_a_tensor_in_a_dtype_of_its_own_keeps_it(tmp_path: Path) -> None:
     assert all(torch.equal(held[name], exported[name]) for name in exported)
     gates = [tensor for name, tensor in held.items() if name.endswith("mlp.gate.weight")]
     assert any(not torch.equal(gate, gate.bfloat16().float()) for gate in gates)
+
+
+@pytest.mark.parametrize("family", ["ernie4_5_moe", "exaone_moe"])
+def test_a_scope_covers_the_same_tensors_in_the_engine_and_in_the_merge(
+    family: str, tmp_path: Path
+) -> None:
+    """Whose files name the experts' biases otherwise than the model does."""
+    sides = build_pair(CONFIGS[family](), tmp_path)
+    pair = Pair(instruct=str(sides[0]), thinking=str(sides[1]))
+    engine = open_engine(EnginePlan(device="cpu", dtype="float32", batch=4, threads=1), pair)
+    assert isinstance(engine, TransformersEngine)
+    weights = engine._strategies.in_place
+    for kind in (ModuleKind.ROUTER, ModuleKind.FFN):
+        recipe = Recipe(lambda_=0.6, scope=Scope(modules=(kind,)), decoding=GREEDY)
+        weights.switch(recipe, as_exported=True)
+        merge(recipe, pair, tmp_path / kind.value)
+        exported = plain_model(tmp_path / kind.value).state_dict()
+        held = weights.model.state_dict()
+        assert held.keys() == exported.keys()
+        assert all(torch.equal(held[name], exported[name]) for name in exported)
+        biases = [name for name in exported if name.endswith("e_score_correction_bias")]
+        instruct = plain_model(sides[0]).state_dict()
+        moved = {not torch.equal(exported[name], instruct[name]) for name in biases}
+        assert moved == {kind is ModuleKind.ROUTER}
+    engine.close()

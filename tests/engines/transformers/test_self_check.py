@@ -9,7 +9,7 @@ from typing import Literal, cast
 import pytest
 import torch
 
-from mi_tui.engines.protocol import SelfCheck
+from mi_tui.engines.protocol import Request, SelfCheck
 from mi_tui.engines.transformers import self_check
 from mi_tui.engines.transformers.engine import TransformersEngine
 from mi_tui.engines.transformers.lambda_reading import Reading
@@ -23,6 +23,9 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.scope import ModuleKind
 from tests.checkpoints.families import FAMILIES, tiny_pair
+from tests.engines.support import GREEDY, run
+from tests.families.configs import CONFIGS
+from tests.families.pair import build_pair
 
 DType = Literal["float32", "bfloat16"]
 DTYPES: tuple[DType, ...] = ("float32", "bfloat16")
@@ -213,6 +216,28 @@ def test_a_cache_that_forgets_the_window_is_noticed(
         with opened(sides, dtype, "in-place") as engine:
             engine.self_check()
             assert "with slots, responses differ" in engine.capabilities.note
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_slots_that_fail_give_way_to_the_models_own_cache(
+    dtype: DType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with attention sinks, which not every attention of transformers' own has."""
+    instruct, thinking = build_pair(CONFIGS["gpt_oss"](), tmp_path)
+    real = KVCache.bias
+
+    def wide(
+        self: KVCache, window: int | None, like: torch.Tensor, length: int, chunk: int | None = None
+    ) -> torch.Tensor:
+        return real(self, None, like, length, chunk)
+
+    monkeypatch.setattr(KVCache, "bias", wide)
+    with opened((instruct, thinking), dtype) as engine:
+        assert engine.self_check().passed
+        assert "requests start together: with slots, responses" in engine.capabilities.note
+        recipe = Recipe(lambda_=0.4, decoding=GREEDY)
+        asked = [Request(n, recipe, tuple(range(5, 30 + n)), 0, 12) for n in range(3)]
+        assert {len(one.tokens) for one in run(engine, asked).values()} == {12}
 
 
 def test_every_layer_and_kind_has_a_lambda_of_its_own() -> None:
