@@ -6,7 +6,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +15,16 @@ from mi_tui.engines.protocol import SelfCheck
 from mi_tui.engines.transformers.devices.devices import dtype_name
 from mi_tui.engines.transformers.devices.memory import free_bytes
 from mi_tui.engines.transformers.lambda_reading import Reading, of_outputs, of_weights, worst
+from mi_tui.engines.transformers.logits_reading import (
+    COMPARED,
+    Reference,
+    plain_logits,
+    read_own_cache,
+    read_slots,
+)
 from mi_tui.engines.transformers.model.fixed_rope import dynamic_limit
 from mi_tui.engines.transformers.model.forward import Batching, Weights
 from mi_tui.engines.transformers.model.fused_forward import FusedForward
-from mi_tui.engines.transformers.model.generation_cache import GenerationCache
-from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.model.merged_model import load_merged
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, tensors_of
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
@@ -31,10 +35,7 @@ from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
 from mi_tui.plan.scope import LayerRange, ModuleKind
 
-_COMPARED = 8
-"""Tokens at the end of each prompt of which log-probabilities are compared."""
-
-SHORTEST = 2 * _COMPARED
+SHORTEST = 2 * COMPARED
 """Tokens of the longest prompt below which there is nothing to compare."""
 
 _NEAR = {torch.float32: 2e-5, torch.float64: 1e-9}
@@ -51,19 +52,6 @@ _WORK_ON_CPU = 3e10
 """Tokens times weights of a prompt that a CPU reads in about a second."""
 
 _GOLDEN = 0.6180339887
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What plain transformers says of one prompt.
-
-    ``number`` is the recipe's. ``logits`` (float32, ``[tokens, vocabulary]``) are those of the
-    prompt's last tokens.
-    """
-
-    number: int
-    prompt: tuple[int, ...]
-    logits: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +130,7 @@ def references(
             in_place.write(tensors)
             loaded = in_place.model
         for prompt in texts if recipe is uneven else texts[:1]:
-            logits = _plain_logits(loaded, prompt, cached=cached)
+            logits = plain_logits(loaded, prompt, cached=cached)
             found.append(Reference(number, prompt, logits))
     routed = any(one.role.kind is ModuleKind.ROUTER for one in pair_tensors)
     half = _NEAR_OF_EXPERTS_IN_HALF if routed else _NEAR_IN_HALF
@@ -159,7 +147,7 @@ def check(weights: Weights, expected: References, device: torch.device) -> SelfC
     """
     together = isinstance(weights, OnePassWeights)
     strategy = "one pass" if together else "λ in place"
-    read = _read_slots if weights.batching is Batching.CONTINUOUS else _read_own_cache
+    read = read_slots if weights.batching is Batching.CONTINUOUS else read_own_cache
     by_recipe = groupby(expected.found, lambda reference: reference.number)
     batches = [list(expected.found)] if together else [list(group) for _, group in by_recipe]
     differing = 0
@@ -240,7 +228,7 @@ def _prompts(
     def random(count: int) -> tuple[int, ...]:
         return tuple(torch.randint(pair_tensors.vocabulary, (count,), generator=generator).tolist())
 
-    return [*((*prompt, *random(_COMPARED)) for prompt in prompts), random(longest)]
+    return [*((*prompt, *random(COMPARED)) for prompt in prompts), random(longest)]
 
 
 def long_length(pair_tensors: PairTensors) -> int:
@@ -258,99 +246,9 @@ def long_length(pair_tensors: PairTensors) -> int:
         cap = min(cap, int(_WORK_ON_CPU * pair_tensors.dtype.itemsize / pair_tensors.bytes))
     for most in (getattr(config, "max_position_embeddings", None), dynamic_limit(config)):
         cap = min(cap, most or cap)
-    wanted = [limit + 2 * _COMPARED for limit in limits if isinstance(limit, int)]
-    fitting = [length for length in (*wanted, 8 * _COMPARED) if length <= cap]
-    return max(fitting, default=max(cap, _COMPARED + 1))
-
-
-@torch.inference_mode()
-def _plain_logits(model: Any, prompt: abc.Sequence[int], *, cached: bool) -> Tensor:
-    """Logits of a prompt's last tokens by transformers' own code and attention.
-
-    ``cached``: as ``generate`` reads them, one by one; else all at once.
-    """
-    ids = torch.tensor([list(prompt)], device=model.get_input_embeddings().weight.device)
-    keep = {"logits_to_keep": _COMPARED} if model._supports_logits_to_keep() else {}
-    attention = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        if cached:
-            return _stepwise(model, ids)[0]
-        output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **keep)
-    finally:
-        model.set_attn_implementation(attention)
-    logits: Tensor = output.logits[0, -_COMPARED:].float()
-    return logits
-
-
-@torch.inference_mode()
-def _read_slots(
-    weights: Weights, batch: abc.Sequence[Reference], device: torch.device
-) -> list[Tensor]:
-    """Logits of the prompts' last tokens, read one by one from a cache of slots."""
-    cache = KVCache(len(batch))
-    ends = np.array([len(reference.prompt) for reference in batch], dtype=np.int64)
-    starts = ends - _COMPARED + 1
-    found = []
-    # A long prompt joins by itself, rather than pad all the others.
-    order = np.argsort(ends, kind="stable").tolist()
-    first: list[Tensor] = [torch.empty(0)] * len(batch)
-    for rows in (order[:-1], order[-1:]):
-        if not rows:
-            continue
-        width = int(starts[rows].max())
-        tokens = torch.zeros((len(rows), width), dtype=torch.long)
-        for line, row in zip(tokens, rows, strict=True):
-            line[: starts[row]] = torch.tensor(batch[row].prompt[: starts[row]])
-        weights.prepare([batch[row].number for row in rows])
-        cache.ends = ends[rows]
-        cache.begin_prefill(torch.tensor(rows, device=device), width, int(ends.max()))
-        logits = weights.forward(
-            tokens.to(device),
-            torch.arange(width, device=device).expand(len(rows), -1),
-            cache,
-            torch.from_numpy(starts[rows] - 1).to(device),
-        )
-        for row, line in zip(rows, logits, strict=True):
-            first[row] = line
-    found.append(torch.stack(first))
-    weights.prepare([reference.number for reference in batch])
-    cache.ends = ends
-    numbers = torch.arange(len(batch), device=device)
-    for step in range(_COMPARED - 1):
-        at = starts + step
-        tokens = torch.tensor(
-            [[reference.prompt[here]] for reference, here in zip(batch, at, strict=True)]
-        )
-        positions = torch.from_numpy(at).to(device)
-        cache.begin_decode(numbers, positions, at + 1, int(ends.max()))
-        found.append(weights.forward(tokens.to(device), positions[:, None], cache))
-    return list(torch.stack(found, 1).float().unbind())
-
-
-@torch.inference_mode()
-def _read_own_cache(
-    weights: Weights, batch: abc.Sequence[Reference], device: torch.device
-) -> list[Tensor]:
-    """The same with transformers' own cache, prompts of one length together."""
-    found: dict[int, Tensor] = {}
-    lengths = sorted({len(reference.prompt) for reference in batch})
-    for length in lengths:
-        rows = [at for at, reference in enumerate(batch) if len(reference.prompt) == length]
-        weights.prepare([batch[row].number for row in rows])
-        tokens = torch.tensor([batch[row].prompt for row in rows], device=device)
-        found |= zip(rows, _stepwise(weights.model, tokens).unbind(), strict=True)
-    return [found[at] for at in range(len(batch))]
-
-
-def _stepwise(model: Any, tokens: Tensor) -> Tensor:
-    """Logits of the last tokens ``[batch, tokens, vocabulary]``, read as ``generate`` does."""
-    cache = GenerationCache(model)
-    length = tokens.shape[1]
-    start = length - _COMPARED + 1
-    logits = [cache.read(tokens[:, :start])]
-    logits += [cache.read(tokens[:, at : at + 1]) for at in range(start, length)]
-    return torch.stack(logits, 1).float()
+    wanted = [limit + 2 * COMPARED for limit in limits if isinstance(limit, int)]
+    fitting = [length for length in (*wanted, 8 * COMPARED) if length <= cap]
+    return max(fitting, default=max(cap, COMPARED + 1))
 
 
 def _layers(pair_tensors: PairTensors) -> int:

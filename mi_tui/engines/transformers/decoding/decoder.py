@@ -1,14 +1,14 @@
 """The decoding loop: prefill, decode steps, and sequences that join and leave the batch."""
 
 from collections import abc
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mi_tui.engines.transformers.decoding.batch_state import BatchState
 from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
+from mi_tui.engines.transformers.decoding.sequence_batch import SequenceBatch
 from mi_tui.engines.transformers.devices.memory import is_out_of_memory
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.model.kv_cache import KVCache
@@ -19,41 +19,16 @@ _SORT_EVERY = 32
 """Steps between two sortings: each copies what attention then need not read at every step."""
 
 
-class Decoder:
-    """Generates for up to ``capacity`` sequences at once; live sequences are always the first ones.
-
-    ``weights`` may be exchanged between steps: the cache does not depend on how the same weights
-    are computed.
-    """
+class Decoder(SequenceBatch):
+    """Generates for many sequences at once; live sequences are always the first ones."""
 
     def __init__(
         self, weights: Weights, *, capacity: int, end_tokens: Iterable[int], device: torch.device
     ) -> None:
-        self.sequences: list[Sequence] = []
-        self._weights = weights
-        self._device = device
-        self._end = np.array(sorted(end_tokens), dtype=np.int64)
+        super().__init__(weights, capacity=capacity, end_tokens=end_tokens, device=device)
         self._cache = KVCache(capacity)
-        self._state = BatchState(capacity, device)
         self._numbers = torch.arange(capacity, device=device)
-        self._prepared = False
-        self._torn = False
         self._steps = 0
-
-    @property
-    def weights(self) -> Weights:
-        """What computes the logits."""
-        return self._weights
-
-    @weights.setter
-    def weights(self, weights: Weights) -> None:
-        self._weights = weights
-        self._prepared = False
-
-    @property
-    def capacity(self) -> int:
-        """How many sequences there is room for."""
-        return self._state.sequences
 
     @property
     def room(self) -> int:
@@ -104,9 +79,7 @@ class Decoder:
         self._steps += 1
         if self._steps % _SORT_EVERY == 0:
             self._sort()
-        if not self._prepared:
-            self._weights.prepare([sequence.recipe for sequence in self.sequences])
-            self._prepared = True
+        self._prepare()
         positions = self._state.positions(count)
         lengths = self._state.lengths[:count] + 1
         self._cache.ends = self._state.ends[:count]
@@ -124,23 +97,7 @@ class Decoder:
     @torch.inference_mode()
     def collect(self) -> list[Finished]:
         """Take out the sequences that have reached their end token or their cap."""
-        done, stopped = self._state.done(len(self.sequences), self._end)
-        finished = [
-            Finished(self.sequences[at], tuple(tokens), stop, self.sequences[at].seconds)
-            for at, tokens, stop in zip(done, self._state.output(done), stopped, strict=True)
-        ]
-        self._remove(done)
-        return finished
-
-    @torch.inference_mode()
-    def release(self, leaves: Callable[[Sequence], bool]) -> list[Sequence]:
-        """Take out the sequences for which ``leaves`` is true; they keep their tokens so far."""
-        out = [at for at, sequence in enumerate(self.sequences) if leaves(sequence)]
-        released = [self.sequences[at] for at in out]
-        for sequence, tokens in zip(released, self._state.output(out), strict=True):
-            sequence.tokens = tokens
-        self._remove(out)
-        return released
+        return self._take_finished(len(self.sequences))
 
     def sequences_that_fit(self, length: int = 0, *, ahead: bool = False) -> int | None:
         """How many sequences memory has room for, all as long as the longest; ``None``: not known.

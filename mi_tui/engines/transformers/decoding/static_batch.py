@@ -7,19 +7,18 @@ ones already generate.
 """
 
 from collections import abc
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-import numpy as np
 import torch
 
-from mi_tui.engines.transformers.decoding.batch_state import BatchState
 from mi_tui.engines.transformers.decoding.sequence import Finished, Sequence
+from mi_tui.engines.transformers.decoding.sequence_batch import SequenceBatch
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.model.generation_cache import GenerationCache
 from mi_tui.engines.transformers.model.sampler import draw_tokens
 
 
-class StaticBatchDecoder:
+class StaticBatchDecoder(SequenceBatch):
     """Generates for up to ``capacity`` sequences; others join when all of them have finished.
 
     Sequences are kept by the length of their contexts, so that those that generate are always
@@ -29,31 +28,10 @@ class StaticBatchDecoder:
     def __init__(
         self, weights: Weights, *, capacity: int, end_tokens: Iterable[int], device: torch.device
     ) -> None:
-        self.sequences: list[Sequence] = []
-        self._weights = weights
-        self._device = device
-        self._end = np.array(sorted(end_tokens), dtype=np.int64)
-        self._state = BatchState(capacity, device)
+        super().__init__(weights, capacity=capacity, end_tokens=end_tokens, device=device)
         self._cache: GenerationCache | None = None
         self._contexts = torch.empty((0, 0), dtype=torch.long, device=device)
         self._lengths: list[int] = []
-        self._prepared = False
-        self._torn = False
-
-    @property
-    def weights(self) -> Weights:
-        """What computes the logits."""
-        return self._weights
-
-    @weights.setter
-    def weights(self, weights: Weights) -> None:
-        self._weights = weights
-        self._prepared = False
-
-    @property
-    def capacity(self) -> int:
-        """How many sequences there is room for."""
-        return self._state.sequences
 
     @property
     def room(self) -> int:
@@ -88,9 +66,7 @@ class StaticBatchDecoder:
     def step(self) -> None:
         """Draw one more token for every sequence whose context has been read."""
         assert self._cache is not None
-        if not self._prepared:
-            self._weights.prepare([sequence.recipe for sequence in self.sequences])
-            self._prepared = True
+        self._prepare()
         tokens = self._state.last_tokens(len(self.sequences)).clone()
         generating, at = self._generating(self._cache.length), self._cache.length
         if generating < len(tokens):
@@ -108,23 +84,7 @@ class StaticBatchDecoder:
         """Take out the sequences that have reached their end token or their cap."""
         if self._cache is None or not self.sequences:
             return []
-        done, stopped = self._state.done(self._generating(self._cache.length), self._end)
-        finished = [
-            Finished(self.sequences[at], tuple(tokens), stop, self.sequences[at].seconds)
-            for at, tokens, stop in zip(done, self._state.output(done), stopped, strict=True)
-        ]
-        self._remove(done)
-        return finished
-
-    @torch.inference_mode()
-    def release(self, leaves: Callable[[Sequence], bool]) -> list[Sequence]:
-        """Take out the sequences for which ``leaves`` is true; they keep their tokens so far."""
-        out = [at for at, sequence in enumerate(self.sequences) if leaves(sequence)]
-        released = [self.sequences[at] for at in out]
-        for sequence, tokens in zip(released, self._state.output(out), strict=True):
-            sequence.tokens = tokens
-        self._remove(out)
-        return released
+        return self._take_finished(self._generating(self._cache.length))
 
     def sequences_that_fit(self, length: int = 0, *, ahead: bool = False) -> int | None:
         """Not known: transformers' own cache grows as it sees fit."""
