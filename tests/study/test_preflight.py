@@ -35,7 +35,7 @@ def said(paths: tuple[Path, ...], level: str) -> list[str]:
 
 def test_names_that_no_rule_knows_are_found_by_transformers(tmp_path: Path) -> None:
     """Both sides agree with each other, and neither would load."""
-    paths = tiny_pair("qwen3", tmp_path)
+    paths = tiny_pair("gemma3", tmp_path)
     for folder in paths:
         rename(folder, "q_norm", "query_norm")
     report = check(*paths, loading=False)
@@ -69,7 +69,7 @@ def test_a_difference_by_a_default_that_one_side_leaves_out(tmp_path: Path) -> N
 def test_a_study_of_weights_that_are_not_here_is_refused_before_the_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = tiny_pair("qwen3", tmp_path)
+    paths = tiny_pair("gemma3", tmp_path)
     for folder in paths:
         rename(folder, "q_norm", "query_norm")
     pair = Pair(instruct=str(paths[0]), thinking=str(paths[1]))

@@ -182,7 +182,7 @@ def test_a_study_measures_the_checkpoint_that_is_exported(
 
 def test_a_model_whose_tensors_are_not_the_configs_is_named(tmp_path: Path) -> None:
     """Layers share names with those of another class: transformers would leave tensors random."""
-    instruct, thinking = tiny_pair("qwen2", tmp_path)
+    instruct, thinking = tiny_pair("phi", tmp_path)
     for path in (instruct, thinking):
         tensors = load(path)
         for name in [name for name in tensors if name.endswith("q_proj.bias")]:
