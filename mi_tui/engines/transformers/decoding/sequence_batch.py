@@ -1,4 +1,4 @@
-"""What all decoders have in common: sequences that join a batch, finish, and are taken out."""
+"""The base of all decoders: sequences that join a batch, finish, and are taken out."""
 
 from abc import ABC, abstractmethod
 from collections import abc
