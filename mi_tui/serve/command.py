@@ -17,6 +17,7 @@ from mi_tui.checkpoints.checks.compare import compare
 from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
+from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.engines.vllm.arguments import engine_arguments, environment, generation_defaults
 from mi_tui.engines.vllm.worker.spec import PairSpec
 from mi_tui.errors import MiTuiError
@@ -116,10 +117,10 @@ def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
         MiTuiError: a checkpoint cannot be had.
     """
     pair, dial, wanted = plan.source.pair, plan.dial, plan.wanted
-    instruct, thinking = (locate(side).path for side in (pair.instruct, pair.thinking))
-    local = pair.model_copy(update={"instruct": str(instruct), "thinking": str(thinking)})
-    donor = local.donor_reference
-    trusts = _trusts(pair)
+    sides = {"instruct": pair.instruct, "thinking": pair.thinking}
+    local = pair.model_copy(update={role: str(locate(side).path) for role, side in sides.items()})
+    donor = Path(local.donor_reference)
+    plan_merge(dial.recipe, local, Path())  # refused here in words, in vLLM's processes in a log
     spec = PairSpec(
         pair=local,
         one_pass=not dial.fixed,
@@ -129,13 +130,11 @@ def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
         start=dial.recipe if dial.fixed else None,
     )
     arguments = engine_arguments(
-        plan.engine, instruct, spec, on_cpu=_is_on_cpu(), trust_remote_code=trusts
+        plan.engine, donor, spec, on_cpu=_is_on_cpu(), trust_remote_code=_trusts(pair)
     )
     del arguments["model"], arguments["skip_tokenizer_init"]
     arguments |= {
-        "tokenizer": donor,
-        "hf_config_path": donor,
-        "generation_config": donor,
+        "generation_config": str(donor),
         # What the study measured, where a request does not say how it wants to be sampled.
         "override_generation_config": generation_defaults(dial.recipe.decoding),
         "served_model_name": list(dial.models),
@@ -148,7 +147,7 @@ def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
     own = environment(plan.engine)
     own.pop(_LOGGING, None)  # a server's log is for its owner
     own[VARIABLE] = dial.model_dump_json(by_alias=True)
-    return [*_program(instruct), *_flags(arguments), *wanted.options], own
+    return [*_program(donor), *_flags(arguments), *wanted.options], own
 
 
 def start(command: Sequence[str], own: Mapping[str, str], plan: ServerPlan) -> NoReturn:

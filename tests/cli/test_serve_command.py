@@ -59,8 +59,8 @@ def test_the_command_is_vllms_own_server_with_the_donors_tokenizer(preset: Path)
     assert words[3].startswith("vllm.entrypoints.")
     assert words[-2:] == ["--api-key", "a b"]
     options = dict(each.split("=", 1) for each in words if each.startswith("--") and "=" in each)
-    assert options["--tokenizer"].endswith("demo_pair/thinking")
-    assert options["--tokenizer"] == options["--generation-config"]
+    assert options["--generation-config"].endswith("demo_pair/thinking")
+    assert options["--generation-config"] in words, "the model is the donor's"
     assert options["--middleware"] == "mi_tui.serve.middleware.DialMiddleware"
     spec = json.loads(options["--additional-config"])["mi_tui"]
     assert (spec["one_pass"], spec["required"], spec["salted"]) == (True, True, True)
@@ -88,7 +88,12 @@ def test_the_printed_command_is_the_one_that_would_run() -> None:
     as_text = serve(*PAIR, "--dry-run").stdout.splitlines()[-1]
     as_data = json.loads(serve(*PAIR, "--dry-run", "--json").stdout)
     own = [f"{name}={value}" for name, value in as_data["environment"].items()]
-    assert shlex.split(as_text) == [*own, *as_data["command"]]
+
+    def lasting(words: list[str]) -> list[str]:
+        # The cache's bytes are what is free at the moment.
+        return [word for word in words if not word.startswith("--kv-cache-memory-bytes=")]
+
+    assert lasting(shlex.split(as_text)) == lasting([*own, *as_data["command"]])
 
 
 def test_one_merged_model_takes_no_other_lambda() -> None:
