@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -169,11 +169,10 @@ class OpenAIClient:
             EndpointError: the server cannot be reached, or sends what is no dial.
         """
         with self._failures():
-            async with self._client.stream("GET", f"{self._base}/dial") as response:
+            async with self._opened("GET", "/dial") as response:
                 if response.status_code != 200:
                     return None
-                async with asyncio.timeout(self._timeout):
-                    return served_dial(await self._small_body(response))
+                return served_dial(await self._small_body(response))
 
     async def ask(self, model: str, question: Question) -> Answer:
         """One answer, streamed.
@@ -238,13 +237,27 @@ class OpenAIClient:
             raise EndpointError(f"{self._base} {error}: is this an OpenAI API?") from error
 
     async def _models_once(self) -> list[str]:
-        async with self._client.stream("GET", f"{self._base}/models") as response:
+        async with self._opened("GET", "/models") as response:
             await self._require_success(response)
-            async with asyncio.timeout(self._timeout):
-                return model_names(await self._small_body(response))
+            return model_names(await self._small_body(response))
+
+    @asynccontextmanager
+    async def _opened(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> AsyncIterator[httpx2.Response]:
+        """A response whose headers have come; a server that drips them is given up like a silent
+        one, which httpx alone does not: its limit of time begins anew with every byte."""
+        request = self._client.build_request(method, f"{self._base}{path}", json=body)
+        async with asyncio.timeout(self._timeout):
+            response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _small_body(self, response: httpx2.Response) -> str:
-        pieces = [piece async for piece in self._pieces(response, _SMALL_BODY)]
+        async with asyncio.timeout(self._timeout):
+            pieces = [piece async for piece in self._pieces(response, _SMALL_BODY)]
         return b"".join(pieces).decode(errors="replace")
 
     async def _ask_once(self, model: str, question: Question) -> Answer:
@@ -296,8 +309,7 @@ class OpenAIClient:
 
     async def _events(self, body: dict[str, Any], tokens: int) -> AsyncIterator[str]:
         """The data of the stream's events (server-sent events), of an answer of so many tokens."""
-        address = f"{self._base}/chat/completions"
-        async with self._client.stream("POST", address, json=body) as response:
+        async with self._opened("POST", "/chat/completions", body) as response:
             await self._require_success(response)
             if "json" in response.headers.get("Content-Type", ""):
                 raise UnreadableError("answers without streaming")
