@@ -81,10 +81,12 @@ class StudyReader:
 
     def changed(self) -> bool:
         """Whether :meth:`view` would show something new since it was last called."""
+        self.store.require_there()
         return self.store.data_version() != self._seen or self.state != self._shown
 
     def view(self) -> StudyView:
         """The picture of the study as it is now."""
+        self.store.require_there()
         version = self.store.data_version()
         state = self.state
         if (version, state) != (self._seen, self._shown):

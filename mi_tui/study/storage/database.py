@@ -65,6 +65,17 @@ class Database:
         if found != SCHEMA_VERSION:
             self.close()
             raise StudyError(_other_version(path, found))
+        self._inode = _inode(path)
+
+    def require_there(self) -> None:
+        """Make sure that the file is still the one that was opened: one that is deleted can be
+        written and read without an error, and nothing of it is kept.
+
+        Raises:
+            StudyError: it was moved or deleted.
+        """
+        if _inode(self._path) != self._inode:
+            raise StudyError(_gone(self._path))
 
     def close(self) -> None:
         """Close the connection."""
@@ -262,10 +273,23 @@ def _other_version(path: Path, found: int) -> str:
     )
 
 
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of its name; ``None`` where there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _gone(path: Path) -> str:
+    return f"{path} is gone: the study's directory was moved or deleted"
+
+
 def _words(path: Path, error: sqlite3.Error) -> str:
     """What failed, and what to do about the failures that have a remedy."""
     if not path.exists():
-        return f"{path} is gone: the study's directory was moved or deleted"
+        return _gone(path)
     return f"{path}: {error}{_remedy(error)}"
 
 

@@ -60,6 +60,14 @@ class Store:
         """Close the connection."""
         self._db.close()
 
+    def require_there(self) -> None:
+        """Make sure that the file was not moved or deleted since it was opened.
+
+        Raises:
+            StudyError: it was.
+        """
+        self._db.require_there()
+
     def __enter__(self) -> "Store":
         return self
 

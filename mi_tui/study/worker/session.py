@@ -79,6 +79,7 @@ class Session:
         )
         finished: Finished | None = None
         while finished is None:
+            self._store.require_there()
             if self._requests.handle():
                 self._next_interim = 0.0
             if self._requests.stopping or self._interrupted():

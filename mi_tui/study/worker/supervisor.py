@@ -52,6 +52,7 @@ class Supervisor:
         self._asked = False
         self._stamp: tuple[int, ...] = ()
         self._kills = kills_for_memory()
+        self._inode = _inode(folder)
         for number in _STOPS:
             signal.signal(number, self._ask)
 
@@ -71,7 +72,9 @@ class Supervisor:
                 self._keep_end(code, usage.ru_maxrss * 1024, stopped=killed or -code in _STOPS)
                 self._end_others(code)
                 return code if code >= 0 else 1
-            if deadline is None and (self._listen() or self._asked or self._stop_is_wanted()):
+            if deadline is None and (
+                self._listen() or self._asked or self._is_gone() or self._stop_is_wanted()
+            ):
                 deadline = time.monotonic() + _GRACE_SECONDS
             elif deadline is None:
                 continue
@@ -93,6 +96,10 @@ class Supervisor:
         if not numbers:
             time.sleep(_LOOK_SECONDS / 4)  # the worker is ending
         return any(number in _STOPS for number in numbers)
+
+    def _is_gone(self) -> bool:
+        """Whether the study was moved or deleted: what a worker writes then is kept nowhere."""
+        return _inode(self._folder) != self._inode
 
     def _stop_is_wanted(self) -> bool:
         """Whether a request to stop lies in the study; looked for when the file has changed."""
@@ -121,6 +128,10 @@ class Supervisor:
 
     def _keep_end(self, code: int, nbytes: int, *, stopped: bool) -> None:
         """Keep that the study is stopped, or how its worker died, where it did not say so."""
+        if self._is_gone():
+            where = self._folder.database
+            print(f"{where} is gone, moved or deleted: the worker ended", file=sys.stderr)
+            return
         try:
             with Store(self._folder.database) as store, store.transaction():
                 if stored_state(store).has_ended:
@@ -163,6 +174,14 @@ def how_it_ended(code: int, nbytes: int, for_memory: bool) -> str:
     if code < 0:
         return f"the worker crashed (signal {-code}, {_name(-code)}); {held}"
     return f"the worker ended with exit status {code} before the study did; {held}"
+
+
+def _inode(folder: StudyFolder) -> tuple[int, int] | None:
+    try:
+        facts = folder.database.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _name(number: int) -> str:

@@ -1,6 +1,7 @@
 """A worker that is busy in any phase hears stop and SIGTERM; one that dies says how."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from mi_tui.api.study import Study
 from mi_tui.study.control import create_study, request, start_worker
+from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.lock import is_held
 from mi_tui.study.storage.store import Store
@@ -139,3 +141,47 @@ def test_every_death_has_its_words() -> None:
     assert "crashed (signal 6, SIGABRT)" in how_it_ended(-6, 1 << 30, for_memory=True)
     assert "exit status 3" in how_it_ended(3, 1 << 30, for_memory=False)
     assert "unknown" in how_it_ended(-200, 1 << 30, for_memory=False)
+
+
+def process_is_there(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("phase", ["probes", pytest.param("generation", marks=pytest.mark.slow)])
+def test_a_worker_whose_study_is_deleted_ends_and_readers_are_told(
+    phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = start_busy(tmp_path, monkeypatch, phase)
+    pid = worker_pid(path)
+    with Study.load(path) as study:
+        followed = study.follow(PATIENCE_SECONDS)
+        next(followed)
+        shutil.rmtree(path)
+        with pytest.raises(StudyError, match="moved or deleted"):
+            list(followed)
+    wait_until(lambda: not process_is_there(pid), "the worker's end", STOP_SECONDS + LOAD_SECONDS)
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_generates_says_where_the_study_was_moved_to(tmp_path: Path) -> None:
+    path = create_study(small_preset(problems=200, samples=8), tmp_path / "study")
+    start_worker(path)
+
+    def generates() -> bool:
+        with Study.load(path) as study:
+            return study.progress.rollouts > 0
+
+    wait_until(generates, "rollouts")
+    pid = worker_pid(path)
+    moved = path.rename(tmp_path / "elsewhere")
+    wait_until(lambda: not process_is_there(pid), "the worker's end", STOP_SECONDS + LOAD_SECONDS)
+    with Study.load(moved) as study:
+        assert study.state in (StudyState.FAILED, StudyState.INTERRUPTED)
+        if study.state is StudyState.FAILED:
+            assert "moved or deleted" in study.view().message
+        assert study.progress.rollouts > 0
