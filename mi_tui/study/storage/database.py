@@ -1,15 +1,18 @@
 """The SQLite file of a study: opened for writing or reading, with one-line errors."""
 
 import contextlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
 from mi_tui.study.storage.errors import StudyError
-from mi_tui.study.storage.lock import ELSEWHERE, has_locks, require_locks
+from mi_tui.study.storage.folder import StudyFolder
+from mi_tui.study.storage.lock import ELSEWHERE, has_locks, is_held, require_locks
 from mi_tui.study.storage.schema import (
     SCHEMA_VERSION,
     migrate,
@@ -222,7 +225,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
 
     SQLite needs a place for a log and shared memory beside the file. Where it has none (the disk
     is full or read-only, the directory someone else's), a file without a log is read as one that
-    nobody changes.
+    nobody changes, and one with a log, as a killed worker leaves it, from a copy elsewhere.
 
     Raises:
         StudyError: the file holds more than our schema, or cannot be read at all.
@@ -243,12 +246,42 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
             return connection
         except sqlite3.OperationalError as error:
             connection.close()
-            if last == 0 or not _is_about_writing(error):
+            if not _is_about_writing(error):
                 raise
+            if last == 0:
+                if no_log or is_held(StudyFolder(path.parent).lock):
+                    raise
+                return _copied(path, error)
         except BaseException:
             connection.close()
             raise
     raise AssertionError("a way is always left")
+
+
+def _copied(path: Path, failed: sqlite3.Error) -> sqlite3.Connection:
+    """A copy of the database with its log, where there is room for it; gone with the connection.
+
+    Args:
+        path: of a database that no worker writes.
+        failed: why it cannot be read in its place; raised where it cannot be copied either.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="mi-tui-")))
+            copy = folder / path.name
+            for end in ("", "-wal"):
+                shutil.copyfile(f"{path}{end}", f"{copy}{end}")
+        except OSError:
+            raise failed from None
+        connection = _connect(copy, "mode=rw")
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            require_own_schema(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        # The files are open; without their names they end with the connection.
+        return connection
 
 
 def _is_about_writing(error: sqlite3.Error) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -214,3 +215,55 @@ def test_an_older_study_keeps_what_a_scorer_failed_on_as_not_scored(tmp_path: Pa
         assert store.totals() == (4, 20)
     with contextlib.closing(sqlite3.connect(path)) as again:
         assert again.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def leave_a_log(study: Path) -> None:
+    """What a killed worker leaves: the last of what was stored is in the log alone."""
+    living = Database(study / "study.db")
+    living.run("INSERT OR REPLACE INTO meta VALUES ('title', '\"in the log\"')")
+    for name in ("study.db", "study.db-wal"):
+        shutil.copyfile(study / name, study / f"{name}.kept")
+    living.close()
+    for name in ("study.db", "study.db-wal"):
+        (study / f"{name}.kept").rename(study / name)
+    (study / "study.db-shm").unlink(missing_ok=True)
+
+
+def read_all(study: Path, title: str = "in the log") -> None:
+    (entry,) = [one for one in list_studies(study.parent) if one.path == study]
+    assert entry.state is StudyState.NEW, entry.best
+    assert entry.title == title
+    with StudyReader(study) as reader:
+        assert reader.view().rows
+
+
+@pytest.mark.parametrize("logged", [False, True], ids=["whole", "with a log"])
+def test_a_full_disk_hides_no_study(
+    study: Path, tmp_path: Path, logged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        living = Database(study / "study.db")
+        living.run("INSERT OR REPLACE INTO meta VALUES ('title', '\"in the log\"')")
+        living.close()
+        if logged:
+            leave_a_log(study)
+        shutil.copytree(study, disk / "study")
+        with contextlib.suppress(OSError), (disk / "fill").open("wb", buffering=0) as filling:
+            while True:
+                filling.write(bytes(4096))
+        read_all(disk / "study")
+        assert list(elsewhere.iterdir()) == [], "nothing is left of a copy"
+        if logged:
+            monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+            with pytest.raises(StudyError, match="cannot open"):
+                StudyReader(disk / "study")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
