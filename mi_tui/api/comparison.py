@@ -69,11 +69,12 @@ def compare_studies(
     """
     if len(references) < 2:
         raise MiTuiError("name two studies or more to compare")
-    asked = parse_budget(budget) if isinstance(budget, str) else budget
-    return StudiesComparison(tuple(_read(reference, asked) for reference in references))
+    if isinstance(budget, str):
+        parse_budget(budget)  # refused before any study is read
+    return StudiesComparison(tuple(_read(reference, budget) for reference in references))
 
 
-def _read(reference: Path | str, budget: Budget | None) -> ComparedStudy:
+def _read(reference: Path | str, budget: Budget | str | None) -> ComparedStudy:
     with Study.load(reference) as study:
         view = study.view()
         answer, reason = None if budget else view.recommendation, ""

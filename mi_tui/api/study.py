@@ -193,7 +193,7 @@ class Study(StudyReader):
             StudyError: it is settled already, or its directory cannot be written.
         """
         end = parse_until(until) if isinstance(until, str) else until
-        asked = parse_budget(budget) if isinstance(budget, str) else budget
+        asked = self._question(budget)
         require_consent(self.preset)
         extend_study(self.path, end, asked)
         return self.start()
@@ -297,14 +297,21 @@ class Study(StudyReader):
 
         Args:
             budget: a budget, or its short form, such as ``"tokens<=2000"``, ``"score>=95%"`` (of
-                Thinking) or ``"knee"``; by default the study's own.
+                Thinking) or ``"knee"``; by default the study's own. A short form is about
+                what the study is about: new problems, or these.
 
         Raises:
             BudgetError: the text is no budget.
             StudyError: there is no complete round yet.
             DecisionError: the budget is in seconds and no speed is known.
         """
-        return super().recommend(parse_budget(budget) if isinstance(budget, str) else budget)
+        return super().recommend(self._question(budget))
+
+    def _question(self, budget: Budget | str | None) -> Budget | None:
+        """A budget from its short form, about what the study is about."""
+        if isinstance(budget, str):
+            return parse_budget(budget, about=self.preset.budget.about)
+        return budget
 
     def rollouts(self, recipe: Recipe | str | float | None = None) -> Iterator[Rollout]:
         """Every stored rollout with its texts, in the order of arrival, a few in memory at once.
@@ -355,7 +362,9 @@ class Study(StudyReader):
             ComparisonError: no row has that label, or there are no rollouts.
         """
         observations = self.observations()
-        return compare(observations, find_reference(observations, self.preset, against))
+        preset = self.preset
+        reference = find_reference(observations, preset, against)
+        return compare(observations, reference, about=preset.budget.about)
 
     def ablation_result(self, against: str | None = None) -> AblationResult:
         """What an ablation shows: the comparison, its grids, and the layer groups.
@@ -503,7 +512,7 @@ class Study(StudyReader):
 
         require_samples(samples)
         require_concurrency(concurrency)
-        question = parse_budget(budget) if isinstance(budget, str) else budget
+        question = self._question(budget)
 
         def ask() -> "tuple[ServerConfirmation, ...]":
             return confirm_offers(

@@ -1,5 +1,9 @@
 """Budgets: an objective and its limit."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
 from pydantic import Field, field_validator, model_validator
 
 from mi_tui.errors import MiTuiError
@@ -12,6 +16,23 @@ class BudgetError(MiTuiError):
     """A budget that cannot be read."""
 
 
+About = Literal["new-problems", "these-problems"]
+"""What an answer is about: problems like those of the probes, of which they are a sample, or the
+probes' problems themselves."""
+
+ABOUT: Mapping[About, str] = MappingProxyType(
+    {
+        "new-problems": "new problems like these",
+        "these-problems": "these problems themselves",
+    }
+)
+"""How it is said."""
+
+
+def _is_default(value: object) -> bool:
+    return value == "new-problems"
+
+
 class Budget(Plan):
     """An objective and its limit.
 
@@ -19,13 +40,17 @@ class Budget(Plan):
     ``limit`` follows it: tokens per response; seconds per response; a score from 0 to 1; a share
     of Thinking's score from 0 to 1; none for the knee. ``statistic`` says whether tokens and
     seconds are held on average or at the 95th percentile. ``confidence`` is the probability of
-    meeting the limit that a recommendation must reach.
+    meeting the limit that a recommendation must reach. ``about`` says whether score and length are
+    meant over problems like those of the probes, or over these problems themselves, such as a
+    benchmark of which the mean is reported.
     """
 
     objective: str = "knee"
     limit: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     statistic: Statistic = "mean"
     confidence: float = Field(default=0.9, gt=0.5, lt=1.0)
+    # Left out by default: stored studies are found by the key of what they write.
+    about: About = Field(default="new-problems", exclude_if=_is_default)
 
     @field_validator("objective")
     @classmethod
@@ -43,7 +68,8 @@ class Budget(Plan):
     @property
     def in_words(self) -> str:
         """The question in plain words."""
-        return OBJECTIVES[self.objective].in_words(self.limit, self.statistic)
+        words = OBJECTIVES[self.objective].in_words(self.limit, self.statistic)
+        return words if self.about == "new-problems" else f"{words}, over {ABOUT[self.about]}"
 
     @property
     def spec(self) -> str:
@@ -57,8 +83,13 @@ class Budget(Plan):
         return None if limit is None else limit.axis
 
 
-def parse_budget(text: str, confidence: float = 0.9) -> Budget:
+def parse_budget(text: str, confidence: float = 0.9, *, about: About = "new-problems") -> Budget:
     """Read the short form used on the command line.
+
+    Args:
+        text: the short form.
+        confidence: the probability of meeting the limit that is wanted.
+        about: what the answer is about.
 
     Raises:
         BudgetError: the text is none of the objectives' forms; the message has an example of
@@ -71,7 +102,11 @@ def parse_budget(text: str, confidence: float = 0.9) -> Budget:
         limit, statistic = found
         try:
             return Budget(
-                objective=objective.name, limit=limit, statistic=statistic, confidence=confidence
+                objective=objective.name,
+                limit=limit,
+                statistic=statistic,
+                confidence=confidence,
+                about=about,
             )
         except ValueError:
             break

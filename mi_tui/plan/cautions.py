@@ -7,11 +7,26 @@ from mi_tui.plan.preset import Preset
 def cautions(preset: Preset) -> tuple[str, ...]:
     """What looks like a slip, a sentence without a full stop each.
 
-    A limit on tokens that no response can reach excludes nothing: the answer is the best score.
+    A limit on tokens that no response can reach excludes nothing: the answer is the best score. An
+    answer about the probes' problems themselves has no use for held-out ones.
     """
+    return (*_limit_above_cap(preset), *_held_out(preset))
+
+
+def _limit_above_cap(preset: Preset) -> tuple[str, ...]:
     budget = preset.budget
     limit = OBJECTIVES[budget.objective].limit
     cap = max((probe.max_new_tokens for probe in preset.probes), default=0)
     if limit is None or limit.quantity != "tokens" or budget.limit is None or budget.limit <= cap:
         return ()
     return (f"No response can be longer than {cap:,} tokens: the limit {budget.limit:,.0f} is met",)
+
+
+def _held_out(preset: Preset) -> tuple[str, ...]:
+    held = [probe.name or probe.kind for probe in preset.probes if probe.held_out > 0]
+    if preset.budget.about == "new-problems" or not held:
+        return ()
+    return (
+        f"Some problems of {', '.join(held)} are held out of the search, yet the answer is about"
+        " all of them: hold 0 % out",
+    )

@@ -120,7 +120,9 @@ def of_study(reference: str | Path, budget: Budget | None = None) -> Source:
     """
     with StudyReader(reference) as study:
         facts = Facts.of(study.store)
-        answer = study.recommend(budget)
+        about = facts.preset.budget.about
+        asked = budget.model_copy(update={"about": about}) if budget else None
+        answer = study.recommend(asked)
         name = study.folder.name
         require_same_weights(facts, where_present=True)
     preset = facts.preset

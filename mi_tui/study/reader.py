@@ -13,7 +13,7 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.analysis.statistics.flips import FlipError, Flips, find_flips
 from mi_tui.analysis.statistics.groups import GroupResults, group_results
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import About, Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.thinking import parts_of
@@ -51,7 +51,7 @@ class StudyReader:
         self._change = 0
         self._shown: StudyState | None = None
         self._summaries = Summaries()
-        self._curves: Curves | None = None
+        self._curves: dict[About, Curves] = {}
         self._fitted_to = (0, 0)
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class StudyReader:
             state=state,
             message=facts.message or (_GONE if state is StudyState.INTERRUPTED else ""),
             progress=_counted(facts.progress, len(complete) + len(begun)),
-            rows=self._summaries.of(complete, begun, facts.latency),
+            rows=self._summaries.of(complete, begun, facts.latency, facts.preset.budget.about),
             recommendation=facts.recommendation,
             engine_note=facts.engine_note,
             change=self._change,
@@ -124,26 +124,31 @@ class StudyReader:
         waits = self.store.in_first_round() and self.state.is_active
         if waits or not len(observations):
             raise StudyError(f"{self.folder.name} has no complete round yet: let it go on")
+        asked = budget or preset.budget
         return recommend(
             observations,
-            budget or preset.budget,
-            curves=self._fitted(observations, preset.search.seed),
+            asked,
+            curves=self._fitted(observations, preset.search.seed, asked.about),
             latency=facts.latency,
             seed=preset.search.seed,
             tolerance=preset.search.tolerance,
             dtype=facts.confirmation_dtype,
         )
 
-    def _fitted(self, observations: Observations, seed: int) -> Curves:
+    def _fitted(self, observations: Observations, seed: int, about: About) -> Curves:
         """The curves, fitted anew only when there are new rollouts: budgets share them."""
         fitted = (len(observations), seed)
-        if self._curves is None or self._fitted_to != fitted:
-            self._curves, self._fitted_to = curves_of(observations, seed=seed), fitted
-        return self._curves
+        if self._fitted_to != fitted:
+            self._curves, self._fitted_to = {}, fitted
+        if about not in self._curves:
+            self._curves[about] = curves_of(observations, seed=seed, about=about)
+        return self._curves[about]
 
     def groups(self, *, strata: bool = True) -> tuple[GroupResults, ...]:
         """The results table of each probe, and of each of its strata where it has several."""
-        return group_results(self.observations(), self.latency(), strata=strata)
+        facts = Facts.of(self.store)
+        about = facts.preset.budget.about
+        return group_results(self.observations(), facts.latency, strata=strata, about=about)
 
     def flips(self, recipe: Recipe | None = None) -> Flips:
         """The problems that a recipe solves and the two ends do not, or the other way round.

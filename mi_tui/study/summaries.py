@@ -7,6 +7,7 @@ from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.analysis.statistics.metrics import summarise
+from mi_tui.plan.budget import About
 
 
 class Summaries:
@@ -15,10 +16,14 @@ class Summaries:
     def __init__(self) -> None:
         self._rows: dict[str, RecipeSummary] = {}
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._latency: Latency | None = None
+        self._asked: tuple[Latency | None, About] = (None, "new-problems")
 
     def of(
-        self, complete: Observations, begun: Observations, latency: Latency | None
+        self,
+        complete: Observations,
+        begun: Observations,
+        latency: Latency | None,
+        about: About = "new-problems",
     ) -> tuple[RecipeSummary, ...]:
         """One row per recipe with rollouts, as :func:`summarise` gives them.
 
@@ -26,9 +31,10 @@ class Summaries:
             complete: the rollouts of complete rounds.
             begun: the others; they make the preliminary row of a recipe that has no more.
             latency: the speed of the merged model.
+            about: what the intervals speak of.
         """
-        if latency != self._latency:
-            self._rows, self._latency = {}, latency
+        if (latency, about) != self._asked:
+            self._rows, self._asked = {}, (latency, about)
             self._counts = np.zeros(0, np.int64)
         self._update(complete)
         rows = self._rows | self._preliminary(begun)
@@ -41,7 +47,7 @@ class Summaries:
         known[: len(self._counts)] = self._counts
         if (changed := counts != known).any():
             mine = complete.where(changed[complete.recipe])
-            for row in summarise(mine, latency=self._latency):
+            for row in self._summarised(mine):
                 self._rows[row.recipe.key] = row
         self._counts = counts
 
@@ -52,5 +58,9 @@ class Summaries:
         mine = begun.where(fresh[begun.recipe])
         return {
             row.recipe.key: row.model_copy(update={"preliminary": True, "stage": None})
-            for row in summarise(mine, latency=self._latency)
+            for row in self._summarised(mine)
         }
+
+    def _summarised(self, rows: Observations) -> tuple[RecipeSummary, ...]:
+        latency, about = self._asked
+        return summarise(rows, latency=latency, about=about)

@@ -80,6 +80,17 @@ def test_a_budget_in_a_preset_stays_as_it_is() -> None:
     )
 
 
+def test_what_an_answer_is_about_is_said_and_stored_only_where_it_is_not_the_usual() -> None:
+    usual, here = parse_budget("knee"), parse_budget("knee", about="these-problems")
+    assert "about" not in usual.canonical_json()
+    assert '"about":"these-problems"' in here.canonical_json()
+    assert here.key != usual.key
+    assert Budget.from_json(here.canonical_json()) == here
+    assert here.in_words.endswith(", over these problems themselves")
+    with pytest.raises(ValidationError, match="'new-problems' or 'these-problems'"):
+        Budget.model_validate({"about": "all-problems"})
+
+
 def test_a_share_without_its_sign_is_asked_about() -> None:
     with pytest.raises(BudgetError, match=r"did you mean score>=95% or score>=0\.95\?"):
         parse_budget("score>=95")

@@ -18,3 +18,12 @@ def test_a_limit_that_no_response_can_reach_is_told(spec: str) -> None:
 def test_other_limits_are_not(spec: str) -> None:
     preset = views.preset().model_copy(update={"budget": parse_budget(spec)})
     assert cautions(preset) == ()
+
+
+def test_held_out_problems_are_told_where_the_answer_is_about_all_of_them() -> None:
+    plain = views.preset()
+    here = plain.model_copy(update={"budget": parse_budget("knee", about="these-problems")})
+    (found,) = cautions(here)
+    assert "Some problems of arithmetic are held out" in found
+    probe = plain.probes[0].model_copy(update={"held_out": 0.0})
+    assert cautions(here.model_copy(update={"probes": (probe,)})) == ()

@@ -7,6 +7,7 @@ from mi_tui.analysis.results import Estimate, PairedDifference, RecipeSummary
 from mi_tui.analysis.statistics.metrics import MetricError, paired_difference, summarise
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.base import Plan
+from mi_tui.plan.budget import About
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe, labels
 
@@ -81,19 +82,26 @@ def verdict_of(difference: Estimate) -> str:
     return "higher" if difference.low > 0 else "unclear"
 
 
-def compare(observations: Observations, reference: Recipe, *, level: float = LEVEL) -> Comparison:
+def compare(
+    observations: Observations,
+    reference: Recipe,
+    *,
+    level: float = LEVEL,
+    about: About = "new-problems",
+) -> Comparison:
     """Compare every recipe that was asked with the reference.
 
     Args:
         observations: the study's rollouts; held-out problems are left aside.
         reference: the recipe the others are compared with.
         level: the chance that all intervals of the differences cover.
+        about: whether they speak of problems like these, or of these problems themselves.
 
     Raises:
         ComparisonError: the reference has no rollouts.
     """
     place = {recipe: index for index, recipe in enumerate(observations.recipes)}
-    summaries = {row.recipe: row for row in summarise(observations)}
+    summaries = {row.recipe: row for row in summarise(observations, about=about)}
     if reference not in summaries:
         raise ComparisonError(
             f"{reference.label} has no rollouts yet: name another row to compare with"
@@ -104,7 +112,9 @@ def compare(observations: Observations, reference: Recipe, *, level: float = LEV
     rows = []
     for label, recipe in zip(names[1:], others, strict=True):
         try:
-            found = paired_difference(observations, place[recipe], place[reference], level=each)
+            found = paired_difference(
+                observations, place[recipe], place[reference], level=each, about=about
+            )
         except MetricError:
             found = None
         rows.append(ComparedRow(label=label, summary=summaries[recipe], difference=found))

@@ -36,7 +36,8 @@ def ablation_result(
     Raises:
         ComparisonError: no row has that label, or there are no rollouts.
     """
-    found = compare(observations, find_reference(observations, preset, against))
+    reference = find_reference(observations, preset, against)
+    found = compare(observations, reference, about=preset.budget.about)
     summaries = (found.reference, *(row.summary for row in found.rows))
     groups = group_result(observations, preset, latency) if preset.search.layer_groups else None
     return AblationResult(found, grids(summaries, found.reference.recipe), groups)

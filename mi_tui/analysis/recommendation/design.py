@@ -17,7 +17,8 @@ class Design:
 
     ``lambdas``, ``rollouts`` and ``problems`` (distinct ones) have shape (recipes,);
     ``distinct`` is the number of problems asked of any of them, ``available`` that of all search
-    problems.
+    problems. ``fixed`` says that the answer is about these problems themselves: what makes one
+    harder than another is then no noise, once it was asked.
     """
 
     lambdas: Floats
@@ -25,10 +26,15 @@ class Design:
     problems: Floats
     distinct: int
     available: int
+    fixed: bool = False
 
 
 def design_of(
-    recipes: tuple[Recipe, ...], counts: NDArray[Any], like: Recipe | None = None
+    recipes: tuple[Recipe, ...],
+    counts: NDArray[Any],
+    like: Recipe | None = None,
+    *,
+    fixed: bool = False,
 ) -> Design:
     """The design of a family.
 
@@ -36,6 +42,7 @@ def design_of(
         recipes: all recipes of a study.
         counts: rollouts per recipe and search problem, shape (recipes, search problems).
         like: a member of the family; by default the largest family is meant.
+        fixed: whether the answer is about these problems themselves.
     """
     members = family(recipes, like)
     mine = counts[members]
@@ -45,4 +52,5 @@ def design_of(
         (mine > 0).sum(axis=1).astype(np.float64),
         int((mine > 0).any(axis=0).sum()),
         counts.shape[1],
+        fixed,
     )

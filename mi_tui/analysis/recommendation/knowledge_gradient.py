@@ -176,15 +176,17 @@ def _noise(curves: Curves, design: Design, batch: Floats) -> tuple[Floats, Float
     """What a batch at each point leaves open of score and log tokens, as noise variances.
 
     Problems asked before tell less the second time: the part of the variance that belongs to
-    the problem shrinks with distinct problems alone.
+    the problem shrinks with distinct problems alone; about these problems themselves it is gone
+    once all were asked.
     """
     seen = np.isclose(curves.lambdas[:, None], design.lambdas[None, :], atol=1e-6)
     rollouts = (seen * design.rollouts).sum(axis=1)
     problems = (seen * design.problems).sum(axis=1)
     after_problems = np.minimum(problems + batch, design.available)
+    known = _PROBLEM_SHARE / design.available if design.fixed else 0.0
 
     def precision(asked: Floats, distinct: Floats) -> Floats:
-        left = _PROBLEM_SHARE / np.maximum(distinct, 1e-9)
+        left = _PROBLEM_SHARE / np.maximum(distinct, 1e-9) - known
         left = left + (1 - _PROBLEM_SHARE) / np.maximum(asked, 1e-9)
         return np.where(asked > 0, 1 / left, 0.0)
 

@@ -56,7 +56,7 @@ def recommend(
         level: the level of the intervals of score, tokens, seconds and think ratio.
         like: a recipe of the family to choose from; by default the largest family.
         curves: those of :func:`curves_of` for the same rollouts, seed and family, to be spared
-            the fit: they do not depend on the budget.
+            the fit: of the budget they depend on what it is about alone.
 
     Raises:
         CurveError: no λ has rollouts yet.

@@ -14,7 +14,7 @@ from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.recommendation.remarks import on_the_floor
 from mi_tui.analysis.statistics.cells import Floats, aggregate, searched
 from mi_tui.analysis.statistics.curve import Curves, fit_curves
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import About, Budget
 from mi_tui.plan.recipe import Recipe
 
 LAMBDAS: Floats = np.round(np.linspace(0.0, 1.0, 101), 2)
@@ -88,29 +88,34 @@ def judge(
         DecisionError: the budget is in seconds and no speed is known.
     """
     if curves is None:
-        curves = curves_of(observations, seed=seed, like=like, fine=fine)
+        curves = curves_of(observations, seed=seed, like=like, fine=fine, about=budget.about)
     decision = decide(curves, budget, latency=latency, seed=seed, tolerance=tolerance)
-    design = _design(observations, like)
+    design = _design(observations, like, budget)
     certainty = _certainty(curves, decision, budget, tolerance, design)
     return Verdict(curves, decision, certainty, int(design.rollouts.sum()))
 
 
 def curves_of(
-    observations: Observations, *, seed: int = 0, like: Recipe | None = None, fine: bool = True
+    observations: Observations,
+    *,
+    seed: int = 0,
+    like: Recipe | None = None,
+    fine: bool = True,
+    about: About = "new-problems",
 ) -> Curves:
-    """The curves that every budget is put to; the arguments are those of :func:`judge`.
+    """The curves that every budget about the same is put to; arguments as for :func:`judge`.
 
     Raises:
         CurveError: no λ has rollouts on search problems.
     """
     lambdas, draws = (LAMBDAS, _DRAWS) if fine else (COARSE_LAMBDAS, _COARSE_DRAWS)
-    return fit_curves(observations, lambdas, draws=draws, seed=seed, like=like)
+    return fit_curves(observations, lambdas, draws=draws, seed=seed, like=like, about=about)
 
 
 def answerable(budget: Budget, latency: Latency | None) -> Budget:
     """The budget, or the knee while its limit cannot be judged for want of a speed."""
     if objective_of(budget).needs_speed and latency is None:
-        return Budget(confidence=budget.confidence)
+        return Budget(confidence=budget.confidence, about=budget.about)
     return budget
 
 
@@ -131,6 +136,6 @@ def _certainty(
     return Certainty.NO_MORE_TO_LEARN if gain < _WORTHLESS * tolerance else Certainty.OPEN
 
 
-def _design(observations: Observations, like: Recipe | None) -> Design:
+def _design(observations: Observations, like: Recipe | None, budget: Budget) -> Design:
     counts = aggregate(observations).count[:, searched(observations.problems)]
-    return design_of(observations.recipes, counts, like)
+    return design_of(observations.recipes, counts, like, fixed=budget.about == "these-problems")

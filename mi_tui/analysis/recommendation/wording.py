@@ -16,7 +16,8 @@ def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
         return _nothing(verdict)
     certainty = verdict.certainty
     objective = objective_of(found.budget)
-    parts = [f"{objective.claim(found)}: {_measures(found)}"]
+    here = "" if found.budget.about == "new-problems" else ", over these problems themselves"
+    parts = [f"{objective.claim(found)}: {_measures(found)}{here}"]
     parts += [_REMARKS[one](verdict, tolerance) for one in found.remarks if one in _REMARKS]
     if "some-not-scored" in found.remarks:
         parts.append(

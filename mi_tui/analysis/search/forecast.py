@@ -85,7 +85,8 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
         most_tokens = min(most_tokens, preset.search.max_tokens)
     weights = [plan.weight / sum(p.weight for p in plans) for plan in plans]
     asked = [(n, k * share) for n, k in zip(search, samples, strict=True)]
-    score, length = _half_widths(weights, asked)
+    fixed = preset.budget.about == "these-problems"
+    score, length = _half_widths(weights, asked, among=sizes if fixed else None)
     return Forecast(
         recipes=recipes,
         problems=sum(sizes),
@@ -142,19 +143,27 @@ def resolution(problems: float, samples: float, score: float = 0.5) -> tuple[flo
 
 
 def _half_widths(
-    weights: Sequence[float], asked: Sequence[tuple[float, float]], score: float = 0.5
+    weights: Sequence[float],
+    asked: Sequence[tuple[float, float]],
+    score: float = 0.5,
+    among: Sequence[int] | None = None,
 ) -> tuple[float, float]:
-    """As :func:`resolution`, for probes with so many (problems, samples) and these weights."""
+    """As :func:`resolution`, for probes with so many (problems, samples) and these weights.
+
+    ``among`` are all problems of each probe, where the answer is about these alone: what a problem
+    makes of λ is then no scatter, once it was asked.
+    """
     from mi_tui.analysis.statistics.intervals import t_quantile  # it brings NumPy along
 
     of_score, of_length, spread = 0.0, 0.0, 0.0
-    for weight, (problems, samples) in zip(weights, asked, strict=True):
+    for place, (weight, (problems, samples)) in enumerate(zip(weights, asked, strict=True)):
         number = max(problems * min(samples, 1.0), 1.0)
+        open_ = 1.0 if among is None else max(1 - number / max(among[place], 1), 0.0)
         drawn = max(samples, 1.0)
         own = _SAME_PROBLEM * (1 - _KEEPS_DIFFICULTY)
-        scatter = 2 * score * (1 - score) * ((1 - _SAME_PROBLEM) / drawn + own)
+        scatter = 2 * score * (1 - score) * ((1 - _SAME_PROBLEM) / drawn + open_ * own)
         of_score += weight**2 * scatter / number
-        of_length += weight**2 * (2 * _LENGTH_WITHIN / drawn + _LENGTH_BETWEEN) / number
+        of_length += weight**2 * (2 * _LENGTH_WITHIN / drawn + open_ * _LENGTH_BETWEEN) / number
         spread += weight**2 / number
     t = t_quantile(_LEVEL, 1 / spread - 1)
     return (

@@ -202,7 +202,9 @@ class _Step:
             verdict.curves,
             decision,
             self._budget,
-            self._ledger.design(self._preset.recipe(0.0)),
+            self._ledger.design(
+                self._preset.recipe(0.0), fixed=self._budget.about == "these-problems"
+            ),
             size=self._size if left is None else min(self._size, left),
             horizon=float(self._observations.tokens.mean()) * horizon,
             room=room,

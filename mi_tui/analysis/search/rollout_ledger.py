@@ -158,10 +158,13 @@ class RolloutLedger:
                 heapq.heappush(queue, (times + 1, asked, place, problem))
         return found
 
-    def design(self, like: Recipe) -> Design:
-        """How often each λ of a recipe's family was asked on search problems."""
+    def design(self, like: Recipe, *, fixed: bool = False) -> Design:
+        """How often each λ of a recipe's family was asked on search problems.
+
+        ``fixed`` says that the answer is about these problems themselves.
+        """
         search = np.array(self.search_problems, dtype=np.int64)
-        return design_of(tuple(self._place), self._counts[:, search], like)
+        return design_of(tuple(self._place), self._counts[:, search], like, fixed=fixed)
 
     def _own(self, recipe: Recipe) -> NDArray[np.int64]:
         place = self._place.get(recipe)

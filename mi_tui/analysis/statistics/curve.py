@@ -13,6 +13,7 @@ from mi_tui.analysis.statistics.lengths import LengthTail, length_tails
 from mi_tui.analysis.statistics.probe import CurveModel, ProbeCurves, ProbeRollouts, Strata
 from mi_tui.analysis.statistics.regimes import fit_regimes
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import About
 from mi_tui.plan.recipe import Recipe
 
 MODEL: CurveModel = fit_regimes
@@ -84,6 +85,7 @@ def fit_curves(
     draws: int = 1000,
     seed: int = 0,
     like: Recipe | None = None,
+    about: About = "new-problems",
 ) -> Curves:
     """Fit the joint model to the search problems and draw from its posterior.
 
@@ -95,6 +97,8 @@ def fit_curves(
         draws: how many draws.
         seed: of the draws; equal stores and seeds give equal draws.
         like: a recipe of the family wanted (see :func:`family`).
+        about: whether the curves are of means over problems like those of the probes, or over
+            these problems themselves, the held-out ones among them.
 
     Raises:
         CurveError: no recipe of the family has rollouts on search problems.
@@ -114,7 +118,10 @@ def fit_curves(
         if not len(answered):
             continue
         asked = problems[cells.count[np.ix_(answered, problems)].sum(axis=0) > 0]
-        strata = Strata.of([observations.problems[p].stratum for p in problems], problems, asked)
+        population = int((place == probe).sum()) if about == "these-problems" else None
+        strata = Strata.of(
+            [observations.problems[p].stratum for p in problems], problems, asked, population
+        )
         weight = sum(p.weight for p in observations.problems if p.probe == names[probe])
         data = _rollouts_of(observations, answered, asked, lambda_of, tails, strata)
         parts.append((weight, MODEL(data, lambdas, draws, random)))

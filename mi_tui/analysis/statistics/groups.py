@@ -8,6 +8,7 @@ from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.analysis.statistics.metrics import summarise
+from mi_tui.plan.budget import About
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,11 @@ class GroupResults:
 
 
 def group_results(
-    observations: Observations, latency: Latency | None = None, *, strata: bool = True
+    observations: Observations,
+    latency: Latency | None = None,
+    *,
+    strata: bool = True,
+    about: About = "new-problems",
 ) -> tuple[GroupResults, ...]:
     """The results of each probe and, behind it, of each of its strata where it has several.
 
@@ -32,6 +37,7 @@ def group_results(
         observations: the study's rollouts; held-out problems are left aside.
         latency: the speed of the merged model; without it the rows have no seconds.
         strata: whether strata are told apart.
+        about: what the intervals speak of, as in :func:`summarise`.
     """
     problems = observations.problems
     search = [problem for problem in problems if not problem.held_out]
@@ -47,6 +53,7 @@ def group_results(
                     for one in problems
                 ]
             )
-            rows = summarise(observations.where(inside[observations.problem]), latency=latency)
+            of_group = observations.where(inside[observations.problem])
+            rows = summarise(of_group, latency=latency, about=about)
             found.append(GroupResults(probe, stratum, int(inside.sum()), rows))
     return tuple(found)

@@ -60,7 +60,8 @@ class Responses:
     """Sums of one measure per (recipe, problem), float64 of shape (recipes, problems).
 
     ``stratum`` (problems,) numbers the groups of like problems; ``shares`` (strata,) are the
-    groups' shares of all problems of the probe, asked or not.
+    groups' shares of all problems of the probe, asked or not. ``population`` is the number of
+    problems over which the mean is meant; ``None`` where those asked are a sample of any number.
     """
 
     count: Floats
@@ -68,6 +69,7 @@ class Responses:
     squares: Floats
     stratum: NDArray[np.int64]
     shares: Floats
+    population: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,11 @@ def fit_mean(
         information, score = _information(responses, patterns, variance, correlation, similarity)
         slope = link.slope(means)
         precision = information * np.outer(slope, slope)
-        noise = _inverse(precision) * (problems + 1) / (problems - 2)
+        noise = _inverse(precision)
+        if given.population is not None:
+            noise = noise - _fixed(correlation, similarity, variance, slope) / given.population
+            problems = max(int(rollouts.mean()), 4)
+        noise = noise * (problems + 1) / (problems - 2)
         values = link.forward(means) + _solve(information, score - information @ means) / slope
         if link is LOG:
             # The mean of few skewed values lies below its expectation more often than above.
@@ -143,6 +149,18 @@ def fit_mean(
         means = _inside(link.inverse(link.forward(means) + moved), link)
     assert curve is not None
     return Fit(curve.after(len(seen)), link, means, kept * spread(means), correlation)
+
+
+def _fixed(correlation: float, similarity: Floats, variance: Floats, slope: Floats) -> Floats:
+    """The covariance of one problem's effect on the scale of the link, shape (recipes, recipes).
+
+    The best linear prediction of the mean over a finite number of problems is the estimated mean
+    itself, and the covariance of its error is smaller than the estimate's by this over the number
+    of problems (Robinson 1991, "That BLUP is a good thing"): of the problems that were asked their
+    effects are part of what is meant. With all problems asked only the samples' noise is left.
+    """
+    sd = np.sqrt(variance) / slope
+    return np.asarray(correlation * similarity * np.outer(sd, sd), dtype=np.float64)
 
 
 def _inside(means: Floats, link: Link) -> Floats:

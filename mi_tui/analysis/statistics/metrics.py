@@ -5,19 +5,21 @@ unbiased estimator of Chen et al. 2021 (arXiv 2107.03374, equation 1). Held-out 
 enter: they confirm a recommendation, and would be no like-for-like comparison here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.latency import Latency
-from mi_tui.analysis.observations import Observations
+from mi_tui.analysis.observations import Observations, ProblemRow
 from mi_tui.analysis.results import Estimate, PairedDifference, RecipeSummary
-from mi_tui.analysis.statistics import intervals
+from mi_tui.analysis.statistics import intervals, these_problems
 from mi_tui.analysis.statistics.cells import Cells, Floats, aggregate, problem_weights, searched
 from mi_tui.analysis.statistics.quantiles import quantile_intervals
 from mi_tui.analysis.statistics.stages import stage_of
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import About
 
 CENSORED = 0.05
 """The truncation rate from which a mean length is called a lower bound."""
@@ -28,13 +30,18 @@ class MetricError(MiTuiError):
 
 
 def summarise(
-    observations: Observations, *, latency: Latency | None = None
+    observations: Observations,
+    *,
+    latency: Latency | None = None,
+    about: About = "new-problems",
 ) -> tuple[RecipeSummary, ...]:
     """One row for each recipe with scored rollouts on search problems, in the recipes' order.
 
     Args:
         observations: the study's rollouts.
         latency: the speed of the merged model; without it the rows have no seconds.
+        about: whether the intervals of score, think ratio, truncation and mean length speak of
+            problems like these, or of these problems themselves; the others always of the former.
     """
     rows = observations.where(searched(observations.problems)[observations.problem])
     order = np.argsort(rows.recipe, kind="stable")
@@ -50,6 +57,7 @@ def summarise(
             cells,
             latency,
             int(missing[recipe]),
+            about,
         )
         for recipe in range(len(rows.recipes))
         if ends[recipe + 1] > ends[recipe]
@@ -57,7 +65,12 @@ def summarise(
 
 
 def paired_difference(
-    observations: Observations, first: int, second: int, *, level: float = 0.95
+    observations: Observations,
+    first: int,
+    second: int,
+    *,
+    level: float = 0.95,
+    about: About = "new-problems",
 ) -> PairedDifference:
     """What changes from recipe ``second`` to recipe ``first``, over the problems both answered.
 
@@ -66,6 +79,7 @@ def paired_difference(
         first: the index of one recipe.
         second: the index of the recipe it is compared with.
         level: the level of the intervals.
+        about: whether they speak of problems like these, or of these problems themselves.
 
     Raises:
         MetricError: the two recipes share no problem.
@@ -80,6 +94,8 @@ def paired_difference(
             " run both on the same probe"
         )
     weights = problem_weights(observations.problems, both)[both]
+    if about == "these-problems":
+        return _difference_here(observations, cells, (first, second), both, weights, level)
     counts = cells.count[:, both]
     samples = float(np.minimum(counts[first], counts[second]).mean())
 
@@ -94,6 +110,35 @@ def paired_difference(
         score=intervals.difference_interval(*shares(cells.score), weights, samples, level),
         think_ratio=intervals.difference_interval(*shares(cells.thinking), weights, samples, level),
         tokens_ratio=intervals.ratio_interval(*shares(cells.tokens), weights, level),
+    )
+
+
+def _difference_here(
+    observations: Observations,
+    cells: Cells,
+    compared: tuple[int, int],
+    both: NDArray[np.bool_],
+    weights: Floats,
+    level: float,
+) -> PairedDifference:
+    """The difference over the problems that both answered, themselves."""
+    left_out = these_problems.not_asked(observations.problems, both)
+
+    def sampled(name: str) -> tuple[these_problems.Sampled, these_problems.Sampled]:
+        one, other = (_sampled(cells, name, recipe, both) for recipe in compared)
+        return one, other
+
+    def difference(name: str) -> Estimate:
+        return these_problems.difference_interval(*sampled(name), weights, left_out, level)
+
+    first, second = (observations.recipes[recipe] for recipe in compared)
+    return PairedDifference(
+        first=first,
+        second=second,
+        problems=int(both.sum()),
+        score=difference("score"),
+        think_ratio=difference("thinking"),
+        tokens_ratio=these_problems.ratio_interval(*sampled("tokens"), weights, left_out, level),
     )
 
 
@@ -162,20 +207,19 @@ def vote(
 
 
 def _summary(
-    recipe: int, rows: Observations, cells: Cells, latency: Latency | None, not_scored: int
+    recipe: int,
+    rows: Observations,
+    cells: Cells,
+    latency: Latency | None,
+    not_scored: int,
+    about: About,
 ) -> RecipeSummary:
     asked = cells.count[recipe] > 0
     weights = problem_weights(rows.problems, asked)[asked]
     counts = cells.count[recipe, asked]
     samples = int(counts.min())
-    average = float(counts.mean())
-    means = {
-        name: getattr(cells, name)[recipe, asked] / counts
-        for name in ("score", "tokens", "thinking", "truncated")
-    }
-    tokens = intervals.length_interval(means["tokens"], weights)
-    think = intervals.share_interval(means["thinking"], weights, average)
-    truncated = intervals.share_interval(means["truncated"], weights, average)
+    of = _intervals(cells, recipe, asked, weights, rows.problems, about)
+    tokens, think, truncated = of("tokens"), of("thinking"), of("truncated")
     place = np.cumsum(asked) - 1
     p50, p95 = quantile_intervals(
         place[rows.problem], rows.tokens, weights, (0.5, 0.95), _cap(rows, asked)
@@ -189,7 +233,7 @@ def _summary(
         not_scored=not_scored,
         problems=int(asked.sum()),
         samples=samples,
-        score=intervals.share_interval(means["score"], weights, average),
+        score=of("score"),
         **repeated,
         think_ratio=think,
         tokens=tokens,
@@ -203,6 +247,48 @@ def _summary(
         seconds=latency.project(tokens) if latency else None,
         seconds_p95=latency.project(p95) if latency else None,
         stage=stage_of(think.value),
+    )
+
+
+def _intervals(
+    cells: Cells,
+    recipe: int,
+    asked: NDArray[np.bool_],
+    weights: Floats,
+    problems: tuple[ProblemRow, ...],
+    about: About,
+) -> Callable[[str], Estimate]:
+    """The interval of a measure of a recipe, by the measure's name in :class:`Cells`."""
+    counts = cells.count[recipe, asked]
+
+    def of_new(name: str) -> Estimate:
+        means = getattr(cells, name)[recipe, asked] / counts
+        if name == "tokens":
+            return intervals.length_interval(means, weights)
+        return intervals.share_interval(means, weights, float(counts.mean()))
+
+    def of_these(name: str) -> Estimate:
+        left_out = these_problems.not_asked(problems, asked)
+        sampled = _sampled(cells, name, recipe, asked)
+        if name == "tokens":
+            return these_problems.length_interval(sampled, weights, left_out)
+        return these_problems.share_interval(sampled, weights, left_out)
+
+    return of_these if about == "these-problems" else of_new
+
+
+_SQUARES = {"score": "score_squares", "tokens": "token_squares"}
+"""Where the squares of a measure are; those of a yes or no are the measure itself."""
+
+
+def _sampled(
+    cells: Cells, name: str, recipe: int, asked: NDArray[np.bool_]
+) -> these_problems.Sampled:
+    total, squares = (
+        getattr(cells, each)[recipe, asked] for each in (name, _SQUARES.get(name, name))
+    )
+    return these_problems.Sampled.of(
+        cells.count[recipe, asked], total, squares, share=name != "tokens"
     )
 
 

@@ -17,23 +17,32 @@ _TYPICAL_TAIL = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """The strata of a probe's asked problems, and their shares of all its search problems."""
+    """The strata of a probe's asked problems, and their shares of all its search problems.
+
+    ``population`` is as in :class:`mi_tui.analysis.statistics.marginal.Responses`.
+    """
 
     stratum: NDArray[np.int64]
     shares: Floats
+    population: int | None = None
 
     @classmethod
     def of(
-        cls, names: list[str], problems: NDArray[np.int64], asked: NDArray[np.int64]
+        cls,
+        names: list[str],
+        problems: NDArray[np.int64],
+        asked: NDArray[np.int64],
+        population: int | None = None,
     ) -> "Strata":
         """The strata of ``asked``, from the names of all of a probe's search problems."""
         known, number = np.unique(names, return_inverse=True)
         shares = np.bincount(number, minlength=len(known)) / len(names)
-        return cls(number[np.searchsorted(problems, asked)].astype(np.int64), shares)
+        stratum = number[np.searchsorted(problems, asked)].astype(np.int64)
+        return cls(stratum, shares, population)
 
     def responses(self, count: Floats, total: Floats, squares: Floats) -> Responses:
         """The sums of a measure with these strata."""
-        return Responses(count, total, squares, self.stratum, self.shares)
+        return Responses(count, total, squares, self.stratum, self.shares, self.population)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import About, Budget
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
@@ -66,6 +66,7 @@ class Draft:
     limit: str = ""
     statistic: Literal["mean", "p95"] = "mean"
     confidence: str = "90"
+    about: About = "new-problems"
     speed: Literal["measured", "given"] = "measured"
     first_token: str = FIRST_TOKEN
     per_token: str = PER_TOKEN
@@ -120,6 +121,7 @@ def draft_of(preset: Preset) -> Draft:
         limit=_limit_text(budget),
         statistic=budget.statistic,
         confidence=f"{100 * budget.confidence:g}",
+        about=budget.about,
         speed="given" if server else "measured",
         first_token=_milliseconds(server.time_to_first_token) if server else FIRST_TOKEN,
         per_token=_milliseconds(server.time_per_output_token) if server else PER_TOKEN,

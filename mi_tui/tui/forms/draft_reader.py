@@ -144,6 +144,7 @@ class _Reading:
                 limit=limit,
                 statistic=draft.statistic,
                 confidence=sure,
+                about=draft.about,
             ),
         )
 

@@ -9,7 +9,7 @@ from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation.decision import DecisionError, decide
 from mi_tui.analysis.recommendation.design import Design
 from mi_tui.analysis.recommendation.front import pareto_front
-from mi_tui.analysis.recommendation.knowledge_gradient import next_lambdas
+from mi_tui.analysis.recommendation.knowledge_gradient import next_lambdas, value_of_doubling
 from mi_tui.analysis.recommendation.recommend import _shortest, recommend
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.cells import Floats
@@ -376,3 +376,30 @@ def test_a_slight_chance_is_not_pursued_with_all_that_is_left() -> None:
     asked = Design(np.array([0.0, 1.0]), np.array([100.0, 4.0]), np.array([100.0, 4.0]), 900, 900)
     found = next_lambdas(curves, decision, budget, asked, size=8, horizon=9e4, room=900)
     assert found[0][0] == 1.0  # the first part of the batch
+
+
+def test_an_answer_about_these_problems_is_surer_and_says_so() -> None:
+    data = World(problems=30, seed=8).sweep(samples=24).observations()
+    of_new = recommend(data, parse_budget("tokens<=100"))
+    here = recommend(data, parse_budget("tokens<=100", about="these-problems"))
+    assert "these problems themselves" in here.sentence
+    assert "these problems" not in of_new.sentence
+
+    def width(found: Recommendation) -> float:
+        return found.score.high - found.score.low
+
+    assert width(here) < 0.7 * width(of_new)
+    assert here.tokens.value >= of_new.tokens.value, "less caution, nearer to the limit"
+
+
+def test_more_samples_of_known_problems_are_worth_more_where_they_are_what_counts() -> None:
+    budget = parse_budget("tokens<=100", about="these-problems")
+    curves = curves_with([0.5, 0.4], [-0.02, -0.06], spread=np.array([0.05, 0.05]))
+    decision = decide(curves, budget)
+    lambdas, often = np.array([0.0, 1.0]), np.array([400.0, 400.0])
+
+    def worth(*, fixed: bool) -> float:
+        design = Design(lambdas, often, np.array([40.0, 40.0]), 40, 40, fixed)
+        return value_of_doubling(curves, budget, decision, design)
+
+    assert worth(fixed=True) > worth(fixed=False)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mi_tui.analysis.search.forecast import forecast, problem_count, resolution
 from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.analysis.statistics.metrics import paired_difference
+from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Recipe
@@ -166,3 +167,25 @@ def test_the_resolution_is_near_what_studies_state_in_the_end() -> None:
     score, length = resolution(80, 4)
     assert score == pytest.approx(float(np.mean(halves)), rel=0.25)
     assert 1.0 < length / float(np.mean(ratios)) < 2.5, "lengths in these worlds scatter less"
+
+
+@pytest.mark.parametrize(("problems", "samples"), [(24, 4), (200, 16)])
+def test_about_these_problems_the_samples_alone_scatter(problems: int, samples: int) -> None:
+    """The same draws around fixed difficulties: what 95 % of the differences lie within."""
+    random = np.random.default_rng(7)
+    common = np.clip(0.5 + 0.27 * random.normal(size=(2, problems)), 0.0, 1.0)
+    drawn = random.binomial(samples, common[:, None], (2, 3000, problems)).mean(axis=2) / samples
+    change = drawn[0] - drawn[1] - (common[0] - common[1]).mean()
+    plan = ARITHMETIC.model_copy(update={"problems": problems, "held_out": 0.0})
+    told = preset(plan).model_copy(
+        update={
+            "budget": Budget(about="these-problems"),
+            "search": Search(samples=samples),
+        }
+    )
+    here = forecast(told, [problems])
+    found = np.quantile(np.abs(change), 0.95)
+    assert here.score == pytest.approx(found, rel=0.15)
+    of_new = forecast(told.model_copy(update={"budget": Budget()}), [problems])
+    assert here.score < of_new.score
+    assert here.length < of_new.length

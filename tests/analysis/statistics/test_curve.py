@@ -6,6 +6,7 @@ import pytest
 from mi_tui.analysis.observations import Observations, ProblemRow
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import CurveError, Curves, family, fit_curves
+from mi_tui.plan.budget import About
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import Scope
 from tests.analysis.synthetic import (
@@ -165,3 +166,58 @@ def test_few_short_responses_do_not_pass_for_certain() -> None:
     spread = np.log([row[4] for row in world.rows[-4:]]).std()
     assert lengths.std() > 0.5 * spread
     assert lengths.std() > 0.1
+
+
+def chances(world: World, lambda_: float) -> Floats:
+    """How likely each problem of a world is solved, as :meth:`World.ask` draws it."""
+    score = step_score(lambda_)
+    return np.asarray(1 / (1 + np.exp(-1.2 * np.log(score / (1 - score)) - world.difficulty)))
+
+
+@pytest.mark.slow
+def test_about_these_problems_the_bands_cover_their_own_mean() -> None:
+    """At a measured λ, and over problems of which a quarter is held out."""
+    hits = {"score": 0, "tokens": 0, "held out": 0}
+    trials, place = 60, int(np.flatnonzero(np.isclose(LAMBDAS, 0.6))[0])
+    for seed in range(trials):
+        for held_out in (0, 8):
+            world = World(problems=32, held_out=held_out, seed=seed).sweep(samples=6)
+            curves = fit_curves(world.observations(), LAMBDAS, draws=300, about="these-problems")
+            truth = {"score": chances(world, 0.6).mean()}
+            of_length = np.exp(world.length - 0.3**2 / 2)
+            truth["tokens"] = dipping_tokens(0.6) * of_length.mean()
+            for name, value in truth.items():
+                low, high = np.quantile(getattr(curves, name)[:, place], [0.05, 0.95])
+                key = name if not held_out else "held out"
+                hits[key] += bool(low <= value <= high) * (not held_out or name == "score")
+    assert all(0.78 * trials <= count <= 0.99 * trials for count in hits.values()), hits
+
+
+def test_asked_often_enough_only_the_samples_noise_is_left() -> None:
+    place = int(np.flatnonzero(np.isclose(LAMBDAS, 0.6))[0])
+    data = {
+        (samples, held_out): World(problems=24, held_out=held_out, seed=2)
+        .sweep((0.0, 0.6, 1.0), samples)
+        .observations()
+        for samples, held_out in ((40, 0), (4, 0), (40, 8))
+    }
+
+    def width(about: About, samples: int, held_out: int = 0) -> float:
+        curves = fit_curves(data[samples, held_out], LAMBDAS, draws=400, about=about)
+        return float(np.ptp(np.quantile(curves.score[:, place], [0.05, 0.95])))
+
+    here = width("these-problems", 40)
+    each = chances(World(problems=24, seed=2), 0.6)
+    noise = np.sqrt((each * (1 - each)).sum() / 40) / 24
+    assert here == pytest.approx(2 * 1.645 * noise, rel=0.25)
+    assert here < 0.4 * width("new-problems", 40)
+    assert here < 0.5 * width("these-problems", 4)
+    # What was held out is among them, and was not asked.
+    assert here < width("these-problems", 40, held_out=8) < width("new-problems", 40, held_out=8)
+
+
+def test_what_is_said_of_new_problems_is_what_it_was() -> None:
+    data = World(problems=20, seed=3).sweep(samples=2).observations()
+    one, other = fit_curves(data, LAMBDAS), fit_curves(data, LAMBDAS, about="new-problems")
+    assert (one.score == other.score).all()
+    assert (one.tokens == other.tokens).all()

@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.budget import ABOUT
 from mi_tui.plan.cautions import cautions
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
@@ -72,6 +73,11 @@ class BudgetScreen(FormScreen):
             id="row-confidence",
         )
         yield FormRow(
+            "About",
+            Choice([Option(name, said) for name, said in ABOUT.items()], draft.about, id="about"),
+            id="row-about",
+        )
+        yield FormRow(
             "Speed",
             Choice(
                 (Option("measured", "of this machine"), Option("given", "of your server")),
@@ -108,6 +114,7 @@ class BudgetScreen(FormScreen):
             limit=self.query_one("#limit", Input).value,
             statistic=self.query_one("#statistic", Choice).value,
             confidence=self.query_one("#confidence", Input).value,
+            about=self.query_one("#about", Choice).value,
             speed=self.query_one("#speed", Choice).value,
             first_token=self.query_one("#first-token", Input).value,
             per_token=self.query_one("#per-token", Input).value,

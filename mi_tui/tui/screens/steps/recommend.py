@@ -204,10 +204,10 @@ class RecommendScreen(GuideScreen):
         """Read the budget as it is typed; ask when typing stops."""
         row = self.query_one("#row-budget", FormRow)
         view = self._session.view
-        confidence = view.preset.budget.confidence if view else Budget().confidence
+        own = view.preset.budget if view else Budget()
         self._is_valid = False
         try:
-            budget = parse_budget(event.value, confidence)
+            budget = parse_budget(event.value, own.confidence, about=own.about)
         except BudgetError:
             row.show_problem("write one of the forms below")
             return

@@ -97,3 +97,19 @@ async def test_a_server_is_typed_in_and_changes_what_the_limit_means(size: tuple
         await pilot.press("up")
         await until(pilot, lambda: "no limit needed" in shown(app))
         assert "of your server" not in shown(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_what_the_answer_is_about_is_chosen_in_words(size: tuple[int, int]) -> None:
+    services = SteeredServices()
+    app = MiTuiApp(services=services)
+    async with app.run_test(size=size) as pilot:
+        screen = await to_budget(pilot, services)
+        assert "new problems like these" in shown(app)
+        screen.set_focus(screen.query_one("#about", Choice))
+        await pilot.press("right")
+        await until(pilot, lambda: "over these problems themselves" in said(app, "forecast"))
+        assert "are held out of the search" in said(app, "forecast")
+        assert screen.checked.preset is not None
+        assert screen.checked.preset.budget.about == "these-problems"
+        assert draft_of(screen.checked.preset).about == "these-problems"
