@@ -183,6 +183,14 @@ def finish(folder: Path, study: Path) -> int:
             raise TimeoutError(f"the study does not end: {processes.phase_of(study)}, {status}")
 
 
+def leave_alone(folder: Path) -> None:
+    """Run the study that the disturbed ones of a folder are compared with, once."""
+    if not folder.exists():
+        folder.mkdir()
+        write_preset(presets()[folder.name], folder / "preset.toml")
+        finish(folder, folder / "left-alone")
+
+
 def answer(study: Path) -> dict[str, Any]:
     """The recommendation of a study, every digit of it, and its table."""
     with StudyReader(study) as reader:
@@ -206,6 +214,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    names = sorted({kind.name for kind in KINDS})
+    parser.add_argument("--kinds", nargs="*", choices=names, help="of processes (default: all)")
     parser.add_argument("--scripted", type=float, default=0.5, help="share of studies, 0 to 1")
     parser.add_argument("--keep", type=Path, help="where studies that differ are kept")
     options = parser.parse_args()
@@ -213,14 +223,12 @@ def main() -> int:
     chosen, report, begun = random.Random(options.seed), Report(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mi-tui-kills-") as name:
         root = Path(name)
-        for title, preset in presets().items():
-            (root / title).mkdir()
-            write_preset(preset, root / title / "preset.toml")
-            finish(root / title, root / title / "left-alone")
+        kinds = [kind for kind in KINDS if not options.kinds or kind.name in options.kinds]
         while sum(report.kills.values()) < options.kills:
-            kind = KINDS[report.studies % len(KINDS)]
+            kind = kinds[report.studies % len(kinds)]
             scripted = kind.name != "replica" and chosen.random() < options.scripted
             folder = root / (SCRIPTED if scripted else kind.preset)
+            leave_alone(folder)
             study = folder / f"study-{report.studies}"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 for _ in range(min(KILLS_A_STUDY, options.kills - sum(report.kills.values()))):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 _WORKER = "mi_tui.study.worker.process"
 _SCORER = "mi_tui.probes.scoring.process"
@@ -85,7 +85,7 @@ def wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while command_of(pid):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"process {pid} does not end: {command_of(pid)}")
+            raise TimeoutError(f"a process does not end: {command_of(pid)}")
         time.sleep(0.02)
 
 

@@ -242,9 +242,13 @@ def disturb(soak: Soak, minutes: float) -> None:
         soak.look()
         actions = gentle if passed < seconds / 3 else rough
         name = soak.chosen.choice(sorted(actions))
-        with contextlib.suppress(MiTuiError):  # the disk may be full under a request
+        try:
             actions[name]()
             soak.done[name] += 1
+        except MiTuiError as error:  # the disk may be full under a request
+            soak.done[f"refused: {str(error).replace(str(soak.study), 'STUDY')}"] += 1
+        except TimeoutError as error:
+            soak.faults.append(f"{name}: {error}")
         time.sleep(soak.chosen.uniform(2.0, 10.0))
     soak.clock.write_text("0", encoding="ascii")
 

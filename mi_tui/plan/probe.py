@@ -75,7 +75,8 @@ def _validate(value: Any, info: ValidationInfo) -> ProbePlan:
     kind = value["kind"]
     if not isinstance(kind, str) or kind not in PROBE_KINDS:
         expected = ", ".join(f"'{name}'" for name in PROBE_KINDS.names())
-        context = {"discriminator": "'kind'", "tag": str(kind), "expected_tags": expected}
+        tag = str(kind).encode(errors="replace").decode()  # pydantic takes no half characters
+        context = {"discriminator": "'kind'", "tag": tag, "expected_tags": expected}
         raise PydanticKnownError("union_tag_invalid", context)
     validator = _validator(kind, PROBE_KINDS[kind].plan)
     if info.mode == "json":

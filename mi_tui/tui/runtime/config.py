@@ -48,3 +48,5 @@ def read_config(path: Path | None = None) -> AppConfig:
         raise ConfigError(f"{file}: {explain(error.errors())}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file} cannot be read: it is nested too deeply") from error

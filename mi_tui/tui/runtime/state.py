@@ -33,6 +33,6 @@ def remember(name: str, value: str) -> None:
 def _read() -> dict[str, object]:
     try:
         content = json.loads(state_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError, MiTuiError):
+    except (OSError, ValueError, RecursionError, MiTuiError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -127,6 +127,8 @@ def read_theme(path: Path) -> Theme:
         raise ValueError(f"theme {path}: {explain(error.errors())}") from error
     except (OSError, ValueError) as error:
         raise ValueError(f"theme {path} cannot be read: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"theme {path} cannot be read: it is nested too deeply") from error
     curves = file.curves.model_dump(by_alias=True)
     return Theme(
         name=file.name,
