@@ -36,6 +36,7 @@ from mi_tui.probes.freeze import freeze
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.problem import Probe
 from mi_tui.probes.scoring.judge import judge
+from mi_tui.probes.thinking import parts_of
 from mi_tui.study.worker.generation import rollout_seed
 
 LAMBDAS = tuple(round(step / 100, 2) for step in range(101))
@@ -156,7 +157,10 @@ def _measure(
             for problem, response, cut_off in zip(probe.problems, responses, cut, strict=True)
         ],
         tokens=[response.token_count for response in responses],
-        thinking=["</think>" in response.text for response in responses],
+        thinking=[
+            parts_of(response.text, cut_off).closed
+            for response, cut_off in zip(responses, cut, strict=True)
+        ],
         truncated=cut,
     )
 

@@ -66,8 +66,10 @@ COLUMNS: tuple[Column[PairedLine], ...] = (
     Column(
         id="score",
         title="Mean@k",
-        help="The score of the row, with half its 95 % interval.",
-        text=lambda line: numbers.percent_interval(line.row.score),
+        help="The score of the row, with half its 95 % interval; ! where some are not scored.",
+        text=lambda line: (
+            f"{numbers.percent_interval(line.row.score)}{'!' * bool(line.row.not_scored)}"
+        ),
         width=13,
         order=lambda line: line.row.score.value,
     ),

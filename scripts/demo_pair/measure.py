@@ -12,8 +12,9 @@ from statistics import fmean, quantiles
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from demo_pair.language import END_THINK, chat_prompt
+from demo_pair.language import chat_prompt
 from mi_tui.probes.kinds.arithmetic import Chain, held_out_chains
+from mi_tui.probes.thinking import parts_of
 
 LAMBDAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PROBLEMS = 200
@@ -36,7 +37,7 @@ class Rollout:
         answer: The last boxed integer; None if there is none or the response was truncated.
         correct: Whether that is the problem's answer.
         tokens: Generated tokens, the end token included.
-        thinks: Whether the response contains ``</think>``.
+        thinks: Whether the response closes a thought.
         truncated: Whether the token cap cut it.
     """
 
@@ -59,7 +60,7 @@ class Measurement:
         vote_at_k: Accuracy of the commonest answer, in percent.
         tokens: Mean generated tokens.
         tokens_p95: Their 95th percentile.
-        think_percent: Responses that contain ``</think>``.
+        think_percent: Responses that close a thought.
         truncated_percent: Responses that the token cap cut.
     """
 
@@ -162,7 +163,9 @@ class Bench:
         text = str(self._tokenizer.decode(tokens, skip_special_tokens=True))
         boxes = [] if truncated else re.findall(r"\\boxed\{(\d+)\}", text)
         answer = int(boxes[-1]) if boxes else None
-        return Rollout(answer, answer == chain.answer, len(tokens), END_THINK in text, truncated)
+        return Rollout(
+            answer, answer == chain.answer, len(tokens), parts_of(text, truncated).closed, truncated
+        )
 
 
 def summarise(name: str, strength: float, rollouts: Sequence[Rollout]) -> Measurement:

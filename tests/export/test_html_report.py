@@ -37,6 +37,20 @@ def test_probes_strata_and_flips_are_in_it() -> None:
     assert "A problem is solved where the mean score" in html
 
 
+def test_what_was_not_scored_stands_beside_its_score() -> None:
+    view = a_view()
+    first = view.rows[0].model_copy(update={"not_scored": 7})
+    html = report_html(replace(view, rows=(first, *view.rows[1:])), an_answer(), {})
+    rows = re.findall(r"<tr[^>]*>\s*<td>MI-.*?</tr>", html, re.DOTALL)
+    assert [("%!</td>" in row, "<td>7</td>" in row) for row in rows][:2] == [
+        (True, True),
+        (False, False),
+    ]
+    assert "Not scored" in html
+    sentence = "3.1% of the responses could not be scored and count nowhere"
+    assert sentence in report_html(view, an_answer(sentence=sentence), {})
+
+
 def test_one_sample_per_problem_leaves_gaps_and_not_errors() -> None:
     view = a_view()
     bare = {"pass_at_k": None, "vote_at_k": None, "vote_ties": None, "vote_no_answer": None}

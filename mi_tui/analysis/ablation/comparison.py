@@ -61,7 +61,14 @@ class Comparison(Plan):
             )
         if self._reference_is_the_best_of_several:
             text += " It scores best of all λ here, so its lead is in part luck."
+        if self.not_scored:
+            text += f" {self.not_scored:,} responses could not be scored and count nowhere (!)."
         return text
+
+    @property
+    def not_scored(self) -> int:
+        """Responses of the reference and the rows that no scorer gave a judgement of."""
+        return sum(row.not_scored for row in (self.reference, *(one.summary for one in self.rows)))
 
     @property
     def _reference_is_the_best_of_several(self) -> bool:

@@ -1,6 +1,7 @@
 """JSON that a schema accepts."""
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -63,13 +64,44 @@ def _read(record: Record) -> Reading:
         raise ProbeError(f"{record.where}: answer, the JSON schema, is missing")
     try:
         import jsonschema
+        from referencing.exceptions import Unresolvable
     except ImportError as error:
         raise ProbeError("the json-schema scorer needs: pip install jsonschema") from error
     try:
         jsonschema.validators.validator_for(schema).check_schema(schema)
     except jsonschema.SchemaError as error:
         raise ProbeError(f"{record.where}: answer is not a JSON schema: {error.message}") from error
+    for reference in _references(schema):
+        try:
+            _resolver(schema).lookup(reference)
+        except Unresolvable as error:
+            raise ProbeError(
+                f"{record.where}: answer refers to {reference!r}, which is not in the schema and "
+                "is never fetched: put its definition under $defs"
+            ) from error
     return json.dumps(schema, sort_keys=True), {}
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Every ``$ref`` of a schema."""
+    parts = [schema]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if isinstance(reference := part.get("$ref"), str):
+                yield reference
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+
+
+def _resolver(schema: dict[str, Any]) -> Any:
+    """Finds what a schema refers to within itself."""
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012, specification_with
+
+    rules = specification_with(schema.get("$schema", ""), default=DRAFT202012)
+    return Registry().resolver_with_root(rules.create_resource(schema))
 
 
 SCORERS.register(

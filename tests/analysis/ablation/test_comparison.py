@@ -1,5 +1,7 @@
 """An ablation's table: paired differences that hold together, and grids of its rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from mi_tui.analysis.statistics.metrics import paired_difference, summarise
 from mi_tui.plan.recipe import Decoding, Recipe, interpolation
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.plan.search import Search
+from mi_tui.present.comparison import COLUMNS, paired_lines
 from tests.analysis.synthetic import World, preset
 
 REFERENCE = interpolation(0.8)
@@ -41,6 +44,19 @@ def test_every_row_is_compared_with_the_reference_on_the_same_problems() -> None
         assert row.difference.second == REFERENCE
         gap = row.summary.score.value - found.reference.score.value
         assert row.difference.score.value == pytest.approx(gap)
+
+
+def test_what_was_not_scored_stands_beside_the_scores_and_in_the_note() -> None:
+    observations = asked(REFERENCE, FFN, LAST).observations()
+    score = observations.score.copy()
+    score[np.flatnonzero(observations.recipe == 1)[:3]] = np.nan
+    found = compare(replace(observations, score=score), REFERENCE)
+    assert found.not_scored == 3
+    assert "3 responses could not be scored and count nowhere (!)." in found.note
+    shown = [[column.text(line) for column in COLUMNS][1] for line in paired_lines(found)]
+    assert [text.endswith("!") for text in shown] == [False, True, False]
+    assert found.model_dump()["rows"][0]["summary"]["not_scored"] == 3
+    assert "scored" not in compare(observations, REFERENCE).note
 
 
 def test_more_rows_widen_every_interval() -> None:

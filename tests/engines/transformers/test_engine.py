@@ -1,5 +1,7 @@
 """The engine as the study uses it: sequences come and go, seeds decide, cancel and limits hold."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from mi_tui.engines.chat import Chat
+from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Completion, EngineError, Request
+from mi_tui.engines.vllm.arguments import sampling_arguments
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
@@ -150,6 +155,31 @@ def test_baselines_need_a_base(pair: tuple[Path, ...]) -> None:
     assert engine.pending == 0
 
 
+def test_every_end_token_that_anyone_names_ends_a_response(
+    pair: tuple[Path, ...], tmp_path: Path
+) -> None:
+    instruct, donor = tmp_path / "instruct", tmp_path / "thinking"
+    shutil.copytree(pair[0], instruct)
+    shutil.copytree(pair[1], donor)
+    config = donor / "generation_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": [11, 12]}))
+    ends = Chat(donor).end_tokens(None)
+    assert ends == {2, 11, 12}, "the tokenizer's own end, too"
+    asked = [replace(one, id=n, seed=n) for n, one in enumerate(requests(9, most=60) * 4)]
+    # vLLM is told the same.
+    assert sampling_arguments(asked[0], asked[0].recipe, ends)["stop_token_ids"] == [2, 11, 12]
+    before, after = run(engine_for(pair), asked), run(engine_for((instruct, donor)), asked)
+    assert not ends & {token for one in after.values() for token in one.tokens}
+    earlier = 0
+    for number, one in after.items():
+        # The same tokens up to the first end token of any kind.
+        assert before[number].tokens[: len(one.tokens)] == one.tokens
+        behind = before[number].tokens[len(one.tokens) :]
+        earlier += bool(behind) and one.finish_reason == "stop"
+        assert not behind or behind[0] in ends
+    assert earlier > 5
+
+
 def test_the_donor_renders_the_prompt(pair: tuple[Path, ...]) -> None:
     engine = engine_for(pair)
     text = engine.render([{"role": "user", "content": "one two"}])
@@ -157,9 +187,30 @@ def test_the_donor_renders_the_prompt(pair: tuple[Path, ...]) -> None:
     assert engine.encode(text) == (5, 7, 8, 6, 3)
 
 
-def test_bad_pairs_and_devices_are_one_line(pair: tuple[Path, ...], tmp_path: Path) -> None:
-    from mi_tui.engines.open import open_engine
+def test_settings_of_the_preset_reach_the_template(pair: tuple[Path, ...], tmp_path: Path) -> None:
+    instruct, donor = tmp_path / "instruct", tmp_path / "thinking"
+    shutil.copytree(pair[0], instruct)
+    shutil.copytree(pair[1], donor)
+    template = (
+        "{% for m in messages %}<|user|> {{ m['content'] }} {% endfor %}<|assistant|>"
+        "{% if enable_thinking %} <think>{% endif %} {{ reasoning_effort | default('none') }}"
+    )
+    (donor / "chat_template.jinja").write_text(template)
+    plan = EnginePlan(device="cpu", dtype="float32", threads=1)
+    asked = [{"role": "user", "content": "one"}]
 
+    def rendered(**settings: Any) -> str:
+        sides = Pair(
+            instruct=str(instruct), thinking=str(donor), chat_template_kwargs=settings or None
+        )
+        return open_engine(plan, sides).render(asked)
+
+    assert rendered() == "<|user|> one <|assistant|> none"
+    assert rendered(enable_thinking=True) == "<|user|> one <|assistant|> <think> none"
+    assert rendered(reasoning_effort="high") == "<|user|> one <|assistant|> high"
+
+
+def test_bad_pairs_and_devices_are_one_line(pair: tuple[Path, ...], tmp_path: Path) -> None:
     other = tiny_pair("llama", tmp_path)
     mixed = Pair(instruct=str(pair[0]), thinking=str(other[1]))
     missing = Pair(instruct=str(tmp_path / "nowhere"), thinking=str(pair[1]))

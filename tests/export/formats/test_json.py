@@ -1,6 +1,7 @@
 """The answer as JSON: complete, and read back as it is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -22,6 +23,15 @@ def test_json_holds_recommendation_table_and_sources() -> None:
     assert [row["label"] for row in data["table"]] == ["MI-0", "MI-0.5", "MI-1"]
     assert data["table"][1]["vote_ties"]["value"] == 0.125
     assert data["pair"]["thinking"] == "bundled:thinking"
+
+
+def test_json_counts_what_was_not_scored() -> None:
+    view, answer = a_view(), an_answer().model_copy(update={"not_scored": 0.03})
+    first = view.rows[0].model_copy(update={"not_scored": 7})
+    subject = Subject(replace(view, rows=(first, *view.rows[1:])), answer, {}, Path("/exports"))
+    data = json.loads(text_of(subject))
+    assert [row["not_scored"] for row in data["table"]] == [7, 0, 0]
+    assert data["recommendation"]["not_scored"] == 0.03
 
 
 def test_json_has_probes_strata_and_flips() -> None:

@@ -106,10 +106,32 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"prompt": "?", "answer": "A", "choices": {}, "scorer": "choice"}, "must be a list"),
     ({"prompt": "?", "answer": {"type": 3}, "scorer": "json-schema"}, "is not a JSON schema"),
     ({"prompt": "?", "answer": "{", "scorer": "json-schema"}, "answer is not JSON"),
+    (
+        {"prompt": "?", "answer": {"$ref": "https://a.invalid/b"}, "scorer": "json-schema"},
+        "refers to 'https://a.invalid/b', which is not in the schema and is never fetched",
+    ),
+    (
+        {"prompt": "?", "answer": {"items": {"$ref": "#/$defs/x"}}, "scorer": "json-schema"},
+        "refers to '#/$defs/x', which is not in the schema",
+    ),
+    ({"prompt": "?", "answer": "", "scorer": "math"}, "answer is missing"),
+    ({"prompt": "?", "answer": "", "scorer": "exact"}, "answer is missing"),
+    ({"prompt": "?", "answer": "1.5", "scorer": "integer"}, "'1.5' is not an integer"),
+    ({"prompt": "?", "answer": "K", "scorer": "choice"}, "not a letter from A to J"),
+    ({"prompt": "?", "answer": "A", "choices": ["x"], "scorer": "choice"}, "2 to 10 different"),
+    ({"prompt": "?", "answer": "", "choices": ["x", "y"], "scorer": "choice"}, "is missing"),
     ({"messages": [], "answer": "1"}, "the last of messages must be the user's"),
     ({"messages": [{"role": "bot", "content": ""}], "answer": "1"}, "with the roles system"),
     ({"messages": [{"role": "assistant", "content": ""}], "answer": "1"}, "must be the user's"),
 ]
+
+
+def test_a_schema_may_refer_to_itself(tmp_path: Path) -> None:
+    schema = {"$defs": {"n": {"type": "integer"}}, "properties": {"n": {"$ref": "#/$defs/n"}}}
+    row = {"prompt": "?", "answer": schema, "scorer": "json-schema"}
+    (problem,) = problems(write(tmp_path / "p.jsonl", [row]))
+    assert judge("json-schema", problem, '{"n": 1}', truncated=False).value == 1.0
+    assert judge("json-schema", problem, '{"n": "1"}', truncated=False).value == 0.0
 
 
 @pytest.mark.parametrize(("row", "message"), BAD)
