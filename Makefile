@@ -54,7 +54,7 @@ test-families: $(READY) ## Study a tiny pair of each of 84 model families (a qua
 
 test-benchmarks: $(READY) ## The tests that need lm-eval or Optuna (installs them into .venv: 700 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,benchmarks]'
-	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmark.py tests/probes/kinds/test_lm_eval.py tests/probes/kinds/test_lm_eval_parity.py tests/analysis/statistics/test_metrics_lm_eval.py tests/benchmarks/test_replay.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/probes/test_benchmark.py tests/probes/kinds/test_lm_eval.py tests/probes/kinds/test_lm_eval_parity.py tests/probes/scoring/test_extraction_differential.py tests/analysis/statistics/test_metrics_lm_eval.py tests/benchmarks/test_replay.py
 
 $(VLLM_READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/kernels/mixing_kernel.c
 	$(PYTHON) -m venv $(VLLM_VENV)

@@ -200,9 +200,7 @@ def test_settings_of_the_preset_reach_the_template(pair: tuple[Path, ...], tmp_p
     asked = [{"role": "user", "content": "one"}]
 
     def rendered(**settings: Any) -> str:
-        sides = Pair(
-            instruct=str(instruct), thinking=str(donor), chat_template_kwargs=settings or None
-        )
+        sides = Pair(instruct=str(instruct), thinking=str(donor), chat_template_kwargs=settings)
         return open_engine(plan, sides).render(asked)
 
     assert rendered() == "<|user|> one <|assistant|> none"
