@@ -82,8 +82,13 @@ def count(number: float) -> str:
 def tokens(estimate: Estimate, censored: bool = False) -> str:
     """Tokens per response with half the interval's width; ``≥`` when lengths were cut."""
     half = (estimate.high - estimate.low) / 2
-    known = half < 10 * estimate.value  # else a response or two, which say nothing yet
-    return f"{'≥' if censored else ''}{count(estimate.value)} ± {count(half) if known else '?'}"
+    around = count(half) if _is_known(estimate) else "?"
+    return f"{'≥' if censored else ''}{count(estimate.value)} ± {around}"
+
+
+def _is_known(estimate: Estimate) -> bool:
+    """Whether an interval of a length says anything: that of a response or two does not yet."""
+    return (estimate.high - estimate.low) / 2 < 10 * estimate.value or estimate.high == estimate.low
 
 
 def token_range(estimate: Estimate) -> str:
@@ -105,7 +110,8 @@ def seconds_interval(estimate: Estimate | None) -> str:
         return MISSING
     size, digits, unit = _unit_of_seconds(estimate.value)
     half = (estimate.high - estimate.low) / 2
-    return f"{estimate.value / size:.{digits}f} ± {half / size:.{digits}f} {unit}"
+    around = f"{half / size:.{digits}f}" if _is_known(estimate) else "?"
+    return f"{estimate.value / size:.{digits}f} ± {around} {unit}"
 
 
 def seconds_range(estimate: Estimate) -> str:

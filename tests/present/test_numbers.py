@@ -102,3 +102,9 @@ def test_a_time_ahead_is_a_clock_time_with_its_day_where_that_is_another() -> No
 def test_a_difference_in_points_has_its_interval() -> None:
     given_up = Estimate(value=0.0371, low=-0.034, high=0.0989)
     assert numbers.points_range(given_up) == "3.7 points (-3.4 – 9.9)"
+
+
+def test_an_interval_that_says_nothing_is_no_number() -> None:
+    wide = Estimate(value=0.05, low=1e-6, high=1e4)
+    assert numbers.seconds_interval(wide) == "0.05 ± ? s"
+    assert numbers.tokens(Estimate(value=8.0, low=0.0, high=1e6)) == "8 ± ?"
