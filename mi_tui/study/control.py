@@ -156,7 +156,7 @@ def start_worker(path: Path) -> None:
     try:
         with Store(folder.database) as store, store.transaction():
             store.pass_over("stop")  # it was meant for a worker that is gone
-            keep(store, state=StudyState.STARTING, message="", started=time.time())
+            keep(store, state=StudyState.STARTING, message="", death="", started=time.time())
         with folder.log.open("ab") as log:
             subprocess.Popen(
                 [

@@ -98,7 +98,7 @@ class StudyReader:
             name=self.folder.name,
             preset=facts.preset,
             state=state,
-            message=facts.message or (_GONE if state is StudyState.INTERRUPTED else ""),
+            message=(facts.death or _GONE) if state is StudyState.INTERRUPTED else facts.message,
             progress=_counted(facts.progress, len(complete) + len(begun)),
             rows=self._summaries.of(complete, begun, facts.latency, facts.preset.budget.about),
             recommendation=facts.recommendation,

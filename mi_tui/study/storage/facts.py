@@ -51,7 +51,7 @@ class Change(TypedDict, total=False):
     ``more`` has the samples that the user asked for beyond the plan, by the recipe's key.
     ``settled`` says whether the search ended certain of its recommendation. ``preset`` is the one
     the study was made of; ``budget`` takes its budget's place, and ``until`` that of its limits.
-    ``weights`` has the identity of each checkpoint by its reference.
+    ``death`` says how the last worker died. ``weights`` has the identity of each checkpoint by its reference.
     """
 
     preset: Preset
@@ -60,6 +60,7 @@ class Change(TypedDict, total=False):
     started: float
     state: StudyState
     message: str
+    death: str
     worker: dict[str, Any]
     engine_note: str
     latency: MeasuredSpeed
@@ -218,6 +219,11 @@ class Facts:
     def message(self) -> str:
         """How the study ended, or why it failed."""
         return shown_line(self._values.get("message", ""))
+
+    @property
+    def death(self) -> str:
+        """How the last worker died, where it could not say so itself; empty else."""
+        return shown_line(self._values.get("death", ""))
 
     @property
     def engine_note(self) -> str:

@@ -143,7 +143,7 @@ class Supervisor:
                     return
                 how = how_it_ended(code, nbytes, kills_for_memory() > self._kills)
                 # The state stays: without a worker it reads as interrupted.
-                keep(store, message=f"{how}; start the study again and it goes on where it was")
+                keep(store, death=f"{how}; start the study again and it goes on where it was")
                 store.log(how, "error")
                 print(how, file=sys.stderr)
         except MiTuiError as error:
