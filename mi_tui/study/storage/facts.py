@@ -51,7 +51,8 @@ class Change(TypedDict, total=False):
     ``more`` has the samples that the user asked for beyond the plan, by the recipe's key.
     ``settled`` says whether the search ended certain of its recommendation. ``preset`` is the one
     the study was made of; ``budget`` takes its budget's place, and ``until`` that of its limits.
-    ``death`` says how the last worker died. ``weights`` has the identity of each checkpoint by its reference.
+    ``death`` says how the last worker died. ``weights`` has the identity of each checkpoint by its
+    reference.
     """
 
     preset: Preset
