@@ -29,8 +29,20 @@ _PROGRAM = (
 )
 
 
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that somebody else sends: a user, the system when memory is short."""
+
+
 class ProcessGoneError(Exception):
-    """The scoring process died or was killed for taking too long; the message says why."""
+    """The scoring process died or was killed for taking too long; the message says why.
+
+    Attributes:
+        from_outside: whether a signal of somebody else has ended it.
+    """
+
+    def __init__(self, message: str, *, from_outside: bool = False) -> None:
+        super().__init__(message)
+        self.from_outside = from_outside
 
 
 class ProcessStartError(ProcessGoneError):
@@ -74,7 +86,9 @@ class ScoringProcess:
                 self._receive(START_LIMIT, "starting the scoring process")
             except ProcessGoneError as reason:
                 self.close()
-                raise ProcessStartError(_last_line(errors) or str(reason)) from reason
+                raise ProcessStartError(
+                    _last_line(errors) or str(reason), from_outside=reason.from_outside
+                ) from reason
 
     def load(self, scorer: str) -> str | None:
         """Have the process import what a scorer needs, outside of any job's time.
@@ -148,7 +162,7 @@ class ScoringProcess:
         try:
             written = os.write(self._input, self._outgoing)
         except BrokenPipeError as error:
-            raise ProcessGoneError(self._death()) from error
+            raise self._death() from error
         self._outgoing = self._outgoing[written:]
         if not self._outgoing:
             self._selector.unregister(self._input)
@@ -156,22 +170,26 @@ class ScoringProcess:
     def _read_some(self) -> None:
         data = os.read(self._output, 1 << 16)
         if not data:
-            raise ProcessGoneError(self._death())
+            raise self._death()
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._replies.extend(lines)
 
-    def _death(self) -> str:
+    def _death(self) -> ProcessGoneError:
         self.kill()
         status = self._process.wait()
         if status == -signal.SIGPROF:
-            return f"scoring took more than {self._time_limit:g} s of processor time"
+            limit = f"{self._time_limit:g} s of processor time"
+            return ProcessGoneError(f"scoring took more than {limit}")
         if status >= 0:
-            return f"scorer crashed: its process ended with status {status}"
+            return ProcessGoneError(f"scorer crashed: its process ended with status {status}")
         try:
             name = signal.Signals(-status).name
         except ValueError:
             name = str(-status)
-        return f"scorer crashed: its process was ended by {name}"
+        return ProcessGoneError(
+            f"scorer crashed: its process was ended by {name}",
+            from_outside=-status in _FROM_OUTSIDE,
+        )
 
 
 def _descriptors(process: subprocess.Popen[bytes]) -> tuple[int, int]:

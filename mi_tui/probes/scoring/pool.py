@@ -2,8 +2,8 @@
 
 Each of the pool's threads owns one scoring process and talks to it in JSON lines. A process that
 hangs is killed, one that dies is replaced. The response it was at is tried once more in the next
-process; if that fails, too, it is not scored and gets the reason. The others of its batch are
-scored by the next process.
+process, and some times more where somebody else has killed it; if that fails, too, it is not scored
+and gets the reason. The others of its batch are scored by the next process.
 """
 
 import json
@@ -31,6 +31,13 @@ MAX_FAILED_STARTS = 3
 """After so many in a row no process is started any more, and every job gets the reason."""
 
 
+_TRIES = 2
+"""How often a response is tried whose process dies."""
+
+_TRIES_OF_KILLED = 6
+"""The same where a signal from outside ends the process: that is hardly the response's fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """A response to score; without a message only the scorer is loaded."""
@@ -38,7 +45,7 @@ class _Job:
     key: int
     scorer: str
     message: bytes
-    tried: bool = False
+    tries: int = 1
 
 
 _Jobs = queue.SimpleQueue[_Job | None]
@@ -198,13 +205,13 @@ class _Worker:
             try:
                 self._score_in_one_process(jobs)
             except ProcessGoneError as reason:
-                self._give_up(jobs, str(reason))
+                self._give_up(jobs, str(reason), reason.from_outside)
             except Exception as error:
                 # Without this thread the study would wait for ever.
                 self._give_up(jobs, f"scoring failed: {type(error).__name__}: {error}")
 
-    def _give_up(self, jobs: deque[_Job], reason: str) -> None:
-        """Try the job that the process was at once more, alone, or give it up.
+    def _give_up(self, jobs: deque[_Job], reason: str, from_outside: bool = False) -> None:
+        """Try the job that the process was at again, alone, or give it up.
 
         The others are left to the next process.
         """
@@ -212,11 +219,11 @@ class _Worker:
         if not jobs or self._stopped.is_set():
             return
         job = jobs.popleft()
-        if job.tried:
+        if job.tries >= (_TRIES_OF_KILLED if from_outside else _TRIES):
             self._scores.put((job.key, Score(None, failure=reason)))
         else:
             # Alone, so that no other job's trouble is taken for its own.
-            self._score(deque([replace(job, tried=True)]))
+            self._score(deque([replace(job, tries=job.tries + 1)]))
 
     def _score_in_one_process(self, jobs: deque[_Job]) -> None:
         if self._process is not None and not self._process.is_alive:
@@ -242,9 +249,11 @@ class _Worker:
         try:
             self._process = ScoringProcess(*self._limits)
         except (ProcessStartError, OSError) as error:
-            self._failed_starts += 1
-            self._start_failure = str(error)
-            raise ProcessStartError(str(error)) from error
+            from_outside = isinstance(error, ProcessStartError) and error.from_outside
+            if not from_outside:
+                self._failed_starts += 1
+                self._start_failure = str(error)
+            raise ProcessStartError(str(error), from_outside=from_outside) from error
         self._failed_starts = 0
         if self._stopped.is_set():
             # The pool was closed before there was a process that it could kill.

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,13 +163,40 @@ def test_a_scorer_that_dies_costs_its_own_rollout_only() -> None:
         for key in (2, 3):
             pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
         wait_until(lambda: cpu_ticks(child) > idle + 20)
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, signal.SIGSEGV)
         # Its response is tried once more, in a process of its own.
         wait_until(lambda: child_of(pool, child) != child)
-        os.kill(child_of(pool), signal.SIGKILL)
+        os.kill(child_of(pool), signal.SIGSEGV)
         scores = drain(pool)
     assert scores[2] == scores[3] == Score(1.0, "42")
-    assert scores[1] == Score(None, failure="scorer crashed: its process was ended by SIGKILL")
+    assert scores[1] == Score(None, failure="scorer crashed: its process was ended by SIGSEGV")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_processes_that_others_kill_as_they_start_cost_no_rollout(how: signal.Signals) -> None:
+    killed: set[int] = set()
+    with ScoringPool(processes=1) as pool:
+        for key in range(3):
+            pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        while len(killed) < 4:  # more often than a start may fail by itself
+            wait_until(lambda: bool(scoring_children() - killed))
+            for child in scoring_children() - killed:
+                killed.add(child)
+                os.kill(child, how)
+        scores = drain(pool)
+    assert scores == dict.fromkeys(range(3), Score(1.0, "42"))
+
+
+def scoring_children() -> set[int]:
+    """The scoring processes of this one, from their first moment."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (entry / "cmdline").read_bytes()
+            if parent == os.getpid() and b"mi_tui.probes.scoring.process" in words:
+                found.add(int(entry.name))
+    return found
 
 
 def test_a_scorer_that_dies_once_costs_nothing() -> None:
