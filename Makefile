@@ -14,7 +14,7 @@ RELEASE_CONSTRAINTS ?= constraints.txt
 STUDIES ?=
 JOBS ?= 2
 
-.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm test-lowest test-kills soak release format setup clean screenshots
+.PHONY: help demo test lint types contracts tests test-slow test-families test-benchmarks test-vllm test-serve test-lowest test-kills soak release format setup clean screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ $(VLLM_READY): pyproject.toml constraints.txt hatch_build.py mi_tui/checkpoints/
 
 test-vllm: $(VLLM_READY) ## The vLLM engine for real, on the CPU (makes .venv-vllm: 3 GB)
 	$(VLLM_VENV)/bin/python -m pytest -m "slow or not slow" tests/engines/vllm
+
+test-serve: $(VLLM_READY) ## The server with λ per request and its clients for real, on the CPU (in .venv-vllm)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(VLLM_VENV)/constraints.txt 'lm-eval[api]>=0.4.13'
+	$(VLLM_VENV)/bin/python -m pytest -m "slow or not slow" tests/serve
 
 $(LOWEST_READY): pyproject.toml scripts/lowest_versions.py | $(READY)
 	$(PYTHON) -m venv $(LOWEST_VENV)
