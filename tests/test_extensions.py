@@ -162,7 +162,7 @@ def test_the_command_answers_an_installed_objective(objective: Path, study: Path
     assert found["feasible"]
     assert 0.3 < found["lambda"] < 0.6, "the highest score, but not where responses think"
     assert found["think_ratio"]["value"] <= 0.5
-    assert "highest score while at most 50% of responses think" in found["sentence"]
+    assert "highest score while at most 50 % of responses think" in found["sentence"]
     assert "thinking<=50%" in mi_tui(objective, "recommend", "--help").stdout
 
     without = mi_tui(None, *asked)
@@ -193,14 +193,14 @@ async def test_the_budget_step_asks_for_an_installed_objective() -> None:
         assert "Best score within thinking" in shown(app)
         screen.query_one("#objective", Choice).focus()
         await pilot.press(*["down"] * 4)
-        await until(pilot, lambda: "at most 50% of responses think" in said(app, "forecast"))
+        await until(pilot, lambda: "at most 50 % of responses think" in said(app, "forecast"))
         assert screen.query_one("#limit", Input).value == "50"
         assert "% of responses" in shown(app)
         assert not screen.query_one("#row-statistic").display
         screen.query_one("#limit", Input).value = "101"
         await until(pilot, lambda: "a number up to 100, not 101" in shown(app))
         screen.query_one("#limit", Input).value = "30"
-        await until(pilot, lambda: "at most 30% of responses think" in said(app, "forecast"))
+        await until(pilot, lambda: "at most 30 % of responses think" in said(app, "forecast"))
         assert screen.checked.preset is not None
         assert screen.checked.preset.budget == parse_budget("thinking<=30%", 0.9)
 
@@ -212,7 +212,7 @@ def test_the_limit_of_an_installed_objective_can_be_moved(study: Path) -> None:
     limits = limits_of(answer)
     assert limits[0] == 0.05
     assert limits[-1] == 1.0
-    assert "keeps the limit with probability" in answer.sentence
+    assert "meets the limit with a probability" in answer.sentence
 
 
 def test_the_command_merges_by_an_installed_method(method: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from mi_tui.cli.options import BudgetOption, Json, StudyArgument
 from mi_tui.errors import MiTuiError, StoppedError
+from mi_tui.text.percent import percent
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Estimate
@@ -115,7 +116,7 @@ def confirmation_lines(found: "ServerConfirmation") -> list[str]:
             verdict = "inside" if one.inside else "OUTSIDE"
             text += f"   predicted {_interval(one.predicted, unit)}   {verdict}"
         lines.append(text)
-    lines.append(f"{'cut at cap':<12} {found.truncated:.1%}")
+    lines.append(f"{'cut at cap':<12} {percent(found.truncated, 1)}")
     lines.append(f"{'first token':<12} {_spread(found.first_token)}")
     if found.per_token is not None:
         lines.append(f"{'per token':<12} {_spread(found.per_token)}")

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from mi_tui.analysis.results import Estimate
 from mi_tui.export.plot_labels import Placed, place_labels
+from mi_tui.text.percent import percent
 
 _WIDTH, _HEIGHT = 560, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 34
@@ -109,7 +110,7 @@ class Plot:
             x, y = scale.right * step / 5, scale.top * step / 5
             parts.append(_text(scale.x(x), bottom + 15, _number(x), "middle"))
             parts.append(_line("grid", left, scale.y(y), scale.x(scale.right), scale.y(y)))
-            label = f"{100 * y:.0f} %" if self.percent else _number(y)
+            label = percent(y) if self.percent else _number(y)
             parts.append(_text(left - 6, scale.y(y) + 4, label, "end"))
         parts.append(_text((left + scale.x(scale.right)) / 2, _HEIGHT - 4, self.x_label, "middle"))
         return parts

@@ -98,7 +98,8 @@ class Objective:
 
     def in_words(self, limit: float | None, statistic: Statistic) -> str:
         """The question in plain words."""
-        return self.words.format(limit=limit, held=HELD[statistic])
+        spelled = None if limit is None else _Spelled(limit)
+        return self.words.format(limit=spelled, held=HELD[statistic])
 
     @property
     def example(self) -> str:
@@ -139,6 +140,14 @@ class Objective:
         elif limit > self.limit.most:
             most = f"{self.limit.most:g}"
             raise ValueError(f"{self.name} takes a limit from 0 to {most}, not {limit:g}")
+
+
+class _Spelled(float):
+    """A limit that a format such as ``:.1%`` spells as every other share: ``80.0 %``."""
+
+    def __format__(self, spec: str) -> str:
+        text = super().__format__(spec)
+        return f"{text[:-1]} %" if spec.endswith("%") else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,9 @@ import time
 
 from mi_tui.analysis.results import Estimate
 from mi_tui.plan.recipe import Decoding
-
-MISSING = "–"
-"""Shown where there is no number yet."""
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """A share from 0 to 1: ``62 %``; ``<1 %`` and ``>99 %`` where it is not quite none or all."""
-    if share is None or math.isnan(share):
-        return MISSING
-    text = f"{100 * share:.{digits}f}"
-    if digits == 0 and text == "0" and share > 0:
-        return "<1 %"
-    if digits == 0 and text == "100" and share < 1:
-        return ">99 %"
-    return f"{text} %"
+from mi_tui.text import percent as shares
+from mi_tui.text.percent import MISSING as MISSING
+from mi_tui.text.percent import percent as percent
 
 
 def percent_interval(estimate: Estimate | None, digits: int = 1) -> str:
@@ -37,8 +25,7 @@ def percent_range(estimate: Estimate | None) -> str:
     """A share with the ends of its interval: ``62.1 % (57.0 – 67.3)``."""
     if estimate is None:
         return MISSING
-    low, high = 100 * estimate.low, 100 * estimate.high
-    return f"{percent(estimate.value, 1)} ({low:.1f} – {high:.1f})"
+    return shares.percent_range(estimate.value, estimate.low, estimate.high)
 
 
 def points(difference: Estimate) -> str:

@@ -13,6 +13,7 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.analysis.statistics.flips import FlipError, Flips, find_flips
 from mi_tui.analysis.statistics.groups import GroupResults, group_results
+from mi_tui.analysis.statistics.length_histogram import LengthHistogram, length_histogram
 from mi_tui.plan.budget import About, Budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
@@ -168,6 +169,18 @@ class StudyReader:
             raise StudyError(f"{self.folder.name} recommends nothing: name a row of its table")
         ends = (facts.preset.recipe(0.0), facts.preset.recipe(1.0))
         return find_flips(self.observations(), recipe, ends)
+
+    def flips_between(self, first: Recipe, second: Recipe) -> Flips:
+        """The problems that one of two recipes solves and the other does not.
+
+        Raises:
+            FlipError: one of them was not measured.
+        """
+        return find_flips(self.observations(), second, (first,))
+
+    def length_histogram(self, bins: int) -> LengthHistogram:
+        """The lengths of every recipe's responses in so many bins."""
+        return length_histogram(self.observations(), bins)
 
     def breakdown(self, answer: Recommendation | None) -> Breakdown:
         """The results by group, and the flips of a recommended recipe where there are any."""

@@ -39,6 +39,7 @@ from mi_tui.tui.studies.messages import (
     ShowBreakdown,
     ShowCase,
     ShowExample,
+    ShowLengths,
     ShowPresets,
     ShowRecommendation,
     ShowResponses,
@@ -213,6 +214,14 @@ class MiTuiApp(App[str]):
 
         if (session := self._watch.session) is not None:
             self.push_screen(BreakdownScreen(session))
+
+    @on(ShowLengths)
+    def show_lengths(self) -> None:
+        """Show the distribution of lengths of every λ."""
+        from mi_tui.tui.screens.reading.lengths import LengthsScreen
+
+        if (session := self._watch.session) is not None:
+            self.push_screen(LengthsScreen(session))
 
     @on(ShowCase)
     def show_case(self, message: ShowCase) -> None:

@@ -36,6 +36,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     from mi_tui.tui.screens.reading.breakdown import BreakdownScreen
     from mi_tui.tui.screens.reading.case import CaseScreen
     from mi_tui.tui.screens.reading.example import ExampleScreen
+    from mi_tui.tui.screens.reading.lengths import LengthsScreen
     from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
     from mi_tui.tui.screens.reading.responses import ResponsesScreen
     from mi_tui.tui.screens.reading.studies import StudiesScreen
@@ -72,6 +73,7 @@ def places() -> Iterator[tuple[str, type[Any]]]:
     yield "Results table", ResultsTable
     yield "Probes, strata, flips", BreakdownScreen
     yield "Responses", ResponsesScreen
+    yield "Lengths", LengthsScreen
     yield "One problem, several λ", CaseScreen
     yield "Recommend & export", RecommendScreen
     yield "Serve with λ per request", ServeScreen

@@ -48,7 +48,7 @@ def test_few_missing_scores_are_a_warning() -> None:
     answer = recommend(without(0.03)[0], BUDGET)
     assert answer.recommended
     assert answer.remarks[0] == "some-not-scored"
-    assert "3.1% of the responses could not be scored" in answer.sentence
+    assert "3.1 % of the responses could not be scored" in answer.sentence
     assert "some-not-scored" not in recommend(without(0.005)[0], BUDGET).remarks
 
 

@@ -55,11 +55,11 @@ def test_a_probe_that_is_too_hard_recommends_nothing_and_ends_with_3(tmp_path: P
 def test_an_unsettled_study_says_what_ended_it(tmp_path: Path) -> None:
     path = stored_study(tmp_path / "study", problems=8, score=0.5)
     with Store(path / "study.db") as store:
-        store.put(message="the limit of 144 rollouts is reached")
+        store.put(message="max_rollouts reached (144 of 144)")
     done = command("recommend", str(path), "--budget", "score>=0.5")
     assert done.returncode == 3
     said = " ".join(done.stdout.split())
-    assert "stopped before it was settled: the limit of 144 rollouts is reached" in said
+    assert "stopped before it was settled: max_rollouts reached (144 of 144)" in said
 
 
 def test_a_study_goes_on_only_to_an_end_that_makes_sense(tmp_path: Path) -> None:

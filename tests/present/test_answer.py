@@ -4,7 +4,7 @@ from mi_tui.present.answer import answer_lines, headline, in_words, measures
 from tests.export.views import an_answer
 
 OPEN = an_answer().model_copy(update={"resolved": False, "more_rollouts": 500})
-NOTHING = an_answer(sentence="nothing is recommended: no λ solves more than 4.0%").model_copy(
+NOTHING = an_answer(sentence="nothing is recommended: no λ solves more than 4.0 %").model_copy(
     update={"recommended": False, "remarks": ("floor",)}
 )
 
@@ -14,13 +14,13 @@ def plain(_: str) -> str:
 
 
 def test_a_settled_answer_says_so_whatever_ended_the_study() -> None:
-    said = headline(plain, an_answer(), "the limit of 100 rollouts is reached").plain
+    said = headline(plain, an_answer(), "max_rollouts reached (100 of 100)").plain
     assert "✓ settled" in said
     assert "stopped" not in said
 
 
 def test_an_unsettled_answer_says_what_ended_the_study() -> None:
-    reason = "the limit of 100 rollouts is reached"
+    reason = "max_rollouts reached (100 of 100)"
     assert f"! stopped before it was settled: {reason}" in headline(plain, OPEN, reason).plain
     assert "not settled yet" in headline(plain, OPEN).plain
     assert f"The study stopped before it was settled: {reason}." in answer_lines(OPEN, reason)

@@ -7,6 +7,8 @@ from typing import Any
 
 from mi_tui.analysis.ablation.result import AblationResult
 from mi_tui.analysis.results import Recommendation
+from mi_tui.analysis.statistics.flips import Flips
+from mi_tui.analysis.statistics.length_histogram import LengthHistogram
 from mi_tui.api.comparison import ComparedStudy, StudiesComparison
 from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.network import Network
@@ -18,6 +20,7 @@ from mi_tui.plan.library import PresetEntry
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
+from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.until import Until
 from mi_tui.study.known_speeds import KnownSpeed
 from mi_tui.study.storage.records import RequestKind
@@ -64,6 +67,12 @@ class HeldReader:
 
     def breakdown(self, answer: Recommendation | None) -> Breakdown:
         return self._services.breakdown
+
+    def flips_between(self, first: Recipe, second: Recipe) -> Flips:
+        raise NotImplementedError("tests of flips have a study of their own")
+
+    def length_histogram(self, bins: int) -> LengthHistogram:
+        return LengthHistogram((), ())
 
     def ablation_result(self) -> AblationResult:
         return views.ablation_result()

@@ -10,6 +10,7 @@ from mi_tui.plan.base import Plan
 from mi_tui.plan.budget import About
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe, labels
+from mi_tui.text.percent import percent
 
 LEVEL = 0.95
 
@@ -56,8 +57,8 @@ class Comparison(Plan):
         text = f"Differences from {self.reference_label}, paired over the same problems."
         if count > 1:
             text += (
-                f" All {count} intervals hold together with {self.level:.0%}"
-                f" (each at {self.each_level:.1%})."
+                f" All {count} intervals hold together with {percent(self.level)}"
+                f" (each at {percent(self.each_level, 1)})."
             )
         if self._reference_is_the_best_of_several:
             text += " It scores best of all λ here, so its lead is in part luck."

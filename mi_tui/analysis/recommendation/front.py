@@ -7,6 +7,7 @@ from mi_tui.analysis.recommendation.decision import Decision
 from mi_tui.analysis.results import Alternative, Estimate
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
+from mi_tui.text.percent import percent
 
 _APART = 0.045
 _CHEAPER = (0.97, 0.90)
@@ -56,7 +57,7 @@ def _alternative(curves: Curves, chosen: int, point: int, level: float) -> Alter
     more, less = float(points.mean()), float(ratio.mean())
     low, high = np.quantile(points, [tail, 1 - tail])
     gain = f"{abs(more):.1f} points {'higher' if more >= 0 else 'lower'}"
-    cost = f"{abs(less - 1):.0%} {'more' if less >= 1 else 'fewer'} tokens"
+    cost = f"{percent(abs(less - 1))} {'more' if less >= 1 else 'fewer'} tokens"
     return Alternative(
         lambda_=lambda_,
         score=_estimate(curves.score[:, point], tail),

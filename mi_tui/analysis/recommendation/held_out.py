@@ -7,6 +7,7 @@ from mi_tui.analysis.recommendation.decision import Decision
 from mi_tui.analysis.results import Confirmation, Estimate, Recommendation
 from mi_tui.analysis.statistics import intervals
 from mi_tui.analysis.statistics.cells import Cells, aggregate, problem_weights, searched
+from mi_tui.text.percent import percent, percent_range
 
 RIVAL_APART = 0.045
 
@@ -83,11 +84,11 @@ def _sentence(
     change = 100 * (score.value - answer.score.value)
     agrees = score.low <= answer.score.high and answer.score.low <= score.high
     text = (
-        f"On held-out problems λ = {answer.lambda_:.2f} scores {score.value:.1%}"
-        f" ({score.low:.1%} to {score.high:.1%}), {abs(change):.1f} points"
+        f"On held-out problems λ = {answer.lambda_:.2f} scores"
+        f" {percent_range(score.value, score.low, score.high)}, {abs(change):.1f} points"
         f" {'above' if change >= 0 else 'below'} the search's estimate"
     )
     text += ", which it confirms" if agrees else ": the search's estimate does not hold there"
     if rival_score is not None:
-        text += f"; its rival λ = {rival:.2f} scores {rival_score.value:.1%}"
+        text += f"; its rival λ = {rival:.2f} scores {percent(rival_score.value, 1)}"
     return text + "."

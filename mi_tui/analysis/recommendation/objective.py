@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.objective import OBJECTIVES, Objective
+from mi_tui.text.percent import percent
 
 # The Budget step lists the objectives: NumPy comes with the first decision alone.
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ class CurveObjective(Objective, ABC):
 
     def loss_in_words(self, loss: float) -> str:
         """The expected loss of a choice: by default of score, or of tokens as a share."""
-        return f"{loss:.0%} of its tokens" if self.aim == "tokens" else f"{100 * loss:.1f} points"
+        return (
+            f"{percent(loss)} of its tokens" if self.aim == "tokens" else f"{100 * loss:.1f} points"
+        )
 
     def claim(self, found: "Recommendation") -> str:
         """The first part of the answer's sentence: the λ, and the question that it answers."""

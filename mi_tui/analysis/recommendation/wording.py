@@ -6,6 +6,7 @@ from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.recommendation.remarks import highest_score, lowest_score
 from mi_tui.analysis.recommendation.verdict import Certainty, Verdict
 from mi_tui.analysis.results import Estimate, Recommendation, Remark
+from mi_tui.text.percent import percent, percent_range
 
 
 def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
@@ -21,10 +22,10 @@ def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
     parts += [_REMARKS[one](verdict, tolerance) for one in found.remarks if one in _REMARKS]
     if "some-not-scored" in found.remarks:
         parts.append(
-            f"{found.not_scored:.1%} of the responses could not be scored and count nowhere"
+            f"{percent(found.not_scored, 1)} of the responses could not be scored and are left out"
         )
     if objective.limit is not None:
-        parts.append(f"it keeps the limit with probability {_share(found.probability)}")
+        parts.append(f"it meets the limit with a probability of {percent(found.probability)}")
     if found.lambda_ != 1.0:
         parts.append(_against_thinking(found))
     if certainty is Certainty.NO_MORE_TO_LEARN:
@@ -37,16 +38,16 @@ def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
 def _nothing(verdict: Verdict) -> str:
     most = highest_score(verdict.curves)
     return (
-        f"nothing is recommended: no λ solves more than {most:.1%} of the problems, and scores so"
-        " near to nothing cannot tell one λ from another; choose an easier probe, or a larger cap"
-        " if many responses are cut."
+        f"nothing is recommended: no λ solves more than {percent(most, 1)} of the problems, too"
+        " few to compare λ by; choose an easier probe, or a larger token cap if many responses are"
+        " cut."
     )
 
 
 def _not_scored(found: Recommendation) -> str:
     return (
-        f"nothing is recommended: {found.not_scored:.1%} of the responses could not be scored,"
-        " which says nothing of their answers; mi-tui log has the reasons"
+        f"nothing is recommended: {percent(found.not_scored, 1)} of the responses could not be"
+        " scored; mi-tui log has the reasons"
     )
 
 
@@ -54,16 +55,16 @@ def _ceiling(verdict: Verdict, tolerance: float) -> str:
     del tolerance
     least = lowest_score(verdict.curves)
     return (
-        f"every λ solves at least {least:.1%} of the problems, so that this probe is too easy to"
-        " tell them apart: a harder one may need another λ"
+        f"every λ solves at least {percent(least, 1)} of the problems: this probe is too easy to"
+        " compare λ by, and a harder one may need another λ"
     )
 
 
 def _no_difference(verdict: Verdict, tolerance: float) -> str:
     del tolerance
     limited = verdict.decision.question.budget.limit is not None
-    which = "the λ that keep the limit" if limited else "all λ"
-    return f"the scores of {which} cannot be told apart, so that this is the shortest of them"
+    which = "the λ that meet the limit" if limited else "all λ"
+    return f"no significant difference between the scores of {which}, so this is the shortest"
 
 
 def _shortest_alike(verdict: Verdict, tolerance: float) -> str:
@@ -73,16 +74,14 @@ def _shortest_alike(verdict: Verdict, tolerance: float) -> str:
         (curves.tokens[:, decision.chosen] / curves.tokens[:, decision.promising]).mean()
     )
     return (
-        f"λ = {other:.2f} promises at most {100 * tolerance:.2g} points more, which cannot be told"
-        f" from none, so that this is the shortest within that, with {saved:.0%} fewer tokens"
+        f"λ = {other:.2f} may score up to {100 * tolerance:.2g} points more, no significant"
+        f" difference, so this is the shortest of such λ, with {percent(saved)} fewer tokens"
     )
 
 
 def _above_cap(verdict: Verdict, tolerance: float) -> str:
     del verdict, tolerance
-    return (
-        "the limit is not below the token cap, so that it excludes nothing: no response is longer"
-    )
+    return "the limit is not below the token cap, so every response meets it"
 
 
 def _thinking(verdict: Verdict, tolerance: float) -> str:
@@ -102,8 +101,8 @@ _REMARKS: dict[Remark, Callable[[Verdict, float], str]] = {
 def _measures(found: Recommendation) -> str:
     score, tokens = found.score, found.tokens
     text = (
-        f"score {score.value:.1%} ({score.low:.1%} to {score.high:.1%}),"
-        f" {tokens.value:,.0f} tokens ({tokens.low:,.0f} to {tokens.high:,.0f})"
+        f"score {percent_range(score.value, score.low, score.high)},"
+        f" {tokens.value:,.0f} tokens ({tokens.low:,.0f} – {tokens.high:,.0f})"
     )
     if found.seconds is not None:
         text += f", {found.seconds.value:.3g} s"
@@ -112,13 +111,14 @@ def _measures(found: Recommendation) -> str:
 
 def _against_thinking(found: Recommendation) -> str:
     saved, given_up = found.tokens_saved, found.score_given_up
-    cost = f"{abs(saved.value):.0%} {'fewer' if saved.value >= 0 else 'more'} tokens"
+    cost = f"{percent(abs(saved.value))} {'fewer' if saved.value >= 0 else 'more'} tokens"
     points = 100 * abs(given_up.value)
     if _includes_zero(given_up):
-        gain = "a score that cannot be told from its"
+        gain = "no significant difference from Thinking's score"
     else:
-        gain = f"{points:.1f} points {'less' if given_up.value > 0 else 'more'} score"
-    return f"against Thinking: {cost}, {gain}"
+        side = "below" if given_up.value > 0 else "above"
+        gain = f"{points:.1f} points {side} Thinking's score"
+    return f"{cost} than Thinking, {gain}"
 
 
 def _includes_zero(estimate: Estimate) -> bool:
@@ -126,18 +126,18 @@ def _includes_zero(estimate: Estimate) -> bool:
 
 
 def _caution(found: Recommendation) -> str:
-    """What being sure on so few problems costs; only more problems lower it."""
-    loss = objective_of(found.budget).loss_in_words(found.expected_loss)
-    return f"being sure costs about {loss}, which more problems, not more rollouts, would lower"
+    """What the confidence costs on so few problems; only more problems reduce it."""
+    objective, budget = objective_of(found.budget), found.budget
+    loss = objective.loss_in_words(found.expected_loss)
+    if objective.limit is None:
+        return f"it may be about {loss} from the best; more problems would reduce that"
+    sure = percent(budget.confidence)
+    return f"meeting the limit with {sure} confidence costs about {loss}; more problems reduce it"
 
 
 def _missing(found: Recommendation) -> str:
-    text = f"not resolved: about {found.more_rollouts:,} more rollouts"
+    text = f"not settled: about {found.more_rollouts:,} more rollouts"
     if found.more_seconds is not None:
         minutes = found.more_seconds / 60
         text += f" ({minutes:.0f} minutes)" if minutes >= 1.5 else f" ({found.more_seconds:.0f} s)"
-    return text + " would do"
-
-
-def _share(probability: float) -> str:
-    return "over 99%" if probability > 0.99 else f"{probability:.0%}"
+    return text + " would settle it"

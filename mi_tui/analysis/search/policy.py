@@ -30,7 +30,7 @@ _MOST_SAMPLES = 8
 _REASONS = {
     Certainty.WITHIN_TOLERANCE: "the expected loss is within the tolerance",
     Certainty.NO_MORE_TO_LEARN: "more rollouts on these problems would hardly improve the answer",
-    Certainty.INFEASIBLE: "no λ keeps the limit",
+    Certainty.INFEASIBLE: "no λ meets the limit",
     Certainty.FLOOR: "hardly any problem is solved at any λ: choose an easier probe",
 }
 
@@ -214,7 +214,7 @@ class _Step:
             [(r, n) for r, n in wanted if self._ledger.is_wanted(r)], apart=True
         )
         if not rollouts:
-            self._reason = "every problem has been asked many times"
+            self._reason = "every problem was asked as often as it may be"
         return self._batch(rollouts, "refining around λ = " + f"{decision.lambda_:.2f}")
 
     def _evenly(self, left: int | None) -> Batch | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mi_tui import __version__
 from mi_tui.checkpoints.merging.plan import MergePlan, Source
+from mi_tui.text.percent import percent
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -129,7 +130,7 @@ def _study(study: StudyFacts) -> list[str]:
         parts.append(f"Measured on {', '.join(map(plain, study.probes))}.")
     if study.curve:
         rows = [
-            (plain(p.label), f"{p.score:.1%}", f"{p.tokens:,.0f}", f"{p.think_ratio:.1%}")
+            (plain(p.label), percent(p.score, 1), f"{p.tokens:,.0f}", percent(p.think_ratio, 1))
             for p in study.curve
         ]
         parts.append(_table(("recipe", "Mean@k", "Token #N", "Think #R"), rows))

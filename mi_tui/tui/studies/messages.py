@@ -116,6 +116,10 @@ class ShowBreakdown(Message):
     """Open the results of the watched study by probe and stratum, and the problems that flip."""
 
 
+class ShowLengths(Message):
+    """Show the distribution of lengths of the study being watched."""
+
+
 @dataclass
 class ShowCase(Message):
     """Open one problem, by its index, under every λ."""

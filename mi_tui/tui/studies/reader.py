@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Recipe
 from mi_tui.study.view import Breakdown, StudyView
 
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult
+    from mi_tui.analysis.statistics.flips import Flips
+    from mi_tui.analysis.statistics.length_histogram import LengthHistogram
 
 
 class Reader(Protocol):
@@ -29,6 +32,12 @@ class Reader(Protocol):
 
     def breakdown(self, answer: Recommendation | None) -> Breakdown:
         """The results by probe and stratum, and the problems that flip."""
+
+    def flips_between(self, first: Recipe, second: Recipe) -> "Flips":
+        """The problems that one of two recipes solves and the other does not."""
+
+    def length_histogram(self, bins: int) -> "LengthHistogram":
+        """The lengths of every recipe's responses in so many bins."""
 
     def ablation_result(self) -> "AblationResult":
         """The paired table and the heat maps of an ablation."""

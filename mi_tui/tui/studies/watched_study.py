@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.plan.budget import Budget
+from mi_tui.plan.recipe import Recipe
 from mi_tui.study.view import Breakdown, StudyView
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.studies.reader import Reader
@@ -13,6 +14,8 @@ from mi_tui.tui.studies.services import Services
 
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult
+    from mi_tui.analysis.statistics.flips import Flips
+    from mi_tui.analysis.statistics.length_histogram import LengthHistogram
 
 
 @runtime_checkable
@@ -74,6 +77,22 @@ class WatchedStudy:
         """
         answer = self.view.recommendation if self.view else None
         return await self._thread.run(lambda: self._opened().breakdown(answer))
+
+    async def flips_between(self, first: Recipe, second: Recipe) -> "Flips":
+        """The problems that one of two recipes solves and the other does not.
+
+        Raises:
+            MiTuiError: one of them was not measured.
+        """
+        return await self._thread.run(lambda: self._opened().flips_between(first, second))
+
+    async def length_histogram(self, bins: int) -> "LengthHistogram":
+        """The lengths of every recipe's responses in so many bins.
+
+        Raises:
+            MiTuiError: the study cannot be read.
+        """
+        return await self._thread.run(lambda: self._opened().length_histogram(bins))
 
     async def ablation_result(self) -> "AblationResult":
         """The paired table and the heat maps of an ablation.

@@ -19,7 +19,7 @@ from mi_tui.analysis.results import RecipeSummary
 from mi_tui.present import numbers, signs
 from mi_tui.present.columns import COLUMNS, ResultLine, fitting, result_lines
 from mi_tui.present.table import Fitted
-from mi_tui.tui.studies.messages import ShowBreakdown
+from mi_tui.tui.studies.messages import ShowBreakdown, ShowLengths
 
 _ROOMY = 92
 """Columns from which on two spaces part the cells."""
@@ -58,6 +58,14 @@ class ResultsTable(ScrollView, can_focus=True):
             id="table.breakdown",
             tooltip="The table of each probe and stratum, and the problems that flip",
         ),
+        Binding(
+            "d",
+            "lengths",
+            "Lengths",
+            show=False,
+            id="table.lengths",
+            tooltip="The distribution of lengths of every λ, with thinking and without",
+        ),
     ]
 
     @dataclass
@@ -77,6 +85,10 @@ class ResultsTable(ScrollView, can_focus=True):
     def action_breakdown(self) -> None:
         """Ask for the results by probe and stratum."""
         self.post_message(ShowBreakdown())
+
+    def action_lengths(self) -> None:
+        """Ask for the distribution of lengths."""
+        self.post_message(ShowLengths())
 
     @property
     def selected(self) -> RecipeSummary | None:

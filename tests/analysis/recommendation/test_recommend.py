@@ -218,7 +218,7 @@ def test_the_minutes_that_are_missing_are_said() -> None:
     few = World(problems=8, seed=3).sweep(samples=1).observations()
     found = recommend(few, parse_budget("tokens<=110"), rollouts_per_second=0.1)
     assert found.more_seconds is not None
-    assert f"({found.more_seconds / 60:.0f} minutes) would do" in found.sentence
+    assert f"({found.more_seconds / 60:.0f} minutes) would settle it" in found.sentence
 
 
 def test_the_rollouts_that_are_said_to_do_are_of_the_right_size() -> None:

@@ -207,7 +207,7 @@ def test_the_winner_is_confirmed_with_its_rival_on_held_out_problems() -> None:
 def test_a_hopeless_budget_ends_the_search() -> None:
     world = World(problems=40, seed=1)
     _, stop = run(world, preset("tokens<=5", Search(samples=2)))
-    assert stop == Stop("no λ keeps the limit", settled=True)
+    assert stop == Stop("no λ meets the limit", settled=True)
 
 
 def test_a_budget_in_seconds_without_a_speed_is_searched_as_the_knee() -> None:

@@ -73,7 +73,7 @@ def test_the_card_is_what_the_hub_accepts(paths: tuple[Path, ...], tmp_path: Pat
     assert "\n# Maths · MI-0.55\n" in text
     assert "`owner/Thinking@" + "a" * 40 in text
     assert "λ = 0.55 meets the budget" in text
-    assert "| MI-0.55 | 81.2% | 1,234 | 98.0% |" in text
+    assert "| MI-0.55 | 81.2 % | 1,234 | 98.0 % |" in text
 
 
 def test_the_card_of_local_checkpoints_names_no_directories(

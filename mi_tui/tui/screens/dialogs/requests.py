@@ -23,6 +23,18 @@ def ask_lambdas(then: Callable[[tuple[float, ...]], None]) -> Asked:
     return _asked("Evaluate which λ?", "0.55", lambdas, then)
 
 
+def ask_two_lambdas(low: float, high: float, then: Callable[[tuple[float, float]], None]) -> Asked:
+    """Between which two λ flips are looked for; ``low`` and ``high`` are proposed."""
+
+    def two(text: str) -> tuple[float, float]:
+        values = lambdas(text)
+        if len(values) != 2 or values[0] == values[1]:
+            raise ValueError(f"two values of λ, for example {low:g}, {high:g}")
+        return values[0], values[1]
+
+    return _asked("Flips between which two λ?", f"{low:g}, {high:g}", two, then)
+
+
 def ask_samples(label: str, then: Callable[[int], None]) -> Asked:
     """How many more samples of a recipe, by its label."""
 

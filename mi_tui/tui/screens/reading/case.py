@@ -17,6 +17,7 @@ from mi_tui.present.flips import FLIPPED, flip_words, problems_of
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
+from mi_tui.tui.screens.dialogs.requests import ask_two_lambdas
 from mi_tui.tui.studies.responses import one_per_recipe
 from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.reading import Reading
@@ -38,6 +39,21 @@ class CaseScreen(Screen[None]):
             "Next flip",
             id="case.flip",
             tooltip="The next problem that the recommended λ fixes or breaks",
+        ),
+        Binding(
+            "F",
+            "next_flip(-1)",
+            "Previous flip",
+            show=False,
+            id="case.flip-back",
+            tooltip="The problem before that flips",
+        ),
+        Binding(
+            "b",
+            "between",
+            "Flips between",
+            id="case.between",
+            tooltip="Choose the two λ between which f and F look for flips",
         ),
         Binding("t", "fold", "Thinking", id="case.thinking", tooltip="Fold or unfold the thinking"),
         Binding("n", "go(1)", "Next problem", id="case.next", tooltip="The next problem"),
@@ -75,15 +91,51 @@ class CaseScreen(Screen[None]):
         self._problem = (self._problem + by) % max(1, self._session.problem_count)
         self._read_problem()
 
-    def action_next_flip(self) -> None:
-        """Go to the next problem that flips, round the end."""
+    def action_next_flip(self, by: int = 1) -> None:
+        """Go to the next problem that flips, or to the one before, round the ends."""
         flipped = [one.index for one in problems_of(self._flips, FLIPPED)] if self._flips else []
         if flipped:
-            later = [index for index in flipped if index > self._problem]
-            self._problem = (later or flipped)[0]
+            ahead = [index for index in flipped if (index - self._problem) * by > 0]
+            self._problem = (ahead or flipped)[0 if by > 0 else -1]
             self._read_problem()
         else:
             self.notify("No problem flips.", severity="warning")
+
+    def action_between(self) -> None:
+        """Ask for two λ, and look for flips between the measured ones that are nearest."""
+
+        def take(values: tuple[float, float]) -> None:
+            start(self, partial(self._flip_between, *values), group="flips")
+
+        rows = self._uniform_rows()
+        if len(rows) > 1:
+            self.app.push_screen(*ask_two_lambdas(rows[0], rows[-1], take))
+
+    def _uniform_rows(self) -> list[float]:
+        """The measured λ of the whole model, rising."""
+        rows = self._session.view.rows if self._session.view else ()
+        return sorted(row.recipe.lambda_ or 0.0 for row in rows if row.recipe.is_uniform)
+
+    async def _flip_between(self, first: float, second: float) -> None:
+        view = self._session.view
+        if view is None:
+            return
+        nearest = [
+            min(self._uniform_rows(), key=lambda at: abs(at - value)) for value in (first, second)
+        ]
+        one, other = (view.preset.recipe(value) for value in nearest)
+        try:
+            found = await self._session.flips_between(one, other)
+        except MiTuiError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if is_open(self):
+            self._flips = found
+            count = len(problems_of(found, FLIPPED))
+            words = "problem flips" if count == 1 else "problems flip"
+            self.notify(f"{count} {words} between {one.label} and {other.label}", markup=False)
+            if count:
+                self.action_next_flip()
 
     def action_scroll(self, by: int) -> None:
         """Scroll by one column."""

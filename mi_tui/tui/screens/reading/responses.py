@@ -19,7 +19,7 @@ from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
 from mi_tui.tui.screens.dialogs.ask import AskScreen
-from mi_tui.tui.studies.messages import ShowCase
+from mi_tui.tui.studies.messages import ShowCase, ShowLengths
 from mi_tui.tui.studies.responses import Response, Wanted, matching
 from mi_tui.tui.studies.watched_study import WatchedStudy
 from mi_tui.tui.widgets.menu import MenuList
@@ -62,6 +62,13 @@ class ResponsesScreen(Screen[None]):
             "Cut",
             id="responses.cut",
             tooltip="Only responses cut at the token cap; again for all",
+        ),
+        Binding(
+            "d",
+            "lengths",
+            "Lengths",
+            id="responses.lengths",
+            tooltip="The distribution of lengths of every λ, with thinking and without",
         ),
         Binding(
             "slash",
@@ -137,6 +144,10 @@ class ResponsesScreen(Screen[None]):
 
         question = "Show the responses with which text? (empty: all)"
         self.app.push_screen(AskScreen(question, self._sought, lambda _: ""), take)
+
+    def action_lengths(self) -> None:
+        """Show the distribution of lengths."""
+        self.post_message(ShowLengths())
 
     def action_case(self) -> None:
         """Compare this problem under every λ."""
