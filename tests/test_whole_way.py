@@ -15,6 +15,7 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Request
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.recipe import Decoding, Recipe
+from mi_tui.plan.toml import read_preset
 from mi_tui.probes.freeze import freeze
 from tests.study.reference import read_reference
 from tests.terminal import MI_TUI, Terminal
@@ -89,6 +90,35 @@ def test_the_whole_way_in_tmux(tmp_path: Path, columns: int, lines: int) -> None
     (study,) = (tmp_path / "studies").iterdir()
     exported = {path.name for path in (study / "exports").iterdir()}
     assert {"preset.toml", "mergekit.yaml", "report.html", "serve.sh", "checkpoint"} <= exported
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+@pytest.mark.parametrize("pause", [0.03, 0.0], ids=["30-ms", "one-burst"])
+def test_the_whole_way_is_typed_without_a_look(tmp_path: Path, pause: float) -> None:
+    """Keys go where the focus will be, and what is typed into a filled field replaces it."""
+    with Tmux(MI_TUI, tmp_path / "tmux", environment=own_folders(tmp_path)) as tmux:
+        tmux.wait_for("Demo", PATIENCE_SECONDS)
+        tmux.type_blind(
+            "d", "bundled:instruct", "tab", "bundled:thinking", "enter",
+            "enter", "0, 0.6, 1", "enter", pause=pause,
+        )  # fmt: skip
+        tmux.wait_for("Done", PATIENCE_SECONDS)
+        tmux.type_blind(
+            "enter", "b", "tokens<=40", "enter", "x", "left", "space", "escape", "enter",
+            pause=pause,
+        )  # fmt: skip
+        tmux.wait_for(r"Exported \d+ files", PATIENCE_SECONDS)
+        tmux.type_blind("q", pause=pause)
+        assert tmux.wait_until_ended() == 0
+    (study,) = (tmp_path / "studies").iterdir()
+    preset = read_preset(study / "preset.toml")
+    assert (preset.pair.instruct, preset.pair.thinking) == ("bundled:instruct", "bundled:thinking")
+    assert preset.search.grid == (0.0, 0.6, 1.0)
+    exports = study / "exports"
+    assert (exports / "checkpoint" / "model.safetensors").exists()
+    answer = json.loads((exports / "recommendation.json").read_text())["recommendation"]
+    assert answer["budget"]["limit"] == 40
 
 
 def test_every_format_is_written(export: Path) -> None:

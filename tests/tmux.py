@@ -93,6 +93,23 @@ class Tmux:
             sent = [_NAMES[key]] if key in _NAMES else ["-l", key]
             subprocess.run([*self._tmux, "send-keys", *sent], check=True)
 
+    def type_blind(self, *keys: str, pause: float) -> None:
+        """Press every key of names and texts, without a look at the window between them.
+
+        Args:
+            keys: names (``enter``) and texts, whose characters are pressed one by one.
+            pause: seconds between two keys; 0 sends all in one burst.
+        """
+        sent = [[_NAMES[key]] if key in _NAMES else ["-l", key] for key in keys]
+        if not pause:
+            command = [part for one in sent for part in (";", "send-keys", *one)]
+            subprocess.run([*self._tmux, *command[1:]], check=True)
+            return
+        for name, *text in sent:
+            for key in text[0] if text else [""]:
+                subprocess.run([*self._tmux, "send-keys", name, *([key] * bool(key))], check=True)
+                time.sleep(pause)
+
     def wait_until_ended(self, seconds: float = 30.0) -> int:
         """Wait for the program's end; returns its exit status.
 

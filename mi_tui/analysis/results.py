@@ -28,10 +28,11 @@ Remark = Literal[
 """What is to be known of an answer beside its numbers.
 
 ``floor``: no λ solves more than a few per cent, so that nothing is recommended. ``ceiling``: every
-λ solves nearly all. ``no-difference``: no score of the λ that keep the limit can be told from
-another, and the answer is the shortest. ``shortest-alike``: another λ scores a little higher, by
-less than the tolerance and not told apart; the answer is the shortest such. ``limit-above-cap``:
-the limit is no smaller than the cap of every probe, and no response can reach it.
+λ solves nearly all. ``no-difference``: no score of the λ that meet the limit differs significantly
+from another, and the answer is the shortest. ``shortest-alike``: another λ scores a little higher,
+by less than the tolerance and not significantly; the answer is the shortest such.
+``limit-above-cap``: the limit is no smaller than the cap of every probe, and no response can reach
+it.
 ``thinking-best``: Thinking itself, λ = 1, is the answer. ``some-not-scored``: so many responses
 could not be scored that the scores are to be doubted; ``not-scored``: so many that nothing is
 recommended.

@@ -13,6 +13,7 @@ from mi_tui.plan.remote_code import RemoteCodeError, allow, is_allowed
 from mi_tui.probes.text import shown_line
 from mi_tui.study.preflight import fit_findings, loading_findings, runs_in_place
 from mi_tui.text.notebook import html_table
+from mi_tui.text.plurals import counted
 
 
 class Report(PairReport):
@@ -36,7 +37,8 @@ class Report(PairReport):
         )
 
     def __repr__(self) -> str:
-        return f"<Report: {'fits' if self.ok else 'does not fit'}, {len(self.findings)} findings>"
+        findings = counted(len(self.findings), "finding")
+        return f"<Report: {'fits' if self.ok else 'does not fit'}, {findings}>"
 
     def _repr_html_(self) -> str:
         rows = [(f.level, f.subject, shown_line(f.message)) for f in self.findings]

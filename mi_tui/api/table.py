@@ -10,6 +10,7 @@ from mi_tui.plan.recipe import Recipe, labels
 from mi_tui.present.columns import COLUMNS, ResultLine
 from mi_tui.present.table import Shown
 from mi_tui.text.notebook import html_table
+from mi_tui.text.plurals import counted
 
 _COLUMNS = tuple(column for column in COLUMNS if column.shown is Shown.ALWAYS)
 _HEADS = tuple(column.title for column in _COLUMNS)
@@ -113,7 +114,7 @@ class Table:
         )
 
     def __repr__(self) -> str:
-        return f"<Table of {len(self.rows)} rows>"
+        return f"<Table of {counted(len(self.rows), 'row')}>"
 
     def _repr_html_(self) -> str:
         return html_table(_HEADS, map(_cells, self.rows), self.title)

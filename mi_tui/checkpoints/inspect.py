@@ -24,6 +24,7 @@ from mi_tui.checkpoints.weight_files import (
     names_in,
 )
 from mi_tui.plan.recipe import Recipe
+from mi_tui.text.plurals import counted
 
 HEAD_NAME = "lm_head.weight"
 """What a head is called that no checkpoint stores."""
@@ -300,7 +301,9 @@ def _stale_index(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[str]:
     missing = [name for name in index["weight_map"] if name not in tensors]
     if not missing:
         return []
-    return [f"{INDEX} lists {len(missing)} tensors that no shard has, such as {missing[0]}"]
+    return [
+        f"{INDEX} lists {counted(len(missing), 'tensor')} that no shard has, such as {missing[0]}"
+    ]
 
 
 def require_layers(recipe: Recipe, info: CheckpointInfo) -> None:

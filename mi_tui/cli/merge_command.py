@@ -15,6 +15,7 @@ from mi_tui.cli.method_options import complete_method, given_parameters
 from mi_tui.cli.options import Json
 from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.startup import uncollected
+from mi_tui.text.plurals import counted
 from mi_tui.text.sizes import GIB, in_bytes
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def _in_words(plan: "MergePlan") -> list[str]:
 
     sources = ", ".join(f"{source.role} {source.info.location}" for source in plan.sources)
     files = ", ".join(companion_name(file) for file in plan.companions)
-    dropped = f"{len(plan.left_out)} tensors of layers that predict further tokens"
+    dropped = f"{counted(len(plan.left_out), 'tensor')} of layers that predict further tokens"
     return [
         f"{plan.title} from {sources}",
         *(str(rule) for rule in (plan.recipe.rules if plan.recipe else ())),

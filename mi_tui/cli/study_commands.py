@@ -1,5 +1,6 @@
 """The commands on studies: ``demo``, ``run``, ``watch``, ``recommend`` and others."""
 
+import contextlib
 import sys
 import time
 from dataclasses import replace
@@ -112,6 +113,7 @@ def run(
         raise MiTuiError("--budget needs --until: a new study has the budget of its preset")
     else:
         _, wanted = find_preset(preset)
+        _print_cautions(wanted)
         view = run_study(wanted, study, plain=plain, trust_remote_code=trust_remote_code)
     _print_outcome(view, json_=json_, plain=plain)
     require_ended(view)
@@ -253,6 +255,21 @@ def export(
             written = opened.export(to, formats, budget=budget, progress=show, overwrite=overwrite)
     for path in written:
         print(path)
+
+
+def _print_cautions(preset: "Preset") -> None:
+    """Say what looks like a slip before a study starts."""
+    from mi_tui.checkpoints.inspect import inspect
+    from mi_tui.checkpoints.locate import locate
+    from mi_tui.checkpoints.network import context_of
+    from mi_tui.cli.console import err
+    from mi_tui.plan.cautions import cautions
+
+    context = None
+    with contextlib.suppress(MiTuiError):  # what is wrong with a checkpoint is told by the run
+        context = context_of(inspect(locate(preset.pair.thinking, weights=False)).config)
+    for caution in cautions(preset, context):
+        err().print(f"! {caution}.", markup=False)
 
 
 def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> None:

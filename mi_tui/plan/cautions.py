@@ -4,13 +4,18 @@ from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.preset import Preset
 
 
-def cautions(preset: Preset) -> tuple[str, ...]:
+def cautions(preset: Preset, context: int | None = None) -> tuple[str, ...]:
     """What looks like a slip, a sentence without a full stop each.
 
     A limit on tokens that no response can reach excludes nothing: the answer is the best score. An
-    answer about the probes' problems themselves has no use for held-out ones.
+    answer about the probes' problems themselves has no use for held-out ones. A cap beyond the
+    context lets the model write where it was never trained to.
+
+    Args:
+        preset: a valid one.
+        context: the longest sequence that the model is made for, in tokens, if it is known.
     """
-    return (*_limit_above_cap(preset), *_held_out(preset))
+    return (*_limit_above_cap(preset), *_beyond_context(preset, context), *_held_out(preset))
 
 
 def _limit_above_cap(preset: Preset) -> tuple[str, ...]:
@@ -20,6 +25,13 @@ def _limit_above_cap(preset: Preset) -> tuple[str, ...]:
     if limit is None or limit.quantity != "tokens" or budget.limit is None or budget.limit <= cap:
         return ()
     return (f"No response can be longer than {cap:,} tokens: the limit {budget.limit:,.0f} is met",)
+
+
+def _beyond_context(preset: Preset, context: int | None) -> tuple[str, ...]:
+    cap = max((probe.max_new_tokens for probe in preset.probes), default=0)
+    if context is None or cap <= context:
+        return ()
+    return (f"The token cap {cap:,} is beyond the model's context of {context:,} tokens",)
 
 
 def _held_out(preset: Preset) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from mi_tui.plan.preset import Preset
 from mi_tui.present import numbers
+from mi_tui.text.plurals import counted
 
 if TYPE_CHECKING:
     from mi_tui.analysis.search.forecast import Forecast
@@ -38,7 +39,9 @@ def in_brief(study: StudyForecast, label: str, strong: str) -> Text:
     if told is None:
         return Text.assemble(("Cost      ", label), _uncounted(study))
     text = Text.assemble(
-        ("Cost      ", label), (f"{told.rollouts:,} rollouts", strong), f": {_size(study, told)}"
+        ("Cost      ", label),
+        (counted(told.rollouts, "rollout"), strong),
+        f": {_size(study, told)}",
     )
     text.append(f"\n          {_tokens(study, told)}")
     text.append("\nCan tell  ", label)
@@ -54,11 +57,11 @@ def in_full(study: StudyForecast, label: str, strong: str) -> Text:
         return Text.assemble(("Cost\n", label), _uncounted(study))
     text = Text.assemble(
         ("Cost\n", label),
-        (f"{told.rollouts:,} rollouts", strong),
+        (counted(told.rollouts, "rollout"), strong),
         f"\n{_size(study, told)}\n{_tokens(study, told)}\n",
     )
     if told.held_out:
-        text.append(f"and {told.held_out} problems held out to confirm\n")
+        text.append(f"and {counted(told.held_out, 'problem')} held out to confirm\n")
     if len(study.preset.probes) > 1:
         text.append("\nProbes\n", label)
         text.append_text(_weights(study))
@@ -75,33 +78,43 @@ def in_full(study: StudyForecast, label: str, strong: str) -> Text:
 def _uncounted(study: StudyForecast) -> str:
     plans = zip(study.preset.probes, study.sizes, strict=True)
     names = [plan.name or plan.kind for plan, size in plans if size is None]
-    recipes = len(study.preset.search.grid) + len(study.preset.recipes)
-    samples = _samples(study.preset)
-    return f"{recipes} recipes × {samples} samples × all problems of {', '.join(names)}"
+    recipes = counted(len(study.preset.search.grid) + len(study.preset.recipes), "recipe")
+    return f"{recipes} × {_samples(study.preset)} × all problems of {', '.join(names)}"
 
 
 def _size(study: StudyForecast, told: "Forecast") -> str:
     search = told.problems - told.held_out
-    text = f"{told.recipes} recipes × {search} problems × {_samples(study.preset)} samples"
+    asked = f"{counted(told.recipes, 'recipe')} × {counted(search, 'problem')}"
+    text = f"{asked} × {_samples(study.preset)}"
     if told.share != 1:
         text = f"{numbers.percent(told.share)} of {text} (limit)"
     return text + (f", {told.group_rollouts:,} for the layer groups" if told.group_rollouts else "")
 
 
 def _samples(preset: Preset) -> str:
-    """How many samples, or from the fewest to the most where probes have their own."""
+    """``4 samples``, or from the fewest to the most where probes have their own number."""
     found = sorted({plan.samples or preset.search.samples for plan in preset.probes})
-    return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
+    return counted(found[0], "sample") if len(found) == 1 else f"{found[0]}–{found[-1]} samples"
 
 
 def _tokens(study: StudyForecast, told: "Forecast") -> str:
-    text = f"at most {numbers.count(told.most_tokens)} tokens"
-    speed = study.speed
-    if speed is not None and speed.tokens_per_second > 0:
-        text += (
-            f", {numbers.duration(told.most_tokens / speed.tokens_per_second)} as fast as before"
-        )
-    return text
+    """The tokens, and the time they take: as long as before where lengths are known, else at most.
+
+    Lengths are known of an earlier study of the pair that asked the same kinds of problems.
+    """
+    most, speed = told.most_tokens, study.speed
+    asked = {plan.kind for plan in study.preset.probes}
+    if speed is None or not speed.tokens_per_response or not asked <= speed.probes:
+        return f"at most {numbers.count(most)} tokens{_time(most, speed)}"
+    expected = min(told.rollouts * speed.tokens_per_response, most)
+    about = f"about {numbers.count(expected)} tokens{_time(expected, speed)}"
+    return f"{about} as in {numbers.cut(speed.study, 24)}; at most {numbers.count(most)}"
+
+
+def _time(tokens: float, speed: "KnownSpeed | None") -> str:
+    if speed is None or speed.tokens_per_second <= 0:
+        return ""
+    return f", {numbers.duration(tokens / speed.tokens_per_second)} at the speed measured before"
 
 
 def _resolution(told: "Forecast") -> str:

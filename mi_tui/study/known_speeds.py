@@ -24,7 +24,8 @@ class KnownSpeed:
 
     ``machine`` names host, device and dtype; ``study`` where it was measured. ``points`` has one
     entry per concurrency. ``tokens_per_second`` is what that study generated in all, 0 where it
-    is not known.
+    is not known; ``tokens_per_response`` the mean length there, over the λ that it asked, 0 where
+    it asked none, and ``probes`` the kinds of problems that it asked.
     """
 
     study: str
@@ -32,6 +33,8 @@ class KnownSpeed:
     latency: Latency
     points: tuple[LatencyPoint, ...]
     tokens_per_second: float
+    tokens_per_response: float = 0.0
+    probes: frozenset[str] = frozenset()
 
 
 def known_speed(pair: Pair, root: Path | None = None) -> KnownSpeed | None:
@@ -70,4 +73,6 @@ def _measured_in(path: Path, pair: Pair) -> KnownSpeed | None:
         latency=speed.latency,
         points=speed.points,
         tokens_per_second=progress.tokens / seconds if seconds > 0 else 0.0,
+        tokens_per_response=progress.tokens / max(progress.rollouts, 1),
+        probes=frozenset(plan.kind for plan in facts.made_of.probes),
     )

@@ -27,3 +27,9 @@ def test_held_out_problems_are_told_where_the_answer_is_about_all_of_them() -> N
     assert "Some problems of arithmetic are held out" in found
     probe = plain.probes[0].model_copy(update={"held_out": 0.0})
     assert cautions(here.model_copy(update={"probes": (probe,)})) == ()
+
+
+def test_a_cap_beyond_the_context_is_told() -> None:
+    assert cautions(views.preset(), 320) == ()
+    (found,) = cautions(views.preset(), 256)
+    assert found == "The token cap 320 is beyond the model's context of 256 tokens"

@@ -47,7 +47,7 @@ class Decision:
     is the index of the λ that promises the highest utility among those that keep the limit with the
     wanted confidence or, when there is none, among those that come nearest to it. ``chosen`` is
     that of the λ that is recommended: the same one or, where others give so nearly the same that
-    their score cannot be told from its, the shortest of those.
+    their score does not differ significantly from its, the shortest of those.
     """
 
     lambdas: Floats

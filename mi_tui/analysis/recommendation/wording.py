@@ -25,7 +25,7 @@ def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
             f"{percent(found.not_scored, 1)} of the responses could not be scored and are left out"
         )
     if objective.limit is not None:
-        parts.append(f"it meets the limit with a probability of {percent(found.probability)}")
+        parts.append(f"it meets the limit with a probability of {_sure(found.probability)}")
     if found.lambda_ != 1.0:
         parts.append(_against_thinking(found))
     if certainty is Certainty.NO_MORE_TO_LEARN:
@@ -133,6 +133,11 @@ def _caution(found: Recommendation) -> str:
         return f"it may be about {loss} from the best; more problems would reduce that"
     sure = percent(budget.confidence)
     return f"meeting the limit with {sure} confidence costs about {loss}; more problems reduce it"
+
+
+def _sure(probability: float) -> str:
+    """A probability from draws, which cannot show that something is certain."""
+    return "more than 99 %" if probability > 0.99 else percent(probability)
 
 
 def _missing(found: Recommendation) -> str:

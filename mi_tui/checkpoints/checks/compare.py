@@ -15,6 +15,7 @@ from mi_tui.checkpoints.vocabulary import reused_ids
 from mi_tui.checkpoints.weight_files import INDEX, SINGLE
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.plan.thinking_tags import THINK
+from mi_tui.text.plurals import counted
 from mi_tui.text.sizes import in_bytes, in_numbers
 
 CODE = "remote code"
@@ -184,7 +185,9 @@ def _tensors(name_a: str, a: CheckpointInfo, name_b: str, b: CheckpointInfo) -> 
         message = f"{_listed(unknown)} of unknown role: a scope counts them as FFN"
         yield Finding("warning", "modules", message)
     if before:
-        yield Finding("ok", "tensors", f"{len(shared)} tensors with equal names and shapes")
+        yield Finding(
+            "ok", "tensors", f"{counted(len(shared), 'tensor')} with equal names and shapes"
+        )
 
 
 def differs_in_rows_only(a: TensorInfo, b: TensorInfo) -> bool:
@@ -249,7 +252,7 @@ def _vocabulary(
 
 def _tokens(name_a: str, a: Mapping[str, int], name_b: str, b: Mapping[str, int]) -> Finding:
     if a == b:
-        return Finding("ok", "vocabulary", f"the same {len(a)} tokens")
+        return Finding("ok", "vocabulary", f"the same {counted(len(a), 'token')}")
     if reused := reused_ids(a, (b,)):
         mine, theirs = ({n: t for t, n in side.items()}[reused[0]] for side in (a, b))
         number = len(reused)

@@ -34,6 +34,7 @@ from mi_tui.study.storage.facts import Facts, keep_confirmation
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 from mi_tui.study.weights import require_same_weights
+from mi_tui.text.plurals import counted
 
 _SCORING_SECONDS = 10.0
 
@@ -252,8 +253,9 @@ def _summary(
     if share_not_scored(observations) > NOT_SCORED_LIMIT:
         failures = [score.failure for score in scores if score.value is None]
         raise StudyError(
-            f"{len(failures)} of {len(scores)} answers could not be scored ({failures[0]}): "
-            "they say nothing; they are kept, and the same command scores them again"
+            f"{len(failures)} of {counted(len(scores), 'answer')} could not be scored"
+            f" ({failures[0]}): they say nothing; they are kept, and the same command scores them"
+            " again"
         )
     (summary,) = summarise(observations)
     return summary

@@ -14,6 +14,7 @@ from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.search.layer_groups import group_result
 from mi_tui.engines.protocol import Engine
 from mi_tui.errors import MiTuiError
+from mi_tui.machine.gpu_load import GpuLoad
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.facts import keep
 from mi_tui.study.storage.store import Store
@@ -61,6 +62,7 @@ class Session:
         self._planner = RoundPlanner(store, preset, 2 * self._low_water, latency)
         self._clock = Clock(store)
         self._requests = Requests(store, self._planner, generation, self._clock)
+        self._gpu_load = GpuLoad()
         self._next_interim = 0.0
         self._at_interim = 0
 
@@ -144,7 +146,7 @@ class Session:
                 elapsed_seconds=0.0,
                 eta_seconds=None,
                 running=self._generation.generating,
-                device_memory=device_memory(self._engine),
+                device_memory=device_memory(self._engine, self._gpu_load),
             )
         )
         keep(self._store, progress=progress)
@@ -186,10 +188,12 @@ class Session:
         return answer
 
 
-def device_memory(engine: Engine) -> str:
-    """Memory in use, as text: the accelerator's, or without one that of this process."""
+def device_memory(engine: Engine, load: GpuLoad) -> str:
+    """Memory in use, as text: the accelerator's with its load, or else that of this process."""
     accelerator = engine.device_memory()
-    return f"GPU {accelerator}" if accelerator else own_memory()
+    if not accelerator:
+        return own_memory()
+    return " · ".join(part for part in (f"GPU {accelerator}", load.words()) if part)
 
 
 def own_memory() -> str:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
 from mi_tui.plan.library import user_presets_folder
+from mi_tui.text.plurals import counted
 from mi_tui.tui.forms.draft import Draft
 from mi_tui.tui.forms.draft_reader import Checked, check
 from mi_tui.tui.runtime.colours import rich_colour
@@ -155,7 +156,7 @@ class FormScreen(GuideScreen):
             self.query_one(f"#{row}", FormRow).show_problem("; ".join(texts))
         wrong = sum(map(len, problems.values()))
         self.show_status(
-            Text(f"✗ {wrong} field{'s' * (wrong > 1)} to correct", style=self.colour("error"))
+            Text(f"✗ {counted(wrong, 'field')} to correct", style=self.colour("error"))
             if wrong
             else self.ready_words()
         )

@@ -21,6 +21,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.study.storage.folder import name_problem
 from mi_tui.study.storage.note import note_problem
 from mi_tui.study.view import StudyEntry, StudyState
+from mi_tui.text.plurals import counted
 from mi_tui.tui.forms.draft import draft_of, new_draft
 from mi_tui.tui.runtime.background import Background
 from mi_tui.tui.runtime.workers import start
@@ -217,7 +218,7 @@ class HomeScreen(Screen[None]):
                 self._change(partial(self._services.delete, entry.path))
 
         stopped = " It is stopped first." if entry.state.is_active else ""
-        lost = f"its {entry.rollouts:,} rollouts and its exports"
+        lost = f"its {counted(entry.rollouts, 'rollout')} and its exports"
         self.app.push_screen(ConfirmScreen(f"Delete {entry.name}, {lost}?{stopped}"), delete)
 
     def action_mark(self) -> None:

@@ -107,6 +107,7 @@ class CurvesPlot(QuietPlot):
         """Leave no more room around the plot than its ticks need."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 6
         self.set_y_formatter(_Percent())
+        self._fix_axes()
 
     def show(self, view: StudyView) -> None:
         """Draw a study; nothing is sent when the picture would be the same."""
@@ -148,7 +149,7 @@ class CurvesPlot(QuietPlot):
         width, height = canvas.size
         if not canvas.size.area:
             return
-        shades = Shades(width, height, "" if self.app.current_theme.ansi else self._ground())
+        shades = Shades(width, height, self._ground())
         if self._picture.stages.first:
             for stage, left, right in self._stages():
                 start, end = (self.get_pixel_from_coordinate(at, 0.0)[0] for at in (left, right))
@@ -195,6 +196,12 @@ class CurvesPlot(QuietPlot):
         return smooth
 
     def _ground(self) -> str:
+        """The colour that bands are blended with; empty where a blend would lose its hue.
+
+        Of 256 colours the nearest to every blend is the same grey.
+        """
+        if self.app.current_theme.ansi or self.app.console.color_system != "truecolor":
+            return ""
         return self.app.theme_variables["background"]
 
     def _colour(self, name: str) -> str:

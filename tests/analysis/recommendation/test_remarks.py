@@ -85,7 +85,7 @@ def test_of_equal_scores_within_the_tolerance_the_shortest_is_taken() -> None:
     assert "shortest-alike" in found.remarks
     assert found.tokens.value < exact.tokens.value
     assert score(found.lambda_) > score(1.0) - 0.04
-    assert f"λ = {exact.lambda_:.2f} promises at most 2 points more" in found.sentence
+    assert f"λ = {exact.lambda_:.2f} may score up to 2 points more" in found.sentence
 
 
 def test_scores_that_differ_are_never_given_up_for_length() -> None:

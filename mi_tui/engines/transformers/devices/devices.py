@@ -5,6 +5,7 @@ import torch
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.protocol import EngineError
 from mi_tui.plan.engine import EnginePlan
+from mi_tui.text.plurals import counted
 
 _DTYPES = {
     "float32": torch.float32,
@@ -66,4 +67,4 @@ def device_name(device: torch.device) -> str:
     """The device as people know it: ``cpu (2 threads)`` or the GPU's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device} ({torch.get_num_threads()} threads)"
+    return f"{device} ({counted(torch.get_num_threads(), 'thread')})"

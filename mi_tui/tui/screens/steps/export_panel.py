@@ -17,6 +17,8 @@ from mi_tui.export.format import FORMATS
 from mi_tui.paths import expanded
 from mi_tui.plan.preset import Preset
 from mi_tui.present.answer import in_words
+from mi_tui.text.plurals import counted
+from mi_tui.tui.runtime.browser import open_file
 from mi_tui.tui.runtime.colours import colours_of, rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import is_open
@@ -26,6 +28,9 @@ from mi_tui.tui.screens.dialogs.serve import ServeScreen
 from mi_tui.tui.studies.export import SERVE, Export, copies
 from mi_tui.tui.widgets.choice import Checks, Option
 from mi_tui.tui.widgets.form import FormRow, text_field
+
+REPORT = "report"
+"""The format that is opened in a browser."""
 
 Answer = Callable[[], Awaitable[Recommendation | None]]
 """Gives the answer to the budget in its field, which may have been typed just now."""
@@ -88,6 +93,23 @@ class ExportPanel(Vertical):
             return
         start(self.screen, partial(self._export_answer, self._folder, formats), group="export")
 
+    def open_report(self) -> None:
+        """Write the HTML report and open it, or say where it is."""
+
+        async def write() -> None:
+            answer = await self._answer()
+            if answer is not None:
+                await self._write(self._folder, (REPORT,), answer, then=self._open)
+
+        if not self._export.is_running:
+            start(self.screen, write, group="export")
+
+    def _open(self, written: tuple[Path, ...]) -> None:
+        if open_file(written[0]):
+            self._say_done("Opened the report; its path is above")
+        else:
+            self._say_done("Open the report with a browser: its path is above")
+
     def copy(self) -> None:
         """Ask what to copy."""
         picks = [Pick(what, copy.name, copy.about) for what, copy in copies().items()]
@@ -141,6 +163,8 @@ class ExportPanel(Vertical):
         formats: tuple[str, ...],
         answer: Recommendation,
         overwrite: bool = False,
+        *,
+        then: Callable[[tuple[Path, ...]], None] | None = None,
     ) -> None:
         self.has_begun = True
         self._say(Text(f"Exporting to {out} …"))
@@ -150,7 +174,8 @@ class ExportPanel(Vertical):
             )
         except ExportConflictError as conflict:
             if is_open(self.screen):
-                self._ask_to_replace(out, conflict.held, partial(self._write, out, formats, answer))
+                write = partial(self._write, out, formats, answer, then=then)
+                self._ask_to_replace(out, conflict.held, write)
             return
         except MiTuiError as error:
             self._show_failure(error)
@@ -159,7 +184,9 @@ class ExportPanel(Vertical):
             self.notify(f"Exported to {out}", markup=False)
             return
         self.show_written(written)
-        self._say_done(f"Exported {len(written)} {'file' if len(written) == 1 else 'files'}")
+        self._say_done(f"Exported {counted(len(written), 'file')}")
+        if then is not None:
+            then(written)
 
     def _ask_to_replace(
         self, out: Path, held: str, write: Callable[[bool], Awaitable[None]]

@@ -16,6 +16,7 @@ from mi_tui.present.columns import with_recommended
 from mi_tui.present.progress import progress_line, status_line
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import StudyState, StudyView
+from mi_tui.text.plurals import counted
 from mi_tui.tui.forms.draft import draft_of
 from mi_tui.tui.runtime.colours import colours_of
 from mi_tui.tui.runtime.workers import start
@@ -44,7 +45,7 @@ _READ_EVERY = 2.0
 
 
 class ProbeScreen(GuideScreen):
-    """Looks on at one study. It is told about new data; it reads nothing itself."""
+    """Shows one study. It is told about new data; it reads nothing itself."""
 
     STEP = Step.PROBE
     HELP_PAGE = "probe"
@@ -225,9 +226,7 @@ class ProbeScreen(GuideScreen):
         if action == "settings":
             return state is not None and not state.is_active and state is not StudyState.DONE
         if action == "continue":
-            return (
-                state is not None and not state.is_active and bool(self._view and self._view.rows)
-            )
+            return state is StudyState.DONE
         if action in ("recommend", "responses", "more", "drop"):
             return True if self._view and self._view.rows else None
         if action in ("fold", "newest"):
@@ -280,8 +279,8 @@ class ProbeScreen(GuideScreen):
             if yes:
                 self._request("stop")
 
-        lost = f"{running} {'response' if running == 1 else 'responses'} under way"
-        question = f"Stop? {lost} will be lost; what is stored is kept, and r resumes it."
+        lost = f"{counted(running, 'response')} under way will be lost"
+        question = f"Stop? {lost}; what is stored is kept, and r resumes it."
         self.app.push_screen(ConfirmScreen(question), stop)
 
     def _request(self, kind: RequestKind) -> None:
@@ -318,7 +317,8 @@ class ProbeScreen(GuideScreen):
         def more(samples: int) -> None:
             data: dict[str, object] = {"recipe": row.recipe.key, "samples": samples}
             self.post_message(StudyRequest("more", data))
-            self.show_status(Text(f"Asked for {samples} more samples of {row.recipe.label}"))
+            asked = counted(samples, "more sample")
+            self.show_status(Text(f"Asked for {asked} of {row.recipe.label}"))
 
         self.app.push_screen(*ask_samples(row.recipe.label, more))
 
@@ -333,7 +333,7 @@ class ProbeScreen(GuideScreen):
                 self.post_message(StudyRequest("drop", {"recipe": row.recipe.key}))
                 self.show_status(Text(f"Asked to drop {row.recipe.label}"))
 
-        question = f"Drop {row.recipe.label}? Its {row.rollouts:,} rollouts stay stored."
+        question = f"Drop {row.recipe.label}? Its {counted(row.rollouts, 'rollout')} stay stored."
         self.app.push_screen(ConfirmScreen(question), drop)
 
     def _measured(self) -> RecipeSummary | None:

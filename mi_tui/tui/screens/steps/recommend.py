@@ -23,7 +23,8 @@ from mi_tui.study.view import StudyView
 from mi_tui.tui.runtime.colours import colours_of, rich_colour
 from mi_tui.tui.runtime.workers import start
 from mi_tui.tui.screens.base import GuideScreen, is_open
-from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
+from mi_tui.tui.screens.dialogs.ablations import ABLATIONS
+from mi_tui.tui.screens.dialogs.pick import PickScreen
 from mi_tui.tui.screens.dialogs.requests import ask_until
 from mi_tui.tui.screens.steps.export_panel import ExportPanel
 from mi_tui.tui.studies.export import Export
@@ -37,16 +38,6 @@ from mi_tui.tui.widgets.step_header import Step
 
 _PAUSE = 0.4
 """Seconds without a keystroke before a new budget is asked."""
-
-
-ABLATIONS = (
-    Pick("layers", "layers", "thirds of the layers, the rest Instruct's"),
-    Pick("modules", "modules", "without attention, FFN, norms …"),
-    Pick("layers-modules", "layers × modules", "thirds of the layers by modules"),
-    Pick("decoding", "decoding", "temperature by top-p"),
-    Pick("baselines", "baselines", "task arithmetic, TIES"),
-    Pick("layer-groups", "layer groups", "a λ of its own for each"),
-)
 
 
 class RecommendScreen(GuideScreen):
@@ -90,6 +81,7 @@ class RecommendScreen(GuideScreen):
             "x",
             "focus_field('formats')",
             "Formats",
+            show=False,
             id="recommend.formats",
             tooltip="Choose what is exported",
         ),
@@ -111,7 +103,6 @@ class RecommendScreen(GuideScreen):
             "s",
             "serve",
             "Serve",
-            show=False,
             id="recommend.serve",
             tooltip="The command of a server with λ per request, and its efforts",
         ),
@@ -121,6 +112,14 @@ class RecommendScreen(GuideScreen):
             "Ablation",
             id="recommend.ablate",
             tooltip="A new study at this λ: which layers, modules or decoding matter",
+        ),
+        Binding(
+            "o",
+            "open_report",
+            "Open report",
+            show=False,
+            id="recommend.open",
+            tooltip="Write the HTML report and open it; over SSH its path is shown",
         ),
         Binding(
             "down,j",
@@ -144,6 +143,7 @@ class RecommendScreen(GuideScreen):
             "q",
             "app.quit",
             "Quit",
+            show=False,
             id="recommend.quit",
             tooltip="Leave the app; a running study keeps running",
         ),
@@ -280,6 +280,13 @@ class RecommendScreen(GuideScreen):
         """Ask what to copy."""
         if self._answer is not None:
             self.query_one(ExportPanel).copy()
+
+    def action_open_report(self) -> None:
+        """Write the report, and open it or say where it is."""
+        if not self._is_valid:
+            self._refuse_budget()
+        elif self._answer is not None:
+            self.query_one(ExportPanel).open_report()
 
     def action_continue(self) -> None:
         """Ask how far the study goes on, for the budget that was asked last."""

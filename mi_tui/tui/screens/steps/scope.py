@@ -133,7 +133,7 @@ class ScopeScreen(FormScreen):
     def ready_words(self) -> Text:
         """Enter starts the study here; a word before where something looks like a slip."""
         preset = self.checked.preset
-        if preset is not None and (found := cautions(preset)):
+        if preset is not None and (found := cautions(preset, self._longest)):
             return Text(f"! {found[0]}. Enter starts the study", self.colour("warning"))
         return Text.assemble(("✓ ", self.colour("success")), "Enter starts the study")
 
@@ -233,6 +233,10 @@ class ScopeScreen(FormScreen):
         shown = f"{len(recipes)}: {', '.join(labels(recipes))}" if len(recipes) > 2 else None
         return numbers.cut(shown or ", ".join(labels(recipes)), room)
 
+    @property
+    def _longest(self) -> int | None:
+        return self._network.context if self._network else None
+
     def _named_pair(self) -> Pair | None:
         draft = self.draft
         if not draft.instruct.strip() or not draft.thinking.strip():
@@ -252,6 +256,7 @@ class ScopeScreen(FormScreen):
         gap = self._services.known_gap(pair)
         known = {} if gap is None else {(c.layer, c.kind): c.sigma for c in gap.cells}
         self.query_one(ScopeMap).show_network(self._network, known)
+        self.show_checked()
         speed = await self._thread.run(lambda: self._services.known_speed(pair))
         if is_open(self) and self._forecast is not None:
             self._forecast = replace(self._forecast, speed=speed)

@@ -461,3 +461,28 @@ async def test_a_study_that_has_ended_goes_on_until_settled() -> None:
         await until(pilot, lambda: "extend" in dict(services.asked))
     path, end, budget = dict(services.asked)["extend"]
     assert (path, end.amount, budget) == (services.view.path, None, None)
+
+
+AT = tuple(number / 20 for number in range(21))
+BANDS = Curve(
+    lambdas=AT,
+    score=tuple(views.around(0.3 + 0.5 * at, 0.15) for at in AT),
+    tokens=tuple(views.around(20 + 100 * at, 20) for at in AT),
+    think_ratio=tuple(views.around(0.9 - 0.5 * at, 0.1) for at in AT),
+)
+
+
+@pytest.mark.parametrize("colours", ["truecolor", "256"])
+async def test_bands_keep_their_colour_where_a_blend_would_lose_it(
+    colours: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = SteeredServices(views.view(answer=views.recommendation(curve=BANDS)))
+    app = watching(services)
+    monkeypatch.setattr(type(app.console), "color_system", colours)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        await until(pilot, lambda: "░ 95 %" in shown(app))
+        canvas = screen.query_one("#curves #plot", QuietCanvas)
+        shades = {style for row, styles in zip(canvas._buffer, canvas._styles, strict=True)
+                  for cell, style in zip(row, styles, strict=True) if cell == "░"}  # fmt: skip
+    assert len(shades) >= 3 if colours == "256" else not shades

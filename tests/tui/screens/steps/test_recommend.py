@@ -1,5 +1,6 @@
 """The Recommend screen: the limit moves the answer, copies, a cancelled export, ablations."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -396,3 +397,33 @@ async def test_a_running_study_cannot_be_continued() -> None:
         await pilot.press("u")
         await pilot.pause()
         assert "Continue until?" not in shown(pilot.app)
+
+
+@pytest.mark.parametrize("over_ssh", [True, False])
+async def test_the_report_is_written_and_opened_and_over_ssh_its_path_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over_ssh: bool
+) -> None:
+    opened_path = tmp_path / "opened"
+    program = tmp_path / "xdg-open"
+    program.write_text(
+        f"#!/bin/sh\necho $1 > {opened_path}.part; mv {opened_path}.part {opened_path}\n"
+    )
+    program.chmod(0o755)
+    for name in [name for name in os.environ if name.startswith("SSH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DISPLAY", ":0")
+    if over_ssh:
+        monkeypatch.setenv("SSH_TTY", "/dev/pts/1")
+    services = Answering()
+    async with watching(services).run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        screen.query_one("#out", Input).value = str(tmp_path / "out")
+        await pilot.press("o")
+        words = "Open the report with a browser" if over_ssh else "Opened the report"
+        await until(pilot, lambda: words in said(pilot.app, "status"))
+        assert str(tmp_path / "out" / "file.report") in said(pilot.app, "written")
+        if not over_ssh:
+            await until(pilot, opened_path.exists)
+    assert opened_path.exists() is not over_ssh
+    assert [what for kind, what in services.asked if kind == "export"] == ["report"]

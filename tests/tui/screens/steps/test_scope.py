@@ -1,5 +1,6 @@
 """Scope: the map of the network, the catalogue of probes, baselines, the forecast."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,33 @@ async def test_the_forecast_gives_time_where_an_earlier_study_measured_it() -> N
     async with app.run_test() as pilot:
         await to_scope(pilot)
         await until(pilot, lambda: "430k tokens, 1 min 40 s" in said(app, "forecast"))
+
+
+async def test_the_forecast_takes_the_lengths_of_an_earlier_study_of_the_same_problems() -> None:
+    services = SteeredServices()
+    services.speed = KnownSpeed(
+        "demo-1",
+        "box · cpu · float32",
+        Latency(0.01, 0.001),
+        (LatencyPoint(1, 0.01, 0.001),),
+        2688.0,
+        tokens_per_response=40.0,
+        probes=frozenset({"arithmetic"}),
+    )
+    app = on(services)
+    async with app.run_test() as pilot:
+        await to_scope(pilot)
+        wanted = "about 53.8k tokens, 20 s at the speed measured before as in demo-1; at most 430k"
+        await until(pilot, lambda: wanted in said(app, "forecast"))
+
+
+async def test_a_cap_beyond_the_context_is_told_before_the_start() -> None:
+    services = SteeredServices()
+    services.network = lambda pair: replace(views.network(), context=256)  # type: ignore[method-assign]
+    app = on(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_scope(pilot)
+        await until(pilot, lambda: "beyond the model's context of 256" in said(app, "status"))
 
 
 async def test_a_missing_or_bad_file_is_refused_in_the_form(tmp_path: Path) -> None:
