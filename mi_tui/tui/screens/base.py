@@ -28,8 +28,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 def is_open(screen: Screen[Any]) -> bool:
-    """Whether a screen is still there; asked after every wait, since the user may have left."""
-    return screen in screen.app.screen_stack
+    """Whether a screen is still there; asked after every wait, since the user may have left.
+
+    An app that ends takes the widgets away first, and the screens then.
+    """
+    return screen in screen.app.screen_stack and bool(screen.children)
 
 
 class GuideScreen(Screen[None]):

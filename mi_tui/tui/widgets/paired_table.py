@@ -20,6 +20,7 @@ class PairedTable(Static):
     def __init__(self, *, id: str) -> None:
         super().__init__("Comparing the rows …", id=id)
         self._result: AblationResult | None = None
+        self._width = 0
 
     async def read(self, session: WatchedStudy) -> None:
         """Compare the rows of the study, and show the differences or why there are none."""
@@ -34,11 +35,13 @@ class PairedTable(Static):
             self.draw_again()
 
     def on_resize(self) -> None:
-        """Draw for the new width."""
-        self.draw_again()
+        """Draw for a new width; what is drawn changes the height, which is no reason."""
+        if self.size.width != self._width:
+            self.draw_again()
 
     def draw_again(self) -> None:
         """Draw the same comparison, perhaps in another theme's colours or another width."""
         if self._result is not None and self.size.width:
+            self._width = self.size.width
             accent = rich_colour(self.app, "primary")
             self.update(ablation_picture(self._result, self.size.width, accent))
