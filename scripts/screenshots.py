@@ -31,7 +31,6 @@ async def walk() -> None:
         print(FOLDER / f"{name}.svg")
 
     async with app.run_test(size=SIZE) as pilot:
-        await save(pilot, "home")
         await pilot.press("d")
         for name in ("models", "budget", "scope"):
             await save(pilot, name)
@@ -48,6 +47,8 @@ async def walk() -> None:
         await pilot.press("enter")
         await pilot.pause(2.0)
         await save(pilot, "recommend")
+        await pilot.press("escape", "escape", "G")
+        await save(pilot, "home")
         await pilot.press("q")
 
 

@@ -32,7 +32,7 @@ def is_open(screen: Screen[Any]) -> bool:
 
     An app that ends takes the widgets away first, and the screens then.
     """
-    return screen in screen.app.screen_stack and bool(screen.children)
+    return screen.app.is_running and screen in screen.app.screen_stack
 
 
 class GuideScreen(Screen[None]):

@@ -62,7 +62,8 @@ class StudyWatch:
         except MiTuiError as error:
             self._notify_error(str(error))
             return
-        self._failure = ""
+        if news:  # none may mean that another look is still at it
+            self._failure = ""
         if before is not None and before.state.is_active and session.view is not None:
             self._tell(session.view)
         if news and session is self.session and session.view is not None:
