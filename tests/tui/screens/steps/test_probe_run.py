@@ -49,6 +49,7 @@ async def test_every_measure_is_on_screen_at_every_size(size: tuple[int, int]) -
     services = SteeredServices(views.view(answer=views.recommendation()))
     async with watching(services).run_test(size=size) as pilot:
         await opened(pilot)
+        await until(pilot, lambda: "Latency" in shown(pilot.app) and "◆ Token" in shown(pilot.app))
         text = shown(pilot.app)
     for title in ("Recipe", "Stage", "Mean@k", "Think #R", "Token #N", "Trunc.", "Latency"):
         assert title in text
