@@ -350,7 +350,7 @@ async def test_the_last_step_writes_and_copies_an_installed_format(
         await pilot.press("enter")
         await until(pilot, lambda: "Copied the LaTeX table" in said(app, "status"))
         await pilot.press("enter")
-        await until(pilot, lambda: "Exported 7 files" in said(app, "status"))
+        await until(pilot, lambda: "Exported 10 files" in said(app, "status"))
     exported = study / "exports" / "table.tex"
     assert [exported.read_text()] == copied
     assert copied[0].startswith("\\begin{tabular}")

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from dataclasses import FrozenInstanceError, replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_finished_study_says_what_it_found(finished: Path) -> None:
         assert answer == study.recommend(parse_budget("tokens<=60"))
         assert answer.lambda_low <= answer.lambda_ <= answer.lambda_high
         assert study.recommend("tokens<=1").feasible is False
-        assert answer.sentence in answer._repr_html_()
+        assert escape(answer.sentence) in answer._repr_html_()
         with pytest.raises(BudgetError):
             study.recommend("as cheap as it gets")
 

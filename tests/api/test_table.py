@@ -68,7 +68,7 @@ def test_it_is_shown_as_text_and_as_escaped_html() -> None:
     shown = table._repr_html_()
     assert "<b>" not in shown
     assert "<script>" not in shown
-    assert repr(table) == "<Table of 1 rows>"
+    assert repr(table) == "<Table of 1 row>"
     assert "40" in repr(table.rows[0])
 
 
