@@ -97,7 +97,7 @@ def test_the_table_as_text_names_every_row_and_says_what_the_intervals_mean(
     text = command("table", str(ablated), "--paired").stdout
     for label in labels(recipes_of(ablated)):
         assert label in text
-    assert "hold together with 95%" in text
+    assert "hold together with 95 %" in text
     assert "temperature by top-p" in text
     assert "layers by modules" in text
     against = command("table", str(ablated), "--against", "MI-1").stdout

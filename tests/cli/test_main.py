@@ -99,7 +99,7 @@ def test_a_run_gives_json_and_everything_after_it_works(
     out = tmp_path / "out"
     exported = command("export", path.name, "--to", str(out), "--format", "all")
     assert exported.returncode == 0, exported.stderr
-    assert [Path(line).exists() for line in exported.stdout.split()] == [True] * 7
+    assert [Path(line).exists() for line in exported.stdout.split()] == [True] * 10
     assert command("merge", "--verify", str(out / "checkpoint")).returncode == 0
 
 

@@ -212,7 +212,7 @@ def test_prediction_layers_that_are_left_out_are_counted(
     asked = weighted if as_sum else pair
     mi_tui(*asked, "--prediction-layers", "drop", str(tmp_path / "out"))
     assert (
-        "left out, as asked: 1 tensors of layers that predict further tokens"
+        "left out, as asked: 1 tensor of layers that predict further tokens"
         in capsys.readouterr().err
     )
     assert "mtp.fc.weight" not in load(tmp_path / "out")

@@ -273,4 +273,4 @@ def test_a_hundred_thousand_tensors(tmp_path: Path) -> None:
     big = CheckpointInfo(info.location, config, None, info.tokenizer, many, info.files)
     report = compare(big, big)
     assert report.fits
-    assert any("100000 tensors" in finding.message for finding in report.findings)
+    assert any("100,000 tensors" in finding.message for finding in report.findings)

@@ -79,7 +79,7 @@ def test_a_study_of_an_older_schema_is_shown_and_answers(tmp_path: Path, schema:
     assert {view.preset.recipe(lambda_).key for lambda_ in (0.0, 0.6, 1.0)} <= set(measured)
     for key, row in measured.items():
         assert row.score.value == pytest.approx(sum(expected[key]) / len(expected[key]))
-    assert 0.0 < answer.lambda_ < 1.0
+    assert 0.0 <= answer.lambda_ < 1.0  # Thinking is longer than the limit
     assert answer.alternatives
 
 
