@@ -37,7 +37,11 @@ def test_every_format_declares_itself_and_writes_a_file_of_its_own() -> None:
     ]
     assert len({each.file_name for each in built_in}) == len(built_in)
     assert all(each.title and each.about for each in built_in)
-    assert [each.name for each in built_in if each.clipboard] == ["preset", "serve", "serve-checkpoint"]
+    assert [each.name for each in built_in if each.clipboard] == [
+        "preset",
+        "serve",
+        "serve-checkpoint",
+    ]
 
 
 def test_names_stand_for_one_several_or_all() -> None:
