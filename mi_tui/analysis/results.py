@@ -141,7 +141,7 @@ class Confirmation(Plan):
 class Recommendation(Plan):
     """The answer to a budget.
 
-    ``lambda_`` has two decimals; ``lambda_low`` and ``lambda_high`` bound its 90 % credible
+    ``lambda_`` has two decimals; ``lambda_low`` and ``lambda_high`` bound its 95 % credible
     interval. ``probability`` is that of meeting the budget, ``expected_loss`` the expected score
     (for token objectives: the expected share of tokens) lost against the best feasible λ.
     ``feasible`` is false when no λ meets the budget with the wanted confidence: the answer is

@@ -54,7 +54,7 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
         ("Score", numbers.percent_range(answer.score), less_score),
         ("Tokens", numbers.token_range(answer.tokens), fewer_tokens),
         ("Think #R", numbers.percent_range(answer.think_ratio), stage),
-        ("λ interval", f"{answer.lambda_low:.2f} – {answer.lambda_high:.2f}", "90 % credible"),
+        ("λ interval", f"{answer.lambda_low:.2f} – {answer.lambda_high:.2f}", "95 % credible"),
     ]
     if answer.seconds is not None:
         lines.insert(2, ("Latency", numbers.seconds_range(answer.seconds), "projected"))
