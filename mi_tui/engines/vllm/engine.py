@@ -121,6 +121,7 @@ class VllmEngine:
             if outcome.passed:
                 return outcome
             self._given_up = outcome.message
+        if self._instance.one_pass or not self._instance.is_fresh:
             self._instance.close()
             self._instance = self._start(INSTRUCT)
         self._given_up = self._given_up or self._instance.description.reason

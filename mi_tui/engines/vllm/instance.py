@@ -41,6 +41,7 @@ class Instance:
     def __init__(self, client: "Client", loaded: Weights, end_tokens: Collection[int]) -> None:
         self._client = client
         self._loaded = loaded
+        self._was_reloaded = False
         self._end_tokens = end_tokens
         self._requests: dict[int, Request] = {}
         ranks = [Description(**answer) for answer in client.call("mi_tui_describe")]
@@ -57,6 +58,11 @@ class Instance:
     def one_pass(self) -> bool:
         """Whether requests of different λ run together."""
         return self._queue.one_pass
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it has the weights that it was started with, never reloaded."""
+        return not self._was_reloaded
 
     @property
     def pending(self) -> int:
@@ -102,6 +108,7 @@ class Instance:
         self._client.call("mi_tui_load", weights.recipe.canonical_json(), weights.as_exported)
         if not self._client.reset_prefix_cache():
             raise EngineError("vLLM could not forget its cached prompts after a change of weights")
+        self._was_reloaded = True
         self._loaded = weights
 
     def answer(

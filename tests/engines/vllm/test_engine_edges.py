@@ -14,9 +14,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from mi_tui.checkpoints.errors import CheckpointError
 from mi_tui.checkpoints.merging.write import merge
 from mi_tui.engines.open import open_engine
-from mi_tui.engines.protocol import EngineError, Request
+from mi_tui.engines.protocol import Request
 from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
@@ -187,7 +188,7 @@ def test_a_study_measures_the_checkpoint_that_is_exported(
 
 
 def test_a_tensor_that_is_not_in_the_files_is_named(tmp_path: Path) -> None:
-    """vLLM would leave it as it was allocated."""
+    """vLLM would leave it as it was allocated; it is refused before vLLM starts."""
     tokenizer = AutoTokenizer.from_pretrained(demo_pair_folder() / "instruct")
     instruct, thinking = tiny_vllm_pair("qwen2", tmp_path, tokenizer)
     for path in (instruct, thinking):
@@ -195,7 +196,7 @@ def test_a_tensor_that_is_not_in_the_files_is_named(tmp_path: Path) -> None:
         for name in [name for name in tensors if name.endswith("_proj.bias")]:
             del tensors[name]
         store(path, tensors)
-    with pytest.raises(EngineError):
+    with pytest.raises(CheckpointError, match=r"q_proj.bias.*not stored"):
         open_engine(
             EnginePlan(kind="vllm", threads=1),
             Pair(instruct=str(instruct), thinking=str(thinking)),
