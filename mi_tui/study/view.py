@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mi_tui.analysis.results import RecipeSummary, Recommendation
-from mi_tui.analysis.statistics.flips import Flips
-from mi_tui.analysis.statistics.groups import GroupResults
 from mi_tui.plan.preset import Preset
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.statistics.flips import Flips
+    from mi_tui.analysis.statistics.groups import GroupResults
 
 
 class StudyState(StrEnum):
@@ -83,8 +86,8 @@ class Breakdown:
     ``flips`` is ``None`` where nothing is recommended, or the two ends were not measured.
     """
 
-    groups: tuple[GroupResults, ...] = ()
-    flips: Flips | None = None
+    groups: "tuple[GroupResults, ...]" = ()
+    flips: "Flips | None" = None
 
 
 @dataclass(frozen=True, slots=True)

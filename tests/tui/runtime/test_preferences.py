@@ -46,6 +46,8 @@ def test_a_key_bound_to_two_things_of_one_screen_is_named() -> None:
 
 
 def test_no_screen_has_two_meanings_for_a_key_by_itself() -> None:
+    by_the_cursor = {"home.resume"}  # Enter opens a study, or resumes it where it was interrupted
     for name, place in places():
-        taken = [part for key in keys_of(place) for part in key.keys.split(",")]
+        mine = [key for key in keys_of(place) if key.id not in by_the_cursor]
+        taken = [part for key in mine for part in key.keys.split(",")]
         assert len(set(taken)) == len(taken), name

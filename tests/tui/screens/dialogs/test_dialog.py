@@ -17,9 +17,11 @@ from mi_tui.tui.screens.dialogs.jump import JumpScreen
 from mi_tui.tui.screens.dialogs.pick import Pick, PickScreen
 from mi_tui.tui.screens.dialogs.probe_form import ProbeFormScreen
 from mi_tui.tui.screens.dialogs.probe_kinds import CatalogueScreen
+from mi_tui.tui.screens.dialogs.serve import ServeScreen
 from mi_tui.tui.screens.dialogs.themes import ThemesScreen
 from mi_tui.tui.screens.reading.example import ExampleScreen
 from mi_tui.tui.screens.reading.relative_gap import SigmaScreen
+from mi_tui.tui.studies.export import Serving
 from tests.tui import views
 from tests.tui.driving import shown, until
 from tests.tui.services import SteeredServices
@@ -37,6 +39,7 @@ DIALOGS: dict[type[Dialog[Any]], Callable[[MiTuiApp], Dialog[Any]]] = {
     PickScreen: lambda _: PickScreen("Which?", [Pick("a", "a", "the first")]),
     ProbeFormScreen: lambda _: ProbeFormScreen(ArithmeticProbe(kind="arithmetic"), "Edit"),
     RowsScreen: lambda _: RowsScreen((), "", Decoding()),
+    ServeScreen: lambda _: ServeScreen(Serving("mi-tui serve x", ("0.6  low",))),
     SigmaScreen: lambda _: SigmaScreen(PAIR, SteeredServices()),
     ThemesScreen: lambda app: ThemesScreen(["mi-dark"], "mi-dark", ThemeWatch(app)),
 }

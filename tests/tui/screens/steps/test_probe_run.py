@@ -40,7 +40,9 @@ async def look(pilot: Pilot[Any]) -> None:
     """Let the app look at the study now instead of at its next second."""
     assert isinstance(pilot.app, MiTuiApp)
     pilot.app._watch.look()
-    await pilot.app.workers.wait_for_complete()
+    # The home screen below may be looking at another study, and give that up.
+    mine = [worker for worker in pilot.app.workers if worker.group != "preview"]
+    await pilot.app.workers.wait_for_complete(mine)
     await pilot.pause()
 
 
