@@ -21,7 +21,7 @@ from mi_tui.present.columns import ResultLine, result_lines
 from mi_tui.present.table import Column, Field, Shown
 from mi_tui.study.view import StudyState
 from tests.tui import views
-from tests.tui.driving import shown
+from tests.tui.driving import shown, until
 from tests.tui.screens.steps.test_probe_run import opened, watching
 from tests.tui.services import SteeredServices
 
@@ -166,6 +166,7 @@ def test_every_place_shows_the_same_titles_and_texts() -> None:
 async def test_the_app_shows_the_same_titles_and_texts(width: int) -> None:
     async with watching(SteeredServices(VIEW)).run_test(size=(width, 40)) as pilot:
         await opened(pilot)
+        await until(pilot, lambda: width < 250 or "Trunc." in shown(pilot.app))
         lines = [line.split("│")[0].rstrip() for line in shown(pilot.app).splitlines()]
     first = next(at for at, line in enumerate(lines) if "Mean@k" in line)
     table = [re.sub(r" (?=Think #R)", "  ", line) for line in lines[first : first + 8]]
