@@ -40,7 +40,7 @@ _OTHER_REGIME = 0.3
 """How far apart in λ a problem's effects in both regimes are taken to be."""
 _CALIBRATION = 0.85
 """The errors of the log length in parts of what the posterior says, where a search has chosen what
-was asked; measured on benchmarks/cliff_surfaces.csv."""
+was asked; tuned on benchmarks/cliff_surfaces.csv."""
 
 
 @dataclass(frozen=True, slots=True)
