@@ -81,9 +81,9 @@ class ScriptedEngine:
         """Nothing to free."""
 
 
-def open_scripted(plan: EnginePlan, pair: Pair) -> ScriptedEngine:
+def open_scripted(plan: EnginePlan, pair: Pair, cap: int | None = None) -> ScriptedEngine:
     """In the place of ``mi_tui.engines.open.open_engine``."""
-    del pair
+    del pair, cap
     return ScriptedEngine(plan.batch or 16)
 
 

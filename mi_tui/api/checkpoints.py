@@ -1,6 +1,7 @@
 """The check of a pair of checkpoints."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mi_tui.api.merging import Reference
 from mi_tui.checkpoints.checks.compare import CODE, compare
@@ -8,22 +9,25 @@ from mi_tui.checkpoints.checks.findings import Finding, PairReport
 from mi_tui.checkpoints.checks.remote_code import remote_code
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import locate
+from mi_tui.engines.choice import EngineChoice
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.remote_code import RemoteCodeError, allow, is_allowed
 from mi_tui.probes.text import shown_line
-from mi_tui.study.preflight import fit_findings, loading_findings, runs_in_place
+from mi_tui.study.preflight import engine_choice, fit_findings, in_place_reason, loading_findings
 from mi_tui.text.notebook import html_table
 from mi_tui.text.plurals import counted
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class Report(PairReport):
     """Whether checkpoints can be mixed, and everything that was looked at.
 
     Each of ``findings`` has a ``level`` (``ok``, ``warning`` or ``error``), a ``subject`` and a
-    ``message`` of one line.
+    ``message`` of one line. ``choice`` is the engine that would run them, why it is that one, and
+    the plan of its memory.
     """
 
-    __slots__ = ()
+    choice: EngineChoice | None = None
 
     @property
     def ok(self) -> bool:
@@ -52,6 +56,7 @@ def check(
     base: Reference | None = None,
     trust_remote_code: bool = False,
     engine: EnginePlan | None = None,
+    cap: int | None = None,
     weights: bool = False,
     loading: bool = True,
 ) -> Report:
@@ -70,6 +75,7 @@ def check(
         trust_remote_code: allow the Python code that the checkpoints bring, as it is now, to run
             with your rights: with ``loading`` it runs at once; this is kept (``mi-tui trust``).
         engine: how they would be run; by default as a preset does that says nothing of it.
+        cap: the tokens that a response may have.
         weights: fetch the weights of a hub checkpoint, too.
         loading: ask transformers how it would load each side, in a process of its own. Without
             it a check takes well under a second.
@@ -84,6 +90,7 @@ def check(
         sides,
         trust_remote_code=trust_remote_code,
         engine=engine,
+        cap=cap,
         weights=weights,
         loading=loading,
     )
@@ -104,6 +111,7 @@ def examine(
     *,
     trust_remote_code: bool,
     engine: EnginePlan | None = None,
+    cap: int | None = None,
     weights: bool = False,
     loading: bool = True,
 ) -> Report:
@@ -113,6 +121,7 @@ def examine(
         sides: the Instruct and the Thinking side, and the base where there is one.
         trust_remote_code: code is wanted: what the user has not allowed is an error.
         engine: how they would be run.
+        cap: the tokens that a response may have.
         weights: fetch the weights of a hub checkpoint, too.
         loading: ask transformers how it would load each side.
 
@@ -124,11 +133,15 @@ def examine(
     trusted = trust_remote_code and not any(one.level == "error" for one in consent)
     compared = compare(*infos, trust_remote_code=trusted).findings
     findings = [*consent, *(one for one in compared if not consent or one.subject != CODE)]
+    two = infos[0], infos[1]
+    choice = engine_choice(engine or EnginePlan(), *two, cap=cap)
     if loading:
         named = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
-        findings += loading_findings(named, trust_remote_code=trusted, plan=engine)
-    fits = fit_findings(infos[0], infos[1], engine, in_place=runs_in_place(findings))
-    return Report((*findings, *fits))
+        found = loading_findings(named, trust_remote_code=trusted, plan=choice.plan)
+        findings += found
+        if choice.kind == "transformers" and (reason := in_place_reason(found)):
+            choice = engine_choice(engine or EnginePlan(), *two, cap=cap, in_place=reason)
+    return Report((*findings, *fit_findings(*two, choice=choice)), choice)
 
 
 def _consent_findings(infos: Sequence[CheckpointInfo]) -> list[Finding]:

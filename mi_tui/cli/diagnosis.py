@@ -35,7 +35,7 @@ def diagnose_preset(reference: str, *, trust_remote_code: bool = False) -> "Diag
     err().print(f"loading and measuring the pair of {name} …", markup=False)
     from mi_tui.engines.diagnosis import diagnose
 
-    engine = open_engine(preset.engine, preset.pair)
+    engine = open_engine(preset.engine, preset.pair, preset.longest_cap)
     try:
         return diagnose(engine)
     finally:

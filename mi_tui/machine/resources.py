@@ -1,9 +1,11 @@
 """The resources of a machine: its main memory, its cores and its GPUs together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 
 from mi_tui.machine.gpus import Gpu, visible_gpus
 from mi_tui.machine.host import core_count, main_memory
+from mi_tui.text.sizes import in_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,27 @@ def this_machine() -> Machine:
     memory = main_memory()
     found = visible_gpus(memory)
     return Machine(found.gpus, memory.total, memory.available, core_count(), found.problem)
+
+
+def usable_machine() -> Machine:
+    """This machine, as the torch that is installed can use it; torch is not imported for that."""
+    try:
+        installed: str | None = version("torch")
+    except PackageNotFoundError:
+        installed = None
+    return usable(this_machine(), installed)
+
+
+def usable(machine: Machine, torch_version: str | None) -> Machine:
+    """A machine as this torch can use it: one that is built for CPUs only sees no GPU.
+
+    Args:
+        machine: what is there.
+        torch_version: such as ``2.9.0+cpu`` (pytorch.org names builds so); ``None``: no torch.
+    """
+    if not machine.gpus or torch_version is None or not torch_version.endswith("+cpu"):
+        return machine
+    cards = f"{len(machine.gpus)} × {machine.gpus[0].name}"
+    free = in_bytes(sum(gpu.free for gpu in machine.gpus))
+    problem = f"{cards}, {free} free, not used by torch {torch_version}, which is built for CPUs"
+    return replace(machine, gpus=(), gpu_problem=problem)

@@ -56,6 +56,16 @@ class Preset(Plan):
         return self
 
     @property
+    def key(self) -> str:
+        """As of all plans; what the engine leaves open is taken as studies wrote it before."""
+        return super(Preset, self.model_copy(update={"engine": self.engine.spelled_out})).key
+
+    @property
+    def longest_cap(self) -> int:
+        """The most tokens that any response may have."""
+        return max(probe.max_new_tokens for probe in self.probes)
+
+    @property
     def is_ablation(self) -> bool:
         """Whether rows beside an even grid of λ, or layer groups, are what is compared."""
         return bool(self.search.layer_groups) or bool(self.recipes and not self.search.refine)

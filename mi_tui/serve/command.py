@@ -18,17 +18,18 @@ from mi_tui.checkpoints.checks.remote_code import require_trust
 from mi_tui.checkpoints.inspect import inspect
 from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.merging.plan import plan_merge
+from mi_tui.engines.memory.plan import PROMPT_TOKENS, MemoryPlan
+from mi_tui.engines.memory.planner import plan_memory, settled
 from mi_tui.engines.vllm.arguments import engine_arguments, environment, generation_defaults
+from mi_tui.engines.vllm.mixable import unmixable
 from mi_tui.engines.vllm.worker.spec import PairSpec
 from mi_tui.errors import MiTuiError
-from mi_tui.machine.resources import this_machine
+from mi_tui.machine.resources import this_machine, usable_machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.pair import Pair
 from mi_tui.serve.dial import VARIABLE, Dial
-from mi_tui.serve.mixable import unmixable
 from mi_tui.serve.source import Source
 from mi_tui.serve.vllm_options import has, require_usable, with_sizes
-from mi_tui.study.preflight import fit_findings
 
 MIDDLEWARE = "mi_tui.serve.middleware.DialMiddleware"
 _LOGGING = "VLLM_LOGGING_LEVEL"
@@ -49,14 +50,23 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ServerPlan:
-    """What will be served, and how. ``fits`` says whether the memory suffices."""
+    """What will be served, and how."""
 
     source: Source
     dial: Dial
     wanted: Wanted
     engine: EnginePlan
-    memory: str
-    fits: bool
+    memory_plan: MemoryPlan
+
+    @property
+    def memory(self) -> str:
+        """What lies where, in one line."""
+        return self.memory_plan.sentence
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory suffices."""
+        return self.memory_plan.fits
 
     @property
     def address(self) -> str:
@@ -73,6 +83,7 @@ class ServerPlan:
             "address": self.address,
             "memory": self.memory,
             "fits": self.fits,
+            "plan": self.memory_plan.as_json(),
             "remark": self.source.remark,
             "dial": self.dial.as_json(),
         }
@@ -100,12 +111,13 @@ def plan_server(source: Source, wanted: Wanted) -> ServerPlan:
             f"this pair cannot be mixed request by request ({reason}): serve one λ with --merged "
             f"(λ = {source.dial.default:g}, or --lambda)"
         )
-    memory, _ = fit_findings(instruct, thinking, engine)
-    fits = not memory.message.startswith("does not fit")
+    longest = engine.vllm.max_model_len
+    cap = longest and max(1, longest - PROMPT_TOKENS)
+    memory = plan_memory(engine, instruct, thinking, usable_machine(), cap=cap)
     dial = source.dial
     if wanted.merged:
         dial = dial.model_copy(update={"fixed": True, "efforts": {}})
-    return ServerPlan(source, dial, wanted, engine, memory.message, fits)
+    return ServerPlan(source, dial, wanted, settled(engine, memory), memory)
 
 
 def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
@@ -201,7 +213,7 @@ def _for_vllm(plan: EnginePlan, wanted: Wanted) -> EnginePlan:
     """The plan of the engine that serves: batch and threads of a study on transformers say
     nothing of a server."""
     if plan.kind != "vllm":
-        plan = EnginePlan(kind="vllm", dtype=plan.dtype)
+        plan = EnginePlan(kind="vllm", dtype=plan.dtype, vllm=plan.vllm)
     return plan.model_copy(update={"mode": "in-place" if wanted.merged else "one-pass"})
 
 

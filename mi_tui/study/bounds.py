@@ -192,8 +192,8 @@ def _of_engine(preset: Preset, host: Host) -> Iterator[Excess]:
             f"engine.threads: {threads} in each of {processes} processes on {host.cores} cores, "
             f"at most {THREADS_PER_CORE} for each core",
         )
-    ranks = vllm.tensor_parallel_size * vllm.pipeline_parallel_size * vllm.data_parallel_size
+    ranks = vllm.ranks
     room = RANKS if vllm.executor == "ray" else most
-    if engine.kind == "vllm" and ranks > room:
+    if engine.kind != "transformers" and ranks > room:
         words = f"engine.vllm: {ranks:,} ranks (tensor × pipeline × data parallel)"
         yield Excess("title", f"{words}, at most {room:,} here")

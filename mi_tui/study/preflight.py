@@ -1,7 +1,6 @@
 """The preflight: whether a study can run, before anything is downloaded, loaded or started."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mi_tui.checkpoints.checks.compare import compare, settings_finding
@@ -10,10 +9,10 @@ from mi_tui.checkpoints.checks.equal_tensors import equal_tensors
 from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect, require_layers
 from mi_tui.checkpoints.locate import locate
-from mi_tui.engines.memory_fit import fit, usable
+from mi_tui.engines.choice import EngineChoice, choose_engine
 from mi_tui.engines.transformers.load_report import LoadReport, engine_words, load_reports
 from mi_tui.machine.host import free_disk
-from mi_tui.machine.resources import Machine, this_machine
+from mi_tui.machine.resources import Machine, usable_machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule
@@ -25,11 +24,18 @@ from mi_tui.text.sizes import in_bytes
 ENGINE = "engine"
 """What the finding is about that says how a pair is run."""
 
+CHOICE = "engine choice"
+"""What the finding is about that says which engine it is, and why."""
+
+_IN_PLACE = "in place: "
 _UNLESS_EQUAL = "; in one pass should both sides be equal there, which their weights will tell"
 
 
-def require_fit(preset: Preset) -> None:
+def require_fit(preset: Preset) -> EngineChoice:
     """Check a preset's pair and scopes, from headers and JSON alone.
+
+    Returns:
+        The engine that is to run it, and the plan of its memory.
 
     Raises:
         RemoteCodeError: it would run code that the user has not allowed.
@@ -45,15 +51,19 @@ def require_fit(preset: Preset) -> None:
     infos = [inspect(locate(reference, weights=False)) for reference in references]
     errors = compare(*infos, trust_remote_code=pair.trust_remote_code).errors
     _require_pair(errors, pair.instruct, pair.thinking)
+    cap = preset.longest_cap
+    choice = engine_choice(preset.engine, *infos[:2], cap=cap)
     if not all(info.location.has_weights for info in infos):
         # Weights on this machine are loaded in a moment, and transformers then says the same.
         sides = dict(zip(("instruct", "thinking", "base"), infos, strict=False))
-        found = loading_findings(
-            sides, trust_remote_code=pair.trust_remote_code, plan=preset.engine
-        )
+        found = loading_findings(sides, trust_remote_code=pair.trust_remote_code, plan=choice.plan)
         wrong = [finding for finding in found if finding.level == "error"]
         _require_pair(wrong, pair.instruct, pair.thinking)
         _require_engine(found, pair.instruct, pair.thinking)
+        if reason := in_place_reason(found):
+            choice = engine_choice(choice.plan, *infos[:2], cap=cap, in_place=reason)
+    if choice.memory.problem:
+        raise StudyError(choice.memory.problem)
     groups = tuple(LambdaRule(lambda_=1.0, layers=part) for part in preset.search.layer_groups)
     grouped = preset.recipe(1.0).model_copy(update={"rules": groups})
     for recipe in preset.recipes:
@@ -65,6 +75,7 @@ def require_fit(preset: Preset) -> None:
     for reference in sorted(name for name in named if name):
         other = inspect(locate(reference, weights=False))
         _require_pair(compare(other, infos[1]).errors, reference, pair.thinking)
+    return choice
 
 
 def loading_findings(
@@ -105,9 +116,10 @@ def loading_findings(
     return (*findings, *_hidden_differences(usable, found), *engine)
 
 
-def runs_in_place(findings: Iterable[Finding]) -> bool:
-    """Whether findings say that the engine cannot run the pair in one pass."""
-    return any(one.subject == ENGINE and one.message.startswith("in place") for one in findings)
+def in_place_reason(findings: Iterable[Finding]) -> str:
+    """Why findings say that transformers cannot run the pair in one pass; empty where it can."""
+    said = (one.message for one in findings if one.subject == ENGINE)
+    return next((words.partition(": ")[2] for words in said if words.startswith(_IN_PLACE)), "")
 
 
 def _engine(pair: Sequence[LoadReport], plan: EnginePlan, here: bool) -> Iterator[Finding]:
@@ -117,7 +129,7 @@ def _engine(pair: Sequence[LoadReport], plan: EnginePlan, here: bool) -> Iterato
     """
     said = [report for report in pair if report.engine]
     worst = max(said, key=lambda one: (bool(one.problem), bool(one.no_one_pass)), default=None)
-    if worst is None or plan.kind != "transformers":
+    if worst is None or plan.kind == "vllm":
         return
     if plan.mode == "in-place" and not worst.problem:
         yield Finding("ok", ENGINE, engine_words("as asked", worst.no_slots))
@@ -164,6 +176,31 @@ def _listed(names: Sequence[str]) -> str:
     return few if len(names) <= 2 else f"{few} and {len(names) - 2} more"
 
 
+def engine_choice(
+    plan: EnginePlan,
+    instruct: CheckpointInfo,
+    thinking: CheckpointInfo,
+    *,
+    cap: int | None = None,
+    in_place: str = "",
+    machine: Machine | None = None,
+) -> EngineChoice:
+    """The engine that runs a pair on this machine, and the plan of its memory.
+
+    Args:
+        plan: the engine section of a preset.
+        instruct: one side, of which the headers suffice.
+        thinking: the other.
+        cap: tokens of the longest response, where they are known.
+        in_place: why the pair cannot be run in one pass (see :func:`in_place_reason`), which then
+            takes no memory.
+        machine: what is free; by default this machine, as the torch installed here can use it.
+    """
+    return choose_engine(
+        plan, instruct, thinking, machine or usable_machine(), cap=cap, in_place=in_place
+    )
+
+
 def fit_findings(
     instruct: CheckpointInfo,
     thinking: CheckpointInfo,
@@ -171,7 +208,7 @@ def fit_findings(
     machine: Machine | None = None,
     out: Path | None = None,
     *,
-    in_place: bool = False,
+    choice: EngineChoice | None = None,
 ) -> tuple[Finding, ...]:
     """What the engine will do with a pair on this machine, and whether a merge fits its disk.
 
@@ -181,30 +218,18 @@ def fit_findings(
         plan: the engine section of a preset; by default that of one that says nothing.
         machine: what is free; by default this machine, as the torch installed here can use it.
         out: where a merge would be written; the working directory unless given.
-        in_place: whether the pair cannot be run in one pass (see :func:`runs_in_place`), which
-            then takes no memory.
+        choice: the engine, where it is chosen already.
     """
-    plan = plan or EnginePlan()
-    if in_place and plan.kind == "transformers":
-        plan = plan.model_copy(update={"mode": "in-place"})
-    machine = machine or usable(this_machine(), _torch_version())
-    found = fit(plan, instruct, thinking, machine)
-    memory = Finding(
-        "ok" if found.fits and found.as_asked and not machine.gpu_problem else "warning",
-        "memory",
-        f"{found.words}; {_what_there_is(machine)}",
-    )
+    machine = machine or usable_machine()
+    choice = choice or engine_choice(plan or EnginePlan(), instruct, thinking, machine=machine)
+    found = choice.memory
+    well = found.fits and found.as_asked and not found.idle and not machine.gpu_problem
+    words = f"{found.sentence}; {_what_there_is(machine)}"
+    memory = Finding("ok" if well else "warning", "memory", words)
     needed, free = max(instruct.nbytes, thinking.nbytes), free_disk(out or Path())
     text = f"a merged checkpoint takes {in_bytes(needed)}; {in_bytes(free)} free"
-    return (memory, Finding("ok" if needed <= free else "warning", "disk", text))
-
-
-def _torch_version() -> str | None:
-    """The version of the torch that is installed, which is not imported for that."""
-    try:
-        return version("torch")
-    except PackageNotFoundError:
-        return None
+    disk = Finding("ok" if needed <= free else "warning", "disk", text)
+    return (memory, disk, Finding("ok", CHOICE, choice.sentence))
 
 
 def _what_there_is(machine: Machine) -> str:

@@ -42,26 +42,36 @@ from mi_tui.plan.recipe import interpolation
 _TIMED_STEPS = 16
 
 
-def process_plans(plan: EnginePlan, pair: Pair) -> tuple[EnginePlan, ...]:
+def process_plans(plan: EnginePlan, pair: Pair, longest: int = 0) -> tuple[EnginePlan, ...]:
     """The engine processes that a plan means here, each with its device.
+
+    ``longest``: the tokens that a prompt and its response may have; 0: not known.
 
     Raises:
         CheckpointError: a checkpoint cannot be found or read.
         EngineError: the pair does not fit here.
     """
     instruct, thinking = inspect(locate(pair.instruct)), inspect(locate(pair.thinking))
-    return decide(plan, instruct, thinking, memory.room_beside(device_of(plan))).plans
+    room = memory.room_beside(device_of(plan))
+    return decide(plan, instruct, thinking, room, longest).plans
 
 
 class TransformersEngine:
     """Generates with a pair of transformers models; see ``protocol.Engine`` for each method."""
 
-    def __init__(self, pair_tensors: PairTensors, chat: Chat, pair: Pair, plan: EnginePlan) -> None:
+    def __init__(
+        self,
+        pair_tensors: PairTensors,
+        chat: Chat,
+        pair: Pair,
+        plan: EnginePlan,
+        longest: int = 0,
+    ) -> None:
         self._pair = pair
         self._pair_tensors = pair_tensors
         self._chat = chat
         self._recipes = RecipeIds()
-        self._strategies = Strategies(pair_tensors, self._recipes, pair, plan.mode)
+        self._strategies = Strategies(pair_tensors, self._recipes, pair, plan.mode, longest=longest)
         self._scheduler = Scheduler(
             self._strategies,
             pair_tensors,
@@ -72,8 +82,13 @@ class TransformersEngine:
             self._strategies.settle_threads(self._scheduler.batch_size)
 
     @classmethod
-    def open(cls, plan: EnginePlan, pair: Pair) -> "TransformersEngine":
+    def open(cls, plan: EnginePlan, pair: Pair, longest: int = 0) -> "TransformersEngine":
         """Load a pair as a plan says.
+
+        Args:
+            plan: the engine section, of one process.
+            pair: the checkpoints.
+            longest: the tokens that a prompt and its response may have; 0: not known.
 
         Raises:
             CheckpointError: a checkpoint cannot be found or read, or the pair does not fit.
@@ -93,7 +108,7 @@ class TransformersEngine:
             dtype=dtype_of(plan, device),
             device=device,
         )
-        return cls(pair_tensors, chat, pair, plan)
+        return cls(pair_tensors, chat, pair, plan, longest)
 
     @property
     def capabilities(self) -> Capabilities:

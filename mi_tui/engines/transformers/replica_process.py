@@ -37,12 +37,12 @@ class Failed:
     reason: str
 
 
-def serve(connection: Connection, plan: EnginePlan, pair: Pair) -> None:
+def serve(connection: Connection, plan: EnginePlan, pair: Pair, longest: int = 0) -> None:
     """Load the pair and generate until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        _work(connection, plan, pair)
+        _work(connection, plan, pair, longest)
     except (EOFError, ConnectionError):
         pass  # the parent has closed, or is gone
     except MiTuiError as error:
@@ -55,10 +55,10 @@ def serve(connection: Connection, plan: EnginePlan, pair: Pair) -> None:
         os._exit(0)
 
 
-def _work(connection: Connection, plan: EnginePlan, pair: Pair) -> None:
+def _work(connection: Connection, plan: EnginePlan, pair: Pair, longest: int) -> None:
     from mi_tui.engines.transformers.engine import TransformersEngine
 
-    engine = TransformersEngine.open(plan, pair)
+    engine = TransformersEngine.open(plan, pair, longest)
     connection.send(Result(engine.capabilities))
     while True:
         while not engine.pending or connection.poll():

@@ -37,12 +37,12 @@ _ENDING_SECONDS = 5.0
 class _Member:
     """One engine process: its connection, and the requests it was given."""
 
-    def __init__(self, number: int, plan: EnginePlan, pair: Pair) -> None:
+    def __init__(self, number: int, plan: EnginePlan, pair: Pair, longest: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.name = f"engine process {number} ({plan.device})"
         self.process = context.Process(
-            target=serve, args=(theirs, plan, pair), name=self.name, daemon=True
+            target=serve, args=(theirs, plan, pair, longest), name=self.name, daemon=True
         )
         self.process.start()
         theirs.close()  # so that its end is noticed here
@@ -90,16 +90,19 @@ class Replicas:
         plans: one for each process, with its device.
         pair: the checkpoints, which every process loads.
         chat: the donor's tokenizer and template.
+        longest: the tokens that a prompt and its response may have; 0: not known.
 
     Raises:
         EngineError: a process cannot load the pair, or ended.
     """
 
-    def __init__(self, plans: Sequence[EnginePlan], pair: Pair, chat: Chat) -> None:
+    def __init__(
+        self, plans: Sequence[EnginePlan], pair: Pair, chat: Chat, longest: int = 0
+    ) -> None:
         self._pair = pair
         self._chat = chat
         self._queue: deque[Request] = deque()
-        self._members = [_Member(at, plan, pair) for at, plan in enumerate(plans)]
+        self._members = [_Member(at, plan, pair, longest) for at, plan in enumerate(plans)]
         try:
             for member in self._members:
                 member.batch_size = member.result().batch_size
@@ -108,7 +111,7 @@ class Replicas:
             raise
 
     @classmethod
-    def open(cls, plans: Sequence[EnginePlan], pair: Pair) -> "Replicas":
+    def open(cls, plans: Sequence[EnginePlan], pair: Pair, longest: int = 0) -> "Replicas":
         """Start a process for each plan.
 
         Raises:
@@ -122,7 +125,7 @@ class Replicas:
             trust_remote_code=require_trust(donor, pair.trust_remote_code),
             template_arguments=pair.chat_template_kwargs,
         )
-        return cls(plans, pair, chat)
+        return cls(plans, pair, chat, longest)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -7,14 +7,12 @@ from typing import Any
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.protocol import EngineError, Request
+from mi_tui.engines.vllm.layout import cpu_cache
 from mi_tui.engines.vllm.worker.requested_lambda import RECIPE
 from mi_tui.engines.vllm.worker.spec import ADMISSION, EXTENSION, LOAD_FORMAT, PairSpec
 from mi_tui.machine.host import main_memory
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import Decoding, Recipe
-
-_CPU_CACHE_SHARE = 0.3
-_MOST_CPU_CACHE = 4 << 30
 
 
 def require_plain(*infos: CheckpointInfo) -> None:
@@ -71,9 +69,9 @@ def engine_arguments(
         "load_format": "safetensors",
         "dtype": _dtype(plan, on_cpu),
         "trust_remote_code": trust_remote_code,
-        "tensor_parallel_size": options.tensor_parallel_size,
+        "tensor_parallel_size": options.tensor_parallel_size or 1,
         "pipeline_parallel_size": options.pipeline_parallel_size,
-        "data_parallel_size": options.data_parallel_size,
+        "data_parallel_size": options.data_parallel_size or 1,
         "enable_prefix_caching": True,
         "enforce_eager": on_cpu if options.enforce_eager is None else options.enforce_eager,
         "enable_log_requests": False,
@@ -87,14 +85,18 @@ def engine_arguments(
         arguments["additional_config"] = spec.additional_config()
     if plan.batch is not None:
         arguments["max_num_seqs"] = plan.batch
+    if options.kv_cache_dtype != "auto":
+        arguments["kv_cache_dtype"] = options.kv_cache_dtype
     if options.executor != "auto":
         arguments["distributed_executor_backend"] = options.executor
-    if options.executor == "ray" and options.data_parallel_size > 1:
+    if options.executor == "ray" and (options.data_parallel_size or 1) > 1:
         arguments["data_parallel_backend"] = "ray"
     if options.gpu_memory_utilization is not None:
         arguments["gpu_memory_utilization"] = options.gpu_memory_utilization
     elif on_cpu:
-        arguments["kv_cache_memory_bytes"] = _cpu_cache(options.tensor_parallel_size)
+        arguments["kv_cache_memory_bytes"] = cpu_cache(
+            main_memory().available, options.tensor_parallel_size or 1
+        )
     return arguments
 
 
@@ -119,12 +121,6 @@ def _dtype(plan: EnginePlan, on_cpu: bool) -> str:
     if plan.dtype == "auto" and on_cpu:
         return "float32"
     return plan.dtype
-
-
-def _cpu_cache(ranks: int) -> int:
-    """Bytes of cache for each rank on a CPU, where vLLM would take most of the machine."""
-    free = main_memory().available
-    return min(_MOST_CPU_CACHE, int(free * _CPU_CACHE_SHARE) // ranks)
 
 
 def sampling_arguments(

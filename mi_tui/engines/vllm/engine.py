@@ -38,9 +38,15 @@ _FALLBACK_TOKENS = (1, 2)
 
 
 class VllmEngine:
-    """Generates with a pair inside vLLM; see ``protocol.Engine`` for each method."""
+    """Generates with a pair inside vLLM; see ``protocol.Engine`` for each method.
 
-    def __init__(self, plan: EnginePlan, pair: Pair) -> None:
+    Args:
+        plan: the engine section, its sizes settled by the plan of memory.
+        pair: the checkpoints.
+        in_place: why the mode is in place, where it was not asked for.
+    """
+
+    def __init__(self, plan: EnginePlan, pair: Pair, *, in_place: str = "") -> None:
         try:
             require_kept()
         except RuntimeError as error:
@@ -59,7 +65,8 @@ class VllmEngine:
         )
         self._config = AutoConfig.from_pretrained(self._folder, trust_remote_code=self._trusts)
         self._end_tokens = self._chat.end_tokens(self._config)
-        self._given_up = "λ in place was asked for" if plan.mode == "in-place" else ""
+        asked = in_place or "λ in place was asked for"
+        self._given_up = asked if plan.mode == "in-place" else ""
         plan_side(self._pair, 0.0)  # refused here in words, in vLLM's processes in their log
         self._instance = self._start(INSTRUCT)
 
@@ -182,9 +189,7 @@ class VllmEngine:
         )
 
     def _ranks(self) -> str:
-        options = self._plan.vllm
-        ranks = options.tensor_parallel_size * options.pipeline_parallel_size
-        ranks *= options.data_parallel_size
+        ranks = self._plan.vllm.ranks
         return f", {ranks} ranks" if ranks > 1 else ""
 
     def _require_room(self, request: Request) -> None:

@@ -105,7 +105,7 @@ def _study(
     interrupted: Callable[[], bool],
 ) -> StudyState:
     _phase(store, "loading the models")
-    engine = open_engine(preset.engine, preset.pair)
+    engine = open_engine(preset.engine, preset.pair, preset.longest_cap)
     try:
         _check(store, engine)
         latency = _given_speed(store, preset) or _calibrate(store, engine)

@@ -10,7 +10,9 @@ from mi_tui.checkpoints.inspect import CheckpointInfo
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
-_ITEM_BYTES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
+ITEM_BYTES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
+"""Bytes of one number."""
+
 _IN_FILES: dict[Dtype, str] = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 _ONE_EXPERT = re.compile(r"\.experts\.\d+\.")
 
@@ -31,7 +33,7 @@ class PairSize:
 
 def pair_size(instruct: CheckpointInfo, thinking: CheckpointInfo, dtype: Dtype) -> PairSize:
     """The size of a pair that is used in this dtype."""
-    size = _ITEM_BYTES[dtype]
+    size = ITEM_BYTES[dtype]
     model = max(sum(t.count for t in _used(side)) for side in (instruct, thinking)) * size
     copied = sum(
         tensor.count * size

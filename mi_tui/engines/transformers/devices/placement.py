@@ -19,6 +19,9 @@ _FOR_ONE_MODEL = 0.9
 _FOR_SPLIT_WEIGHTS = 0.8
 """The same for each of the GPUs that share out one model's layers."""
 
+FOR_CACHE = 0.9
+"""The share of what weights leave free that the KV cache may take; the rest is for a pass."""
+
 _IN_PLACE_MODELS = 3
 _ONE_PASS_MODELS = 4
 _ONE_PASS_MODELS_ON_CPU = 2
@@ -54,7 +57,9 @@ class Placement:
     reason: str = ""
 
 
-def place_pair(model_bytes: int, device: str, room: Room, *, one_pass: bool = True) -> Placement:
+def place_pair(
+    model_bytes: int, device: str, room: Room, *, one_pass: bool = True, row: int = 0
+) -> Placement:
     """Decide where one engine process puts a pair that is read, or will be.
 
     Args:
@@ -62,15 +67,16 @@ def place_pair(model_bytes: int, device: str, room: Room, *, one_pass: bool = Tr
         device: as torch writes it: ``cpu``, ``cuda`` (all GPUs if one is too small), ``cuda:N``.
         room: what is free beside what reading the pair takes.
         one_pass: whether one pass is wanted where it fits.
+        row: bytes of KV cache of the longest response, for which room is left where it can be.
 
     Raises:
         EngineError: not even one model fits, or the device is not there.
     """
     kind, _, number = device.partition(":")
     if kind == "cpu":
-        return place_on_cpu(model_bytes, room.host, one_pass=one_pass)
+        return place_on_cpu(model_bytes, room.host, one_pass=one_pass, row=row)
     if kind != "cuda":
-        return place(model_bytes, room.host, room.host, one_pass=one_pass)
+        return place(model_bytes, room.host, room.host, one_pass=one_pass, row=row)
     at = int(number) if number.isdecimal() else 0
     if at >= len(room.gpus):
         raise EngineError(f"device {device!r} cannot be used here: write auto, cpu, cuda or cuda:N")
@@ -78,26 +84,28 @@ def place_pair(model_bytes: int, device: str, room: Room, *, one_pass: bool = Tr
         return place_over(room.gpus, model_bytes, room.host)
     # Where there is but one memory, a pinned copy would take what the model needs.
     host = 0 if room.unified else room.host
-    return place(model_bytes, room.gpus[at], host, one_pass=one_pass)
+    return place(model_bytes, room.gpus[at], host, one_pass=one_pass, row=row)
 
 
-def place(model_bytes: int, free: int, host_free: int, *, one_pass: bool = True) -> Placement:
+def place(
+    model_bytes: int, free: int, host_free: int, *, one_pass: bool = True, row: int = 0
+) -> Placement:
     """Decide from sizes in bytes: one model, and what is free on the device and on the host.
 
     In place takes three models there (the merged one and both checkpoints), one pass a fourth
-    (Δ).
+    (Δ). Less is put there where that leaves room for the longest response, which takes ``row``.
 
     Raises:
         EngineError: not even one model fits.
     """
     room, room_for_one = int(_FOR_WEIGHTS * free), int(_FOR_ONE_MODEL * free)
     needed = _ONE_PASS_MODELS * model_bytes
-    if one_pass and needed <= room:
+    if one_pass and needed <= room and _leaves(free - needed, row):
         words = f"one pass with both sides in memory (needs {_of(needed, room)} on the GPU)"
         return Placement(True, True, words)
-    reason = f"one pass needs {_of(needed, room)}" if one_pass else ""
+    reason = _no_one_pass(needed, room) if one_pass else ""
     needed = _IN_PLACE_MODELS * model_bytes
-    if needed <= room:
+    if needed <= room and _leaves(free - needed, row):
         words = _in_place(", both sides on the GPU", _of(needed, room), reason)
         return Placement(True, False, words, reason=reason)
     if needs_several(model_bytes, free):
@@ -128,7 +136,7 @@ def place_over(gpus: Sequence[int], model_bytes: int, host_free: int) -> Placeme
     return Placement(False, False, words, pinned, len(gpus), reason)
 
 
-def place_on_cpu(model_bytes: int, free: int, *, one_pass: bool = True) -> Placement:
+def place_on_cpu(model_bytes: int, free: int, *, one_pass: bool = True, row: int = 0) -> Placement:
     """Decide from sizes in bytes: one model, and what memory is free once the pair is read.
 
     The pair itself lies in memory-mapped files where it is used in the files' own dtype, and
@@ -139,16 +147,27 @@ def place_on_cpu(model_bytes: int, free: int, *, one_pass: bool = True) -> Place
     """
     room, room_for_one = int(_FOR_WEIGHTS * free), int(_FOR_ONE_MODEL * free)
     needed = _ONE_PASS_MODELS_ON_CPU * model_bytes
-    if one_pass and needed <= room:
+    if one_pass and needed <= room and _leaves(free - needed, row):
         words = f"one pass on the CPU (needs {_of(needed, room)} beside the pair)"
         return Placement(True, True, words)
-    reason = f"one pass needs {_of(needed, room)}" if one_pass else ""
+    reason = _no_one_pass(needed, room) if one_pass else ""
     if model_bytes <= room_for_one:
         words = _in_place(
             " on the CPU", f"{_of(model_bytes, room_for_one)} beside the pair", reason
         )
         return Placement(True, False, words, reason=reason)
     raise _too_large(model_bytes, room_for_one, "in main memory beside the pair")
+
+
+def _leaves(left: int, row: int) -> bool:
+    """Whether what weights leave is enough for the longest response."""
+    return row <= FOR_CACHE * left
+
+
+def _no_one_pass(needed: int, room: int) -> str:
+    if needed <= room:
+        return "one pass leaves no room for the longest response"
+    return f"one pass needs {_of(needed, room)}"
 
 
 def _holds_both(model_bytes: int, host_free: int) -> bool:

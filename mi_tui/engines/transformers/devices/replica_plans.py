@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
+from mi_tui.engines.cache_size import cache_size
 from mi_tui.engines.protocol import EngineError
-from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
+from mi_tui.engines.transformers.devices.pair_size import ITEM_BYTES, Dtype, PairSize, pair_size
 from mi_tui.engines.transformers.devices.placement import (
     Placement,
     Room,
@@ -19,10 +20,15 @@ from mi_tui.text.sizes import in_bytes
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One plan for each engine process, and the placement of the pair in the first of them."""
+    """One plan for each engine process, and the placement of the pair in the first of them.
+
+    ``size`` is the pair's, ``room`` what is free for that first one once the pair is read.
+    """
 
     plans: tuple[EnginePlan, ...]
     placement: Placement
+    size: PairSize
+    room: Room
 
     @property
     def words(self) -> str:
@@ -33,7 +39,11 @@ class Decision:
 
 
 def decide(
-    plan: EnginePlan, instruct: CheckpointInfo, thinking: CheckpointInfo, room: Room
+    plan: EnginePlan,
+    instruct: CheckpointInfo,
+    thinking: CheckpointInfo,
+    room: Room,
+    longest: int = 0,
 ) -> Decision:
     """What a plan means for a pair that is not loaded yet.
 
@@ -42,13 +52,13 @@ def decide(
         instruct: one side, of which the headers suffice.
         thinking: the other.
         room: what is free now.
+        longest: the tokens that a prompt and its response may have together; 0: not known.
 
     Raises:
         EngineError: the pair does not fit, or the device is not there.
     """
-    on_gpu = plan.device != "cpu" and (plan.device != "auto" or bool(room.gpus))
-    own: Dtype = "bfloat16" if on_gpu else "float32"
-    size = pair_size(instruct, thinking, own if plan.dtype == "auto" else plan.dtype)
+    dtype = dtype_planned(plan, room)
+    size = pair_size(instruct, thinking, dtype)
     plans = plans_for(plan, room.gpus, size.model)
     copied = len(plans) * size.copied
     if copied > room.host:
@@ -69,8 +79,23 @@ def decide(
     )
     if room.unified:
         left = Room(tuple(max(0, free - copied) for free in left.gpus), left.host, unified=True)
-    one_pass = plan.mode != "in-place"
-    return Decision(plans, place_pair(size.model, device, left, one_pass=one_pass))
+    response = cache_size(thinking.text_config, ITEM_BYTES[dtype]) if longest else None
+    placement = place_pair(
+        size.model,
+        device,
+        left,
+        one_pass=plan.mode != "in-place",
+        row=response.row(longest) if response else 0,
+    )
+    return Decision(plans, placement, size, left)
+
+
+def dtype_planned(plan: EnginePlan, room: Room) -> Dtype:
+    """The dtype that a plan means on a machine, before torch is asked what its GPUs have."""
+    if plan.dtype != "auto":
+        return plan.dtype
+    on_gpu = plan.device != "cpu" and (plan.device != "auto" or bool(room.gpus))
+    return "bfloat16" if on_gpu else "float32"
 
 
 def plans_for(plan: EnginePlan, gpus: Sequence[int], model_bytes: int) -> tuple[EnginePlan, ...]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from mi_tui.checkpoints.merging.in_memory import TORCH_DTYPES, as_stored
 from mi_tui.checkpoints.merging.plan import plan_merge
 from mi_tui.checkpoints.roles import TensorRole, role_of
+from mi_tui.engines.cache_size import cache_size
 from mi_tui.engines.transformers.devices.layer_split import DeviceMap, device_map, split_layers
 from mi_tui.engines.transformers.devices.memory import room_beside, sequences_that_fit
 from mi_tui.engines.transformers.devices.placement import Placement, place_pair
@@ -140,17 +141,20 @@ class PairTensors:
         shared: dict[int, Any] = {id(p): p for p in self._template.parameters()}
         return copy.deepcopy(self._template, shared)
 
-    def settle(self, *, one_pass: bool = True) -> Placement:
+    def settle(self, *, one_pass: bool = True, longest: int = 0) -> Placement:
         """Bring both sides to the device where they fit; else pin them where the host holds both.
 
         Args:
             one_pass: whether one pass is wanted where it fits.
+            longest: the tokens of the longest response with its prompt, for which room is left.
 
         Raises:
             EngineError: not even one model fits on the device.
         """
         room = room_beside(self.device)
-        placement = place_pair(self.bytes, str(self.device), room, one_pass=one_pass)
+        size = cache_size(self.config.get_text_config().to_dict(), self.dtype.itemsize)
+        row = size.row(longest) if size and longest else 0
+        placement = place_pair(self.bytes, str(self.device), room, one_pass=one_pass, row=row)
         if self.device.type == "cpu":
             return placement
         if placement.gpus > 1:

@@ -55,13 +55,19 @@ class Strategies:
     """
 
     def __init__(
-        self, pair_tensors: PairTensors, recipes: RecipeIds, pair: Pair, mode: Mode = "auto"
+        self,
+        pair_tensors: PairTensors,
+        recipes: RecipeIds,
+        pair: Pair,
+        mode: Mode = "auto",
+        *,
+        longest: int = 0,
     ) -> None:
         template = pair_tensors.view()
         self._no_one_pass = why_no_one_pass(template, pair_tensors.kind_of)
         self._no_slots = why_no_slots(template)
         wanted = mode != "in-place" and not self._no_one_pass
-        placement = pair_tensors.settle(one_pass=wanted)
+        placement = pair_tensors.settle(one_pass=wanted, longest=longest)
         self.in_place = InPlaceWeights(pair_tensors, recipes, pair)
         self.one_pass: OnePassWeights | None = None
         self.note = placement.words

@@ -14,7 +14,8 @@ from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.checkpoints.quantisation.formats.fp8 import ScaleGrid
 from mi_tui.checkpoints.quantisation.tensors import quantised_tensor
 from mi_tui.checkpoints.tokenizer import TokenizerInfo
-from mi_tui.engines.memory_fit import fit, room_of, usable
+from mi_tui.engines.memory.planner import plan_memory
+from mi_tui.engines.memory.with_transformers import room_of
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
@@ -23,7 +24,7 @@ from mi_tui.engines.transformers.devices.replica_plans import decide
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights import one_pass
 from mi_tui.machine.gpus import Gpu
-from mi_tui.machine.resources import Machine
+from mi_tui.machine.resources import Machine, usable
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.pair import Pair
 from mi_tui.study.preflight import fit_findings
@@ -94,7 +95,7 @@ def test_preflight_and_placement_agree(
     placements = settled(EnginePlan(), model, what)
     assert len(placements) == processes
     assert len({one.words for one in placements}) == 1
-    found = fit(EnginePlan(), model, model, what)
+    found = plan_memory(EnginePlan(), model, model, what)
     each = f"{processes} replicas, each: " if processes > 1 else ""
     assert found.words == each + placements[0].words
     assert says in found.words
@@ -118,7 +119,7 @@ def test_on_a_cpu_what_is_converted_takes_memory(
     plan: dict[str, object], host: int, says: str
 ) -> None:
     engine = EnginePlan.model_validate(plan)
-    found = fit(engine, QWEN_4B, QWEN_4B, machine(host=host))
+    found = plan_memory(engine, QWEN_4B, QWEN_4B, machine(host=host))
     assert found.words.startswith(says)
     assert found.words == settled(engine, QWEN_4B, machine(host=host))[0].words
 
@@ -141,7 +142,7 @@ def test_what_does_not_fit_is_said_before_anything_is_read(
     plan: dict[str, object], model: CheckpointInfo, what: Machine, says: str
 ) -> None:
     engine = EnginePlan.model_validate(plan)
-    found = fit(engine, model, model, what)
+    found = plan_memory(engine, model, model, what)
     assert not found.fits
     assert says in found.words
     assert "\n" not in found.words
@@ -176,11 +177,12 @@ def test_several_processes_share_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("plan", "what", "says"),
     [
-        ({}, H100, "vLLM, all recipes in one pass (needs 15 GiB of 71.2 GiB on the GPU"),
-        ({"mode": "in-place"}, H100, "vLLM, λ in place (needs 7.49 GiB of 71.2 GiB on the GPU"),
-        ({"vllm": VllmOptions(tensor_parallel_size=4)}, A100S, "(needs 3.74 GiB of 35.5 GiB on"),
+        ({}, H100, "vLLM, all recipes in one pass (needs 15 GiB of 72.8 GiB on the GPU"),
+        ({"mode": "in-place"}, H100, "vLLM, λ in place (needs 7.49 GiB of 72.8 GiB on the GPU"),
+        ({"vllm": VllmOptions(tensor_parallel_size=4)}, A100S, "(needs 3.74 GiB of 36.2 GiB on"),
         ({"vllm": VllmOptions(tensor_parallel_size=8)}, A100S, "does not fit: vLLM is to run on 8"),
-        ({}, machine(12), "does not fit: vLLM, all recipes in one pass, needs 15 GiB"),
+        ({}, machine(12), "vLLM, λ in place (needs 7.49 GiB of 11 GiB on the GPU"),
+        ({"mode": "one-pass"}, machine(12), "does not fit: vLLM, all recipes in one pass"),
         ({}, machine(host=100), "needs 30 GiB of 100 GiB of main memory"),
     ],
 )
@@ -188,7 +190,7 @@ def test_vllm_needs_both_sides_on_its_gpus(
     plan: dict[str, object], what: Machine, says: str
 ) -> None:
     engine = EnginePlan.model_validate({"kind": "vllm", **plan})
-    assert says in fit(engine, QWEN_4B, QWEN_4B, what).words
+    assert says in plan_memory(engine, QWEN_4B, QWEN_4B, what).words
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_vllm_needs_both_sides_on_its_gpus(
     ids=["dequantised", "left over"],
 )
 def test_vllm_is_refused_where_it_would_quantise(quantised: CheckpointInfo) -> None:
-    found = fit(EnginePlan(kind="vllm"), QWEN_4B, quantised, H100)
+    found = plan_memory(EnginePlan(kind="vllm"), QWEN_4B, quantised, H100)
     assert not found.fits
     assert "take the engine transformers" in found.words
 
@@ -242,7 +244,7 @@ def test_the_engine_says_what_the_preflight_said(
         )
         what = Machine((), free, free)
         plan = EnginePlan(device="cpu", dtype="float32")
-        found = fit(plan, info(pair[0]), info(pair[1]), what)
+        found = plan_memory(plan, info(pair[0]), info(pair[1]), what)
         able = engine_for(pair, "auto").capabilities
         assert able.note.startswith(found.words)
         assert able.mixes_recipes == found.as_asked
@@ -278,7 +280,7 @@ def test_nothing_is_computed_for_one_pass_that_cannot_be(
 
 def test_the_preflight_needs_no_torch() -> None:
     code = (
-        "import sys, mi_tui.study.preflight, mi_tui.engines.memory_fit\n"
+        "import sys, mi_tui.study.preflight, mi_tui.engines.memory.planner\n"
         "assert not {'torch', 'transformers', 'accelerate', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

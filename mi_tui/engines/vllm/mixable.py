@@ -1,10 +1,14 @@
-"""Pairs that cannot be mixed request by request, known by the names of their tensors.
+"""Pairs that vLLM cannot mix request by request, known by the names of their tensors.
 
 The loader in vLLM's workers decides; this says what is known before anything is loaded.
 """
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
 
@@ -34,3 +38,26 @@ def _part(names: Iterable[str]) -> str:
     listed = list(names)
     found = (part for part, known in _PARTS.items() if any(map(known.search, listed)))
     return next(found, "")
+
+
+def unknown_to_vllm(*infos: CheckpointInfo) -> str:
+    """Why the installed vLLM has no model of its own for a pair, in words; empty where it has.
+
+    Its list of architectures is read as text: importing vLLM takes many seconds.
+    """
+    listed = _registry_text()
+    for info in infos:
+        if listed and f'"{info.architecture}"' not in listed:
+            return f"vLLM has no model for {info.architecture}"
+    return ""
+
+
+@cache
+def _registry_text() -> str:
+    """The source of vLLM's registry of models; empty where there is none."""
+    found = find_spec("vllm")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        file = Path(folder) / "model_executor" / "models" / "registry.py"
+        with suppress(OSError, UnicodeDecodeError):
+            return file.read_text(encoding="utf-8")
+    return ""
