@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +13,7 @@ from mi_tui.api.presets import as_preset
 from mi_tui.api.study_answers import StudyAnswers
 from mi_tui.checkpoints.merging.manifest import Manifest
 from mi_tui.checkpoints.merging.write import merge
+from mi_tui.engines.choice import EngineChoice
 from mi_tui.errors import MiTuiError
 from mi_tui.export.bundle import Report, export_study
 from mi_tui.plan.budget import Budget
@@ -23,9 +25,10 @@ from mi_tui.study import control
 from mi_tui.study.bounds import require_bounds, require_concurrency, require_samples
 from mi_tui.study.continuation import extend_study
 from mi_tui.study.management import delete_study, rename_study
-from mi_tui.study.preflight import require_fit
+from mi_tui.study.preflight import engine_for, require_fit
 from mi_tui.study.remote_code import codes_of, require_consent, with_consent
 from mi_tui.study.storage.errors import StudyError
+from mi_tui.study.storage.facts import Facts
 from mi_tui.study.storage.note import read_note, write_note
 from mi_tui.study.storage.records import RequestKind
 from mi_tui.study.view import Progress, StudyState, StudyView
@@ -119,6 +122,16 @@ class Study(StudyAnswers):
     @note.setter
     def note(self, text: str) -> None:
         write_note(self.path, text)
+
+    def engine(self) -> EngineChoice:
+        """The engine that runs the study here, why it is that one, and the plan of its memory.
+
+        Raises:
+            CheckpointError: a checkpoint of the pair cannot be found or read.
+        """
+        choice = engine_for(self.preset)
+        kept = Facts.of(self.store).engine
+        return choice if kept is None else replace(choice, why=kept.why, chosen=True)
 
     # -- running --------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mi_tui.cli.options import Json, Plain, StudyArgument, TrustRemoteCode
+from mi_tui.cli.options import EngineOption, Json, Plain, StudyArgument, TrustRemoteCode
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def ablate(
         Path | None,
         typer.Option("--to", help="Without --run: the .toml file to write; with it: the study."),
     ] = None,
+    engine: EngineOption = None,
     trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
     plain: Plain = False,
@@ -65,6 +66,7 @@ def ablate(
         raise MiTuiError(f"--lambda {lambda_:g}: write a number from 0 to 1")
     with Study.load(study) as opened:
         preset = opened.ablation(kind, lambda_=lambda_, layers=parts, quick=quick)
+    preset = preset.with_engine(engine)
     if run:
         _run(preset, to, json_=json_, plain=plain, trust_remote_code=trust_remote_code)
     elif to:

@@ -7,7 +7,7 @@ import typer
 
 from mi_tui.cli.merge_command import merge
 from mi_tui.cli.method_options import MergeCommand
-from mi_tui.cli.options import Json, TrustRemoteCode
+from mi_tui.cli.options import EngineOption, Json, TrustRemoteCode
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +23,11 @@ def check(
     sigma: Annotated[
         bool, typer.Option("--sigma", help="Also read the weights: where do the two differ?")
     ] = False,
+    engine: EngineOption = None,
+    cap: Annotated[
+        int | None,
+        typer.Option("--cap", min=1, help="Tokens of the longest response: does it fit?"),
+    ] = None,
     trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
 ) -> None:
@@ -31,12 +36,19 @@ def check(
     from mi_tui.api.checkpoints import allow_code, examine
     from mi_tui.cli.console import err, out, print_json
     from mi_tui.cli.findings import print_findings
+    from mi_tui.plan.engine import EnginePlan
 
     sides = [side for side in (instruct, thinking, base) if side]
     with err().status("Asking transformers how it loads the checkpoints …"):
         if trust_remote_code:
             allow_code(sides)
-        report = examine(sides, trust_remote_code=True, weights=sigma)
+        report = examine(
+            sides,
+            trust_remote_code=True,
+            engine=EnginePlan(kind=engine.value) if engine else None,
+            cap=cap,
+            weights=sigma,
+        )
     gap = None
     if sigma and report.ok:
         from mi_tui.checkpoints.inspect import inspect
@@ -53,6 +65,7 @@ def check(
             {
                 "fits": report.ok,
                 "findings": [asdict(finding) for finding in report.findings],
+                "engine": report.choice and report.choice.as_json(),
                 "sigma": gap and gap.as_dict(),
             }
         )

@@ -10,6 +10,7 @@ from rich.table import Table
 from mi_tui.cli.console import err
 from mi_tui.engines.open import open_engine
 from mi_tui.plan.library import find_preset
+from mi_tui.present.engine import engine_lines
 from mi_tui.study.preflight import require_fit
 from mi_tui.study.remote_code import with_consent
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:  # it measures, with torch
     from mi_tui.engines.diagnosis import Diagnosis
 
 
-def diagnose_preset(reference: str, *, trust_remote_code: bool = False) -> "Diagnosis":
+def diagnose_preset(
+    reference: str, *, engine: str | None = None, trust_remote_code: bool = False
+) -> "Diagnosis":
     """Load the pair of a preset into its engine and measure it: seconds to minutes.
 
     Args:
         reference: a preset's name or file.
+        engine: the kind of engine, in place of the preset's.
         trust_remote_code: allow the code that its checkpoints bring, as it is now.
 
     Raises:
@@ -31,15 +35,18 @@ def diagnose_preset(reference: str, *, trust_remote_code: bool = False) -> "Diag
     name, preset = find_preset(reference)
     if trust_remote_code:
         preset = with_consent(preset)
-    require_fit(preset)
+    preset = preset.with_engine(engine)
+    choice = require_fit(preset)
+    for line in engine_lines(preset, choice):
+        err().print(line, markup=False)
     err().print(f"loading and measuring the pair of {name} …", markup=False)
     from mi_tui.engines.diagnosis import diagnose
 
-    engine = open_engine(preset.engine, preset.pair, preset.longest_cap)
+    opened = open_engine(choice.plan, preset.pair, preset.longest_cap)
     try:
-        return diagnose(engine)
+        return diagnose(opened)
     finally:
-        engine.close()
+        opened.close()
 
 
 def diagnosis_as_json(found: "Diagnosis") -> dict[str, Any]:

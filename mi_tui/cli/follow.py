@@ -18,6 +18,7 @@ from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.plan.preset import Preset
 from mi_tui.present.answer import answer_lines, so_far, what_ended
 from mi_tui.present.columns import result_lines, spoken
+from mi_tui.present.engine import engine_lines
 from mi_tui.present.progress import plain_line
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState, StudyView
@@ -111,6 +112,8 @@ def run_study(
         MiTuiError: the study cannot run, or has failed.
     """
     with Study.create(preset, path, trust_remote_code=trust_remote_code) as study:
+        for line in engine_lines(study.preset, study.engine()):
+            err().print(line, markup=False)
         return _followed(study.start(), plain=plain)
 
 

@@ -41,6 +41,23 @@ StudyDirectory = Annotated[
 ]
 
 
+class EngineKind(StrEnum):
+    """Which engine generates."""
+
+    AUTO = "auto"
+    TRANSFORMERS = "transformers"
+    VLLM = "vllm"
+
+
+EngineOption = Annotated[
+    EngineKind | None,
+    typer.Option(
+        "--engine",
+        help="The engine instead of the preset's; auto chooses by GPUs, pair and caps.",
+    ),
+]
+
+
 def _budgets(begun: str) -> list[str]:
     """The examples of the objectives that begin so, for the shell's completion."""
     from mi_tui.plan.objective import examples

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mi_tui.cli.options import Json, TrustRemoteCode
+from mi_tui.cli.options import EngineOption, Json, TrustRemoteCode
 from mi_tui.errors import MiTuiError
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def doctor(
             help="Also load this preset's pair and measure it: how λ is run, and at what cost.",
         ),
     ] = None,
+    engine: EngineOption = None,
     trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
 ) -> None:
@@ -221,7 +222,9 @@ def doctor(
     facts = describe_machine()
     found = None
     if preset:
-        found = diagnosis.diagnose_preset(preset, trust_remote_code=trust_remote_code)
+        found = diagnosis.diagnose_preset(
+            preset, engine=engine, trust_remote_code=trust_remote_code
+        )
     if json_:
         print_json({**facts, "pair": diagnosis.diagnosis_as_json(found)} if found else facts)
         return

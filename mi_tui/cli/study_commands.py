@@ -14,6 +14,7 @@ from mi_tui.cli.format_options import ExportCommand, complete_format
 from mi_tui.cli.options import (
     BudgetOption,
     Color,
+    EngineOption,
     Json,
     NoMouse,
     Plain,
@@ -94,6 +95,7 @@ def run(
         ),
     ] = None,
     budget: BudgetOption = None,
+    engine: EngineOption = None,
     trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
     plain: Plain = False,
@@ -108,14 +110,17 @@ def run(
     if until is not None:
         if study is not None:
             raise MiTuiError("--until takes a study in place of the preset: leave --study out")
+        if engine is not None:
+            raise MiTuiError("--until goes on with the study's own engine: leave --engine out")
         view = extend(preset, until, budget, plain=plain, trust_remote_code=trust_remote_code)
     elif budget is not None:
         raise MiTuiError("--budget needs --until: a new study has the budget of its preset")
     else:
         _, wanted = find_preset(preset)
+        wanted = wanted.with_engine(engine)
         _print_cautions(wanted)
         view = run_study(wanted, study, plain=plain, trust_remote_code=trust_remote_code)
-    _print_outcome(view, json_=json_, plain=plain)
+    _print_outcome(view, json_=json_, plain=plain, engine=True)
     require_ended(view)
     _end(view)
 
@@ -272,8 +277,10 @@ def _print_cautions(preset: "Preset") -> None:
         err().print(f"! {caution}.", markup=False)
 
 
-def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> None:
-    """Print the table and the answer."""
+def _print_outcome(
+    view: "StudyView", *, json_: bool, plain: bool = False, engine: bool = False
+) -> None:
+    """Print the table and the answer; as JSON with the engine, where it is wanted."""
     from mi_tui.api.study import Study
     from mi_tui.cli.console import out, print_json
     from mi_tui.cli.follow import print_result
@@ -282,7 +289,8 @@ def _print_outcome(view: "StudyView", *, json_: bool, plain: bool = False) -> No
     if json_:
         with Study.load(view.path) as opened:
             apart = opened.breakdown(view.recommendation)
-        print_json(study_data(view, view.recommendation, apart))
+            chosen = {"engine": opened.engine().as_json()} if engine else {}
+        print_json({**study_data(view, view.recommendation, apart), **chosen})
     else:
         print_result(view, out(), plain=plain)
 

@@ -68,7 +68,6 @@ def cache_size(
     item: float,
     *,
     ranks: int = 1,
-    latent: bool = False,
     forgets: bool = False,
 ) -> CacheSize | None:
     """The cache of one sequence on each device.
@@ -77,8 +76,6 @@ def cache_size(
         config: of the language model (``text_config`` where there is one).
         item: bytes of one number in the cache: 2 for bfloat16, 1 for fp8.
         ranks: how many devices share the heads; each keeps one at least.
-        latent: whether latent attention (MLA) keeps the compressed keys, as vLLM does, and not
-            those of every head.
         forgets: whether layers with a window give older tokens back, as vLLM's do.
 
     Returns:
@@ -95,7 +92,7 @@ def cache_size(
             fixed += _state_bytes(config, item, ranks)
         if kind in ("none", "state") or at >= len(kinds) - shared:
             continue
-        each = int(item * _numbers(config, kind, ranks, latent=latent))
+        each = int(item * _numbers(config, kind, ranks))
         if kind == "window" and forgets:
             length = _window(config) + _MOST_READ
             windows[length] = windows.get(length, 0) + each
@@ -179,15 +176,12 @@ def _window(config: Mapping[str, Any]) -> int:
     return _whole(config, "sliding_window", "attention_chunk_size")
 
 
-def _numbers(config: Mapping[str, Any], kind: _Kind, ranks: int, *, latent: bool) -> int:
+def _numbers(config: Mapping[str, Any], kind: _Kind, ranks: int) -> int:
     """The numbers that one layer keeps of a token on each device, keys and values together."""
     heads = _heads(config)
-    rope = _whole(config, "qk_rope_head_dim")
-    if rank := _whole(config, "kv_lora_rank"):
-        if latent:  # not shared out: each device keeps all of it
-            return rank + rope + _whole(config, "index_head_dim")
-        here = -(-heads // ranks)
-        return here * (_whole(config, "qk_nope_head_dim") + rope + _whole(config, "v_head_dim"))
+    if latent := _whole(config, "kv_lora_rank"):
+        # MLA: both engines keep it compressed, and each device keeps all of it.
+        return latent + _whole(config, "qk_rope_head_dim") + _whole(config, "index_head_dim")
     groups = _whole(config, "num_key_value_heads", "num_kv_heads") or heads
     dim = _whole(config, "head_dim", "attention_head_dim")
     dim = dim or _whole(config, "hidden_size", "n_embd", "d_model") // max(heads, 1)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.memory.plan import MemoryPlan
@@ -14,6 +14,8 @@ from mi_tui.plan.engine import EnginePlan
 LONG = 4096
 """Tokens of a response beyond which vLLM's start is paid for by its paged cache."""
 
+DOES_NOT_FIT = "does not fit: "
+
 NAMES = {"transformers": "transformers", "vllm": "vLLM"}
 
 Kind = Literal["transformers", "vllm"]
@@ -24,12 +26,14 @@ class EngineChoice:
     """An engine, why it is that one, and its plan of memory.
 
     ``plan`` is the engine section with the kind settled. ``chosen``: the section left it open.
+    ``layers`` are the model's.
     """
 
     plan: EnginePlan
     why: str
     memory: MemoryPlan
     chosen: bool
+    layers: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -40,6 +44,15 @@ class EngineChoice:
     def sentence(self) -> str:
         """The engine and why, in one line."""
         return f"{NAMES[self.kind]}, {'chosen: ' if self.chosen else ''}{self.why}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The choice and its plan of memory as data."""
+        return {
+            "kind": self.kind,
+            "chosen": self.chosen,
+            "why": self.why,
+            "memory": self.memory.as_json(),
+        }
 
 
 def choose_engine(
@@ -70,20 +83,20 @@ def choose_engine(
     theirs = plan.model_copy(update={"kind": "vllm"})
     if plan.kind == "transformers":
         memory = plan_memory(ours, instruct, thinking, machine, cap=cap, in_place=in_place)
-        return EngineChoice(ours, "as asked", memory, chosen=False)
+        return EngineChoice(ours, "as asked", memory, chosen=False, layers=thinking.layers)
     if plan.kind == "vllm":
         memory = plan_memory(theirs, instruct, thinking, machine, cap=cap)
-        return EngineChoice(theirs, "as asked", memory, chosen=False)
+        return EngineChoice(theirs, "as asked", memory, chosen=False, layers=thinking.layers)
     here = find_spec("vllm") is not None if installed is None else installed
     why = _why_not_vllm(plan, instruct, thinking, machine, cap, here)
     if not why:
         memory = plan_memory(theirs, instruct, thinking, machine, cap=cap)
         if memory.fits:
-            why = f"responses may have {cap:,} tokens, and vLLM's paged cache holds more of them"
-            return EngineChoice(theirs, why, memory, chosen=True)
-        why = f"vLLM {memory.problem}"
+            why = f"a GPU is there, vLLM runs this pair, and responses may have {cap:,} tokens"
+            return EngineChoice(theirs, why, memory, chosen=True, layers=thinking.layers)
+        why = f"vLLM does not fit ({memory.problem.removeprefix(DOES_NOT_FIT).partition(': ')[0]})"
     memory = plan_memory(ours, instruct, thinking, machine, cap=cap, in_place=in_place)
-    return EngineChoice(ours, why, memory, chosen=True)
+    return EngineChoice(ours, why, memory, chosen=True, layers=thinking.layers)
 
 
 def _why_not_vllm(
@@ -96,8 +109,7 @@ def _why_not_vllm(
 ) -> str:
     """Why vLLM is not chosen, before its memory is planned; empty where it may be."""
     if cap is None or cap <= LONG:
-        known = "no cap is known" if cap is None else f"responses have {cap:,} tokens at most"
-        return f"{known}, and vLLM starts slower"
+        return f"responses of up to {cap or LONG:,} tokens do not need vLLM, which starts slower"
     if plan.device not in ("auto", "cuda"):
         return f"device {plan.device} was asked for"
     if not machine.gpus:

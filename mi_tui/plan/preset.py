@@ -70,6 +70,13 @@ class Preset(Plan):
         """Whether rows beside an even grid of λ, or layer groups, are what is compared."""
         return bool(self.search.layer_groups) or bool(self.recipes and not self.search.refine)
 
+    def with_engine(self, kind: str | None) -> "Preset":
+        """The same with another kind of engine, where one is given."""
+        if kind is None:
+            return self
+        engine = EnginePlan.model_validate({**dict(self.engine), "kind": str(kind)})
+        return self.model_copy(update={"engine": engine})
+
     def recipe(self, lambda_: float) -> Recipe:
         """The recipe of one λ under this preset's scope and decoding."""
         return Recipe(lambda_=lambda_, scope=self.scope, decoding=self.decoding)

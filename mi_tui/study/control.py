@@ -130,11 +130,18 @@ def _holds_same(folder: StudyFolder, preset: Preset) -> bool:
         facts = Facts.of(store)
     if not facts.is_made:
         return False
-    there = facts.made_of
-    if there.key != preset.key:
+    there, kind, running = facts.made_of, preset.engine.kind, facts.preset.engine.kind
+    engine = preset.engine.model_copy(update={"kind": there.engine.kind})
+    if there.key != preset.model_copy(update={"engine": engine}).key:
         raise StudyError(
             f"{folder.path} holds a study of another preset ({there.title}): "
             "choose another directory"
+        )
+    if kind not in ("auto", running):
+        words = "leaves its engine open" if running == "auto" else f"runs with {running}"
+        raise StudyError(
+            f"{folder.path} {words}, and {kind} is asked for: leave the engine out, or choose "
+            "another directory"
         )
     return True
 

@@ -201,6 +201,17 @@ def engine_choice(
     )
 
 
+def engine_for(preset: Preset) -> EngineChoice:
+    """The engine that runs a preset on this machine, from headers alone.
+
+    Raises:
+        CheckpointError: a checkpoint of the pair cannot be found or read.
+    """
+    pair = (preset.pair.instruct, preset.pair.thinking)
+    sides = [inspect(locate(side, weights=False)) for side in pair]
+    return engine_choice(preset.engine, *sides, cap=preset.longest_cap)
+
+
 def fit_findings(
     instruct: CheckpointInfo,
     thinking: CheckpointInfo,

@@ -8,6 +8,7 @@ from mi_tui.engines.transformers.devices.placement import FOR_CACHE, Room
 from mi_tui.engines.transformers.devices.replica_plans import Decision, decide, dtype_planned
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
+from mi_tui.text.plurals import counted
 
 
 def with_transformers(
@@ -55,7 +56,7 @@ def with_transformers(
         response=size.shared(split) if size else None,
         words=decision.words,
         reason=in_place or placement.reason,
-        idle=idle_words(len(machine.gpus), len(set(used)), _why_idle(plan)),
+        idle=idle_words(len(machine.gpus), len(set(used)), _why_idle(plan, decision, room)),
     )
 
 
@@ -75,10 +76,15 @@ def _room_of(decision: Decision, used: list[int]) -> int:
     return min(decision.room.gpus[at] for at in used)
 
 
-def _why_idle(plan: EnginePlan) -> str:
+def _why_idle(plan: EnginePlan, decision: Decision, room: Room) -> str:
     if plan.device not in ("auto", "cuda"):
         return f"device {plan.device} was asked for"
-    return "too small for one model" if plan.processes is None else "as many processes as asked"
+    if plan.processes is not None:
+        return "as many processes as asked"
+    copied, processes = decision.size.copied, len(decision.plans)
+    if copied and room.host < (processes + 1) * copied:
+        return f"main memory holds both sides no more than {counted(processes, 'time')}"
+    return "too small for one model"
 
 
 def room_of(machine: Machine) -> Room:

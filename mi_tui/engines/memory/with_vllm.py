@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mi_tui.checkpoints.inspect import CheckpointInfo
-from mi_tui.engines.memory.plan import PROMPT_TOKENS, MemoryPlan, idle_words
+from mi_tui.engines.memory.plan import NOMINAL_CAP, PROMPT_TOKENS, MemoryPlan, idle_words
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices.pair_size import ITEM_BYTES, Dtype, pair_size
 from mi_tui.engines.vllm.arguments import require_plain
@@ -13,6 +13,10 @@ from mi_tui.engines.vllm.mixable import unmixable
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.text.sizes import in_bytes
+
+_FEWER = 4
+"""One pass reads twice the weights and spares a start and an end for each recipe: with less than a
+quarter of the responses at once it is slower."""
 
 
 def with_vllm(
@@ -33,7 +37,8 @@ def with_vllm(
     dtype = own if plan.dtype == "auto" else plan.dtype
     model = pair_size(instruct, thinking, dtype).model
     item = 1 if plan.vllm.kv_cache_dtype == "fp8" else ITEM_BYTES[dtype]
-    part = in_place or unmixable(instruct, thinking)
+    part = unmixable(instruct, thinking)
+    part = in_place or (part and f"{part} cannot be mixed request by request")
     modes = {"in-place": (False,), "one-pass": (True,), "auto": (True, False)}[plan.mode]
     modes = (False,) if part else modes
     config = thinking.text_config
@@ -57,7 +62,11 @@ def _best(
     machine: Machine,
     cap: int,
 ) -> Layout:
-    """The first layout in which the longest response fits; else the one with the most room.
+    """The layout to be preferred among those in which the longest response fits.
+
+    Copies where one GPU holds a model; else so many GPUs to a model that the most responses run
+    at once. One pass, unless in place holds more than :data:`_FEWER` times as many responses.
+    Where none fits, the one with the most room.
 
     Raises:
         EngineError: there are too few GPUs for what is asked.
@@ -68,11 +77,15 @@ def _best(
             f"does not fit: vLLM is to run on {plan.vllm.ranks} GPUs, and there are "
             f"{len(machine.gpus)}"
         )
-    least = 1 if not cap else cap + PROMPT_TOKENS
-    for one in able:
-        if one.cache > 0 and (one.response is None or one.longest >= least):
-            return one
-    return max(able, key=lambda one: (one.longest, one.cache))
+    tokens = (cap or NOMINAL_CAP) + PROMPT_TOKENS
+    fitting = [one for one in able if one.rows(tokens if cap else 1)]
+    if not fitting:
+        return max(able, key=lambda one: (one.longest, one.cache))
+    alone = [one for one in fitting if one.ranks_each == able[0].ranks_each]
+    most = max(alone or fitting, key=lambda one: one.rows(tokens))
+    mixing = [one for one in alone or fitting if one.one_pass]
+    best = max(mixing, key=lambda one: one.rows(tokens), default=most)
+    return best if _FEWER * best.rows(tokens) >= most.rows(tokens) else most
 
 
 def _from_layout(plan: EnginePlan, found: Layout, part: str, machine: Machine) -> MemoryPlan:
@@ -83,7 +96,7 @@ def _from_layout(plan: EnginePlan, found: Layout, part: str, machine: Machine) -
     needs = f"{in_bytes(each)} of {in_bytes(found.room)} {where}"
     reason = "" if found.one_pass else part
     if not found.one_pass and not part and plan.mode == "auto":
-        reason = f"one pass needs {in_bytes(2 * found.weights)} {where} beside its KV cache"
+        reason = f"one pass, with {in_bytes(2 * found.weights)} {where}, leaves too little for it"
     words = f"vLLM, {way}{_spread(found)} (needs {needs}, the rest for the KV cache"
     words += f"; {reason})" if reason else ")"
     problem = ""
@@ -127,7 +140,7 @@ def _spread(found: Layout) -> str:
 def _why_idle_in_vllm(plan: EnginePlan) -> str:
     options = plan.vllm
     if options.tensor_parallel_size is None or options.data_parallel_size is None:
-        return "the model's heads cannot be shared out over all"
+        return "the model's heads cannot be shared out over all of them"
     return "tensor_parallel_size × data_parallel_size is as asked"
 
 

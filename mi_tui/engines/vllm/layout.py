@@ -54,6 +54,12 @@ class Layout:
         """What is left for the KV cache."""
         return max(0, self.room - self.weights - self.delta - self.other)
 
+    def rows(self, tokens: int) -> int:
+        """How many responses of so many tokens run at once in all copies, as far as is known."""
+        if self.response is None:
+            return int(self.cache > 0)
+        return self.copies * (self.cache // self.response.row(tokens))
+
     @property
     def longest(self) -> int:
         """The most tokens that one response's cache may have, prompt included; 0: not known."""
@@ -92,7 +98,7 @@ def layouts(
             SHARE, *(_rounded_down(gpu.free / max(gpu.total, 1)) for gpu in used)
         )
         room = min(min(gpu.free, int(share * gpu.total)) for gpu in used)
-        size = cache_size(config, item, ranks=tensor, latent=True, forgets=True)
+        size = cache_size(config, item, ranks=tensor, forgets=True)
         for one_pass in modes:
             yield Layout(
                 tensor,
@@ -131,7 +137,7 @@ def layout_on_cpu(
     room = free // (split * copies)
     weights = -(-model // split)
     left = max(0, room - weights * (1 + one_pass))
-    size = cache_size(config, item, ranks=tensor, latent=True, forgets=True)
+    size = cache_size(config, item, ranks=tensor, forgets=True)
     return Layout(
         tensor,
         options.pipeline_parallel_size,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,6 +45,14 @@ class MeasuredSpeed:
     points: tuple[LatencyPoint, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenEngine:
+    """The engine that a study runs with, chosen when it first started, and why it is that one."""
+
+    kind: Literal["transformers", "vllm"]
+    why: str
+
+
 class Change(TypedDict, total=False):
     """What can be kept, by name. Times are Unix seconds, ``elapsed`` is seconds of work.
 
@@ -63,6 +71,7 @@ class Change(TypedDict, total=False):
     message: str
     death: str
     worker: dict[str, Any]
+    engine: ChosenEngine
     engine_note: str
     latency: MeasuredSpeed
     progress: Progress
@@ -163,8 +172,8 @@ class Facts:
     def preset(self) -> Preset:
         """The preset in force.
 
-        It has the budget as the user last set it, the limits of the last continuation, and names
-        hub checkpoints with the commits that are measured.
+        It has the budget as the user last set it, the limits of the last continuation, the engine
+        that was chosen, and names hub checkpoints with the commits that are measured.
         """
         made = self.made_of
         known = self.weights
@@ -173,7 +182,10 @@ class Facts:
         pair = made.pair.model_copy(update=pins)
         budget = self._model("budget", Budget) or made.budget
         search = self.until.search(made.search) if self.until else made.search
-        return made.model_copy(update={"pair": pair, "budget": budget, "search": search})
+        changes: dict[str, Any] = {"pair": pair, "budget": budget, "search": search}
+        if made.engine.kind == "auto" and (chosen := self.engine) is not None:
+            changes["engine"] = made.engine.model_copy(update={"kind": chosen.kind})
+        return made.model_copy(update=changes)
 
     @property
     def until(self) -> Until | None:
@@ -225,6 +237,17 @@ class Facts:
     def death(self) -> str:
         """How the last worker died, where it could not say so itself; empty else."""
         return shown_line(self._values.get("death", ""))
+
+    @property
+    def engine(self) -> ChosenEngine | None:
+        """The engine that was chosen; ``None`` where the preset names one, or before the start."""
+        kept = self._mapping("engine")
+        if not kept:
+            return None
+        kind = kept.get("kind")
+        if kind not in ("transformers", "vllm"):
+            raise self._unreadable("engine", ValueError(f"{kind!r} is none"))
+        return ChosenEngine(kind, shown_line(kept.get("why", "")))
 
     @property
     def engine_note(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mi_tui.analysis.latency import GIVEN, Latency, latency_from_points, latency_of_server
+from mi_tui.engines.choice import NAMES, EngineChoice
 from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import Engine, EngineError
 from mi_tui.errors import MiTuiError
@@ -22,7 +23,7 @@ from mi_tui.probes.scoring.judge import scorer_of
 from mi_tui.probes.scoring.pool import ScoringPool
 from mi_tui.study.bounds import require_bounds
 from mi_tui.study.preflight import require_fit
-from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep
+from mi_tui.study.storage.facts import ChosenEngine, Facts, MeasuredSpeed, keep
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.storage.store import Store
 from mi_tui.study.thinking_tags import thinking_tags
@@ -82,7 +83,8 @@ def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -
 
 def _run(store: Store, interrupted: Callable[[], bool]) -> StudyState:
     preset = Facts.of(store).preset
-    require_fit(preset)
+    choice = require_fit(preset)
+    _settle_engine(store, choice)
     preset = settle_weights(store)
     tags = thinking_tags(preset.pair)
     keep(store, thinking_tags=tags)
@@ -117,6 +119,13 @@ def _study(
         engine.close()
 
 
+def _settle_engine(store: Store, choice: EngineChoice) -> None:
+    """Keep the engine that was chosen: the study goes on with it wherever it is resumed."""
+    if choice.chosen and Facts.of(store).engine is None:
+        keep(store, engine=ChosenEngine(choice.kind, choice.why))
+    store.log(f"{choice.sentence}; {choice.memory.sentence}")
+
+
 def _freeze_probes(store: Store, preset: Preset) -> None:
     if not store.probes():
         _phase(store, "preparing the probes")
@@ -127,7 +136,10 @@ def _freeze_probes(store: Store, preset: Preset) -> None:
 def _check(store: Store, engine: Engine) -> None:
     _phase(store, "checking the engine against a merged model")
     check = engine.self_check()
-    keep(store, engine_note=f"{engine.capabilities.note}; {check.message}".strip("; "))
+    chosen = Facts.of(store).engine
+    why = f"{NAMES[chosen.kind]} chosen: {chosen.why}" if chosen else ""
+    said = (engine.capabilities.note, check.message, why)
+    keep(store, engine_note="; ".join(part for part in said if part))
     store.log(check.message, "info" if check.passed else "error")
     if not check.passed:
         raise EngineError(f"the engine's self-check failed: {check.message}")

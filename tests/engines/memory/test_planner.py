@@ -10,10 +10,9 @@ import torch
 
 from mi_tui.checkpoints.headers import TensorInfo
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
-from mi_tui.checkpoints.locate import Location, locate
+from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.quantisation.formats.fp8 import ScaleGrid
 from mi_tui.checkpoints.quantisation.tensors import quantised_tensor
-from mi_tui.checkpoints.tokenizer import TokenizerInfo
 from mi_tui.engines.memory.planner import plan_memory
 from mi_tui.engines.memory.with_transformers import room_of
 from mi_tui.engines.protocol import EngineError
@@ -23,39 +22,25 @@ from mi_tui.engines.transformers.devices.placement import Placement, Room, place
 from mi_tui.engines.transformers.devices.replica_plans import decide
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights import one_pass
-from mi_tui.machine.gpus import Gpu
 from mi_tui.machine.resources import Machine, usable
 from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.pair import Pair
 from mi_tui.study.preflight import fit_findings
 from tests.checkpoints.families import tiny_pair
+from tests.engines.memory.machines import (
+    A100S,
+    GB10,
+    H100,
+    QWEN_4B,
+    QWEN_30B_A3B,
+    RTX_4090,
+    machine,
+    side,
+)
 from tests.engines.support import engine_for
 
 GIB = 1 << 30
 CPU = torch.device("cpu")
-
-
-def side(**billions: float) -> CheckpointInfo:
-    """A checkpoint in bfloat16 of dense weights and of experts, stored one by one."""
-    names = {"dense": "model.layers.0.mlp.up_proj", "experts": "model.layers.0.mlp.experts.0.up"}
-    tensors = {
-        (name := f"{names[kind]}.weight"): TensorInfo(
-            name, "BF16", (int(count * 1e9),), Path("x.safetensors"), 0, int(count * 2e9)
-        )
-        for kind, count in billions.items()
-    }
-    return CheckpointInfo(Location("x", Path("x")), {}, None, TokenizerInfo(), tensors, ())
-
-
-def machine(*gpus: float, host: float = 400, unified: bool = False) -> Machine:
-    cards = tuple(Gpu("card", int(free * GIB), int(free * GIB), unified) for free in gpus)
-    return Machine(cards, int(host * GIB), int(host * GIB))
-
-
-QWEN_4B = side(dense=4.02)
-QWEN_30B_A3B = side(dense=1.54, experts=28.99)
-H100, A100S, RTX_4090 = machine(79.1), machine(*[39.4] * 4), machine(23.5, host=56)
-GB10 = machine(110, host=110, unified=True)
 
 
 def settled(plan: EnginePlan, model: CheckpointInfo, what: Machine) -> list[Placement]:

@@ -20,9 +20,9 @@ from mi_tui.text.sizes import in_bytes
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One plan for each engine process, and the placement of the pair in the first of them.
+    """One plan for each engine process, and the placement of the pair where least is free.
 
-    ``size`` is the pair's, ``room`` what is free for that first one once the pair is read.
+    ``size`` is the pair's, ``room`` what is free for each process once the pair is read.
     """
 
     plans: tuple[EnginePlan, ...]
@@ -60,6 +60,8 @@ def decide(
     dtype = dtype_planned(plan, room)
     size = pair_size(instruct, thinking, dtype)
     plans = plans_for(plan, room.gpus, size.model)
+    if plan.processes is None and size.copied:  # each process reads the pair
+        plans = plans[: max(1, room.host // size.copied)]
     copied = len(plans) * size.copied
     if copied > room.host:
         each = f" in each of {len(plans)} processes" if len(plans) > 1 else ""
@@ -68,9 +70,6 @@ def decide(
             f"{in_bytes(room.host)} are free: choose the files' own dtype, fewer processes or "
             "another machine"
         )
-    device = plans[0].device
-    if device == "auto":
-        device = "cuda" if room.gpus else "cpu"
     sharing = Counter(one.device for one in plans)
     left = Room(
         tuple(free // max(1, sharing[f"cuda:{at}"]) for at, free in enumerate(room.gpus)),
@@ -79,15 +78,24 @@ def decide(
     )
     if room.unified:
         left = Room(tuple(max(0, free - copied) for free in left.gpus), left.host, unified=True)
+    devices = [one.device for one in plans]
+    if devices[0] == "auto":
+        devices = ["cuda" if room.gpus else "cpu"]
     response = cache_size(thinking.text_config, ITEM_BYTES[dtype]) if longest else None
     placement = place_pair(
         size.model,
-        device,
+        min(devices, key=lambda device: _free(device, left)),
         left,
         one_pass=plan.mode != "in-place",
         row=response.row(longest) if response else 0,
     )
     return Decision(plans, placement, size, left)
+
+
+def _free(device: str, room: Room) -> int:
+    """What is free on a GPU that goes by its number; nothing is known of another device."""
+    number = device.partition(":")[2]
+    return room.gpus[int(number)] if number.isdecimal() and int(number) < len(room.gpus) else 0
 
 
 def dtype_planned(plan: EnginePlan, room: Room) -> Dtype:
