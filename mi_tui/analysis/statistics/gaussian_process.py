@@ -7,7 +7,7 @@ All hypotheses are alike before any data: a prior for simple curves fits a first
 straight line, and the search then never looks where it would have found the dip.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from mi_tui.analysis.statistics.cells import Floats
 
 _JITTER = 1e-8
 _NEGLIGIBLE = 0.005
+_IMPLAUSIBLE = 1e-4
+"""The weight of a hypothesis below which a little more knowledge will not bring it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,15 @@ class Posterior:
     """A mixture of Gaussians over the curve's values at some λ, one for each hypothesis.
 
     Shapes: ``weights`` (hypotheses,), ``means`` (hypotheses, points), ``covariances``
-    (hypotheses, points, points).
+    (hypotheses, points, points). ``fitted`` (recipes,) is the mean where values were seen;
+    ``plausible`` has a row for each hypothesis that the values do not rule out.
     """
 
     weights: Floats
     means: Floats
     covariances: Floats
+    fitted: Floats
+    plausible: Floats
 
     @property
     def mean(self) -> Floats:
@@ -122,7 +127,7 @@ class Posterior:
     def after(self, skipped: int) -> "Posterior":
         """The same at all points but the first few."""
         rest = slice(skipped, None)
-        return Posterior(self.weights, self.means[:, rest], self.covariances[:, rest, rest])
+        return replace(self, means=self.means[:, rest], covariances=self.covariances[:, rest, rest])
 
     def draws(self, normals: Floats) -> Floats:
         """Turn standard normal numbers into draws of the curve, both (draws, points).
@@ -149,6 +154,7 @@ def posterior(
     noise: Floats,
     wanted: Floats,
     centre: float,
+    among: Floats | None = None,
 ) -> Posterior:
     """The curve at ``wanted`` after noisy values at ``seen``.
 
@@ -159,24 +165,29 @@ def posterior(
         noise: their covariance, shape (recipes, recipes).
         wanted: positions, shape (points, 2).
         centre: the prior mean of the level.
+        among: the hypotheses to weigh; by default all of them.
     """
-    hypotheses = smoothness.hypotheses
+    hypotheses = smoothness.hypotheses if among is None else among
     n = len(seen)
-    observed = smoothness.covariance(hypotheses, seen, seen) + noise + _JITTER * np.eye(n)
-    root = np.linalg.cholesky(observed)
+    prior = smoothness.covariance(hypotheses, seen, seen)
+    root = np.linalg.cholesky(prior + noise + _JITTER * np.eye(n))
     residual = np.broadcast_to((values - centre)[:, None], (len(root), n, 1))
     white = np.linalg.solve(root, residual)[..., 0]
     determinant = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     evidence = -0.5 * (white**2).sum(axis=1) - determinant
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
-    kept = weights > _NEGLIGIBLE
+    plausible, kept = hypotheses[weights > _IMPLAUSIBLE], weights > _NEGLIGIBLE
     weights = weights[kept] / weights[kept].sum()
+    root, white = root[kept], white[kept]
+    pull = np.linalg.solve(root.transpose(0, 2, 1), white[..., None])[..., 0]
+    fitted = centre + np.einsum("h,hij,hj->i", weights, prior[kept], pull)
     between = smoothness.covariance(hypotheses[kept], seen, wanted)
-    cross = np.linalg.solve(root[kept], between)
-    means = centre + np.einsum("hnp,hn->hp", cross, white[kept])
+    means = centre + np.einsum("hnp,hn->hp", between, pull)
+    cross = np.linalg.solve(root, between)
     before = smoothness.covariance(hypotheses[kept], wanted, wanted)
-    return Posterior(weights, means, before - cross.transpose(0, 2, 1) @ cross)
+    covariances = before - cross.transpose(0, 2, 1) @ cross
+    return Posterior(weights, means, covariances, fitted, plausible)
 
 
 def _golden_stride(count: int) -> int:

@@ -27,7 +27,7 @@ _NEAR, _FAR = 0.12, 0.25
 _SHARED_PAIRS = 200.0
 _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.3, 100.0
 _STRATUM_PRIOR = 8.0
-_MUCH_WORK, _SHARED_PARTS = 5e6, 6
+_MUCH_WORK, _SHARED_PARTS = 1e6, 6
 """Multiplications beyond which patterns of counts are not solved exactly, and how many parts of the
 problems' effects are then shared between recipes."""
 
@@ -118,9 +118,9 @@ def fit_mean(
     centre = float(link.forward(np.array([_inside(np.array([pooled]), link)[0]]))[0])
     means = _inside(means, link)
     similarity = _similarity(places, _SHARED)
-    everything = np.vstack([seen, wanted])
     correlation, kept = _PRIOR_CORRELATION, 1.0
     curve = None
+    nowhere = wanted[:0]
     problems = max(int((count.sum(axis=0) > 0).sum()), 4)
     patterns = _Patterns.of(count)
     for step in range(_STEPS):
@@ -143,12 +143,13 @@ def fit_mean(
         if link is LOG:
             # The mean of few skewed values lies below its expectation more often than above.
             values = values + 0.5 * np.diagonal(noise)
-        last = step == _STEPS - 1
-        curve = posterior(smoothness, seen, values, noise, everything if last else seen, centre)
-        moved = np.clip(curve.mean[: len(seen)] - link.forward(means), -2.0, 2.0)
+        at = wanted if step == _STEPS - 1 else nowhere
+        among = curve.plausible if curve is not None else None
+        curve = posterior(smoothness, seen, values, noise, at, centre, among)
+        moved = np.clip(curve.fitted - link.forward(means), -2.0, 2.0)
         means = _inside(link.inverse(link.forward(means) + moved), link)
     assert curve is not None
-    return Fit(curve.after(len(seen)), link, means, kept * spread(means), correlation)
+    return Fit(curve, link, means, kept * spread(means), correlation)
 
 
 def _fixed(correlation: float, similarity: Floats, variance: Floats, slope: Floats) -> Floats:

@@ -57,7 +57,10 @@ class _Split:
 
     @classmethod
     def of(cls, data: ProbeRollouts, lambdas: Floats) -> "_Split":
-        used, row = np.unique(2 * data.recipe + data.thinking, return_inverse=True)
+        numbers = 2 * data.recipe + data.thinking
+        number_of = np.bincount(numbers, minlength=2 * len(data.lambdas))
+        used = np.flatnonzero(number_of)
+        row = np.cumsum(number_of > 0)[numbers] - 1
         seen = np.column_stack([data.lambdas[used // 2], used % 2])
         wanted = np.column_stack([np.tile(lambdas, 2), np.repeat([0.0, 1.0], len(lambdas))])
         return cls(row.astype(np.int64), seen, wanted)
