@@ -62,8 +62,10 @@ class Dial(Plan):
         Raises:
             UnknownLambdaError: there is no such effort.
         """
+        if not self.efforts:
+            raise UnknownLambdaError("this server has no efforts: leave the effort out")
         if name not in self.efforts:
-            known = ", ".join(self.efforts) or "none"
+            known = ", ".join(self.efforts)
             raise UnknownLambdaError(f"no effort {_short(name)}: efforts here are {known}")
         return self.efforts[name]
 

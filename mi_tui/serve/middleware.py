@@ -40,6 +40,9 @@ APIS = {
 }
 """Where a request may name a λ. ``/invocations`` takes chats and completions."""
 
+_NAMES_MODEL = b"x-amzn-sagemaker-adapter-identifier"
+"""SageMaker's header, by which vLLM would replace the model in a body of ``/invocations``."""
+
 GENERATES_NOTHING = frozenset({"/tokenize", "/detokenize", "/v1/messages/count_tokens"})
 """Where a λ in the model's name changes nothing."""
 
@@ -98,9 +101,11 @@ class _Exchange:
     def __init__(self, dial: Dial, scope: Scope, receive: Receive, send: Send) -> None:
         self._dial = dial
         self._path = _path(scope)
-        # The body that vLLM gets has another length.
-        headers = [each for each in scope["headers"] if each[0].lower() != b"content-length"]
+        # The body that vLLM gets has another length, and its model is the one of the header.
+        left_out = (b"content-length", _NAMES_MODEL)
+        headers = [each for each in scope["headers"] if each[0].lower() not in left_out]
         self._scope = {**scope, "headers": headers}
+        self._adapter = _header(scope, _NAMES_MODEL) if self._path == "/invocations" else ""
         self._announced = _announced_bytes(scope)
         self._outer_receive = receive
         self._outer_send = send
@@ -173,6 +178,8 @@ class _Exchange:
             return _written(without_lambda(parsed, self._dial, generates=generates))
         if not isinstance(parsed, dict):
             raise RefusedError("the body must be a JSON object")
+        if self._adapter:
+            parsed["model"] = self._adapter
         self._lambda, parsed = with_lambda(parsed, self._dial, api)
         return _written(parsed)
 
@@ -205,8 +212,13 @@ def _path(scope: Scope) -> str:
 
 
 def _announced_bytes(scope: Scope) -> int:
-    lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
-    return int(lengths[0]) if lengths and lengths[0].isdigit() and len(lengths[0]) < 20 else 0
+    length = _header(scope, b"content-length")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    """The value of a header; empty where there is none."""
+    return next((v.decode("latin-1") for k, v in scope["headers"] if k.lower() == wanted), "")
 
 
 def _too_large() -> RefusedError:

@@ -118,8 +118,8 @@ def without_lambda(body: Any, dial: Dial, *, generates: bool) -> Any:
     Args:
         body: the request, parsed.
         dial: what the server offers.
-        generates: whether it could generate, so that a λ in the model's name is refused and not
-            left out.
+        generates: whether it could generate, so that a λ in the model's name and an effort are
+            refused and not left out.
 
     Raises:
         RefusedError: it names a λ or one of our keys.
@@ -131,8 +131,10 @@ def without_lambda(body: Any, dial: Dial, *, generates: bool) -> Any:
         return body
     body = dict(body)
     lambda_ = _of_model(body, dial)
-    if generates and lambda_ is not None and _recipe(dial, lambda_) != dial.recipe:
-        raise RefusedError("this address takes no λ: ask the model without @", field="model")
+    if generates:
+        if lambda_ is not None and _recipe(dial, lambda_) != dial.recipe:
+            raise RefusedError("this address takes no λ: ask the model without @", field="model")
+        _require_no_effort(body)
     if body.get("cache_salt") is not None:
         body["cache_salt"] = salted(_own_salt(body), dial.default)
     return body
@@ -188,6 +190,13 @@ def _effort(dial: Dial, name: str, field: str) -> float:
         return dial.effort(name)
     except UnknownLambdaError as error:
         raise RefusedError(str(error), field=field) from None
+
+
+def _require_no_effort(body: Body) -> None:
+    """Refuse an effort, under whichever of the APIs' names, where vLLM would leave it unread."""
+    for api in (CHAT, RESPONSES, MESSAGES):
+        if api.effort(dict(body)) is not None:
+            raise RefusedError("this address takes no effort: leave it out")
 
 
 def _own_arguments(body: Body) -> dict[str, Any]:

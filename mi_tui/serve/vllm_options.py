@@ -23,6 +23,7 @@ REFUSED = {
     "--speculative-config": "drafts were never checked with λ per request",
     "-sc": "drafts were never checked with λ per request",
     "--grpc": "λ is read from HTTP requests",
+    "--config": "write its options behind -- one by one",
     "--uds": "λ is read from HTTP requests, at a port",
 }
 """What cannot be passed on, and why."""

@@ -29,11 +29,13 @@ class Server:
     key: str = ""
     bodies: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    headers: list[dict[bytes, bytes]] = field(default_factory=list)
     disconnected: list[bool] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.paths.append(scope["path"])
-        headers = dict(scope["headers"])
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        self.headers.append(headers)
         assert scope["method"] == "GET" or b"content-length" not in headers
         if self.key and headers.get(b"authorization") != f"Bearer {self.key}".encode():
             await self._answer(send, 401, (b"unauthorised",))
@@ -225,6 +227,14 @@ def test_other_addresses_take_no_key_of_ours() -> None:
     smuggled = {"token_ids": [1], "sampling_params": {"extra_args": {RECIPE: "{}"}}}
     assert ask(server, other, smuggled).status == 400
     assert ask(server, other, {"model": "pair@low"}).status == 400
+    for effort in (
+        {"reasoning_effort": "low"},
+        {"reasoning": {"effort": "low"}},
+        {"output_config": {"effort": "low"}},
+        {"thinking": {"type": "disabled"}},
+    ):
+        refused = ask(server, "/v1/chat/completions/batch", effort)
+        assert "takes no effort" in refused.json["error"]["message"]
     assert ask(server, "/v1/audio/transcriptions", b"--b\r\nContent-Disposition").status == 400
     assert server.bodies == []
     assert ask(server, other, {"token_ids": [1]}).status == 200
@@ -234,6 +244,17 @@ def test_other_addresses_take_no_key_of_ours() -> None:
         {"token_ids": [1]},
         {"model": "pair", "prompt": "a"},
     ]
+
+
+def test_sagemakers_header_names_the_model_and_so_its_lambda() -> None:
+    header = [(b"X-Amzn-SageMaker-Adapter-Identifier", b"pair@low")]
+    server = Server()
+    answer = ask(server, "/invocations", {"model": "pair@1", "prompt": "a"}, headers=header)
+    assert answer.headers[b"x-mi-tui-lambda"] == b"0.25"
+    assert json.loads(server.bodies[0])["model"] == "pair"
+    assert header[0][0].lower() not in server.headers[0], "vLLM would put it into the body again"
+    answer = ask(server, CHAT, {"model": "pair@1", "messages": []}, headers=header)
+    assert answer.headers[b"x-mi-tui-lambda"] == b"1", "elsewhere it means nothing"
 
 
 def test_anthropics_clients_get_their_shape() -> None:

@@ -155,6 +155,8 @@ def test_a_fixed_server_has_its_own_lambda_and_no_other() -> None:
     assert "vllm_xargs" not in sent
     with pytest.raises(RefusedError, match=r"one merged model, λ = 0.5, and no other"):
         with_lambda({"model": "pair@0.4"}, FIXED, CHAT)
+    with pytest.raises(RefusedError, match="this server has no efforts"):
+        with_lambda({"reasoning_effort": "low"}, FIXED, CHAT)
     with pytest.raises(RefusedError, match="one merged model"):
         without_lambda({"model": "pair@0.4"}, FIXED, generates=True)
 

@@ -17,6 +17,7 @@ from mi_tui.serve.vllm_options import REFUSED, has, require_usable, with_sizes
         "--additional_conf",
         "--served-model=x",
         "--spec",
+        "--config=x.yaml",
         "--logits-proc",
         "-qawq",
         "-sc.model=x",
