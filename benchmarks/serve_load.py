@@ -12,21 +12,17 @@ question after the other until the time is over, greedily and for the same numbe
 
 Every answer is compared with that of its λ's merged model in plain transformers. Both servers and
 the client share the machine, and the loads take turns of ten seconds. Beside the tokens a second
-stand the server's processor seconds for 1,000 tokens, which other work on the machine disturbs less.
+stand the server's processor seconds for 1,000 tokens, which other work disturbs less.
 """
 
 import argparse
 import asyncio
 import json
 import logging
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +36,7 @@ from mi_tui.checkpoints.merging.write import merge
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.recipe import Recipe
 from tests.engines.support import merged_model
-from tests.serve.live import PAIR, SMALL, a_preset, free_port, serving, status
+from tests.serve.live import PAIR, a_preset, plain, serving
 
 LAMBDAS = tuple(round(at / 10, 2) for at in range(11))
 ONE = 0.5
@@ -162,31 +158,6 @@ async def load(
         await asyncio.gather(*(ask(client) for _ in range(streams)))
 
 
-@contextmanager
-def plain(checkpoint: Path, log: Path) -> Iterator[tuple[str, int]]:
-    """Plain vLLM on a checkpoint, with the same options: its address and process."""
-    port = free_port()
-    here = ("--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager")
-    command = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
-    own = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [*command, "--model", str(checkpoint), "--served-model-name", "pair", *here, *SMALL],
-            env={**os.environ, **own, "VLLM_WORKER_MULTIPROC_METHOD": "spawn"},
-            stdout=file,
-            stderr=file,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        while process.poll() is None and status(address) != 200:
-            time.sleep(0.2)
-        assert process.poll() is None, log.read_text()[-3000:]
-        yield address, process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
 @dataclass(frozen=True)
 class Load:
     """One of the three loads: where it goes, and what its requests name."""
@@ -202,7 +173,7 @@ def processor_seconds(process: int) -> float:
     """What a server's processes have used so far."""
     tree = psutil.Process(process)
     used = [one.cpu_times() for one in (tree, *tree.children(recursive=True))]
-    return sum(times.user + times.system for times in used)
+    return sum(float(times.user + times.system) for times in used)
 
 
 def measure(

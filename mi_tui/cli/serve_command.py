@@ -131,6 +131,7 @@ def plan_lines(plan: "ServerPlan") -> list[str]:
         f"model   {dial.name} at {plan.address}",
         f"memory  {shown_line(plan.memory)}",
         *effort_lines(dial.default, dial.efforts, dial.measured),
+        *(f"recipe  {name}: {dial.named(name).label}" for name in dial.recipes),
     ]
     if dial.fixed:
         lines.append("merged at this λ: requests can name no other")

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from mi_tui.plan.base import Plan
-from mi_tui.plan.recipe import Decoding, Lambda
+from mi_tui.plan.recipe import Decoding, Lambda, LambdaRule
 from mi_tui.plan.scope import Scope
 
 NO_THINKING = ("none", "minimal")
@@ -18,6 +18,7 @@ LOW, MEDIUM, HIGH = "low", "medium", "high"
 _EFFORT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9])?")
 _MOST_EFFORTS = 32
+_MOST_RULES = 64
 _MOST_POINTS = 1001
 
 
@@ -35,6 +36,10 @@ def _is_name(value: str) -> str:
 
 def _is_unset(value: object) -> bool:
     return value is None or value == ""
+
+
+def _is_empty(value: object) -> bool:
+    return not value
 
 
 EffortName = Annotated[str, AfterValidator(_is_effort)]
@@ -116,21 +121,38 @@ class MeasuredCurve(Plan):
         )
 
 
+class ServedRecipe(Plan):
+    """A recipe with more than one λ: that of all parts for which no rule says another."""
+
+    lambda_: Lambda = Field(alias="lambda")
+    rules: tuple[LambdaRule, ...] = Field(min_length=1, max_length=_MOST_RULES)
+
+
 class ServePlan(Plan):
     """How a pair is served with λ per request: the table ``[serve]`` of a preset.
 
     ``lambda_`` is that of requests that name none. ``efforts`` give names to λ; they may be
     edited. ``measured`` is what a study found, from which an effort's score and length are read:
-    an effort that is moved has those of its new λ. ``scope`` and ``decoding`` are the preset's
-    unless they are set; ``name`` is made of its title.
+    an effort that is moved has those of its new λ. ``recipes`` give names, beside those of the
+    efforts, to recipes with more than one λ, of which nothing is measured here. ``scope`` and
+    ``decoding`` are the preset's unless they are set; ``name`` is made of its title.
     """
 
     name: ModelName = Field(default="", exclude_if=_is_unset)
     lambda_: Lambda = Field(alias="lambda")
     efforts: dict[EffortName, Lambda] = Field(default_factory=dict, max_length=_MOST_EFFORTS)
+    recipes: dict[EffortName, ServedRecipe] = Field(
+        default_factory=dict, max_length=_MOST_EFFORTS, exclude_if=_is_empty
+    )
     scope: Scope | None = Field(default=None, exclude_if=_is_unset)
     decoding: Decoding | None = Field(default=None, exclude_if=_is_unset)
     measured: MeasuredCurve | None = Field(default=None, exclude_if=_is_unset)
+
+    @model_validator(mode="after")
+    def _names_stand_for_one(self) -> "ServePlan":
+        if twice := sorted(self.efforts.keys() & self.recipes.keys()):
+            raise ValueError(f"{twice[0]} is an effort and a recipe: name one of them otherwise")
+        return self
 
     def measured_at(self, lambda_: float) -> MeasuredPoint | None:
         """What was measured at a λ; ``None`` where nothing was."""

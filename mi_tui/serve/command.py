@@ -116,7 +116,7 @@ def plan_server(source: Source, wanted: Wanted) -> ServerPlan:
     memory = plan_memory(engine, instruct, thinking, usable_machine(), cap=cap)
     dial = source.dial
     if wanted.merged:
-        dial = dial.model_copy(update={"fixed": True, "efforts": {}})
+        dial = dial.model_copy(update={"fixed": True, "efforts": {}, "recipes": {}})
     return ServerPlan(source, dial, wanted, settled(engine, memory), memory)
 
 
@@ -132,7 +132,8 @@ def command_of(plan: ServerPlan) -> tuple[list[str], dict[str, str]]:
     sides = {"instruct": pair.instruct, "thinking": pair.thinking}
     local = pair.model_copy(update={role: str(locate(side).path) for role, side in sides.items()})
     donor = Path(local.donor_reference)
-    plan_merge(dial.recipe, local, Path())  # refused here in words, in vLLM's processes in a log
+    for recipe in (dial.recipe, *map(dial.named, dial.recipes)):
+        plan_merge(recipe, local, Path())  # refused here in words, in vLLM's processes in a log
     spec = PairSpec(
         pair=local,
         one_pass=not dial.fixed,

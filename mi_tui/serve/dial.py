@@ -1,11 +1,14 @@
 """The dial: what a server offers, from the command that starts it to its middleware."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from pydantic import Field
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.base import Plan
-from mi_tui.plan.recipe import Lambda, Recipe
-from mi_tui.plan.serve import EffortName, MeasuredCurve, ModelName
+from mi_tui.plan.recipe import Lambda, LambdaRule, Recipe
+from mi_tui.plan.serve import EffortName, MeasuredCurve, ModelName, ServedRecipe
 
 VARIABLE = "MI_TUI_DIAL"
 """The environment variable that holds the dial as JSON, for every API server of a vLLM."""
@@ -22,12 +25,14 @@ class Dial(Plan):
     """What a server offers.
 
     ``recipe`` is that of requests that name no λ; all others differ from it in λ alone.
-    ``fixed``: the pair is merged at this one λ, and no other can be had.
+    ``recipes`` have more than one λ. ``fixed``: the pair is merged at this one λ, and no other
+    can be had.
     """
 
     name: ModelName
     recipe: Recipe
     efforts: dict[EffortName, Lambda]
+    recipes: dict[EffortName, ServedRecipe] = Field(default_factory=dict)
     measured: MeasuredCurve | None = None
     fixed: bool = False
 
@@ -37,37 +42,48 @@ class Dial(Plan):
         return self.recipe.lambda_ or 0.0
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """The names under which the pair is listed: alone, and with each effort."""
-        return (self.name, *(f"{self.name}@{effort}" for effort in self.efforts))
+    def names(self) -> tuple[str, ...]:
+        """What may stand behind the model's ``@``, beside a number: efforts and recipes."""
+        return (*self.efforts, *self.recipes)
 
-    def at(self, lambda_: float) -> Recipe:
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names under which the pair is listed: alone, and with each effort and recipe."""
+        return (self.name, *(f"{self.name}@{name}" for name in self.names))
+
+    def at(self, lambda_: float, rules: Sequence[LambdaRule] = ()) -> Recipe:
         """The recipe of a λ.
+
+        Args:
+            lambda_: from 0 to 1.
+            rules: of parts with a λ of their own.
 
         Raises:
             UnknownLambdaError: the pair is merged at another one.
         """
-        recipe = Recipe.model_validate(
-            {**self.recipe.model_dump(by_alias=True), "lambda": lambda_}, strict=False
-        )
+        said = self.recipe.model_dump(by_alias=True) | {"lambda": lambda_, "rules": tuple(rules)}
+        recipe = Recipe.model_validate(said, strict=False)
         if self.fixed and recipe != self.recipe:
             raise UnknownLambdaError(
                 f"this server runs one merged model, λ = {self.default:g}, and no other"
             )
         return recipe
 
-    def effort(self, name: str) -> float:
-        """The λ of an effort.
+    def named(self, name: str) -> Recipe:
+        """The recipe of an effort, or of one with more than one λ.
 
         Raises:
-            UnknownLambdaError: there is no such effort.
+            UnknownLambdaError: there is none of this name.
         """
-        if not self.efforts:
+        if name in self.recipes:
+            return self.at(self.recipes[name].lambda_, self.recipes[name].rules)
+        if name in self.efforts:
+            return self.at(self.efforts[name])
+        if not self.names:
             raise UnknownLambdaError("this server has no efforts: leave the effort out")
-        if name not in self.efforts:
-            known = ", ".join(self.efforts)
-            raise UnknownLambdaError(f"no effort {_short(name)}: efforts here are {known}")
-        return self.efforts[name]
+        raise UnknownLambdaError(
+            f"no effort {_short(name)}: efforts here are {', '.join(self.names)}"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The answer to ``GET /v1/dial``: names, λ, what was measured of each effort, the curve."""
@@ -86,6 +102,15 @@ class Dial(Plan):
                     "measured": self._measured(lambda_),
                 }
                 for name, lambda_ in self.efforts.items()
+            ],
+            "recipes": [
+                {
+                    "recipe": name,
+                    "model": f"{self.name}@{name}",
+                    "label": self.at(served.lambda_, served.rules).label,
+                    **served.model_dump(mode="json", by_alias=True),
+                }
+                for name, served in self.recipes.items()
             ],
             "curve": [
                 point.model_dump(by_alias=True)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from mi_tui.errors import MiTuiError
+from mi_tui.plan.recipe import Recipe
 from mi_tui.serve.dial import PATH, VARIABLE, Dial
 from mi_tui.serve.named_lambda import (
     CHAT,
@@ -17,6 +18,7 @@ from mi_tui.serve.named_lambda import (
     MESSAGES,
     RESPONSES,
     RefusedError,
+    shown,
     with_lambda,
     without_lambda,
 )
@@ -29,7 +31,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """The parts of ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html."""
 
 HEADER = "x-mi-tui-lambda"
-"""The response's header that says the λ of the answer."""
+"""The response's header that says the λ of the answer; several are parted by ``/``."""
 
 APIS = {
     "/v1/chat/completions": CHAT,
@@ -110,7 +112,7 @@ class _Exchange:
         self._outer_receive = receive
         self._outer_send = send
         self._is_read = False
-        self._lambda: float | None = None
+        self._recipe: Recipe | None = None
         self._refusal: RefusedError | None = None
         self._has_begun = False
 
@@ -143,8 +145,8 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self._has_begun = True
-            if self._lambda is not None:
-                own = (HEADER.encode(), f"{self._lambda:g}".encode())
+            if self._recipe is not None:
+                own = (HEADER.encode(), shown(self._recipe).encode())
                 message = {**message, "headers": [*message.get("headers", ()), own]}
         await self._outer_send(message)
 
@@ -180,7 +182,7 @@ class _Exchange:
             raise RefusedError("the body must be a JSON object")
         if self._adapter:
             parsed["model"] = self._adapter
-        self._lambda, parsed = with_lambda(parsed, self._dial, api)
+        self._recipe, parsed = with_lambda(parsed, self._dial, api)
         return _written(parsed)
 
     async def _refuse(self, refusal: RefusedError) -> None:

@@ -1,6 +1,7 @@
 """The λ that a request to the server names, and the request as vLLM then gets it.
 
-Pure functions of parsed JSON. A λ is named by the model (``pair@0.55``, ``pair@low``), by
+Pure functions of parsed JSON. A λ is named by the model (``pair@0.55``, ``pair@low``, or
+``pair@name`` of a recipe with several λ), by
 ``vllm_xargs`` (``{"mi_tui_lambda": 0.55}``), or by the effort that the API has a field for, in this
 order; the first two must not differ.
 """
@@ -9,12 +10,12 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA, RECIPE
-from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.recipe import LambdaRule, Recipe
 from mi_tui.serve.dial import Dial, UnknownLambdaError
 
 _OURS = "mi_tui_"
@@ -75,8 +76,8 @@ RESPONSES = Api(lambda body: _taken(body, "reasoning", "effort"), has_template=T
 MESSAGES = Api(_of_messages, has_template=True)
 
 
-def with_lambda(body: Body, dial: Dial, api: Api) -> tuple[float, Body]:
-    """The λ that a request names, and the request for vLLM.
+def with_lambda(body: Body, dial: Dial, api: Api) -> tuple[Recipe, Body]:
+    """The recipe of the λ that a request names, and the request for vLLM.
 
     Args:
         body: the request, parsed.
@@ -89,13 +90,11 @@ def with_lambda(body: Body, dial: Dial, api: Api) -> tuple[float, Body]:
     body = dict(body)
     effort = api.effort(body)
     arguments = _own_arguments(body)
-    lambda_ = _only(_of_model(body, dial), _of_arguments(arguments))
+    recipe = _only(_of_model(body, dial), _of_arguments(arguments, dial))
     if effort is not None and not isinstance(effort, str):
         raise RefusedError("the effort must be a text, such as 'low'", field="reasoning_effort")
-    if lambda_ is None:
-        lambda_ = dial.default if effort is None else _effort(dial, effort, "reasoning_effort")
-    recipe = _recipe(dial, lambda_)
-    lambda_ = recipe.lambda_ or 0.0
+    if recipe is None:
+        recipe = dial.recipe if effort is None else _named(dial, effort, "reasoning_effort")
     if body.get("use_beam_search") and recipe != dial.recipe:
         raise RefusedError(
             f"beam search takes no λ but that of the server, {dial.default:g}",
@@ -108,8 +107,8 @@ def with_lambda(body: Body, dial: Dial, api: Api) -> tuple[float, Body]:
         arguments[RECIPE] = recipe.canonical_json()
     if arguments:
         body["vllm_xargs"] = arguments
-    body["cache_salt"] = salted(_own_salt(body), lambda_)
-    return lambda_, body
+    body["cache_salt"] = salted(_own_salt(body), recipe.lambda_, recipe.rules)
+    return recipe, body
 
 
 def without_lambda(body: Any, dial: Dial, *, generates: bool) -> Any:
@@ -130,23 +129,30 @@ def without_lambda(body: Any, dial: Dial, *, generates: bool) -> Any:
     if not isinstance(body, dict):
         return body
     body = dict(body)
-    lambda_ = _of_model(body, dial)
+    recipe = _of_model(body, dial)
     if generates:
-        if lambda_ is not None and _recipe(dial, lambda_) != dial.recipe:
+        if recipe not in (None, dial.recipe):
             raise RefusedError("this address takes no λ: ask the model without @", field="model")
         _require_no_effort(body)
     if body.get("cache_salt") is not None:
-        body["cache_salt"] = salted(_own_salt(body), dial.default)
+        body["cache_salt"] = salted(_own_salt(body), dial.default, dial.recipe.rules)
     return body
 
 
-def salted(salt: str | None, lambda_: float) -> str:
-    """The cache salt of a request: equal for equal (caller's salt, λ), and for no others.
+def salted(salt: str | None, lambda_: float | None, rules: Sequence[LambdaRule] = ()) -> str:
+    """The cache salt of a request: equal for equal (caller's salt, λ, rules), and for no others.
 
     Source: https://docs.vllm.ai, "Automatic Prefix Caching". Hashed, so that no caller's salt can
     be that of another λ, and so that it has the characters and the length that vLLM takes.
     """
-    return hashlib.sha256(json.dumps([salt, lambda_]).encode()).hexdigest()
+    parts = [salt, lambda_, *(rule.canonical_json() for rule in rules)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def shown(recipe: Recipe) -> str:
+    """λ as text; of a recipe with rules, theirs behind it: ``0.5/0.85``."""
+    others = (rule.lambda_ for rule in recipe.rules)
+    return "/".join(f"{one:g}" for one in (recipe.lambda_ or 0.0, *others))
 
 
 def read_lambda(text: str) -> float | None:
@@ -157,8 +163,8 @@ def read_lambda(text: str) -> float | None:
     return number if 0.0 <= number <= 1.0 else None
 
 
-def _of_model(body: Body, dial: Dial) -> float | None:
-    """The λ behind the model's ``@``, which is left out of the body."""
+def _of_model(body: Body, dial: Dial) -> Recipe | None:
+    """What stands behind the model's ``@``, which is left out of the body."""
     model = body.get("model")
     if not isinstance(model, str):
         return None
@@ -170,9 +176,9 @@ def _of_model(body: Body, dial: Dial) -> float | None:
     body["model"] = dial.name
     number = read_lambda(wanted)
     if number is not None:
-        return number
+        return _recipe(dial, number)
     if wanted[:1].isalpha():
-        return _effort(dial, wanted, "model")
+        return _named(dial, wanted, "model")
     raise RefusedError(
         f"λ behind @ must be a number from 0 to 1 or an effort, not {_short(wanted)}", field="model"
     )
@@ -185,9 +191,9 @@ def _recipe(dial: Dial, lambda_: float) -> Recipe:
         raise RefusedError(str(error)) from None
 
 
-def _effort(dial: Dial, name: str, field: str) -> float:
+def _named(dial: Dial, name: str, field: str) -> Recipe:
     try:
-        return dial.effort(name)
+        return dial.named(name)
     except UnknownLambdaError as error:
         raise RefusedError(str(error), field=field) from None
 
@@ -214,7 +220,7 @@ def _own_arguments(body: Body) -> dict[str, Any]:
     return dict(given)
 
 
-def _of_arguments(arguments: Mapping[str, Any]) -> float | None:
+def _of_arguments(arguments: Mapping[str, Any], dial: Dial) -> Recipe | None:
     value = arguments.get(LAMBDA)
     if value is None:
         return None
@@ -223,12 +229,14 @@ def _of_arguments(arguments: Mapping[str, Any]) -> float | None:
         raise RefusedError(
             f"{LAMBDA} must be a number from 0 to 1, not {_short(value)}", field="vllm_xargs"
         )
-    return float(number)
+    return _recipe(dial, float(number))
 
 
-def _only(one: float | None, other: float | None) -> float | None:
+def _only(one: Recipe | None, other: Recipe | None) -> Recipe | None:
     if one is not None and other is not None and one != other:
-        raise RefusedError(f"the model names λ = {one:g} and vllm_xargs λ = {other:g}: name one")
+        raise RefusedError(
+            f"the model names λ = {shown(one)} and vllm_xargs λ = {shown(other)}: name one"
+        )
     return other if one is None else one
 
 

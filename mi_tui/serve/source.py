@@ -167,6 +167,7 @@ def _dial(plan: ServePlan, preset: Preset) -> Dial:
         name=plan.name or slug(preset.title),
         recipe=recipe,
         efforts=plan.efforts,
+        recipes=plan.recipes,
         measured=plan.measured,
     )
 

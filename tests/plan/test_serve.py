@@ -126,3 +126,20 @@ def test_nothing_is_said_outside_of_what_was_measured() -> None:
 def test_an_empty_curve_is_none() -> None:
     with pytest.raises(ValidationError, match="every row of the curve"):
         a_curve(**{key: [] for key in a_curve().model_dump(by_alias=True)})
+
+
+def test_a_recipe_with_several_lambdas_is_kept_and_has_a_name_of_its_own(tmp_path: Path) -> None:
+    own = """
+[serve.recipes.knobs]
+lambda = 0.5
+rules = [{lambda = 0.85, modules = ["ffn", "router"]}]
+"""
+    preset = parse_preset(PRESET + own, "small.toml")
+    assert preset.serve is not None
+    assert preset.serve.recipes["knobs"].rules[0].lambda_ == 0.85
+    write_preset(preset, tmp_path / "again.toml")
+    assert "knobs" in (tmp_path / "again.toml").read_text()
+    with pytest.raises(PresetError, match="low is an effort and a recipe"):
+        parse_preset(PRESET + own.replace("knobs", "low"), "small.toml")
+    with pytest.raises(PresetError, match="rules"):
+        parse_preset(PRESET + own.partition("rules")[0], "small.toml")

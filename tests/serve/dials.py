@@ -1,7 +1,8 @@
 """A dial by hand, for tests of what stands in front of vLLM."""
 
-from mi_tui.plan.recipe import interpolation
-from mi_tui.plan.serve import MeasuredCurve
+from mi_tui.plan.recipe import LambdaRule, interpolation
+from mi_tui.plan.scope import ModuleKind
+from mi_tui.plan.serve import MeasuredCurve, ServedRecipe
 from mi_tui.serve.dial import Dial
 
 CURVE = MeasuredCurve(
@@ -20,4 +21,8 @@ DIAL = Dial(
     efforts={"none": 0.0, "minimal": 0.0, "low": 0.25, "high": 1.0},
     measured=CURVE,
 )
+RULES = (LambdaRule(lambda_=0.85, modules=(ModuleKind.FFN,)),)
+KNOBS = DIAL.model_copy(update={"recipes": {"knobs": ServedRecipe(lambda_=0.5, rules=RULES)}})
+"""The same with a recipe that has a λ of the FFN beside that of all else."""
+
 FIXED = DIAL.model_copy(update={"fixed": True, "efforts": {}})

@@ -9,22 +9,27 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 
 from mi_tui.paths import demo_pair_folder
 from mi_tui.plan.library import find_preset
-from mi_tui.plan.recipe import Recipe
-from mi_tui.plan.serve import ServePlan
+from mi_tui.plan.recipe import LambdaRule, Recipe
+from mi_tui.plan.scope import ModuleKind
+from mi_tui.plan.serve import ServedRecipe, ServePlan
 from mi_tui.plan.toml import write_preset
 from tests.engines.support import END, generated, merged_model
 
 PAIR = tuple(demo_pair_folder() / side for side in ("instruct", "thinking"))
 EFFORTS = {"none": 0.0, "minimal": 0.0, "low": 0.3, "medium": 0.55, "high": 1.0}
 DEFAULT = 0.55
+KNOBS = ServedRecipe(
+    lambda_=0.4, rules=(LambdaRule(lambda_=0.9, modules=(ModuleKind.FFN, ModuleKind.ROUTER)),)
+)
 SMALL = (
     "--max-model-len=512",
     f"--kv-cache-memory-bytes={256 << 20}",
@@ -50,13 +55,13 @@ QUESTIONS = tuple(
     )
 )
 MOST = 40
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 900.0
 
 
 def a_preset(folder: Path) -> Path:
     """A preset of the demo pair with efforts."""
     _, demo = find_preset("demo")
-    plan = ServePlan(name="pair", lambda_=DEFAULT, efforts=EFFORTS)
+    plan = ServePlan(name="pair", lambda_=DEFAULT, efforts=EFFORTS, recipes={"knobs": KNOBS})
     path = folder / "tuned.toml"
     write_preset(demo.model_copy(update={"serve": plan}), path)
     return path
@@ -86,6 +91,36 @@ def serving(
         process = subprocess.Popen(
             [*command, "--", *options], env={**os.environ, **own}, stdout=file, stderr=file
         )
+    with _answering(process, port, log, answers_with) as address:
+        yield address, process.pid
+
+
+@contextmanager
+def plain(
+    checkpoint: Path, log: Path, *, options: Sequence[str] = SMALL
+) -> Iterator[tuple[str, int]]:
+    """The address of plain vLLM on a checkpoint, and its process; the model's name is ``pair``."""
+    port = free_port()
+    here = ("--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager")
+    named = ("--model", str(checkpoint), "--served-model-name", "pair")
+    command = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server", *named, *here]
+    own = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*command, *options],
+            env={**os.environ, **own, "VLLM_WORKER_MULTIPROC_METHOD": "spawn"},
+            stdout=file,
+            stderr=file,
+        )
+    with _answering(process, port, log, 200) as address:
+        yield address, process.pid
+
+
+@contextmanager
+def _answering(
+    process: subprocess.Popen[bytes], port: int, log: Path, answers_with: int
+) -> Iterator[str]:
+    """The address of a server that has been started, as soon as it answers."""
     address = f"http://127.0.0.1:{port}"
     try:
         until = time.monotonic() + _PATIENCE_SECONDS
@@ -93,10 +128,26 @@ def serving(
             assert time.monotonic() < until, log.read_text()[-4000:]
             time.sleep(0.2)
         assert process.poll() is None, log.read_text()[-4000:]
-        yield address, process.pid
+        yield address
     finally:
-        process.terminate()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server, and what it has started where it does not stop by itself."""
+    children = (
+        psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    )
+    process.terminate()
+    try:
         process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _, left = psutil.wait_procs(children, timeout=30)
+    for child in left:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def free_port() -> int:
@@ -124,8 +175,8 @@ class Merged:
         from transformers import AutoTokenizer
 
         self._tokenizer: Any = AutoTokenizer.from_pretrained(PAIR[1])
-        self._models: dict[float, Any] = {}
-        self._texts: dict[tuple[float, str, int], str] = {}
+        self._models: dict[str, Any] = {}
+        self._texts: dict[tuple[str, str, int], str] = {}
 
     def prompt(self, question: str) -> list[int]:
         """The token ids of a question as the donor's template writes it."""
@@ -136,13 +187,15 @@ class Merged:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def text(self, lambda_: float, question: str, most: int) -> str:
-        """The answer of the merged model of one λ."""
-        key = (lambda_, question, most)
+    def text(self, lambda_: float | Recipe, question: str, most: int) -> str:
+        """The answer of the merged model of one λ, or of a recipe."""
+        recipe = lambda_ if isinstance(lambda_, Recipe) else Recipe(lambda_=lambda_)
+        name = recipe.canonical_json()
+        key = (name, question, most)
         if key not in self._texts:
-            if lambda_ not in self._models:
-                self._models[lambda_] = merged_model(PAIR, Recipe(lambda_=lambda_))
-            tokens = generated(self._models[lambda_], self.prompt(question), most)
+            if name not in self._models:
+                self._models[name] = merged_model(PAIR, recipe)
+            tokens = generated(self._models[name], self.prompt(question), most)
             kept = tokens[:-1] if tokens[-1:] == [END] else tokens
             self._texts[key] = self._tokenizer.decode(kept, skip_special_tokens=True)
         return self._texts[key]

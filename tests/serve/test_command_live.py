@@ -1,6 +1,5 @@
 """Real clients of a real server, and the other ways to start one."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -16,7 +15,6 @@ from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
 from mi_tui.study.worker.process import work
 from tests.serve.live import (
-    DEFAULT,
     EFFORTS,
     MOST,
     PAIR,
@@ -156,9 +154,10 @@ async def test_lm_eval_scores_a_lambda_as_its_merged_model(
 ) -> None:
     pytest.importorskip("lm_eval")
     rows = [
-        {"question": f"Compute {a}+{b} mod 100", "answer": str((a + b) % 100)}
-        for a in range(2, 10)
+        {"question": f"Compute {a}*{b}+{c}-{b} mod 100", "answer": str((a * b + c - b) % 100)}
+        for a in range(2, 8)
         for b in range(3, 9)
+        for c in (4, 8)
     ]
     data = tmp_path / "sums.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -174,40 +173,7 @@ async def test_lm_eval_scores_a_lambda_as_its_merged_model(
             refused = await client.post("/v1/completions", json=body)
             assert refused.status_code == 400
             assert "one merged model" in refused.json()["error"]["message"]
-    assert mixed > 0.1
-
-
-async def equal(address: str, merged: Merged, count: int = 4) -> None:
-    """A few λ and questions at once, each with its merged model's answer."""
-    plan = [(at, q) for at in (0.0, 0.55, 1.0) for q in QUESTIONS[:count]]
-    async with connected(address) as client:
-        texts = await asyncio.gather(
-            *(asked(client, merged, "chat", q, MOST, model=f"pair@{at:g}") for at, q in plan)
-        )
-    assert texts == [merged.text(at, q, MOST) for at, q in plan]
-
-
-async def test_two_tensor_parallel_ranks(
-    needs_vllm: None, preset: Path, merged: Merged, tmp_path: Path
-) -> None:
-    with serving(tmp_path / "log", str(preset), options=(*SMALL, "-tp", "2")) as (address, _):
-        await equal(address, merged)
-
-
-async def test_two_api_servers(
-    needs_vllm: None, preset: Path, merged: Merged, tmp_path: Path
-) -> None:
-    """Started by vLLM's own command, which wants a distribution of the name vllm."""
-    named = tmp_path / "vllm-0.32.0.dist-info"
-    named.mkdir()
-    (named / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n")
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    options = (*SMALL, "--api-server-count", "2")
-    with serving(tmp_path / "log", str(preset), options=options, PYTHONPATH=path) as (address, _):
-        await equal(address, merged)
-        async with connected(address) as client:
-            answers = [await client.get("/v1/dial") for _ in range(8)]
-            assert {each.json()["lambda"] for each in answers} == {DEFAULT}
+    assert 0 < mixed < 1, "neither all nor nothing, which any two models might have in common"
 
 
 async def test_who_has_no_key_is_told_nothing(

@@ -9,7 +9,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.serve.live import DEFAULT, EFFORTS, MOST, QUESTIONS, Merged, asked, connected
+from mi_tui.plan.recipe import Recipe
+from tests.serve.live import DEFAULT, EFFORTS, KNOBS, MOST, QUESTIONS, Merged, asked, connected
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_vllm")]
 
@@ -66,6 +67,24 @@ async def test_each_way_to_name_lambda_and_none(address: str, merged: Merged) ->
             said = response.json()[where][0]
             found = said["content"][0]["text"] if where == "output" else said["text"]
             assert found == merged.text(1.0, question, MOST), path
+
+
+async def test_a_recipe_with_several_lambdas_answers_among_plain_ones(
+    address: str, merged: Merged
+) -> None:
+    recipe = Recipe(lambda_=KNOBS.lambda_, rules=KNOBS.rules)
+    names: dict[str, float | Recipe] = {"pair@knobs": recipe, "pair@0.4": 0.4, "pair@0.9": 0.9}
+    plan = [(name, question) for name in names for question in QUESTIONS]
+    async with connected(address) as client:
+        texts = await asyncio.gather(
+            *(asked(client, merged, "chat", q, MOST, model=name) for name, q in plan)
+        )
+        body = {"model": "pair@knobs", "prompt": "a", "max_tokens": 1}
+        told = (await post(client, "/v1/completions", body)).headers["x-mi-tui-lambda"]
+    assert texts == [merged.text(names[name], q, MOST) for name, q in plan]
+    assert told == "0.4/0.9"
+    several = [texts[at : at + len(QUESTIONS)] for at in range(0, len(texts), len(QUESTIONS))]
+    assert several[0] not in several[1:], "both λ make a difference"
 
 
 @pytest.mark.parametrize("order", [(0.0, 1.0), (1.0, 0.0)])
@@ -173,6 +192,7 @@ async def test_the_models_and_the_dial_are_listed(address: str) -> None:
     async with connected(address) as client:
         models = [each["id"] for each in (await client.get("/v1/models")).json()["data"]]
         dial = (await client.get("/v1/dial")).json()
-    assert models == ["pair", *(f"pair@{effort}" for effort in EFFORTS)]
+    assert models == ["pair", *(f"pair@{name}" for name in (*EFFORTS, "knobs"))]
+    assert [each["recipe"] for each in dial["recipes"]] == ["knobs"]
     assert {each["effort"]: each["lambda"] for each in dial["efforts"]} == EFFORTS
     assert dial["lambda"] == DEFAULT

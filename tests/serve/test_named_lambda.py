@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mi_tui.engines.vllm.worker.requested_lambda import LAMBDA, RECIPE
 from mi_tui.plan.recipe import Recipe
+from mi_tui.plan.scope import ModuleKind
 from mi_tui.serve.named_lambda import (
     CHAT,
     COMPLETIONS,
@@ -18,10 +19,11 @@ from mi_tui.serve.named_lambda import (
     RefusedError,
     read_lambda,
     salted,
+    shown,
     with_lambda,
     without_lambda,
 )
-from tests.serve.dials import DIAL, FIXED
+from tests.serve.dials import DIAL, FIXED, KNOBS
 
 lambdas = st.floats(0, 1)
 json_values = st.recursive(
@@ -32,7 +34,9 @@ json_values = st.recursive(
 
 
 def asked(body: dict[str, Any], api: Api = CHAT) -> tuple[float, dict[str, Any]]:
-    return with_lambda({"model": "pair", "messages": [], **body}, DIAL, api)
+    recipe, sent = with_lambda({"model": "pair", "messages": [], **body}, DIAL, api)
+    assert recipe.lambda_ is not None
+    return recipe.lambda_, sent
 
 
 def lambda_in(body: dict[str, Any]) -> float | None:
@@ -150,8 +154,8 @@ def test_another_model_is_left_to_vllm_with_the_servers_lambda() -> None:
 
 
 def test_a_fixed_server_has_its_own_lambda_and_no_other() -> None:
-    lambda_, sent = with_lambda({"model": "pair@0.5"}, FIXED, CHAT)
-    assert (lambda_, sent["model"]) == (0.5, "pair")
+    recipe, sent = with_lambda({"model": "pair@0.5"}, FIXED, CHAT)
+    assert (recipe.lambda_, sent["model"]) == (0.5, "pair")
     assert "vllm_xargs" not in sent
     with pytest.raises(RefusedError, match=r"one merged model, λ = 0.5, and no other"):
         with_lambda({"model": "pair@0.4"}, FIXED, CHAT)
@@ -159,6 +163,22 @@ def test_a_fixed_server_has_its_own_lambda_and_no_other() -> None:
         with_lambda({"reasoning_effort": "low"}, FIXED, CHAT)
     with pytest.raises(RefusedError, match="one merged model"):
         without_lambda({"model": "pair@0.4"}, FIXED, generates=True)
+
+
+def test_a_recipe_with_several_lambdas_has_a_name_and_a_cache_of_its_own() -> None:
+    plain = with_lambda({"model": "pair@0.5"}, KNOBS, CHAT)[1]
+    for body in ({"model": "pair@knobs"}, {"model": "pair", "reasoning_effort": "knobs"}):
+        recipe, sent = with_lambda(body, KNOBS, CHAT)
+        assert shown(recipe) == "0.5/0.85"
+        assert Recipe.model_validate_json(sent["vllm_xargs"][RECIPE]) == recipe
+        assert recipe.lambda_at(0, ModuleKind.FFN) == 0.85
+        assert recipe.lambda_at(0, ModuleKind.ATTENTION) == 0.5
+        assert sent["cache_salt"] != plain["cache_salt"], "of its λ without the rule"
+    assert "rules" not in KNOBS.at(0.3).model_dump(exclude_defaults=True)
+    with pytest.raises(RefusedError, match=r"model names λ = 0.5/0.85 and vllm_xargs λ = 0.5: "):
+        with_lambda({"model": "pair@knobs", "vllm_xargs": {LAMBDA: 0.5}}, KNOBS, CHAT)
+    with pytest.raises(RefusedError, match="takes no λ"):
+        without_lambda({"model": "pair@knobs"}, KNOBS, generates=True)
 
 
 @given(lambdas)
@@ -198,10 +218,10 @@ def test_no_salt_of_a_caller_opens_the_cache_of_another_lambda(salt: str) -> Non
 @given(st.dictionaries(st.text(), json_values, max_size=6), st.sampled_from([CHAT, RESPONSES]))
 def test_any_body_is_refused_or_served_at_one_lambda(body: dict[str, Any], api: Api) -> None:
     try:
-        lambda_, sent = with_lambda(body, DIAL, api)
+        recipe, sent = with_lambda(body, DIAL, api)
     except RefusedError:
         return
-    assert lambda_in(sent) == lambda_
+    assert lambda_in(sent) == recipe.lambda_
     assert len(sent["cache_salt"]) == 64
 
 
@@ -212,10 +232,10 @@ def test_any_body_is_refused_or_served_at_one_lambda(body: dict[str, Any], api: 
 def test_any_value_of_a_field_of_ours_is_refused_or_served(field: str, value: Any) -> None:
     for api in (CHAT, COMPLETIONS, RESPONSES, MESSAGES):
         try:
-            lambda_, sent = with_lambda({field: value}, DIAL, api)
+            recipe, sent = with_lambda({field: value}, DIAL, api)
         except RefusedError:
             continue
-        assert lambda_in(sent) == lambda_
+        assert lambda_in(sent) == recipe.lambda_
 
 
 def test_elsewhere_our_keys_are_refused_however_deep() -> None:
