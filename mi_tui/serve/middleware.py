@@ -71,7 +71,9 @@ class DialMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":  # vLLM's /v1/realtime, whose messages could name a λ
+            await send({"type": "websocket.close", "code": 1008, "reason": "λ is not read here"})
+        elif scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["method"] == "GET" and _path(scope) == PATH:
             await self._tell_dial(scope, receive, send)

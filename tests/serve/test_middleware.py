@@ -268,17 +268,24 @@ def test_any_bytes_are_answered(body: bytes, path: str) -> None:
     assert ask(Server(), path, body).status in (200, 400)
 
 
-async def test_a_websocket_passes() -> None:
+async def test_what_is_no_request_passes_and_a_websocket_is_closed() -> None:
     seen: list[str] = []
+    sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope["type"])
 
-    async def nothing(*_: Any) -> Message:
+    async def nothing() -> Message:
         return {}
 
-    await DialMiddleware(app, DIAL)({"type": "websocket", "path": CHAT}, nothing, nothing)  # type: ignore[arg-type]
-    assert seen == ["websocket"]
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    served = DialMiddleware(app, DIAL)
+    await served({"type": "lifespan"}, nothing, send)
+    await served({"type": "websocket", "path": "/v1/realtime"}, nothing, send)
+    assert seen == ["lifespan"]
+    assert [(one["type"], one["code"]) for one in sent] == [("websocket.close", 1008)]
 
 
 def test_without_a_dial_in_the_environment_the_server_does_not_start(

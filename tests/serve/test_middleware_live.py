@@ -18,6 +18,10 @@ LAMBDAS = (0.0, 0.15, 0.3, 0.55, 0.7, 0.85, 1.0)
 WAYS = ("chat", "chat streamed", "completion", "completion streamed")
 
 
+UNDER_WAY = ("vllm:num_requests_running{", "vllm:num_requests_waiting{")
+"""Gauges of vLLM's ``/metrics``."""
+
+
 async def post(client: httpx2.AsyncClient, path: str, body: Mapping[str, Any]) -> httpx2.Response:
     return await client.post(path, json=body)
 
@@ -158,6 +162,43 @@ async def test_hostile_requests_are_refused_and_the_engine_goes_on(
             assert "\n" not in message
         text = await asked(client, merged, "chat", QUESTIONS[1], MOST, model="pair@0.3")
     assert text == merged.text(0.3, QUESTIONS[1], MOST)
+
+
+async def test_clients_that_go_in_the_middle_of_a_stream_leave_nothing_behind(
+    address: str, merged: Merged
+) -> None:
+    """More at once than run together, each at a λ of its own; what is left is asked for."""
+
+    async def begin(client: httpx2.AsyncClient, at: int) -> None:
+        body = {
+            "model": f"pair@{at / 300:.4f}",
+            "messages": [{"role": "user", "content": QUESTIONS[at % len(QUESTIONS)]}],
+            "max_tokens": 400,
+            "ignore_eos": True,
+            "stream": True,
+        }
+        async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+            assert response.status_code == 200
+            async for line in response.aiter_lines():
+                if "content" in line and at % 3:
+                    return  # the connection is closed with most of the answer to come
+
+    async def running(client: httpx2.AsyncClient) -> float:
+        lines = (await client.get("/metrics")).text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(UNDER_WAY))
+
+    plan = [(at, q) for at in (0.3, 0.7) for q in QUESTIONS]
+    async with connected(address) as client:
+        *_, texts = await asyncio.gather(
+            *(begin(client, at) for at in range(150)),
+            asyncio.gather(
+                *(asked(client, merged, "chat", q, MOST, model=f"pair@{at}") for at, q in plan)
+            ),
+        )
+        assert texts == [merged.text(at, q, MOST) for at, q in plan]
+        async with asyncio.timeout(120):
+            while await running(client):
+                await asyncio.sleep(0.2)
 
 
 async def test_ten_thousand_lambdas_leave_the_memory_as_it_is(
