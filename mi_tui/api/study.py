@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from mi_tui.errors import MiTuiError
 from mi_tui.export.bundle import Report, export_study
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.remote_code import allow
 from mi_tui.plan.until import Until, parse_until
 from mi_tui.probes.freeze import require_sources
@@ -195,6 +196,16 @@ class Study(StudyAnswers):
         require_consent(self.preset)
         extend_study(self.path, end, asked)
         return self.start()
+
+    def add(self, recipes: Iterable[Recipe]) -> Self:
+        """Ask for further rows, evaluated as the preset's own; a worker takes them up.
+
+        Raises:
+            StudyError: the study's directory cannot be written.
+        """
+        for recipe in recipes:
+            self.request("add", recipe=recipe.model_dump(mode="json", by_alias=True))
+        return self
 
     def rename(self, name: str) -> Self:
         """Give the study another name; returns it under that name, and this object is closed.

@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from mi_tui.cli.console import err
 from mi_tui.cli.tables import results_table
 from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.plan.preset import Preset
+from mi_tui.plan.recipe import capped_thinking
 from mi_tui.present.answer import answer_lines, so_far, what_ended
 from mi_tui.present.columns import result_lines, spoken
 from mi_tui.present.engine import engine_lines
@@ -118,7 +119,13 @@ def run_study(
 
 
 def extend(
-    reference: str, until: str, budget: str | None, *, plain: bool, trust_remote_code: bool = False
+    reference: str,
+    until: str,
+    budget: str | None,
+    *,
+    thinking_caps: Iterable[int] = (),
+    plain: bool,
+    trust_remote_code: bool = False,
 ) -> StudyView:
     """Let a study that has ended go on, and show it until its worker has ended.
 
@@ -128,7 +135,9 @@ def extend(
     with Study.load(reference) as study:
         if trust_remote_code:
             study.trust_remote_code()
-        return _followed(study.extend(until, budget=budget), plain=plain)
+        study.extend(until, budget=budget)
+        study.add(capped_thinking(cap, study.preset.decoding) for cap in thinking_caps)
+        return _followed(study, plain=plain)
 
 
 def _followed(study: Study, *, plain: bool) -> StudyView:

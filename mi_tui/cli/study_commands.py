@@ -96,6 +96,14 @@ def run(
     ] = None,
     budget: BudgetOption = None,
     engine: EngineOption = None,
+    thinking_cap: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--thinking-cap",
+            min=1,
+            help="A row: Thinking, its thought cut after so many tokens; may be repeated.",
+        ),
+    ] = None,
     trust_remote_code: TrustRemoteCode = False,
     json_: Json = False,
     plain: Plain = False,
@@ -112,12 +120,19 @@ def run(
             raise MiTuiError("--until takes a study in place of the preset: leave --study out")
         if engine is not None:
             raise MiTuiError("--until goes on with the study's own engine: leave --engine out")
-        view = extend(preset, until, budget, plain=plain, trust_remote_code=trust_remote_code)
+        view = extend(
+            preset,
+            until,
+            budget,
+            thinking_caps=thinking_cap or (),
+            plain=plain,
+            trust_remote_code=trust_remote_code,
+        )
     elif budget is not None:
         raise MiTuiError("--budget needs --until: a new study has the budget of its preset")
     else:
         _, wanted = find_preset(preset)
-        wanted = wanted.with_engine(engine)
+        wanted = wanted.with_engine(engine).with_thinking_caps(thinking_cap or ())
         _print_cautions(wanted)
         view = run_study(wanted, study, plain=plain, trust_remote_code=trust_remote_code)
     _print_outcome(view, json_=json_, plain=plain, engine=True)

@@ -17,7 +17,7 @@ def results_table(view: StudyView, room: int) -> Table:
     """One line per recipe, the recommended one marked and in bold; 80 columns are enough."""
     chosen = view.recommendation.row_key if view.recommendation else None
     lines = result_lines(with_recommended(view.rows, view.recommendation), chosen)
-    return drawn(COLUMNS, lines, room, lambda line: signs.RECOMMENDED if line.chosen else "")
+    return drawn(COLUMNS, lines, room, lambda line: line.sign)
 
 
 def studies_table(entries: tuple[StudyEntry, ...]) -> Table:

@@ -39,11 +39,14 @@ def check_request(request: Request, pair: Pair) -> None:
     """Refuse what no engine can generate with this pair.
 
     Raises:
-        EngineError: the prompt is empty, or the recipe lacks the base it needs.
+        EngineError: the prompt is empty, the recipe lacks the base it needs, or it caps thoughts,
+            which :class:`mi_tui.engines.thinking_cap.CappedThinking` does around an engine.
     """
     if not request.prompt:
         raise EngineError(f"request {request.id} has an empty prompt")
     recipe = request.recipe
+    if recipe.thinking_cap is not None:
+        raise EngineError(f"{recipe.label} is no single request: it is asked for in two phases")
     if recipe.merge_method.needs_base and pair.of(recipe).base is None:
         raise EngineError(f"{recipe.label} needs a base model: name one as base in the pair")
 

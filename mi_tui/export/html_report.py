@@ -131,6 +131,7 @@ def _plots(lines: list[ResultLine], answer: Recommendation) -> list[Plot]:
         if line.row.rollouts
         and line.row.recipe.scope == answer.recipe.scope
         and line.row.recipe.merge_method.is_linear
+        and line.row.recipe.thinking_cap is None
     ]
     lambdas = [line.row.recipe.lambda_ or 0.0 for _, line in swept]
     tips = [_tip(line) for _, line in swept]
@@ -193,21 +194,30 @@ def _front(lines: list[ResultLine], answer: Recommendation) -> Plot:
         ((number, line) for number, line in enumerate(lines) if line.row.rollouts),
         key=lambda entry: (not entry[1].chosen, entry[1].row.recipe.lambda_ not in (0.0, 1.0)),
     )
-    rows = [line.row for _, line in first]
     return Plot(
         "Score against tokens",
         "tokens per response",
         "score",
-        (
+        tuple(
             Series(
-                "recipes",
-                "score",
-                [row.tokens.value for row in rows],
-                [row.score for row in rows],
+                name,
+                css,
+                [line.row.tokens.value for _, line in mine],
+                [line.row.score for _, line in mine],
                 points=True,
-                rows=[number for number, _ in first],
-                tips=[_tip(line) for _, line in first],
-            ),
+                rows=[number for number, _ in mine],
+                tips=[_tip(line) for _, line in mine],
+                triangles=css == "capped",
+            )
+            for name, css, mine in (
+                (
+                    "recipes",
+                    "score",
+                    [one for one in first if one[1].row.recipe.thinking_cap is None],
+                ),
+                ("thought cut", "capped", [one for one in first if one[1].row.recipe.thinking_cap]),
+            )
+            if mine
         ),
         top=1.0,
         percent=True,

@@ -21,6 +21,8 @@ _LABEL = 10.0
 class Series:
     """One curve: its name, CSS class, x values and estimates; points are drawn with bars.
 
+    ``triangles`` draws points as such, to tell them from others without a colour.
+
     ``rows`` are the table's rows that points belong to, and ``tips`` what is said of each point.
     """
 
@@ -31,6 +33,7 @@ class Series:
     points: bool = False
     rows: Sequence[int] = ()
     tips: Sequence[str] = ()
+    triangles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +158,19 @@ def _drawn(scale: _Scale, series: Series) -> list[Markup]:
 
 def _point(scale: _Scale, series: Series, place: int) -> Markup:
     estimate, at = series.y[place], scale.x(series.x[place])
-    circle = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>')
     bar = _line(f"bar {series.css}", at, scale.y(estimate.low), at, scale.y(estimate.high))
-    drawn = bar + circle.format(series.css, at, scale.y(estimate.value))
+    drawn = bar + _mark(series, at, scale.y(estimate.value))
     tip = Markup("<title>{}</title>").format(series.tips[place]) if series.tips else Markup("")
     row = Markup(' data-row="{}"').format(series.rows[place]) if series.rows else Markup("")
     return Markup('<g class="point"{}>{}{}</g>').format(row, tip, drawn)
+
+
+def _mark(series: Series, x: float, y: float) -> Markup:
+    if not series.triangles:
+        circle = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>')
+        return circle.format(series.css, x, y)
+    corners = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in ((-4, 3.5), (4, 3.5), (0, -4.5)))
+    return Markup('<polygon class="{}" points="{}"/>').format(series.css, corners)
 
 
 def _reference(

@@ -9,13 +9,19 @@ def cautions(preset: Preset, context: int | None = None) -> tuple[str, ...]:
 
     A limit on tokens that no response can reach excludes nothing: the answer is the best score. An
     answer about the probes' problems themselves has no use for held-out ones. A cap beyond the
-    context lets the model write where it was never trained to.
+    context lets the model write where it was never trained to. A thought that may be as long as
+    the response is never cut.
 
     Args:
         preset: a valid one.
         context: the longest sequence that the model is made for, in tokens, if it is known.
     """
-    return (*_limit_above_cap(preset), *_beyond_context(preset, context), *_held_out(preset))
+    return (
+        *_limit_above_cap(preset),
+        *_beyond_context(preset, context),
+        *_held_out(preset),
+        *_idle_thinking_caps(preset),
+    )
 
 
 def _limit_above_cap(preset: Preset) -> tuple[str, ...]:
@@ -41,4 +47,13 @@ def _held_out(preset: Preset) -> tuple[str, ...]:
     return (
         f"Some problems of {', '.join(held)} are held out of the search, yet the answer is about"
         " all of them: hold 0 % out",
+    )
+
+
+def _idle_thinking_caps(preset: Preset) -> tuple[str, ...]:
+    cap = max((probe.max_new_tokens for probe in preset.probes), default=0)
+    return tuple(
+        f"{row.label} cuts no thought: no response can be longer than {cap:,} tokens"
+        for row in preset.recipes
+        if row.thinking_cap is not None and row.thinking_cap >= cap
     )

@@ -1,5 +1,6 @@
 """A preset: everything a study needs to run, as one TOML file."""
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -9,7 +10,7 @@ from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan, ServerSpeed
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import AnyProbe
-from mi_tui.plan.recipe import Decoding, Recipe
+from mi_tui.plan.recipe import Decoding, Recipe, capped_thinking
 from mi_tui.plan.scope import Scope
 from mi_tui.plan.search import Search
 from mi_tui.plan.serve import ServePlan
@@ -80,3 +81,8 @@ class Preset(Plan):
     def recipe(self, lambda_: float) -> Recipe:
         """The recipe of one λ under this preset's scope and decoding."""
         return Recipe(lambda_=lambda_, scope=self.scope, decoding=self.decoding)
+
+    def with_thinking_caps(self, caps: Iterable[int]) -> "Preset":
+        """The preset with a row of Thinking for each cap of its thought that has none yet."""
+        rows = (*self.recipes, *(capped_thinking(cap, self.decoding) for cap in caps))
+        return self.model_copy(update={"recipes": tuple(dict.fromkeys(rows))})

@@ -66,6 +66,10 @@ class LambdaRule(Plan):
         return Scope(layers=self.layers, modules=self.modules)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 _STORED = ("scale", "density")
 """Parameters that every stored recipe has a key for, ``null`` where its method takes none."""
 
@@ -78,7 +82,8 @@ class Recipe(Plan):
     ``rules`` give parts of the scope a λ of their own; the last rule that covers a tensor wins.
     ``backbone`` is a checkpoint that takes Instruct's place where the method takes λ (paper,
     section 4.3: other backbones); ``base`` is the base model of a method that needs one, where
-    it is not the pair's.
+    it is not the pair's. ``thinking_cap`` closes a thought that has not ended after so many
+    tokens of the response; the model then goes on with its answer.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -90,6 +95,8 @@ class Recipe(Plan):
     decoding: Decoding = Decoding()
     backbone: str | None = Field(default=None, min_length=1)
     base: str | None = Field(default=None, min_length=1)
+    # Left out by default: stored recipes are known by the key of what they write.
+    thinking_cap: int | None = Field(default=None, ge=1, exclude_if=_is_none)
 
     @field_validator("method")
     @classmethod
@@ -183,8 +190,18 @@ class Recipe(Plan):
 
     @property
     def is_uniform(self) -> bool:
-        """Whether the whole model lies on the line between the pair, at one λ."""
+        """Whether it lies on the line between the pair at one λ, its thoughts not cut."""
+        return self.is_one_lambda and self.thinking_cap is None
+
+    @property
+    def is_one_lambda(self) -> bool:
+        """Whether the weights of the whole model lie on the line between the pair, at one λ."""
         return self.is_of_the_pair and self.scope.is_full and not self.rules
+
+    @property
+    def uncapped(self) -> "Recipe":
+        """The recipe whose thoughts are not cut; itself where none are."""
+        return self if self.thinking_cap is None else self.model_copy(update={"thinking_cap": None})
 
     @property
     def is_of_the_pair(self) -> bool:
@@ -194,6 +211,9 @@ class Recipe(Plan):
     @property
     def label(self) -> str:
         """How the recipe is shown: ``MI-0.55``, ``MI-0.8 · w/o FFN``, ``TIES``."""
+        if self.thinking_cap is not None:
+            whole = "Thinking" if self.uncapped == _thinking(self.decoding) else self.uncapped.label
+            return f"{whole} · thought ≤ {self.thinking_cap:,}"
         parts = [self.merge_method.label(self.values)]
         if self.base:
             parts.append(f"base {_short(self.base)}")
@@ -220,6 +240,15 @@ def labels(recipes: Sequence[Recipe]) -> tuple[str, ...]:
 def _short(reference: str) -> str:
     """The last part of a path or a hub id."""
     return reference.rstrip("/").rpartition("/")[2]
+
+
+def _thinking(decoding: Decoding) -> Recipe:
+    return Recipe(lambda_=1.0, decoding=decoding)
+
+
+def capped_thinking(tokens: int, decoding: Decoding | None = None) -> Recipe:
+    """Thinking itself, its thought closed after so many tokens: the free way to fewer tokens."""
+    return Recipe(lambda_=1.0, decoding=decoding or Decoding(), thinking_cap=tokens)
 
 
 def interpolation(lambda_: float, scope: Scope | None = None) -> Recipe:

@@ -27,6 +27,13 @@ class ResultLine:
     brief: str
     chosen: bool = False
 
+    @property
+    def sign(self) -> str:
+        """The sign before the line; empty where it needs none."""
+        if self.chosen:
+            return signs.RECOMMENDED
+        return "" if self.row.recipe.thinking_cap is None else signs.CAPPED
+
 
 def result_lines(rows: Sequence[RecipeSummary], chosen: str | None = None) -> list[ResultLine]:
     """The lines of a table: λ rising, then what has not one λ for the whole model.

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mi_tui.analysis.results import RecipeSummary
 from mi_tui.analysis.statistics.groups import GroupResults
-from mi_tui.present import numbers, signs
+from mi_tui.present import numbers
 from mi_tui.present.columns import COLUMNS, result_lines
 from mi_tui.present.flips import group_name
 from mi_tui.present.table import drawn
@@ -16,7 +16,7 @@ from mi_tui.present.table import drawn
 
 def _table(rows: Sequence[RecipeSummary], room: int, chosen: str | None) -> Table:
     lines = result_lines(rows, chosen)
-    return drawn(COLUMNS, lines, room, lambda line: signs.RECOMMENDED if line.chosen else "")
+    return drawn(COLUMNS, lines, room, lambda line: line.sign)
 
 
 def group_title(group: GroupResults) -> str:

@@ -32,6 +32,9 @@ MARKED = "•"
 RECOMMENDED = "▸"
 """The sign before the recommended recipe."""
 
+CAPPED = "▲"
+"""The sign of Thinking whose thoughts are cut at a cap: no point of the curve over λ."""
+
 SHADES = "░▒▓█"
 """From the smallest number of a map to the largest."""
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_tui.analysis.results import Estimate
+from mi_tui.present.signs import RECOMMENDED
 
 L = TypeVar("L")
 
@@ -145,7 +146,7 @@ def drawn(
         columns: the columns, of which those are drawn that fit.
         lines: what the cells are made of.
         room: the terminal's width.
-        mark: a sign before the first cell of a line, which is then bold.
+        mark: a sign before the first cell of a line; the recommended line is bold.
     """
     listed = list(lines)
     marks = [mark(line) for line in listed]
@@ -159,5 +160,5 @@ def drawn(
     for line, sign in zip(listed, marks, strict=True):
         first, *rest = (one.text(line) for one in shown)
         cells = [f"{sign or ' '} {first}" if marked else first, *rest]
-        table.add_row(*(Text(cell) for cell in cells), style="bold" if sign else "")
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if sign == RECOMMENDED else "")
     return table

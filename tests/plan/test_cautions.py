@@ -33,3 +33,12 @@ def test_a_cap_beyond_the_context_is_told() -> None:
     assert cautions(views.preset(), 320) == ()
     (found,) = cautions(views.preset(), 256)
     assert found == "The token cap 320 is beyond the model's context of 256 tokens"
+
+
+def test_a_thinking_cap_that_cuts_nothing_is_told() -> None:
+    preset = views.preset().with_thinking_caps([319])
+    assert cautions(preset) == ()
+    (found,) = cautions(preset.with_thinking_caps([320]))
+    assert found == (
+        "Thinking · thought ≤ 320 cuts no thought: no response can be longer than 320 tokens"
+    )

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.preset import Preset
-from mi_tui.plan.recipe import Decoding, LambdaRule, Recipe, interpolation, labels
+from mi_tui.plan.recipe import (
+    Decoding,
+    LambdaRule,
+    Recipe,
+    capped_thinking,
+    interpolation,
+    labels,
+)
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.plan.toml import PresetError, read_preset, write_preset
 
@@ -206,6 +213,32 @@ def test_defaults_are_part_of_the_identity() -> None:
     assert other.key != short.key
     assert (short.label, other.label) == ("DARE", "DARE · seed 3")
     assert Recipe.from_json(other.canonical_json()) == other
+
+
+def test_a_capped_thought_is_part_of_the_identity_and_of_no_older_key() -> None:
+    row = capped_thinking(1024)
+    assert row.label == "Thinking · thought ≤ 1,024"
+    assert row.uncapped == interpolation(1.0)
+    assert interpolation(0.5).uncapped == interpolation(0.5)
+    assert "thinking_cap" not in interpolation(1.0).canonical_json()
+    assert Recipe.from_json(row.canonical_json()) == row
+    assert (row.is_uniform, row.is_one_lambda, row.is_of_the_pair) == (False, True, True)
+    mixed = Recipe(lambda_=0.6, thinking_cap=64)
+    assert mixed.label == "MI-0.6 · thought ≤ 64"
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        capped_thinking(0)
+
+
+def test_rows_of_capped_thoughts_are_added_once(tmp_path: Path) -> None:
+    demo = find_preset("demo")[1]
+    preset = demo.with_thinking_caps([40, 40, 80])
+    assert [row.thinking_cap for row in preset.recipes[len(demo.recipes) :]] == [40, 80]
+    assert preset.with_thinking_caps([80]) == preset
+    assert demo.with_thinking_caps([]).key == demo.key
+    path = tmp_path / "capped.toml"
+    write_preset(preset, path)
+    assert "thinking_cap = 80" in path.read_text()
+    assert read_preset(path) == preset
 
 
 def test_parameters_stand_flat_in_a_preset(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def family(recipes: tuple[Recipe, ...], like: Recipe | None = None) -> NDArray[n
     """
     groups: dict[str, list[int]] = {}
     for index, recipe in enumerate(recipes):
-        if recipe.merge_method.is_linear and not recipe.rules:
+        if recipe.merge_method.is_linear and not recipe.rules and recipe.thinking_cap is None:
             groups.setdefault(_without_lambda(recipe), []).append(index)
     if like is not None:
         chosen = groups.get(_without_lambda(like), [])

@@ -335,6 +335,12 @@ class Store:
         where = " AND ".join(f"r.{name} = :{name}" for name in given) or "1"
         return self._with_texts(f"{where} ORDER BY r.id DESC LIMIT :limit", given, limit)
 
+    def response(self, recipe: int, problem: int, sample: int) -> dict[str, Any] | None:
+        """One stored rollout with its text; ``None`` where it is not there."""
+        values = {"recipe": _id(recipe), "problem": _id(problem), "sample": sample}
+        which = "r.recipe = :recipe AND r.problem = :problem AND r.sample = :sample LIMIT :limit"
+        return next(iter(self._with_texts(which, values, 1)), None)
+
     def rollouts_after(self, after: int, limit: int) -> list[dict[str, Any]]:
         """At most ``limit`` rollouts with an id above ``after`` with their texts, oldest first."""
         return self._with_texts("r.id > :after ORDER BY r.id LIMIT :limit", {"after": after}, limit)

@@ -5,12 +5,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from mi_tui.engines.protocol import Completion, Engine, Request
+from mi_tui.engines.thinking_cap import CappedThinking
+from mi_tui.plan.recipe import Recipe
 from mi_tui.plan.thinking_tags import ThinkingTags
-from mi_tui.probes.problem import Probe, Problem, Score
+from mi_tui.probes.problem import Probe, Score
 from mi_tui.probes.scoring.pool import ScoringPool
 from mi_tui.probes.thinking import Parts, parts_of
 from mi_tui.study.storage.records import PlannedAsk, Rollout
 from mi_tui.study.storage.store import Store
+from mi_tui.study.worker.uncapped_responses import UncappedResponses
 
 _SCORE_WAIT_SECONDS = 0.05
 
@@ -44,6 +47,9 @@ class Generation:
     ) -> None:
         self._tags = tags
         self._engine = engine
+        self._capped = CappedThinking(engine, tags)
+        self._uncapped = UncappedResponses(store, tags, engine.encode)
+        self._reused: list[Rollout] = []
         self._pool = pool
         self._store = store
         self._problems = [(probe, problem) for probe in probes for problem in probe.problems]
@@ -52,7 +58,7 @@ class Generation:
             functools.partial(rollout_seed, seed, hashes[probe.name], problem.id)
             for probe, problem in self._problems
         ]
-        self._prompts: dict[int, tuple[int, ...]] = {}
+        self._prompts: dict[int, tuple[str, tuple[int, ...]]] = {}
         self._recipes = store.recipes()
         self._asks: dict[int, PlannedAsk] = {}
         self._scoring: dict[int, tuple[Completion, Parts, int]] = {}
@@ -61,8 +67,8 @@ class Generation:
 
     @property
     def running(self) -> int:
-        """Asks that are queued, being generated or being scored."""
-        return len(self._asks)
+        """Asks that are queued, being generated, being scored or about to be stored."""
+        return len(self._asks) + len(self._reused)
 
     @property
     def generating(self) -> int:
@@ -70,16 +76,26 @@ class Generation:
         return self._engine.pending
 
     def start(self, asks: Iterable[PlannedAsk]) -> None:
-        """Hand asks to the engine."""
-        requests = [self._request(ask) for ask in asks]
-        self._engine.add(requests)
+        """Hand asks to the engine; what a thinking cap leaves as it is stored is taken over."""
+        requests: list[Request] = []
+        prompts: dict[int, str] = {}
+        for ask in asks:
+            if self._recipe(ask).thinking_cap is None:
+                requests.append(self._request(ask))
+            elif (reused := self._reusable(ask)) is not None:
+                self._reused.append(reused)
+            else:
+                requests.append(self._request(ask))
+                prompts[requests[-1].id] = self._prompt(ask.problem)[0]
+        self._capped.add(requests, prompts)
 
     def advance(self, seconds: float) -> list[Rollout]:
         """Generate for about ``seconds``, score what finished, store what is scored."""
-        for completion in self._engine.step(seconds):
+        for completion in self._capped.step(seconds):
             self._submit(completion)
-        wait = 0.0 if self._engine.pending else _SCORE_WAIT_SECONDS
-        done = [self._rollout(key, score) for key, score in self._pool.poll(wait)]
+        reused, self._reused = self._reused, []
+        wait = 0.0 if self._engine.pending or reused else _SCORE_WAIT_SECONDS
+        done = reused + [self._rollout(key, score) for key, score in self._pool.poll(wait)]
         if done:
             self._store.add_rollouts(done)
             self._tell_of(done)
@@ -98,7 +114,8 @@ class Generation:
     def cancel(self, recipes: set[int]) -> None:
         """Forget what is under way for the recipes of these indices."""
         ids = [i for i, ask in self._asks.items() if ask.recipe in recipes]
-        self._engine.cancel(ids)
+        self._reused = [done for done in self._reused if done.ask.recipe not in recipes]
+        self._capped.cancel(ids)
         for number in ids:
             if number not in self._scoring:
                 del self._asks[number]
@@ -107,24 +124,32 @@ class Generation:
         """The probe's first problem as the model sees it."""
         return self._engine.render(probe.problems[0].messages)
 
-    def _request(self, ask: PlannedAsk) -> Request:
+    def _recipe(self, ask: PlannedAsk) -> Recipe:
         if ask.recipe >= len(self._recipes):
             self._recipes = self._store.recipes()
+        return self._recipes[ask.recipe]
+
+    def _reusable(self, ask: PlannedAsk) -> Rollout | None:
+        return self._uncapped.rollout(ask, self._recipes, self._prompt(ask.problem)[0])
+
+    def _request(self, ask: PlannedAsk) -> Request:
         probe, problem = self._problems[ask.problem]
         number, self._next_id = self._next_id, self._next_id + 1
         self._asks[number] = ask
         return Request(
             id=number,
-            recipe=self._recipes[ask.recipe],
-            prompt=self._prompt(ask.problem, problem),
+            recipe=self._recipe(ask),
+            prompt=self._prompt(ask.problem)[1],
             seed=self._seeds[ask.problem](ask.sample),
             max_new_tokens=probe.max_new_tokens,
             as_exported=problem.split == "held-out",
         )
 
-    def _prompt(self, number: int, problem: Problem) -> tuple[int, ...]:
+    def _prompt(self, number: int) -> tuple[str, tuple[int, ...]]:
+        """A problem's prompt, as text and as token ids."""
         if number not in self._prompts:
-            self._prompts[number] = self._engine.encode(self._engine.render(problem.messages))
+            text = self._engine.render(self._problems[number][1].messages)
+            self._prompts[number] = text, self._engine.encode(text)
         return self._prompts[number]
 
     def _submit(self, completion: Completion) -> None:

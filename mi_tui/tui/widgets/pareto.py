@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from textual_plot import HiResMode
 
 from mi_tui.analysis.results import RecipeSummary, Recommendation
+from mi_tui.present.signs import CAPPED
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.widgets.quiet_plot import QuietPlot
 
@@ -20,8 +21,10 @@ class ParetoPlot(QuietPlot):
     def show(self, rows: Sequence[RecipeSummary], answer: Recommendation) -> None:
         """Draw the recipes, the joint model's curve, the limit and the answer."""
         drawn = [row for row in rows if not row.preliminary]
-        tokens = [row.tokens.value for row in drawn]
-        scores = [100 * row.score.value for row in drawn]
+        tokens, _ = _places(drawn)
+        has_capped = any(row.recipe.thinking_cap is not None for row in drawn)
+        capped = f" · {CAPPED} thought cut" if has_capped else ""
+        self.set_xlabel(f"score % over tokens · ◆ answer{capped}")
         curve = answer.curve
         self.clear()
         self.set_ylimits(0.0, 104.0)
@@ -36,11 +39,18 @@ class ParetoPlot(QuietPlot):
                 line_style=rich_colour(self.app, "secondary"),
                 hires_mode=HiResMode.BRAILLE,
             )
-        if drawn:
-            colour = rich_colour(self.app, "curve-score")
-            self.scatter(tokens, scores, marker="●", marker_style=colour)
+        for cut, marker in ((False, "●"), (True, CAPPED)):
+            mine = [row for row in drawn if (row.recipe.thinking_cap is not None) == cut]
+            if mine:
+                at = _places(mine)
+                self.scatter(*at, marker=marker, marker_style=rich_colour(self.app, "curve-score"))
         if not answer.recommended:
             return
         colour = f"bold {rich_colour(self.app, 'accent')}"
         at = ([answer.tokens.value], [100 * answer.score.value])
         self.scatter(*at, marker="◆", marker_style=colour)
+
+
+def _places(rows: Sequence[RecipeSummary]) -> tuple[list[float], list[float]]:
+    """Tokens and scores in per cent of some rows."""
+    return [row.tokens.value for row in rows], [100 * row.score.value for row in rows]

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mi_tui.analysis.results import RecipeSummary
-from mi_tui.present import numbers, signs
+from mi_tui.present import numbers
 from mi_tui.present.columns import COLUMNS, ResultLine, fitting, result_lines
 from mi_tui.present.table import Fitted
 from mi_tui.tui.studies.messages import ShowBreakdown, ShowLengths
@@ -236,7 +236,7 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def _line(self, shown: ResultLine) -> Text:
         style = "cursor" if shown.row.recipe.key == self._selected and self.has_focus else ""
-        line = Text(signs.RECOMMENDED if shown.chosen else " ", no_wrap=True)
+        line = Text(shown.sign or " ", no_wrap=True)
         line.stylize(self._style("best"))
         for column, width in self._widths():
             text = column.text(shown)

@@ -57,7 +57,7 @@ def _recipe(value: Any) -> float | Recipe:
     except ValidationError as error:
         said = " ".join(explain(error.errors()).removeprefix("preset: ").split())
         raise ValueError(f"{RECIPE}: {said}") from error
-    if not recipe.is_of_the_pair:
+    if not recipe.is_of_the_pair or recipe.thinking_cap is not None:
         raise ValueError(
             f"{RECIPE}: {recipe.label} cannot be mixed request by request, only an interpolation "
             "of the pair"

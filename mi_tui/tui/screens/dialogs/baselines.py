@@ -11,7 +11,8 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mi_tui.plan.method import LAMBDA, METHODS, MergeMethod
-from mi_tui.plan.recipe import Decoding, Recipe
+from mi_tui.plan.numbers import whole
+from mi_tui.plan.recipe import Decoding, Recipe, capped_thinking
 from mi_tui.tui.runtime.colours import rich_colour
 from mi_tui.tui.screens.dialogs.ask import AskScreen
 from mi_tui.tui.screens.dialogs.dialog import Dialog
@@ -24,6 +25,9 @@ _ABOUT = (
     "Measured once each beside the search over λ, so that the table can compare. Methods that "
     "need a base model add both sides' changes to the model that both were trained from."
 )
+
+_CAPPED = "Thinking, its thought cut and closed"
+_CAP = "Tokens a thought may have?"
 
 
 class RowsScreen(Dialog[Rows]):
@@ -69,6 +73,8 @@ class RowsScreen(Dialog[Rows]):
                 AskScreen("Base model of the baselines?", self._base, lambda _: ""),
                 self._take_base,
             )
+        elif chosen == "cap":
+            self.app.push_screen(AskScreen(_CAP, "512", cap_problem), self._add_capped)
         elif chosen.startswith("add:"):
             self._ask(METHODS[chosen.removeprefix("add:")])
 
@@ -103,6 +109,13 @@ class RowsScreen(Dialog[Rows]):
 
         self.app.push_screen(AskScreen(_question(method), _suggestion(method), problem), add)
 
+    def _add_capped(self, text: str | None) -> None:
+        if text is not None:
+            recipe = capped_thinking(whole(text, least=1), self._decoding)
+            if recipe not in self._recipes:
+                self._recipes.append(recipe)
+            self._show("cap")
+
     def _take_base(self, base: str | None) -> None:
         if base is not None:
             self._base = base.strip()
@@ -118,6 +131,7 @@ class RowsScreen(Dialog[Rows]):
         missing = "! none yet: the baselines need one" if needs else "none"
         lines += [
             *([Option("", disabled=True)] if lines else []),
+            Option(f"+ {_CAPPED}", id="cap"),
             *(Option(f"+ {method.title}", id=f"add:{method.name}") for method in _addable()),
             Option("", disabled=True),
             Option(Text.assemble("Base model  ", (self._base or missing, secondary)), id="base"),
@@ -133,6 +147,15 @@ def in_words(recipe: Recipe) -> str:
     if recipe.merge_method.is_linear:
         return f"{recipe.label}  ({recipe.decoding})"
     return recipe.merge_method.described(recipe.values)
+
+
+def cap_problem(text: str) -> str:
+    """What is wrong with the cap of a thought; empty where nothing is."""
+    try:
+        whole(text, least=1)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def read_baseline(method: MergeMethod, text: str, decoding: Decoding) -> Recipe:

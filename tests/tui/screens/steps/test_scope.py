@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
+from mi_tui.plan.recipe import capped_thinking
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.kinds.user_file import FileProbe
 from mi_tui.study.known_speeds import KnownSpeed
@@ -202,6 +203,27 @@ async def test_baselines_are_added_and_ask_for_their_base() -> None:
         await until(pilot, lambda: isinstance(app.screen, RowsScreen))
         await pilot.press("g", "x", "x", "escape")
         await until(pilot, lambda: "8 recipes" in shown(app))
+
+
+async def test_rows_of_capped_thoughts_are_added() -> None:
+    app = on(SteeredServices())
+    async with app.run_test() as pilot:
+        screen = await to_scope(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+        await pilot.press("k", "enter")
+        await until(pilot, lambda: "Tokens a thought may have?" in shown(app))
+        app.screen.query_one("#ask-field", Input).value = "0"
+        await pilot.press("enter")
+        await until(pilot, lambda: "a whole number from 1" in shown(app))
+        app.screen.query_one("#ask-field", Input).value = "48"
+        await pilot.press("enter")
+        await until(pilot, lambda: "1 Thinking · thought ≤ 48" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "8 recipes" in shown(app))
+        assert screen.draft.recipes == (capped_thinking(48),)
+        assert screen.checked.preset is not None
+        assert screen.checked.preset.recipes == (capped_thinking(48),)
 
 
 async def test_the_forecast_gives_time_where_an_earlier_study_measured_it() -> None:
