@@ -39,6 +39,10 @@ recommended.
 """
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class Estimate(Plan):
     """A number with the ends of its interval (95 % unless the context says otherwise)."""
 
@@ -138,6 +142,53 @@ class Confirmation(Plan):
     sentence: str
 
 
+class LimitAlone(Plan):
+    """The answer if one of several limits were the only one."""
+
+    lambda_: Lambda = Field(alias="lambda")
+    feasible: bool
+    probability: float
+    score: Estimate
+    tokens: Estimate
+
+
+class LimitOutcome(Plan):
+    """One of several limits, or a limit on one probe, at the recommended λ.
+
+    ``limit`` is its short form; ``probability`` that of keeping it, whatever the others;
+    ``measured`` what it limits, in its unit. ``binds``: without it the answer would gain most.
+    ``loosened`` is the limit a tenth looser, ``loosened_lambda`` the λ that it would give,
+    ``loosened_feasible`` whether that keeps all limits, and ``gain`` what it gives more: score,
+    or for objectives in tokens the share of the tokens saved.
+    """
+
+    limit: str
+    probability: float
+    measured: Estimate | None = None
+    binds: bool = False
+    loosened: str
+    loosened_lambda: Lambda
+    loosened_feasible: bool
+    gain: float
+    alone: LimitAlone | None = None
+
+
+class CapComparison(Plan):
+    """Mixing against Thinking with a capped thought, at the capped row's mean length.
+
+    ``difference`` is the score of mixing minus the row's, paired over ``problems``; mixing is to
+    answer with either of the two ``lambdas``, in the share that gives the row's length.
+    """
+
+    recipe: Recipe
+    tokens: Estimate
+    score: Estimate
+    lambdas: tuple[Lambda, Lambda]
+    difference: Estimate
+    problems: int
+    sentence: str
+
+
 class Recommendation(Plan):
     """The answer to a budget.
 
@@ -178,6 +229,10 @@ class Recommendation(Plan):
     score_given_up: Estimate
     """Thinking's score minus the recipe's; negative when the recipe is better."""
     alternatives: tuple[Alternative, ...] = ()
+    limits: tuple[LimitOutcome, ...] = Field(default=(), exclude_if=_is_empty)
+    """Each limit, where there are several or one on a probe alone."""
+    against_caps: tuple[CapComparison, ...] = Field(default=(), exclude_if=_is_empty)
+    """Mixing against each row of Thinking with a capped thought."""
     confirmation: Confirmation | None = None
     curve: Curve = Curve()
     sentence: str

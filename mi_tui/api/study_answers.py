@@ -10,7 +10,7 @@ from mi_tui.analysis.search.layer_groups import GroupResult, group_result
 from mi_tui.analysis.statistics.flips import Flips
 from mi_tui.api.rollouts import Rollout, read_rollouts
 from mi_tui.api.table import Table
-from mi_tui.plan.budget import Budget, parse_budget
+from mi_tui.plan.budget import Budget, parse_budget, require_probes
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe
 from mi_tui.probes.problem import Problem
@@ -41,11 +41,12 @@ class StudyAnswers(StudyReader):
 
         Args:
             budget: a budget, or its short form, such as ``"tokens<=2000"``, ``"score>=95%"`` (of
-                Thinking) or ``"knee"``; by default the study's own. A short form is about
+                Thinking), ``"knee"`` or ``"tokens<=2000 and score[aime25]>=0.6"``; by default the
+                study's own. A short form is about
                 what the study is about: new problems, or these.
 
         Raises:
-            BudgetError: the text is no budget.
+            BudgetError: the text is no budget, or names a probe that the study has not.
             StudyError: there is no complete round yet.
             DecisionError: the budget is in seconds and no speed is known.
         """
@@ -54,7 +55,9 @@ class StudyAnswers(StudyReader):
     def _question(self, budget: Budget | str | None) -> Budget | None:
         """A budget from its short form, about what the study is about."""
         if isinstance(budget, str):
-            return parse_budget(budget, about=self.preset.budget.about)
+            budget = parse_budget(budget, about=self.preset.budget.about)
+        if budget is not None:
+            require_probes(budget, self.preset.probe_names)
         return budget
 
     def rollouts(self, recipe: Recipe | str | float | None = None) -> Iterator[Rollout]:

@@ -143,10 +143,10 @@ def _plots(lines: list[ResultLine], answer: Recommendation) -> list[Plot]:
 
     chosen = ((answer.lambda_, f"λ = {numbers.lambda_(answer.lambda_)}"),)
     curve = answer.curve
-    tokens_limit = (
-        ((answer.budget.limit, answer.budget.spec),)
-        if answer.budget.axis == "tokens" and answer.budget.limit
-        else ()
+    tokens_limit = tuple(
+        (limit.limit, limit.spec)
+        for limit in answer.budget.limits
+        if limit.axis == "tokens" and limit.probe is None
     )
     return [
         Plot(

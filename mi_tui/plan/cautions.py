@@ -1,6 +1,5 @@
 """Cautions: settings of a preset that are valid and look like a slip."""
 
-from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.preset import Preset
 
 
@@ -25,12 +24,15 @@ def cautions(preset: Preset, context: int | None = None) -> tuple[str, ...]:
 
 
 def _limit_above_cap(preset: Preset) -> tuple[str, ...]:
-    budget = preset.budget
-    limit = OBJECTIVES[budget.objective].limit
-    cap = max((probe.max_new_tokens for probe in preset.probes), default=0)
-    if limit is None or limit.quantity != "tokens" or budget.limit is None or budget.limit <= cap:
-        return ()
-    return (f"No response can be longer than {cap:,} tokens: the limit {budget.limit:,.0f} is met",)
+    found = []
+    for limit in preset.budget.limits:
+        named = zip(preset.probe_names, preset.probes, strict=True)
+        caps = [probe.max_new_tokens for name, probe in named if limit.probe in (None, name)]
+        cap = max(caps, default=0)
+        if limit.axis == "tokens" and limit.limit > cap:
+            met = f"the limit {limit.limit:,.0f} is met"
+            found.append(f"No response can be longer than {cap:,} tokens: {met}")
+    return tuple(found)
 
 
 def _beyond_context(preset: Preset, context: int | None) -> tuple[str, ...]:

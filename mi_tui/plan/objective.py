@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mi_tui.registry import Registry
 
@@ -20,7 +20,9 @@ HELD: Mapping[Statistic, str] = MappingProxyType(
 Axis = Literal["tokens", "seconds", "score"]
 """A measure that limits can be drawn on: tokens or seconds per response, score from 0 to 1."""
 
-_SHORT = re.compile(r"(?:(p95|mean)\s+)?([a-z][a-z0-9-]*)\s*(<=|>=)\s*([\d.]+)\s*(%?)")
+_SHORT = re.compile(
+    r"(?:(p95|mean)\s+)?([a-z][a-z0-9-]*)\s*(?:\[([^\[\]]+)\])?\s*(<=|>=)\s*([\d.]+)\s*(%?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Limit:
         percent: whether forms show and take 100 times the limit.
         short_percent: the same of the short form, with a ``%`` behind it.
         axis: the measure on whose axis plots draw the limit; ``None`` draws none.
+        words: the limit beside others, in which ``{limit}`` and ``{held}`` are filled in as in
+            :attr:`Objective.words`; empty for the short form.
     """
 
     quantity: str
@@ -46,6 +50,7 @@ class Limit:
     percent: bool = False
     short_percent: bool = False
     axis: Axis | None = None
+    words: str = ""
 
     @property
     def scale(self) -> float:
@@ -61,10 +66,18 @@ class Limit:
         """The limit as it stands in a form."""
         return f"{self.scale * limit:g}"
 
-    def short(self, limit: float) -> str:
+    def short(self, limit: float, probe: str | None = None) -> str:
         """The short form, read back exactly."""
         number = f"{100 * limit:.12g}%" if self.short_percent else format(limit, ".15g")
-        return f"{self.quantity}{self.sign}{number}"
+        return f"{self.quantity}{f'[{probe}]' if probe else ''}{self.sign}{number}"
+
+
+class Reading(NamedTuple):
+    """What a short form says: limit, statistic, and the probe that the limit is on."""
+
+    limit: float | None
+    statistic: Statistic
+    probe: str | None
 
 
 class Objective:
@@ -96,27 +109,35 @@ class Objective:
     takes_statistic: bool = False
     remark: str = ""
 
-    def in_words(self, limit: float | None, statistic: Statistic) -> str:
+    def in_words(self, limit: float | None, statistic: Statistic, probe: str | None = None) -> str:
         """The question in plain words."""
         spelled = None if limit is None else _Spelled(limit)
-        return self.words.format(limit=spelled, held=HELD[statistic])
+        words = self.words.format(limit=spelled, held=HELD[statistic])
+        return f"{words} on {probe}" if probe else words
+
+    def limit_in_words(self, limit: float, statistic: Statistic, probe: str | None = None) -> str:
+        """The limit alone, as it stands beside others."""
+        if self.limit is None or not self.limit.words:
+            return self.short(limit, statistic, probe)
+        words = self.limit.words.format(limit=_Spelled(limit), held=HELD[statistic])
+        return f"{words} on {probe}" if probe else words
 
     @property
     def example(self) -> str:
         """The short form with the default limit."""
         return self.short(None if self.limit is None else self.limit.default, "mean")
 
-    def short(self, limit: float | None, statistic: Statistic) -> str:
+    def short(self, limit: float | None, statistic: Statistic, probe: str | None = None) -> str:
         """The short form, as on the command line: ``p95 tokens<=2000``, or the bare name."""
         if self.limit is None or limit is None:
             return self.name
         p95 = "p95 " if self.takes_statistic and statistic == "p95" else ""
-        return p95 + self.limit.short(limit)
+        return p95 + self.limit.short(limit, probe)
 
-    def read(self, text: str) -> tuple[float | None, Statistic] | None:
-        """Limit and statistic of a short form; ``None`` when it is not this objective's."""
+    def read(self, text: str) -> Reading | None:
+        """What a short form says; ``None`` when it is not this objective's."""
         if self.limit is None:
-            return (None, "mean") if text.strip() == self.name else None
+            return Reading(None, "mean", None) if text.strip() == self.name else None
         parts = ShortForm.of(text)
         if parts is None or (parts.quantity, parts.sign) != (self.limit.quantity, self.limit.sign):
             return None
@@ -124,7 +145,8 @@ class Objective:
             return None
         if parts.statistic is not None and not self.takes_statistic:
             return None
-        return parts.number / (100 if parts.percent else 1), parts.statistic or "mean"
+        limit = parts.number / (100 if parts.percent else 1)
+        return Reading(limit, parts.statistic or "mean", parts.probe)
 
     def check(self, limit: float | None) -> None:
         """Refuse a limit that the objective cannot have.
@@ -152,10 +174,11 @@ class _Spelled(float):
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """The parts of a short form such as ``p95 tokens<=2000`` or ``score>=95%``."""
+    """The parts of a short form such as ``p95 tokens<=2000`` or ``score[aime25]>=95%``."""
 
     statistic: Statistic | None
     quantity: str
+    probe: str | None
     sign: str
     number: float
     percent: bool
@@ -167,13 +190,14 @@ class ShortForm:
         if match is None:
             return None
         try:
-            number = float(match[4])
+            number = float(match[5])
         except ValueError:
             return None
         statistic: Statistic | None = None
         if match[1]:
             statistic = "p95" if match[1] == "p95" else "mean"
-        return cls(statistic, match[2], match[3], number, bool(match[5]))
+        probe = match[3] and match[3].strip()
+        return cls(statistic, match[2], probe or None, match[4], number, bool(match[6]))
 
 
 OBJECTIVES: Registry[Objective] = Registry("mi_tui.analysis.recommendation.objectives", "objective")

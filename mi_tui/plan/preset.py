@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from mi_tui.plan.base import Plan
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import Budget, BudgetError, require_probes
 from mi_tui.plan.engine import EnginePlan, ServerSpeed
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import AnyProbe
@@ -43,9 +43,16 @@ class Preset(Plan):
 
     @model_validator(mode="after")
     def _probe_names_differ(self) -> "Preset":
-        names = [probe.name or probe.kind for probe in self.probes]
-        if len(set(names)) < len(names):
+        if len(set(self.probe_names)) < len(self.probes):
             raise ValueError("two probes have the same name: give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_on_probes(self) -> "Preset":
+        try:
+            require_probes(self.budget, self.probe_names)
+        except BudgetError as error:
+            raise ValueError(f"budget: {error}") from None
         return self
 
     @model_validator(mode="after")
@@ -65,6 +72,11 @@ class Preset(Plan):
     def longest_cap(self) -> int:
         """The most tokens that any response may have."""
         return max(probe.max_new_tokens for probe in self.probes)
+
+    @property
+    def probe_names(self) -> tuple[str, ...]:
+        """The probes' names, in their order."""
+        return tuple(probe.name or probe.kind for probe in self.probes)
 
     @property
     def is_ablation(self) -> bool:

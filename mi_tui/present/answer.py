@@ -3,7 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
-from mi_tui.analysis.results import Estimate, Recommendation
+from mi_tui.analysis.results import Estimate, LimitOutcome, Recommendation
+from mi_tui.plan.budget import parse_budget
 from mi_tui.present import numbers, signs
 from mi_tui.present.colours import Colours
 from mi_tui.study.view import StudyState, StudyView
@@ -58,9 +59,13 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
     ]
     if answer.seconds is not None:
         lines.insert(2, ("Latency", numbers.seconds_range(answer.seconds), "projected"))
-    if answer.budget.limit is not None:
-        words = f"of {answer.budget.spec}; {100 * answer.budget.confidence:g} % wanted"
-        lines.append(("Meets it", numbers.percent(answer.probability), words))
+    if answer.budget.limits:
+        wanted = f"{100 * answer.budget.confidence:g} % wanted"
+        several = len(answer.budget.limits) > 1
+        words = f"together; {wanted}" if several else f"of {answer.budget.spec}; {wanted}"
+        label = f"Meets all {len(answer.budget.limits)}" if several else "Meets it"
+        lines.append((label, numbers.percent(answer.probability), words))
+    lines += [limit_line(limit) for limit in answer.limits]
     if not answer.resolved and answer.more_rollouts:
         more = f"about {answer.more_rollouts:,} more rollouts"
         if answer.more_seconds:
@@ -76,6 +81,25 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
         text.append(f"{words}\n", style=colours("secondary"))
     text.rstrip()
     return text
+
+
+def limit_line(limit: LimitOutcome) -> tuple[str, str, str]:
+    """One of several limits: how surely it is kept, what was measured, and that it binds."""
+    kept = f"{numbers.percent(limit.probability)} kept"
+    words = f"{limit.limit}{' · binds' if limit.binds else ''}"
+    return "", f"{kept} {limit_measured(limit)}".rstrip(), words
+
+
+def limit_measured(limit: LimitOutcome) -> str:
+    """What a limit is on, at the recommended λ, with its interval; empty where unknown."""
+    if limit.measured is None:
+        return ""
+    (constraint,) = parse_budget(limit.limit).limits
+    if constraint.axis == "seconds":
+        return numbers.seconds_range(limit.measured)
+    if constraint.axis == "tokens":
+        return numbers.token_range(limit.measured)
+    return numbers.percent_range(limit.measured)
 
 
 def in_words(colours: Colours, answer: Recommendation) -> str:

@@ -1,16 +1,17 @@
 """The decision over the curves: what a budget wants and allows, and how sure that is."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.latency import Latency
-from mi_tui.analysis.recommendation.objective import Question, objective_of
+from mi_tui.analysis.recommendation.objective import Goal, Margin, Question, objective_of
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import Budget, Constraint
 
 _TOLD_APART = 0.95
 """The probability of a higher score from which on two λ count as told apart."""
@@ -23,18 +24,22 @@ class DecisionError(MiTuiError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sensitivity:
-    """How utility and margin move with the curves, to first order.
+class KeptLimit:
+    """One limit put to draws of the curves; ``constraint`` is ``None`` where there is none."""
 
-    ``utility_by_score``, ``utility_by_tokens`` and ``margin_by_tokens`` have shape (points,)
-    and concern the same λ; ``margin_by_score`` (points, points) also has the part of Thinking.
-    Tokens are meant in the logarithm.
-    """
+    constraint: Constraint | None
+    question: Question
+    margin: Margin
 
-    utility_by_score: Floats
-    utility_by_tokens: Floats
-    margin_by_score: Floats
-    margin_by_tokens: Floats
+    def with_limit(self, limit: Constraint) -> "KeptLimit":
+        """The same limit with another number."""
+        asked = replace(self.question, budget=alone_in(self.question.budget, limit))
+        return KeptLimit(limit, asked, objective_of(asked.budget).margin(asked))
+
+    @property
+    def scaled(self) -> Floats:
+        """The margin on the scale on which limits are compared, shape (draws, points)."""
+        return np.asarray(self.margin.values / self.margin.unit, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +48,32 @@ class Decision:
 
     ``utility`` (draws, points) is what is to be highest, the objective's goal; ``logarithmic``
     says that it is a logarithm. ``margin`` (draws, points) is how far inside the limit a λ lies,
-    on a scale where 0 is the limit. ``promising``
-    is the index of the λ that promises the highest utility among those that keep the limit with the
-    wanted confidence or, when there is none, among those that come nearest to it. ``chosen`` is
-    that of the λ that is recommended: the same one or, where others give so nearly the same that
-    their score does not differ significantly from its, the shortest of those.
+    on a scale where 0 is the limit; of several ``limits`` it is that of the one that is kept least.
+    ``promising`` is the index of the λ that promises the highest utility among those that keep the
+    limit with the wanted confidence or, when there is none, among those that come nearest to it.
+    ``chosen`` is that of the λ that is recommended: the same one or, where others give so nearly
+    the same that their score does not differ significantly from its, the shortest of those.
     """
 
     lambdas: Floats
-    utility: Floats
     margin: Floats
     probability: Floats
     chosen: int
     promising: int
     feasible: bool
-    logarithmic: bool
-    sensitivity: Sensitivity
+    goal: Goal
+    limits: tuple[KeptLimit, ...]
     question: Question
+
+    @property
+    def utility(self) -> Floats:
+        """What is to be highest, shape (draws, points)."""
+        return self.goal.utility
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the utility is a logarithm."""
+        return self.goal.logarithmic
 
     @property
     def lambda_(self) -> float:
@@ -126,10 +140,23 @@ def decide(
     Raises:
         DecisionError: the limit is in seconds and no speed is known.
     """
-    objective = objective_of(budget)
     question = Question(curves, budget, latency, seed)
-    goal, limit = objective.goal(curves), objective.margin(question)
-    utility, margin = goal.utility, limit.values
+    return choose(question, objective_of(budget).goal(curves), kept_limits(question), tolerance)
+
+
+def choose(
+    question: Question, goal: Goal, limits: tuple[KeptLimit, ...], tolerance: float
+) -> Decision:
+    """The choice for a goal among the λ that keep some limits together.
+
+    Args:
+        question: the budget and the curves that goal and limits were made of.
+        goal: what is to be highest.
+        limits: at least one.
+        tolerance: as in :func:`decide`.
+    """
+    curves, budget = question.curves, question.budget
+    utility, margin = goal.utility, joint_margin(limits)
     probability = (margin >= 0).mean(axis=0)
     allowed = probability >= budget.confidence
     feasible = bool(allowed.any())
@@ -138,21 +165,67 @@ def decide(
     promised = np.where(allowed, utility.mean(axis=0), -np.inf)
     promising = chosen = int(promised.argmax())
     if feasible and not goal.logarithmic:
-        if objective.trades and no_difference(curves, np.ones(len(curves.lambdas), dtype=bool)):
+        everywhere = np.ones(len(curves.lambdas), dtype=bool)
+        if objective_of(budget).trades and no_difference(curves, everywhere):
             tolerance = float("inf")
         chosen = _shortest_alike(curves, promised, promising, tolerance)
     return Decision(
         curves.lambdas,
-        utility,
         margin,
         probability,
         chosen,
         promising,
         feasible,
-        goal.logarithmic,
-        Sensitivity(goal.by_score, goal.by_log_tokens, limit.by_score, limit.by_log_tokens),
+        goal,
+        limits,
         question,
     )
+
+
+def kept_limits(question: Question) -> tuple[KeptLimit, ...]:
+    """Every limit of a budget on its own; one that is kept everywhere where there is none.
+
+    Raises:
+        DecisionError: a limit cannot be judged with what is known.
+        CurveError: a limit is on a probe without rollouts.
+    """
+    budget = question.budget
+    if not budget.limits:
+        return (no_limit(question),)
+    found = []
+    for limit in budget.limits:
+        alone = alone_in(budget, limit)
+        asked = replace(question, curves=question.curves.of(limit.probe), budget=alone)
+        found.append(KeptLimit(limit, asked, objective_of(alone).margin(asked)))
+    return tuple(found)
+
+
+def no_limit(question: Question) -> KeptLimit:
+    """A limit that every λ keeps."""
+    points = len(question.curves.lambdas)
+    inside = np.ones_like(question.curves.score)
+    return KeptLimit(None, question, Margin(inside, np.zeros((points, points)), np.zeros(points)))
+
+
+def alone_in(budget: Budget, limit: Constraint) -> Budget:
+    """The budget of one limit by itself, as its objective judges it."""
+    return Budget(
+        objective=limit.objective,
+        limit=limit.limit,
+        statistic=limit.statistic,
+        confidence=budget.confidence,
+        about=budget.about,
+    )
+
+
+def joint_margin(limits: Sequence[KeptLimit]) -> Floats:
+    """The margin of the limit that each draw keeps least at each λ, shape (draws, points).
+
+    It is at least 0 where all are kept together.
+    """
+    if len(limits) == 1:
+        return limits[0].margin.values
+    return np.asarray(np.minimum.reduce([limit.scaled for limit in limits]), dtype=np.float64)
 
 
 def _shortest_alike(curves: Curves, promised: Floats, best: int, tolerance: float) -> int:
@@ -186,10 +259,19 @@ def _nearest(margin: Floats, probability: Floats, confidence: float) -> NDArray[
     likeliest = probability.max()
     if likeliest > 1 - confidence:
         return np.asarray(probability >= likeliest - (1 - confidence))
-    reached = surely_reached(margin, confidence)
+    reached = _lower_ends(margin, confidence)
     return np.asarray(reached == reached.max())
 
 
-def surely_reached(values: Floats, confidence: float) -> Floats:
-    """What the draws (draws, points) exceed with the given confidence at each λ."""
+def surely_reached(values: Floats, question: Question) -> Floats:
+    """What the draws (draws, points) exceed at each λ with the confidence that is asked for.
+
+    Minus infinity where the limits that hold together with the question's are not kept so surely.
+    """
+    if question.kept is not None:
+        values = np.where(question.kept, values, -np.inf)
+    return _lower_ends(values, question.budget.confidence)
+
+
+def _lower_ends(values: Floats, confidence: float) -> Floats:
     return np.quantile(values, 1 - confidence, axis=0, method="lower")

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_tui.analysis.recommendation.decision import Decision, Sensitivity
+from mi_tui.analysis.recommendation.decision import Decision
 from mi_tui.analysis.recommendation.design import Design
+from mi_tui.analysis.recommendation.objective import Goal
 from mi_tui.analysis.statistics.cells import Floats
 from mi_tui.analysis.statistics.curve import Curves
 from mi_tui.plan.budget import Budget
@@ -42,32 +43,99 @@ Points = NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class _Beliefs:
-    """Normal beliefs about score and log tokens, and how utility and margin follow them.
+class _Measures:
+    """Normal beliefs about score and log tokens of the study, or of one of its probes.
 
-    ``utility`` and ``margin`` (points,) are means, ``margin_variance`` (points,) the variance of
-    the margin; ``score`` and ``tokens`` (points, points) are covariances.
+    ``score`` and ``tokens`` (points, points) are covariances; ``score_variance`` and
+    ``tokens_variance`` (points,) those of one response; ``rollouts`` is the share of a batch that
+    goes to the probe.
+    """
+
+    score: Floats
+    tokens: Floats
+    score_variance: Floats
+    tokens_variance: Floats
+    rollouts: float = 1.0
+
+    @classmethod
+    def of(cls, curves: Curves, rollouts: float = 1.0) -> "_Measures":
+        return cls(
+            curves.score_covariance,
+            curves.log_tokens_covariance,
+            curves.score_variance,
+            curves.tokens_variance,
+            rollouts,
+        )
+
+    def totals(self, precision: Floats) -> tuple[Floats, Floats]:
+        """Variances of what a batch at each λ shows of score and log tokens there, (points,).
+
+        ``precision`` is what the batch tells, in responses.
+        """
+        told = self.rollouts * precision
+        score = np.diagonal(self.score) + self.score_variance / told
+        return score, np.diagonal(self.tokens) + self.tokens_variance / told
+
+
+@dataclass(slots=True)
+class _LimitBeliefs:
+    """Beliefs about one limit's margin: mean and variance (points,), and how it moves.
+
+    A batch moves the margin with the score and length of ``measures``; ``unit`` as in
+    :class:`mi_tui.analysis.recommendation.objective.Margin`.
+    """
+
+    margin: Floats
+    variance: Floats
+    by_score: Floats
+    by_tokens: Floats
+    unit: float
+    measures: _Measures
+
+    def moves(self, points: Points, precision: Floats) -> tuple[Floats, Floats]:
+        """By how much a batch at some λ moves all margins, by score and by length: (λ, points).
+
+        In standard deviations of what the batch shows.
+        """
+        score, tokens = (np.sqrt(total)[points, None] for total in self.measures.totals(precision))
+        by_score = self.measures.score[points] @ self.by_score.T / score
+        return by_score, self.measures.tokens[points] * self.by_tokens / tokens
+
+
+@dataclass(slots=True)
+class _Beliefs:
+    """Normal beliefs about the utility, its mean (points,), and about every limit.
+
+    All limits and the utility are taken to move together with what a batch shows: a batch that
+    surprises on one probe does so on all.
     """
 
     utility: Floats
-    margin: Floats
-    margin_variance: Floats
-    score: Floats
-    tokens: Floats
-    sensitivity: Sensitivity
+    measures: _Measures
+    goal: Goal
+    limits: list[_LimitBeliefs]
 
-    def utility_moves(self, points: Points) -> tuple[Floats, Floats]:
-        """Covariances of all utilities with score and log tokens at some λ, (λ, points)."""
-        by = self.sensitivity
+    def utility_moves(self, points: Points, precision: Floats) -> tuple[Floats, Floats]:
+        """By how much a batch at some λ moves all utilities, by score and by length."""
+        score, tokens = (np.sqrt(total)[points, None] for total in self.measures.totals(precision))
         return (
-            self.score[points] * by.utility_by_score,
-            self.tokens[points] * by.utility_by_tokens,
+            self.measures.score[points] * self.goal.by_score / score,
+            self.measures.tokens[points] * self.goal.by_log_tokens / tokens,
         )
 
-    def margin_moves(self, points: Points) -> tuple[Floats, Floats]:
-        """Covariances of all margins with score and log tokens at some λ, (λ, points)."""
-        by = self.sensitivity
-        return self.score[points] @ by.margin_by_score.T, self.tokens[points] * by.margin_by_tokens
+    def upper_margin(self) -> Floats:
+        """An optimistic bound of the margin of the limit that is kept least, shape (points,)."""
+        bounds = [
+            (limit.margin + _OPTIMISM * np.sqrt(limit.variance)) / limit.unit
+            for limit in self.limits
+        ]
+        return np.asarray(np.minimum.reduce(bounds), dtype=np.float64)
+
+    @property
+    def all_measures(self) -> list[_Measures]:
+        """The beliefs about the study and about each probe that has a limit, each once."""
+        found = [self.measures, *(limit.measures for limit in self.limits)]
+        return list({id(one): one for one in found}.values())
 
 
 def value_of_doubling(curves: Curves, budget: Budget, decision: Decision, design: Design) -> float:
@@ -146,7 +214,7 @@ def _upper_bounds(beliefs: _Beliefs, decision: Decision) -> Floats:
     if decision.feasible:
         away = np.abs(np.arange(len(beliefs.utility)) - decision.chosen)
         return np.asarray(-away, dtype=np.float64)
-    return beliefs.margin + _OPTIMISM * np.sqrt(beliefs.margin_variance)
+    return beliefs.upper_margin()
 
 
 def _candidates(
@@ -162,18 +230,28 @@ def _candidates(
 
 
 def _beliefs(curves: Curves, decision: Decision) -> _Beliefs:
-    return _Beliefs(
-        decision.utility.mean(axis=0),
-        decision.margin.mean(axis=0),
-        decision.margin.var(axis=0),
-        curves.score_covariance,
-        curves.log_tokens_covariance,
-        decision.sensitivity,
-    )
+    known: dict[str | None, _Measures] = {None: _Measures.of(curves)}
+    for part in curves.probes if len(curves.probes) > 1 else ():
+        known[part.name] = _Measures.of(part.curves, part.rollouts)
+    limits = []
+    for limit in decision.limits:
+        probe = limit.constraint.probe if limit.constraint else None
+        values, margin = limit.margin.values, limit.margin
+        limits.append(
+            _LimitBeliefs(
+                values.mean(axis=0),
+                values.var(axis=0),
+                margin.by_score,
+                margin.by_log_tokens,
+                margin.unit,
+                known.get(probe, known[None]),
+            )
+        )
+    return _Beliefs(decision.utility.mean(axis=0), known[None], decision.goal, limits)
 
 
-def _noise(curves: Curves, design: Design, batch: Floats) -> tuple[Floats, Floats]:
-    """What a batch at each point leaves open of score and log tokens, as noise variances.
+def _precision(curves: Curves, design: Design, batch: Floats) -> Floats:
+    """What a batch at each point tells of a mean, in responses, shape (points,).
 
     Problems asked before tell less the second time: the part of the variance that belongs to
     the problem shrinks with distinct problems alone; about these problems themselves it is gone
@@ -191,8 +269,7 @@ def _noise(curves: Curves, design: Design, batch: Floats) -> tuple[Floats, Float
         return np.where(asked > 0, 1 / left, 0.0)
 
     gained = precision(rollouts + batch, after_problems) - precision(rollouts, problems)
-    gained = np.maximum(gained, 1e-9)
-    return curves.score_variance / gained, curves.tokens_variance / gained
+    return np.asarray(np.maximum(gained, 1e-9), dtype=np.float64)
 
 
 def _knowledge_gradients(
@@ -204,36 +281,44 @@ def _knowledge_gradients(
     points: NDArray[np.int64],
 ) -> Floats:
     """The expected improvement of the choice by a batch at each of the points."""
-    noise_score, noise_tokens = _noise(curves, design, batch)
-    scale_score = np.sqrt(np.diagonal(beliefs.score) + noise_score)[points, None]
-    scale_tokens = np.sqrt(np.diagonal(beliefs.tokens) + noise_tokens)[points, None]
-    by_score, by_tokens = beliefs.utility_moves(points)
+    precision = _precision(curves, design, batch)
     first, second = (_FANTASIES[:, i, None, None] for i in (0, 1))
-    utility = (
-        beliefs.utility + first * (by_score / scale_score) + second * (by_tokens / scale_tokens)
-    )
-    by_score, by_tokens = beliefs.margin_moves(points)
-    by_score, by_tokens = by_score / scale_score, by_tokens / scale_tokens
-    margin = beliefs.margin + first * by_score + second * by_tokens
-    left = np.maximum(beliefs.margin_variance - by_score**2 - by_tokens**2, 0.0)
+    by_score, by_tokens = beliefs.utility_moves(points, precision)
+    utility = beliefs.utility + first * by_score + second * by_tokens
+    after, now = [], []
+    for limit in beliefs.limits:
+        by_score, by_tokens = limit.moves(points, precision)
+        margin = limit.margin + first * by_score + second * by_tokens
+        left = np.maximum(limit.variance - by_score**2 - by_tokens**2, 0.0)
+        after.append((margin, left))
+        now.append((limit.margin, limit.variance))
     worst = float(beliefs.utility.min())
-    after = _best_allowed(utility, margin, left, budget.confidence, worst).mean(axis=0)
-    now = _best_allowed(
-        beliefs.utility, beliefs.margin, beliefs.margin_variance, budget.confidence, worst
-    )
-    return np.asarray(np.maximum(after - now, 0.0), dtype=np.float64)
+    gained = _best_allowed(utility, after, budget.confidence, worst).mean(axis=0)
+    gained = gained - _best_allowed(beliefs.utility, now, budget.confidence, worst)
+    return np.asarray(np.maximum(gained, 0.0), dtype=np.float64)
 
 
 def _best_allowed(
-    utility: Floats, margin: Floats, variance: Floats, confidence: float, worst: float
+    utility: Floats, limits: list[tuple[Floats, Floats]], confidence: float, worst: float
 ) -> Floats:
     """The utility of the choice, over the last axis of the arguments; the worst without one.
 
     So a λ that can be recommended with the confidence comes before better ones that cannot.
+    ``limits`` are means and variances of each limit's margin. The chances that each is broken may
+    add up to what the confidence leaves open: where they are small, as here, that is nearly the
+    chance that any is, however they hang together (Bonferroni's inequality).
     """
-    from scipy.special import ndtri  # imported here: SciPy takes longer than the rest
+    from scipy.special import ndtr, ndtri  # imported here: SciPy takes longer than the rest
 
-    allowed = margin >= float(ndtri(confidence)) * np.sqrt(variance)
+    if len(limits) == 1:
+        ((margin, variance),) = limits
+        allowed = margin >= float(ndtri(confidence)) * np.sqrt(variance)
+    else:
+        broken = sum(
+            ndtr(-margin / np.sqrt(np.maximum(variance, _NOTHING**2)))
+            for margin, variance in limits
+        )
+        allowed = broken <= 1 - confidence
     return np.asarray(np.where(allowed, utility, worst).max(axis=-1), dtype=np.float64)
 
 
@@ -241,14 +326,14 @@ def _condition(
     curves: Curves, beliefs: _Beliefs, design: Design, point: int, batch: Floats
 ) -> None:
     """Narrow the beliefs as a batch at a point would, their means left where they are."""
-    noise_score, noise_tokens = _noise(curves, design, batch)
+    precision = _precision(curves, design, batch)
     here = np.array([point])
-    by_score, by_tokens = (moves[0] for moves in beliefs.margin_moves(here))
-    total_score = beliefs.score[point, point] + noise_score[point]
-    total_tokens = beliefs.tokens[point, point] + noise_tokens[point]
-    narrowed = beliefs.margin_variance - by_score**2 / total_score - by_tokens**2 / total_tokens
-    beliefs.margin_variance = np.maximum(narrowed, 0.0)
-    column = beliefs.score[point]
-    beliefs.score = beliefs.score - np.outer(column, column) / total_score
-    column = beliefs.tokens[point]
-    beliefs.tokens = beliefs.tokens - np.outer(column, column) / total_tokens
+    for limit in beliefs.limits:
+        by_score, by_tokens = (moves[0] for moves in limit.moves(here, precision))
+        limit.variance = np.maximum(limit.variance - by_score**2 - by_tokens**2, 0.0)
+    for measures in beliefs.all_measures:
+        score, tokens = (float(total[point]) for total in measures.totals(precision))
+        column = measures.score[point]
+        measures.score = measures.score - np.outer(column, column) / score
+        column = measures.tokens[point]
+        measures.tokens = measures.tokens - np.outer(column, column) / tokens

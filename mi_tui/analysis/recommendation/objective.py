@@ -12,7 +12,7 @@ from mi_tui.text.percent import percent
 if TYPE_CHECKING:
     from mi_tui.analysis.latency import Latency
     from mi_tui.analysis.results import Recommendation
-    from mi_tui.analysis.statistics.cells import Floats
+    from mi_tui.analysis.statistics.cells import Booleans, Floats
     from mi_tui.analysis.statistics.curve import Curves
     from mi_tui.plan.budget import Budget
 
@@ -43,26 +43,30 @@ class Margin:
 
     ``values`` has shape (draws, points). ``by_score``, shape (points, points), and
     ``by_log_tokens``, shape (points,), are the derivatives at the mean curves: row i of
-    ``by_score`` is that of the margin of λ i by the scores of all λ.
+    ``by_score`` is that of the margin of λ i by the scores of all λ. ``unit`` is about what the
+    limit itself is on that scale: limits of different scales are compared by it.
     """
 
     values: "Floats"
     by_score: "Floats"
     by_log_tokens: "Floats"
+    unit: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A budget put to draws of the curves, with what else is known.
+    """A budget of one limit at most put to draws of the curves, with what else is known.
 
     ``latency`` is the speed of the merged model, ``None`` where it is not known; ``seed`` is
-    that of further draws.
+    that of further draws. ``kept`` (draws, points) says where other limits are kept that hold
+    together with this one; ``None`` where there are none.
     """
 
     curves: "Curves"
     budget: "Budget"
     latency: "Latency | None" = None
     seed: int = 0
+    kept: "Booleans | None" = None
 
     @property
     def limit(self) -> float:
@@ -109,11 +113,17 @@ class CurveObjective(Objective, ABC):
         points = score.shape[1]
         return Margin(np.ones_like(score), np.zeros((points, points)), np.zeros(points))
 
+    def measure(self, question: Question) -> "Floats | None":
+        """What the limit is on, in its unit, shape (draws, points); ``None``: it is not shown."""
+        del question
+        return None
+
     def nearest_limit(self, question: Question) -> float | None:
         """The nearest limit that some λ keeps with the budget's confidence.
 
         Asked for where none keeps the budget's own. Rounded so that it can be kept; ``None``
-        where none is to be named.
+        where none is to be named. :func:`mi_tui.analysis.recommendation.decision.surely_reached`
+        takes the question's ``kept`` into account.
         """
         del question
         return None

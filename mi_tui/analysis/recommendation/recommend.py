@@ -7,8 +7,10 @@ import numpy as np
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation import wording
+from mi_tui.analysis.recommendation.capped_thinking import cap_comparisons
 from mi_tui.analysis.recommendation.front import alternatives
 from mi_tui.analysis.recommendation.held_out import confirmation
+from mi_tui.analysis.recommendation.limit_outcomes import limit_outcomes
 from mi_tui.analysis.recommendation.nearest_budget import nearest_budget
 from mi_tui.analysis.recommendation.remarks import remarks, share_not_scored
 from mi_tui.analysis.recommendation.verdict import judge
@@ -82,6 +84,7 @@ def recommend(
     resolved = verdict.settled
     more = None if resolved else _more_rollouts(verdict.rollouts, loss, tolerance)
     found = remarks(observations, curves, decision)
+    capped = cap_comparisons(observations, like=recipe, about=budget.about)
     answer = Recommendation(
         budget=budget,
         recipe=recipe,
@@ -107,6 +110,8 @@ def recommend(
         tokens_saved=_estimate(1 - curves.tokens[:, at] / curves.tokens[:, -1], level),
         score_given_up=_estimate(curves.score[:, -1] - curves.score[:, at], level),
         alternatives=alternatives(curves, decision, level),
+        limits=limit_outcomes(decision, level, tolerance),
+        against_caps=capped,
         curve=_picture(curves),
         sentence="",
     )

@@ -5,7 +5,6 @@ import numpy as np
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.recommendation.decision import Decision, no_difference
 from mi_tui.analysis.results import Remark
-from mi_tui.analysis.statistics.cells import searched
 from mi_tui.analysis.statistics.curve import Curves
 
 FLOOR, CEILING = 0.05, 0.95
@@ -62,9 +61,14 @@ def _on_the_score(curves: Curves, decision: Decision) -> tuple[Remark, ...]:
 
 
 def _above_every_cap(observations: Observations, decision: Decision) -> bool:
-    budget = decision.question.budget
-    if budget.axis != "tokens" or budget.limit is None:
-        return False
-    search = searched(observations.problems)
-    caps = [row.cap for row, here in zip(observations.problems, search, strict=True) if here]
-    return budget.limit >= max(caps, default=np.inf)
+    return any(
+        limit.axis == "tokens" and limit.limit >= _largest_cap(observations, limit.probe)
+        for limit in decision.question.budget.limits
+    )
+
+
+def _largest_cap(observations: Observations, probe: str | None) -> float:
+    caps = [
+        row.cap for row in observations.problems if not row.held_out and probe in (None, row.probe)
+    ]
+    return float(max(caps, default=np.inf))

@@ -7,7 +7,7 @@ import numpy as np
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
-from mi_tui.analysis.recommendation.decision import Decision, decide
+from mi_tui.analysis.recommendation.decision import Decision, alone_in, decide
 from mi_tui.analysis.recommendation.design import Design, design_of
 from mi_tui.analysis.recommendation.knowledge_gradient import value_of_doubling
 from mi_tui.analysis.recommendation.objective import objective_of
@@ -113,10 +113,18 @@ def curves_of(
 
 
 def answerable(budget: Budget, latency: Latency | None) -> Budget:
-    """The budget, or the knee while its limit cannot be judged for want of a speed."""
-    if objective_of(budget).needs_speed and latency is None:
-        return Budget(confidence=budget.confidence, about=budget.about)
-    return budget
+    """The budget without the limits that cannot be judged for want of a speed.
+
+    Where that is its own, the knee.
+    """
+    if latency is not None:
+        return budget
+    judged = tuple(
+        limit for limit in budget.also if not objective_of(alone_in(budget, limit)).needs_speed
+    )
+    if objective_of(budget).needs_speed:
+        return Budget(confidence=budget.confidence, about=budget.about, also=judged)
+    return budget if judged == budget.also else budget.model_copy(update={"also": judged})
 
 
 def _certainty(

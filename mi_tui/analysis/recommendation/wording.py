@@ -1,12 +1,16 @@
 """The sentence of a recommendation."""
 
+import math
 from collections.abc import Callable
 
 from mi_tui.analysis.recommendation.objective import objective_of
 from mi_tui.analysis.recommendation.remarks import highest_score, lowest_score
 from mi_tui.analysis.recommendation.verdict import Certainty, Verdict
-from mi_tui.analysis.results import Estimate, Recommendation, Remark
+from mi_tui.analysis.results import CapComparison, Estimate, LimitOutcome, Recommendation, Remark
 from mi_tui.text.percent import percent, percent_range
+
+_NO_GAIN = 5e-4
+"""A gain of score, or of tokens as a share, below which loosening a limit gives nothing."""
 
 
 def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
@@ -24,10 +28,14 @@ def answer(found: Recommendation, verdict: Verdict, tolerance: float) -> str:
         parts.append(
             f"{percent(found.not_scored, 1)} of the responses could not be scored and are left out"
         )
-    if objective.limit is not None:
-        parts.append(f"it meets the limit with a probability of {_sure(found.probability)}")
+    if found.budget.limits:
+        limits = _limits_said(found)
+        parts.append(f"it meets {limits} with a probability of {_sure(found.probability)}")
+        parts += _each_limit(found)
     if found.lambda_ != 1.0:
         parts.append(_against_thinking(found))
+    if found.against_caps:
+        parts.append(_against_the_cap(found))
     if certainty is Certainty.NO_MORE_TO_LEARN:
         parts.append(_caution(found))
     if not found.resolved:
@@ -62,8 +70,8 @@ def _ceiling(verdict: Verdict, tolerance: float) -> str:
 
 def _no_difference(verdict: Verdict, tolerance: float) -> str:
     del tolerance
-    limited = verdict.decision.question.budget.limit is not None
-    which = "the λ that meet the limit" if limited else "all λ"
+    limits = verdict.decision.question.budget.limits
+    which = f"the λ that meet the limit{'s' * (len(limits) > 1)}" if limits else "all λ"
     return f"no significant difference between the scores of {which}, so this is the shortest"
 
 
@@ -80,8 +88,10 @@ def _shortest_alike(verdict: Verdict, tolerance: float) -> str:
 
 
 def _above_cap(verdict: Verdict, tolerance: float) -> str:
-    del verdict, tolerance
-    return "the limit is not below the token cap, so every response meets it"
+    del tolerance
+    several = len(verdict.decision.question.budget.limits) > 1
+    limit = "a limit on tokens" if several else "the limit"
+    return f"{limit} is not below the token cap, so every response meets it"
 
 
 def _thinking(verdict: Verdict, tolerance: float) -> str:
@@ -129,10 +139,55 @@ def _caution(found: Recommendation) -> str:
     """What the confidence costs on so few problems; only more problems reduce it."""
     objective, budget = objective_of(found.budget), found.budget
     loss = objective.loss_in_words(found.expected_loss)
-    if objective.limit is None:
+    if not budget.limits:
         return f"it may be about {loss} from the best; more problems would reduce that"
     sure = percent(budget.confidence)
-    return f"meeting the limit with {sure} confidence costs about {loss}; more problems reduce it"
+    limits = _limits_said(found)
+    return f"meeting {limits} with {sure} confidence costs about {loss}; more problems reduce it"
+
+
+def _limits_said(found: Recommendation) -> str:
+    count = len(found.budget.limits)
+    return "the limit" if count < 2 else "both limits" if count == 2 else f"all {count} limits"
+
+
+def _each_limit(found: Recommendation) -> list[str]:
+    """Which of several limits binds and what loosening each gives, or what each alone would."""
+    if len(found.limits) < 2:
+        return []
+    if not found.feasible:
+        return [f"alone, {'; '.join(_alone(limit) for limit in found.limits)}"]
+    binding = [limit for limit in found.limits if limit.binds]
+    if not binding:
+        return ["no limit binds: without any of them the choice would be the same"]
+    ordered = [*binding, *(limit for limit in found.limits if not limit.binds)]
+    return [f"{binding[0].limit} binds: {', '.join(_loosened(found, one) for one in ordered)}"]
+
+
+def _alone(limit: LimitOutcome) -> str:
+    alone = limit.alone
+    assert alone is not None
+    gives = f"λ = {alone.lambda_:.2f} with {percent(alone.score.value, 1)}"
+    gives += f" and {alone.tokens.value:,.0f} tokens"
+    return f"{limit.limit} {'gives' if alone.feasible else 'is not surely kept either:'} {gives}"
+
+
+def _loosened(found: Recommendation, limit: LimitOutcome) -> str:
+    if limit.gain < _NO_GAIN:
+        return f"{limit.loosened} would give nothing"
+    objective = objective_of(found.budget)
+    more = objective.loss_in_words(limit.gain)
+    gives = f"save {more}" if objective.aim == "tokens" else f"give {more} more"
+    return f"{limit.loosened} would {gives} (λ = {limit.loosened_lambda:.2f})"
+
+
+def _against_the_cap(found: Recommendation) -> str:
+    """The capped row whose length is nearest to the answer's."""
+
+    def apart(one: CapComparison) -> float:
+        return abs(math.log(max(one.tokens.value, 1.0) / max(found.tokens.value, 1.0)))
+
+    return min(found.against_caps, key=apart).sentence
 
 
 def _sure(probability: float) -> str:

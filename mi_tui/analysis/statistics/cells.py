@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mi_tui.analysis.observations import Observations, ProblemRow
 
 Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from mi_tui.analysis.statistics.lengths import LengthTail, length_tails
 from mi_tui.analysis.statistics.probe import CurveModel, ProbeCurves, ProbeRollouts, Strata
 from mi_tui.analysis.statistics.regimes import fit_regimes
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import About
+from mi_tui.plan.budget import About, unknown_probe
 from mi_tui.plan.recipe import Recipe
 
 MODEL: CurveModel = fit_regimes
@@ -40,7 +40,8 @@ class Curves:
     shape (draws, points). ``score_covariance`` and ``log_tokens_covariance`` (points, points)
     are the posterior's own, free of the noise of the draws. ``score_variance`` and
     ``tokens_variance`` (points,) are what one rollout more leaves open: the variance of one
-    response's score, and of its length relative to the squared mean.
+    response's score, and of its length relative to the squared mean. ``probes`` are the curves of
+    each probe by itself.
     """
 
     lambdas: Floats
@@ -52,6 +53,29 @@ class Curves:
     log_tokens_covariance: Floats
     score_variance: Floats
     tokens_variance: Floats
+    probes: "tuple[ProbePart, ...]" = ()
+
+    def of(self, probe: str | None) -> "Curves":
+        """The curves of a probe; the study's own for ``None``.
+
+        Raises:
+            CurveError: the probe is not there, or has no rollouts yet.
+        """
+        if probe is None:
+            return self
+        for part in self.probes:
+            if part.name == probe:
+                return part.curves
+        raise CurveError(unknown_probe(probe, [part.name for part in self.probes]))
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePart:
+    """One probe's curves, and its share of the rollouts that the study's curves are made of."""
+
+    name: str
+    rollouts: float
+    curves: Curves
 
 
 def family(recipes: tuple[Recipe, ...], like: Recipe | None = None) -> NDArray[np.int64]:
@@ -112,6 +136,7 @@ def fit_curves(
     random = np.random.default_rng(seed)
     tails = length_tails(observations)
     parts: list[tuple[float, ProbeCurves]] = []
+    asked_of: dict[str, int] = {}
     for probe in range(len(names)):
         problems = np.flatnonzero((place == probe) & search)
         answered = mine[cells.count[np.ix_(mine, problems)].sum(axis=1) > 0]
@@ -125,6 +150,7 @@ def fit_curves(
         weight = sum(p.weight for p in observations.problems if p.probe == names[probe])
         data = _rollouts_of(observations, answered, asked, lambda_of, tails, strata)
         parts.append((weight, MODEL(data, lambdas, draws, random)))
+        asked_of[names[probe]] = len(data.recipe)
     if not parts and stored > len(observations):
         raise CurveError(
             f"{stored - len(observations)} of {stored} responses could not be scored, and no λ has "
@@ -134,6 +160,17 @@ def fit_curves(
         raise CurveError("no λ has rollouts on search problems yet: let the study run on")
     total = sum(weight for weight, _ in parts)
     shares = [(weight / total, part) for weight, part in parts]
+    whole = _mean(lambdas, shares)
+    every = sum(asked_of.values())
+    apart = tuple(
+        ProbePart(name, asked / every, _mean(lambdas, [(1.0, part)]) if len(parts) > 1 else whole)
+        for (name, asked), (_, part) in zip(asked_of.items(), parts, strict=True)
+    )
+    return replace(whole, probes=apart)
+
+
+def _mean(lambdas: Floats, shares: list[tuple[float, ProbeCurves]]) -> Curves:
+    """The curves of means over probes, each with its share."""
     tokens = _sum(share * part.tokens for share, part in shares)
     tail = _sum(share * part.tail for share, part in shares)
     return Curves(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from mi_tui.plan.budget import About, Budget
+from mi_tui.plan.budget import AND, About, Budget
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
@@ -65,6 +65,8 @@ class Draft:
     objective: str = "knee"
     limit: str = ""
     statistic: Literal["mean", "p95"] = "mean"
+    probe: str = ""
+    also: str = ""
     confidence: str = "90"
     about: About = "new-problems"
     speed: Literal["measured", "given"] = "measured"
@@ -120,6 +122,8 @@ def draft_of(preset: Preset) -> Draft:
         objective=budget.objective,
         limit=_limit_text(budget),
         statistic=budget.statistic,
+        probe=budget.probe or "",
+        also=AND.join(limit.spec for limit in budget.also),
         confidence=f"{100 * budget.confidence:g}",
         about=budget.about,
         speed="given" if server else "measured",

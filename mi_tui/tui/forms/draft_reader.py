@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import (
+    Budget,
+    BudgetError,
+    Constraint,
+    parse_limits,
+    slip,
+    unknown_probe,
+)
 from mi_tui.plan.engine import ServerSpeed
 from mi_tui.plan.numbers import number, optional, whole
 from mi_tui.plan.objective import OBJECTIVES
@@ -135,18 +142,37 @@ class _Reading:
             typed = self.read("limit", lambda: number(draft.limit, above=0.0, most=of.most_in_form))
             limit = None if typed is None else typed / of.scale
         sure = self.read("confidence", lambda: confidence(draft.confidence))
-        if "limit" in self.problems or sure is None:
+        also = self.read("also", lambda: self.limits(draft))
+        names = [row.name for row in draft.probes if row.asked]
+        probe = draft.probe.strip() if of is not None else ""
+        if probe and probe not in names:
+            self.problems["probe"] = unknown_probe(probe, names)
+        if {"limit", "probe"} & set(self.problems) or sure is None or also is None:
             return None
         return self.read(
-            "limit",
+            "also" if also else "limit",
             lambda: Budget(
                 objective=draft.objective,
                 limit=limit,
                 statistic=draft.statistic,
+                probe=probe or None,
+                also=also,
                 confidence=sure,
                 about=draft.about,
             ),
         )
+
+    def limits(self, draft: Draft) -> tuple[Constraint, ...]:
+        """The further limits, each on a probe that is asked."""
+        try:
+            found = parse_limits(draft.also)
+        except BudgetError as error:
+            raise ValueError(slip(error) or "such as score>=95% and p95 seconds<=30") from None
+        names = [row.name for row in draft.probes if row.asked]
+        for limit in found:
+            if limit.probe is not None and limit.probe not in names:
+                raise ValueError(unknown_probe(limit.probe, names))
+        return found
 
     def server(self, draft: Draft) -> ServerSpeed | None:
         if draft.speed == "measured":

@@ -66,18 +66,15 @@ class Picture:
         return max([1.0, *lengths, *(point.value for point in self.curve.tokens)])
 
     @property
-    def limit(self) -> float | None:
-        """The height of the budget's limit, in per cent; ``None`` where it has no height."""
-        limit = self.budget.limit
-        if limit is None:
-            return None
-        if self.budget.axis == "tokens":
-            height = 100.0 * limit / self.longest
-        elif self.budget.axis == "score":
-            height = 100.0 * limit
-        else:
-            return None
-        return height if height <= TOP else None
+    def limits(self) -> tuple[float, ...]:
+        """The heights of the budget's limits, in per cent, as far as they have one."""
+        scale = {"tokens": 100.0 / self.longest, "score": 100.0}
+        heights = (
+            scale[limit.axis] * limit.limit
+            for limit in self.budget.limits
+            if limit.axis in scale and limit.probe is None
+        )
+        return tuple(height for height in heights if height <= TOP)
 
 
 def picture_of(
@@ -129,9 +126,9 @@ class CurvesPlot(QuietPlot):
         self._fix_axes()
         if picture.recommended is not None:
             self.add_v_line(picture.recommended, rich_colour(self.app, "accent"))
-        if picture.limit is not None:
+        for height in picture.limits:
             colour = rich_colour(self.app, "secondary")
-            self.plot([0.0, 1.0], [picture.limit] * 2, colour, hires_mode=HiResMode.BRAILLE)
+            self.plot([0.0, 1.0], [height] * 2, colour, hires_mode=HiResMode.BRAILLE)
         for name, scale in self._scales():
             self._draw_curve(name, MEASURES[name], scale)
 
@@ -235,7 +232,7 @@ class CurvesPlot(QuietPlot):
         for name, words in names.items():
             line.append(f"{MARKERS[name]} ", style=rich_colour(self.app, f"curve-{name}"))
             line.append(f"{words}  ")
-        if picture.limit is not None:
+        if picture.limits:
             line.append(f"─ {picture.budget.spec}  ", style=rich_colour(self.app, "secondary"))
         if picture.curve.lambdas:
             line.append("░ 95 %  ", style=rich_colour(self.app, "secondary"))

@@ -29,9 +29,18 @@ class ParetoPlot(QuietPlot):
         self.clear()
         self.set_ylimits(0.0, 104.0)
         self.set_yticks([0, 25, 50, 75, 100])
-        self.set_xlimits(0.0, 1.05 * max([*tokens, *(p.value for p in curve.tokens), 1.0]))
-        if answer.budget.axis == "tokens" and answer.budget.limit:
-            self.add_v_line(answer.budget.limit, rich_colour(self.app, "warning"))
+        longest = 1.05 * max([*tokens, *(p.value for p in curve.tokens), 1.0])
+        self.set_xlimits(0.0, longest)
+        for limit in answer.budget.limits:
+            if limit.axis == "tokens" and limit.probe is None:
+                self.add_v_line(limit.limit, rich_colour(self.app, "warning"))
+            elif limit.axis == "score" and limit.probe is None:
+                self.plot(
+                    [0.0, longest],
+                    [100 * limit.limit] * 2,
+                    line_style=rich_colour(self.app, "warning"),
+                    hires_mode=HiResMode.BRAILLE,
+                )
         if curve.tokens:
             self.plot(
                 [point.value for point in curve.tokens],

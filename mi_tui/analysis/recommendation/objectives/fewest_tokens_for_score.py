@@ -9,6 +9,7 @@ from mi_tui.plan.objective import OBJECTIVES, Limit
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Recommendation
+    from mi_tui.analysis.statistics.cells import Floats
     from mi_tui.analysis.statistics.curve import Curves
 
 
@@ -21,7 +22,14 @@ class FewestTokensForScore(CurveObjective):
     summary = "a score that must be reached"
     words = "fewest tokens for a score of at least {limit:.1%}"
     limit = Limit(
-        "score", ">=", unit="% correct", default=0.8, most=1.0, percent=True, axis="score"
+        "score",
+        ">=",
+        unit="% correct",
+        default=0.8,
+        most=1.0,
+        percent=True,
+        axis="score",
+        words="a score of at least {limit:.1%}",
     )
     aim = "tokens"
 
@@ -35,14 +43,18 @@ class FewestTokensForScore(CurveObjective):
 
         points = len(question.curves.lambdas)
         values = np.asarray(question.curves.score - question.limit, dtype=np.float64)
-        return Margin(values, np.eye(points), np.zeros(points))
+        return Margin(values, np.eye(points), np.zeros(points), question.limit)
+
+    def measure(self, question: Question) -> "Floats":
+        """The score."""
+        return question.curves.score
 
     def nearest_limit(self, question: Question) -> float | None:
         """The best score that is surely reached, down to a tenth of a per cent."""
         from mi_tui.analysis.recommendation.decision import surely_reached
 
-        best = surely_reached(question.curves.score, question.budget.confidence).max()
-        return float(math.floor(1000 * best) / 1000)
+        best = surely_reached(question.curves.score, question).max()
+        return math.floor(1000 * best) / 1000 if math.isfinite(best) else None
 
     def useful_limits(self, answer: "Recommendation") -> tuple[float, ...]:
         """From the lowest to the highest score of the curve."""

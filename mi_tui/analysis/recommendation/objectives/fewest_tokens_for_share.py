@@ -1,5 +1,6 @@
 """The fewest tokens for at least a share of Thinking's score."""
 
+import math
 from typing import TYPE_CHECKING
 
 from mi_tui.analysis.recommendation.goals import fewest_tokens, hundredths
@@ -8,13 +9,14 @@ from mi_tui.plan.objective import OBJECTIVES, Limit
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Recommendation
+    from mi_tui.analysis.statistics.cells import Floats
     from mi_tui.analysis.statistics.curve import Curves
 
 
 class FewestTokensForShare(CurveObjective):
     """The shortest responses while the score reaches a share, from 0 to 1, of Thinking's.
 
-    No nearest limit is ever named: Thinking itself reaches every share.
+    No nearest limit is named where it is the only one: Thinking itself reaches every share.
     """
 
     name = "fewest-tokens-for-share-of-thinking"
@@ -30,6 +32,7 @@ class FewestTokensForShare(CurveObjective):
         most=1.0,
         percent=True,
         short_percent=True,
+        words="at least {limit:.0%} of Thinking's score",
     )
     aim = "tokens"
     remark = "of Thinking"
@@ -47,7 +50,23 @@ class FewestTokensForShare(CurveObjective):
         values = np.asarray(score - share * score[:, -1:], dtype=np.float64)
         by_score = np.eye(points)
         by_score[:, -1] -= share
-        return Margin(values, by_score, np.zeros(points))
+        return Margin(values, by_score, np.zeros(points), share * float(score[:, -1].mean()))
+
+    def measure(self, question: Question) -> "Floats":
+        """The score as a share of the same draw's at λ = 1."""
+        import numpy as np
+
+        score = question.curves.score
+        return np.asarray(score / np.maximum(score[:, -1:], 1e-9), dtype=np.float64)
+
+    def nearest_limit(self, question: Question) -> float | None:
+        """The best share that is surely reached within the other limits, in whole per cent."""
+        from mi_tui.analysis.recommendation.decision import surely_reached
+
+        if question.kept is None:
+            return None
+        best = surely_reached(self.measure(question), question).max()
+        return min(math.floor(100 * best) / 100, 1.0) if math.isfinite(best) else None
 
     def useful_limits(self, answer: "Recommendation") -> tuple[float, ...]:
         """From half of Thinking's score to all of it."""

@@ -9,6 +9,7 @@ from mi_tui.plan.objective import OBJECTIVES, Limit
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Recommendation
+    from mi_tui.analysis.statistics.cells import Floats
     from mi_tui.analysis.statistics.curve import Curves
 
 
@@ -20,7 +21,14 @@ class ScoreWithinSeconds(CurveObjective):
     title = "Best score within seconds"
     summary = "a limit on latency"
     words = "highest score within {limit:g} s {held}"
-    limit = Limit("seconds", "<=", unit="seconds per response", default=30, axis="seconds")
+    limit = Limit(
+        "seconds",
+        "<=",
+        unit="seconds per response",
+        default=30,
+        axis="seconds",
+        words="at most {limit:g} s {held}",
+    )
     takes_statistic = True
     needs_speed = True
 
@@ -58,12 +66,19 @@ class ScoreWithinSeconds(CurveObjective):
         values = np.asarray(math.log(question.limit) - np.log(seconds), dtype=np.float64)
         return Margin(values, np.zeros((points, points)), -np.ones(points))
 
+    def measure(self, question: Question) -> "Floats":
+        """The seconds, the speed's error drawn too."""
+        import numpy as np
+
+        inside = self.margin(question).values
+        return np.asarray(question.limit * np.exp(-inside), dtype=np.float64)
+
     def nearest_limit(self, question: Question) -> float | None:
         """The limit moved by the best margin that is surely reached, up to three digits."""
         from mi_tui.analysis.recommendation.decision import surely_reached
 
-        best = surely_reached(self.margin(question).values, question.budget.confidence).max()
-        return _rounded_up(question.limit * math.exp(-best))
+        best = surely_reached(self.margin(question).values, question).max()
+        return _rounded_up(question.limit * math.exp(-best)) if math.isfinite(best) else None
 
     def useful_limits(self, answer: "Recommendation") -> tuple[float, ...]:
         """From the shortest to the longest responses of the curve, at the answer's speed."""

@@ -9,6 +9,7 @@ from mi_tui.plan.objective import OBJECTIVES, Limit
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Recommendation
+    from mi_tui.analysis.statistics.cells import Floats
     from mi_tui.analysis.statistics.curve import Curves
 
 
@@ -20,7 +21,14 @@ class ScoreWithinTokens(CurveObjective):
     title = "Best score within tokens"
     summary = "a limit on response length"
     words = "highest score within {limit:g} tokens {held}"
-    limit = Limit("tokens", "<=", unit="tokens per response", default=2000, axis="tokens")
+    limit = Limit(
+        "tokens",
+        "<=",
+        unit="tokens per response",
+        default=2000,
+        axis="tokens",
+        words="at most {limit:g} tokens {held}",
+    )
     takes_statistic = True
 
     def goal(self, curves: "Curves") -> Goal:
@@ -35,12 +43,16 @@ class ScoreWithinTokens(CurveObjective):
         values = np.asarray(math.log(question.limit) - np.log(question.tokens), dtype=np.float64)
         return Margin(values, np.zeros((points, points)), -np.ones(points))
 
+    def measure(self, question: Question) -> "Floats":
+        """The tokens."""
+        return question.tokens
+
     def nearest_limit(self, question: Question) -> float | None:
         """The limit moved by the best margin that is surely reached, up to whole tokens."""
         from mi_tui.analysis.recommendation.decision import surely_reached
 
-        best = surely_reached(self.margin(question).values, question.budget.confidence).max()
-        return float(math.ceil(question.limit * math.exp(-best)))
+        best = surely_reached(self.margin(question).values, question).max()
+        return float(math.ceil(question.limit * math.exp(-best))) if math.isfinite(best) else None
 
     def useful_limits(self, answer: "Recommendation") -> tuple[float, ...]:
         """From the shortest to the longest responses of the curve."""

@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Markdown, Static
 
+from mi_tui.plan.budget import parse_budget
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.tui.runtime.colours import rich_colour
 
@@ -85,5 +86,7 @@ def page_text(page: str) -> str:
 def _objectives() -> Iterator[str]:
     """A line of each objective: its short form, and what it asks for."""
     for objective in sorted(OBJECTIVES, key=lambda objective: objective.limit is None):
-        limit, statistic = objective.read(objective.example) or (None, "mean")
-        yield f"    {objective.example:<18}{objective.in_words(limit, statistic)}"
+        words = parse_budget(objective.example).in_words
+        yield f"    {objective.example:<18}{words}"
+    yield "    tokens<=2000 and score>=95%   two limits that hold together"
+    yield "    score[aime25]>=0.6            a limit on one probe alone"

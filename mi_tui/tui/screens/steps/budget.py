@@ -35,6 +35,8 @@ class BudgetScreen(FormScreen):
     HAS_FORECAST = True
     FIELDS: ClassVar[dict[str, str]] = {
         "limit": "row-limit",
+        "probe": "row-probe",
+        "also": "row-also",
         "confidence": "row-confidence",
         "first_token": "row-server",
         "per_token": "row-server",
@@ -65,6 +67,13 @@ class BudgetScreen(FormScreen):
                 id="statistic",
             ),
             id="row-statistic",
+        )
+        yield FormRow("On", text_field("probe", draft.probe, width=24), id="row-probe")
+        yield FormRow(
+            "And",
+            text_field("also", draft.also, width=40),
+            hint="further limits (opt)",
+            id="row-also",
         )
         yield FormRow(
             "Confidence",
@@ -113,6 +122,8 @@ class BudgetScreen(FormScreen):
             self.draft.with_objective(objective),
             limit=self.query_one("#limit", Input).value,
             statistic=self.query_one("#statistic", Choice).value,
+            probe=self.query_one("#probe", Input).value,
+            also=self.query_one("#also", Input).value,
             confidence=self.query_one("#confidence", Input).value,
             about=self.query_one("#about", Choice).value,
             speed=self.query_one("#speed", Choice).value,
@@ -128,7 +139,13 @@ class BudgetScreen(FormScreen):
         row = self.query_one("#row-limit", FormRow)
         row.show_hint("no limit needed" if limit is None else limit.unit)
         row.query_one("#limit", Input).disabled = limit is None
-        convertible = limit is not None and limit.axis in CONVERTIBLE
+        budget = self.checked.preset.budget if self.checked.preset else None
+        axes = {one.axis for one in budget.limits} if budget else {limit.axis if limit else None}
+        convertible = bool(axes.intersection(CONVERTIBLE))
+        names = [row.name for row in self.draft.probes if row.asked]
+        on_one = limit is not None and (len(names) > 1 or bool(self.draft.probe.strip()))
+        self.query_one("#row-probe", FormRow).show_hint(f"all probes, or {' or '.join(names)}")
+        self.query_one("#row-probe").set_class(not on_one, "-hidden")
         self.query_one("#row-statistic").set_class(not objective.takes_statistic, "-hidden")
         self.query_one("#row-speed").set_class(not convertible, "-hidden")
         given = convertible and self.draft.speed == "given"
@@ -151,11 +168,11 @@ class BudgetScreen(FormScreen):
         """The question in words, and what its limit means in the other unit."""
         preset = self.checked.preset
         if preset is None:
-            wrong = self.checked.of("limit", "confidence", "first_token", "per_token")
+            wrong = self.checked.of(*self.FIELDS)
             return Text("Fill in the fields." if wrong else "Complete the other steps first.")
         label, strong = self.colour("secondary"), f"bold {self.colour('accent')}"
         budget = preset.budget
-        sure = f", met with {100 * budget.confidence:g} % probability" if budget.limit else ""
+        sure = f", met with {100 * budget.confidence:g} % probability" if budget.limits else ""
         goal = budget.in_words.removeprefix("the ")
         text = Text.assemble(
             ("In words\n" if wide else "", label),

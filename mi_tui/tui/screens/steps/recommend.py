@@ -14,7 +14,13 @@ from textual.widgets import Input, Rule, Static
 
 from mi_tui.analysis.results import Recommendation
 from mi_tui.errors import MiTuiError
-from mi_tui.plan.budget import Budget, BudgetError, parse_budget
+from mi_tui.plan.budget import (
+    Budget,
+    BudgetError,
+    parse_budget,
+    require_probes,
+    slip,
+)
 from mi_tui.plan.objective import examples
 from mi_tui.plan.until import Until
 from mi_tui.present.answer import alternatives, headline, measures, what_ended
@@ -166,7 +172,12 @@ class RecommendScreen(GuideScreen):
             yield PairedTable(id="paired")
         yield LimitSlider(id="limit")
         yield FormRow("Budget", text_field("budget", budget, kind=Answer), id="row-budget")
-        yield Static(" · ".join(examples()), id="budget-forms", classes="note", markup=False)
+        yield Static(
+            " · ".join((*examples(), "join with and")),
+            id="budget-forms",
+            classes="note",
+            markup=False,
+        )
         with Container(id="answer-panes"):
             with Vertical(id="answer"):
                 yield Static("Asking the data …", id="headline", markup=False)
@@ -208,8 +219,10 @@ class RecommendScreen(GuideScreen):
         self._is_valid = False
         try:
             budget = parse_budget(event.value, own.confidence, about=own.about)
-        except BudgetError:
-            row.show_problem("write one of the forms below")
+            if view is not None:
+                require_probes(budget, view.preset.probe_names)
+        except BudgetError as error:
+            row.show_problem(slip(error) or "write one of the forms below")
             return
         self._is_valid = True
         row.show_problem("")
