@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.replay_limits import in_tokens, least_inside
 from benchmarks.replay_methods import GRID, METHODS, ROLLOUTS
 from benchmarks.replay_rollouts import ResampledProbe, read_rollouts
 from benchmarks.replay_surface import SimulatedProbe, Surface, SurfaceError, read_surfaces
@@ -84,16 +85,15 @@ def judge(surface: Surface, budget: Budget, lambda_: float) -> tuple[float, bool
     Raises:
         SurfaceError: no λ of the surface keeps the budget.
     """
-    limit = budget.limit or 0.0
-    in_tokens = budget.objective == "fewest-tokens-for-score"
-    keeps = surface.score >= limit if in_tokens else surface.tokens <= limit
+    keeps = least_inside(budget, surface.score, surface.tokens, float(surface.score[-1])) >= 0
+    few = in_tokens(budget)
     if not keeps.any():
         raise SurfaceError(f"no λ of {surface.name} keeps {budget.spec}")
-    worth = -np.log(surface.tokens) if in_tokens else surface.score
+    worth = -np.log(surface.tokens) if few else surface.score
     best = int(np.where(keeps, worth, -np.inf).argmax())
     at = surface.at(lambda_)
     lost = max(float(worth[best] - worth[at]), 0.0)
-    regret = 100 * (1 - math.exp(-lost) if in_tokens else lost)
+    regret = 100 * (1 - math.exp(-lost) if few else lost)
     return regret, not bool(keeps[at]), float(surface.lambdas[best])
 
 
@@ -248,7 +248,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--surface", type=Path, action="append", default=[], help="CSV; may be repeated")
     add("--rollouts", type=Path, action="append", default=[], help="study directory or .npz file")
     add("--probe", help="only this probe of the table")
-    add("--budget", action="append", default=[], help="tokens<=N or score>=X; may be repeated")
+    add(
+        "--budget",
+        action="append",
+        default=[],
+        help="as of mi-tui recommend, without p95; may be repeated",
+    )
     add("--budget-tokens", type=float, help="tokens of a study, or inf (default: the even grid's)")
     add("--seeds", type=int, default=200, help="simulated studies per line")
     add("--first-seed", type=int, default=0, help="of the studies of a line (default: 0)")

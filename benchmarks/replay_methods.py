@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from benchmarks.replay_limits import in_tokens, least_inside
 from benchmarks.replay_surface import ReplayedProbe
 from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.results import Estimate
@@ -160,24 +161,29 @@ def _measure(probe: ReplayedProbe, lambda_: float, rollouts: int) -> _Measured:
     return _Measured(lambda_, sum(scores) / rollouts, sum(lengths) / rollouts)
 
 
-def _violation(found: _Measured, budget: Budget) -> float:
-    """How far measured averages break the budget; at most 0 when they keep it."""
-    limit = budget.limit or 0.0
-    if budget.objective == "fewest-tokens-for-score":
-        return limit - found.score
-    return found.tokens / limit - 1
+def _violation(found: _Measured, budget: Budget, thinking: float) -> float:
+    """How far measured averages break the budget; at most 0 when they keep it.
+
+    ``thinking`` is the score measured at the largest λ.
+    """
+    return -float(least_inside(budget, found.score, found.tokens, thinking))
 
 
 def _worth(found: _Measured, budget: Budget) -> float:
-    return -found.tokens if budget.objective == "fewest-tokens-for-score" else found.score
+    return -found.tokens if in_tokens(budget) else found.score
 
 
 def _best(found: list[_Measured], budget: Budget) -> Outcome:
     """The best by averages among those whose averages keep the budget, or the nearest to it."""
-    allowed = [point for point in found if _violation(point, budget) <= 0]
+    thinking = _thinking(found)
+    allowed = [point for point in found if _violation(point, budget, thinking) <= 0]
     if allowed:
         return Outcome(max(allowed, key=lambda point: _worth(point, budget)).lambda_)
-    return Outcome(min(found, key=lambda point: _violation(point, budget)).lambda_)
+    return Outcome(min(found, key=lambda point: _violation(point, budget, thinking)).lambda_)
+
+
+def _thinking(found: list[_Measured]) -> float:
+    return max(found, key=lambda point: point.lambda_).score
 
 
 def _optuna(kind: str, probe: ReplayedProbe, budget: Budget, tokens: float) -> Outcome:
@@ -187,7 +193,7 @@ def _optuna(kind: str, probe: ReplayedProbe, budget: Budget, tokens: float) -> O
     found: list[_Measured] = []
 
     def constraint(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
-        return (_violation(found[trial.number], budget),)
+        return (_violation(found[trial.number], budget, _thinking(found)),)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

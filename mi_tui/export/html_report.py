@@ -15,6 +15,7 @@ from mi_tui.analysis.statistics.flips import Flip
 from mi_tui.analysis.statistics.groups import GroupResults
 from mi_tui.export.plot import Plot, Series
 from mi_tui.present import comparison, numbers
+from mi_tui.present.answer import limit_measured
 from mi_tui.present.columns import (
     ResultLine,
     of_section,
@@ -63,6 +64,7 @@ def report_html(
     )
     environment.filters.update(
         share=numbers.percent_range,
+        measured=limit_measured,
         points=numbers.points_range,
         percent=numbers.percent,
         tokens=numbers.token_range,

@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mi_tui.plan.budget import Budget, BudgetError, parse_budget
-from mi_tui.plan.toml import preset_text, read_preset
+from mi_tui.plan.budget import (
+    Budget,
+    BudgetError,
+    Constraint,
+    parse_budget,
+    parse_limits,
+    require_probes,
+)
+from mi_tui.plan.toml import PresetError, preset_text, read_preset
 
 numbers = st.integers(1, 100_000_000)
 budgets = st.one_of(
@@ -29,6 +36,101 @@ budgets = st.one_of(
         limit=st.integers(1, 100).map(lambda n: n / 100),
     ),
 )
+
+limits = st.one_of(
+    st.builds(
+        Constraint,
+        objective=st.sampled_from(["score-within-tokens", "score-within-seconds"]),
+        limit=numbers.map(float),
+        statistic=st.sampled_from(["mean", "p95"]),
+        probe=st.sampled_from([None, "aime25", "word problems", "gpqa-diamond"]),
+    ),
+    st.builds(
+        Constraint,
+        objective=st.sampled_from(
+            ["fewest-tokens-for-score", "fewest-tokens-for-share-of-thinking"]
+        ),
+        limit=st.integers(1, 100).map(lambda n: n / 100),
+        probe=st.sampled_from([None, "aime25"]),
+    ),
+)
+
+
+@given(st.lists(limits, min_size=1, max_size=4, unique_by=lambda limit: limit.subject))
+def test_several_limits_are_read_back_from_text_json_and_presets(found: list[Constraint]) -> None:
+    first, *others = found
+    own = parse_budget(first.spec)
+    budget = own.model_copy(update={"also": tuple(others)})
+    assert budget.limits == tuple(found)
+    assert parse_budget(budget.spec) == budget
+    assert Budget.from_json(budget.canonical_json()) == budget
+    knee = Budget(also=tuple(found))
+    assert parse_budget(knee.spec) == knee
+    assert knee.limits == tuple(found)
+    assert knee.with_limits(tuple(others)).limits == tuple(others)
+    assert parse_limits(knee.spec.partition(" and ")[2]) == tuple(found)
+
+
+def test_several_limits_in_words_and_in_a_preset(tmp_path: Path) -> None:
+    budget = parse_budget("tokens<=2000 AND  score>=95% and score[arithmetic]>=0.6")
+    assert budget.in_words == (
+        "highest score within 2000 tokens on average, with at least 95 % of Thinking's score and"
+        " a score of at least 60.0 % on arithmetic"
+    )
+    assert parse_budget("tokens[aime25]<=9").in_words == (
+        "highest score within 9 tokens on average on aime25"
+    )
+    demo = read_preset(Path("presets/demo.toml"))
+    preset = demo.model_copy(update={"budget": budget})
+    path = tmp_path / "limits.toml"
+    path.write_text(preset_text(preset))
+    assert 'also = ["score>=95%", "score[arithmetic]>=0.6"]' in path.read_text()
+    assert read_preset(path) == preset
+    path.write_text(path.read_text().replace("[arithmetic]", "[arithmetc]"))
+    with pytest.raises(PresetError, match="no probe arithmetc: did you mean arithmetic"):
+        read_preset(path)
+    path.write_text(path.read_text().replace("score>=95%", "score>95"))
+    with pytest.raises(PresetError, match=r"'score>95' is no limit: did you mean score>=95% or"):
+        read_preset(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("tokens<2000", "tokens<=2000"),
+        ("token<=2000", "tokens<=2000"),
+        ("tokens<=2,000", "tokens<=2000"),
+        ("tokens=<2000", "tokens<=2000"),
+        ("p95 second ≤ 3", "p95 seconds<=3"),
+        ("tokens<=2000, score>=95%", "tokens<=2000 and score>=95%"),
+        ("score>=95% & tokens<=2,000", "score>=95% and tokens<=2000"),
+        ("tokens<=2000; knee", "knee and tokens<=2000"),
+        ("tokens<=9 and scor[aime25]>=0.6", "score[aime25]>=0.6"),
+        ("score[aime25]>=95", r"score[aime25]>=95% or score[aime25]>=0.95"),
+        ("tokens<=2000 and knee", "knee at the beginning"),
+    ],
+)
+def test_a_slip_is_asked_about(text: str, meant: str) -> None:
+    with pytest.raises(BudgetError) as error:
+        parse_budget(text)
+    assert f"did you mean {meant}? Otherwise write tokens<=2000" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_limits_that_say_the_same_twice_and_unknown_probes_are_refused() -> None:
+    with pytest.raises(BudgetError, match="tokens<=5 and tokens<=6 limit the same: keep the tight"):
+        parse_budget("tokens<=5 and tokens<=6")
+    assert len(parse_budget("tokens<=5 and p95 tokens<=6 and tokens[a]<=4").limits) == 3
+    budget = parse_budget("knee and score[aime52]>=0.5")
+    require_probes(budget, ["aime52"])
+    with pytest.raises(
+        BudgetError, match=r"no probe aime52: did you mean aime25\? There are aime25"
+    ):
+        require_probes(budget, ["aime25", "ifeval"])
+    with pytest.raises(ValidationError, match="no limit that could be on a probe"):
+        Budget(probe="aime25")
+    with pytest.raises(BudgetError, match="'knee' is no limit: write tokens<=2000"):
+        parse_limits("knee")
 
 
 @given(budgets)

@@ -113,3 +113,32 @@ async def test_what_the_answer_is_about_is_chosen_in_words(size: tuple[int, int]
         assert screen.checked.preset is not None
         assert screen.checked.preset.budget.about == "these-problems"
         assert draft_of(screen.checked.preset).about == "these-problems"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_further_limits_are_typed_and_a_slip_is_asked_about(size: tuple[int, int]) -> None:
+    app = MiTuiApp(services=SteeredServices())
+    async with app.run_test(size=size) as pilot:
+        screen = await to_budget(pilot, SteeredServices())
+        assert not screen.query_one("#row-probe").display
+        also = screen.query_one("#also", Input)
+        screen.set_focus(also)
+        also.value = "score>95"
+        await until(pilot, lambda: "did you mean score>=95% or" in shown(app))
+        also.value = "score[other]>=0.5"
+        await until(pilot, lambda: "no probe other" in shown(app))
+        also.value = "score>=95% and score[arithmetic]>=0.5"
+        await until(pilot, lambda: "of Thinking's score and a score of" in said(app, "forecast"))
+        assert screen.checked.preset is not None
+        budget = screen.checked.preset.budget
+        assert budget.spec == "tokens<=80 and score>=95% and score[arithmetic]>=0.5"
+        assert draft_of(screen.checked.preset).also == "score>=95% and score[arithmetic]>=0.5"
+        also.value = "tokens<=90"
+        await until(pilot, lambda: "limit the same" in shown(app))
+
+
+def test_every_limit_is_said_in_the_other_unit() -> None:
+    budget = parse_budget("score>=0.5 and tokens<=2001 and seconds<=30")
+    lines = tokens_and_seconds(budget, SERVER, None)
+    assert lines[0] == "2,001 tokens take about 40 s."
+    assert lines[1] == "30 s hold about 1,491 tokens."
