@@ -253,8 +253,9 @@ def slip(error: BudgetError) -> str:
 def unknown_probe(name: str, names: Collection[str]) -> str:
     """That there is no such probe, and which there are."""
     near = get_close_matches(name, list(names), 1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"there is no probe {name}: {meant}There are {', '.join(names)}"
+    asked = f"he study asks {', '.join(names)}"
+    more = f"did you mean {near[0]}? T{asked}" if near else f"t{asked}"
+    return f"there is no probe {name}: {more}"
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

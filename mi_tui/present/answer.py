@@ -85,9 +85,8 @@ def measures(colours: Colours, answer: Recommendation) -> Text:
 
 def limit_line(limit: LimitOutcome) -> tuple[str, str, str]:
     """One of several limits: how surely it is kept, what was measured, and that it binds."""
-    kept = f"{numbers.percent(limit.probability)} kept"
     words = f"{limit.limit}{' · binds' if limit.binds else ''}"
-    return "", f"{kept} {limit_measured(limit)}".rstrip(), words
+    return f"Kept {numbers.percent(limit.probability)}", limit_measured(limit), words
 
 
 def limit_measured(limit: LimitOutcome) -> str:

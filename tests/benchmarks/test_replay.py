@@ -247,3 +247,42 @@ def test_the_search_beats_the_even_grid_on_surfaces_it_was_not_made_for() -> Non
                     violated.append(trial.violated)
     assert np.mean(regrets["mi-tui"]) < 0.7 * np.mean(regrets["even grid"])
     assert np.mean(violated) < 0.1
+
+
+@pytest.mark.slow
+def test_limits_that_hold_together_are_kept_and_the_joint_answer_beats_the_even_grids() -> None:
+    (surface,) = read_surfaces(SPECTRUM, "aime25")
+    budget = parse_budget("tokens<=18500 and score>=0.65")
+    regrets: dict[str, list[float]] = {"mi-tui": [], "even grid": []}
+    violated: dict[str, list[bool]] = {"mi-tui": [], "even grid": []}
+    for seed in range(16):
+        for method, found in regrets.items():
+            trial = run_trial(
+                seed,
+                surface=surface,
+                budget=budget,
+                method=method,
+                tokens=2 * grid_cost(surface),
+                problems=200,
+            )
+            found.append(trial.regret)
+            violated[method].append(trial.violated)
+    assert np.mean(violated["mi-tui"]) <= 0.1
+    assert np.mean(violated["mi-tui"]) <= np.mean(violated["even grid"])
+    assert np.mean(regrets["mi-tui"]) < 0.7 * np.mean(regrets["even grid"])
+
+
+def test_a_budget_of_several_limits_is_judged_by_each(surface: Surface) -> None:
+    thinking = float(surface.score[-1])
+    at = int(surface.score.argmax())
+    share = 0.9 * float(surface.score[at]) / thinking
+    limit = float(surface.tokens[at]) * 1.01
+    both = parse_budget(f"tokens<={limit:.0f} and score>={100 * share:.4g}%")
+    regret, violated, best = judge(surface, both, float(surface.lambdas[at]))
+    assert (regret, violated) == (0.0, False)
+    assert best == surface.lambdas[at]
+    worst = int(surface.score.argmin())
+    assert judge(surface, both, float(surface.lambdas[worst]))[1]
+    tight = parse_budget(f"tokens<={limit / 100:.0f} and score>={100 * share:.4g}%")
+    with pytest.raises(SurfaceError, match="keeps tokens<="):
+        judge(surface, tight, 1.0)

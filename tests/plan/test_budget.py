@@ -124,7 +124,7 @@ def test_limits_that_say_the_same_twice_and_unknown_probes_are_refused() -> None
     budget = parse_budget("knee and score[aime52]>=0.5")
     require_probes(budget, ["aime52"])
     with pytest.raises(
-        BudgetError, match=r"no probe aime52: did you mean aime25\? There are aime25"
+        BudgetError, match=r"no probe aime52: did you mean aime25\? The study asks aime25"
     ):
         require_probes(budget, ["aime25", "ifeval"])
     with pytest.raises(ValidationError, match="no limit that could be on a probe"):

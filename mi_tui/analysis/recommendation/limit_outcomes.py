@@ -100,7 +100,9 @@ def _with(
 
 
 def _gain(decision: Decision, other: Decision) -> float:
-    """What another choice promises more, in the unit of an expected loss."""
+    """What another choice promises more, in the unit of an expected loss; the same gives nothing."""
+    if other.chosen == decision.chosen:
+        return 0.0
     promised = decision.utility.mean(axis=0)
     gained = max(float(promised[other.promising] - promised[decision.promising]), 0.0)
     return 1 - math.exp(-gained) if decision.logarithmic else gained

@@ -23,7 +23,7 @@ class ParetoPlot(QuietPlot):
         drawn = [row for row in rows if not row.preliminary]
         tokens, _ = _places(drawn)
         has_capped = any(row.recipe.thinking_cap is not None for row in drawn)
-        capped = f" · {CAPPED} thought cut" if has_capped else ""
+        capped = f" · {CAPPED} cut" if has_capped else ""
         self.set_xlabel(f"score % over tokens · ◆ answer{capped}")
         curve = answer.curve
         self.clear()

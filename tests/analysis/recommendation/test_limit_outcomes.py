@@ -234,7 +234,7 @@ def test_one_limit_on_one_probe_is_shown_by_itself() -> None:
 
 def test_a_limit_on_a_probe_of_no_rollouts_is_refused_in_a_line() -> None:
     with pytest.raises(
-        CurveError, match=r"no probe hart: did you mean hard\? There are easy, hard"
+        CurveError, match=r"no probe hart: did you mean hard\? The study asks easy, hard"
     ):
         ask("tokens[hart]<=400", BOTH)
 

@@ -71,8 +71,8 @@ class BudgetScreen(FormScreen):
         yield FormRow("On", text_field("probe", draft.probe, width=24), id="row-probe")
         yield FormRow(
             "And",
-            text_field("also", draft.also, width=40),
-            hint="further limits (opt)",
+            text_field("also", draft.also, width=38),
+            hint="more limits (opt)",
             id="row-also",
         )
         yield FormRow(
