@@ -100,7 +100,7 @@ def _with(
 
 
 def _gain(decision: Decision, other: Decision) -> float:
-    """What another choice promises more, in the unit of an expected loss; the same gives nothing."""
+    """What another choice promises more, in the unit of an expected loss; 0 of the same choice."""
     if other.chosen == decision.chosen:
         return 0.0
     promised = decision.utility.mean(axis=0)
