@@ -79,3 +79,43 @@ def test_a_study_goes_on_only_to_an_end_that_makes_sense(tmp_path: Path) -> None
         assert len(done.stderr.splitlines()) == 1
     with Store(path / "study.db") as store:
         assert store.open_requests() == []
+
+
+def test_two_limits_are_asked_and_limits_that_exclude_each_other_end_with_3(tmp_path: Path) -> None:
+    path = stored_study(tmp_path / "study", problems=60)
+    asked = ("recommend", str(path), "--budget")
+    found = json.loads(command(*asked, "tokens<=100000 and score>=1%", "--json").stdout)
+    answer = found["recommendation"]
+    assert answer["budget"]["also"] == ["score>=1%"]
+    assert [limit["limit"] for limit in answer["limits"]] == ["tokens<=100000", "score>=1%"]
+    done = command(*asked, "tokens<=1 and score>=99%")
+    assert done.returncode == 3
+    said = " ".join(done.stdout.split())
+    assert "it meets both limits with a probability of 0 %" in said
+    assert "alone, tokens<=1 is not surely kept either: λ =" in said
+    assert "score>=99% gives λ =" in said
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("tokens<=40, score>=95", "did you mean tokens<=40 and score>=95%?"),
+        ("tokens<=40 and score[arithmetc]>=0.5", "did you mean arithmetic? The study asks"),
+        ("tokens<=40 and tokens<=50", "limit the same: keep the tighter one"),
+    ],
+)
+def test_a_slip_in_a_budget_is_one_line_with_a_question(
+    tmp_path: Path, budget: str, said: str
+) -> None:
+    path = stored_study(tmp_path / "study", problems=8)
+    done = command("recommend", str(path), "--budget", budget)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_capped_thought_must_have_a_token(tmp_path: Path) -> None:
+    done = command("run", "demo", "--study", str(tmp_path / "study"), "--thinking-cap", "0")
+    assert done.returncode == 2
+    assert "--thinking-cap" in done.stderr
+    assert not (tmp_path / "study").exists()

@@ -36,7 +36,8 @@ class Forecast:
     held-out problems included. ``share`` is how much of the samples wanted of grid and rows a
     limit of rollouts allows, 1 without one.
     ``score`` and ``length`` are half-widths of 95 % intervals of what differs
-    between two λ: of Mean@k from 0 to 1, and of tokens as a share of the length.
+    between two λ: of Mean@k from 0 to 1, and of tokens as a share of the length; where the budget
+    has limits on single probes, of the study or of such a probe, whichever is wider.
     """
 
     recipes: int
@@ -87,6 +88,11 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
     asked = [(n, k * share) for n, k in zip(search, samples, strict=True)]
     fixed = preset.budget.about == "these-problems"
     score, length = _half_widths(weights, asked, among=sizes if fixed else None)
+    for place, name in enumerate(preset.probe_names):
+        if any(limit.probe == name for limit in preset.budget.limits):
+            among = [sizes[place]] if fixed else None
+            own = _half_widths([1.0], [asked[place]], among=among)
+            score, length = max(score, own[0]), max(length, own[1])
     return Forecast(
         recipes=recipes,
         problems=sum(sizes),

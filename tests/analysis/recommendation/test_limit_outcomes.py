@@ -167,6 +167,12 @@ def test_a_limit_in_seconds_waits_for_a_speed_and_the_others_do_not() -> None:
     assert seconds.measured.value == pytest.approx(found.seconds.value, rel=0.03)
 
 
+def test_where_no_limit_is_in_the_way_none_is_said_to_bind() -> None:
+    found = ask("tokens<=1500 and score>=0.1")
+    assert not any(limit.binds for limit in found.limits)
+    assert "no limit binds: without any of them the choice would be the same" in found.sentence
+
+
 @pytest.mark.parametrize(
     ("limit", "looser"),
     [("tokens<=2000", "tokens<=2200"), ("p95 seconds<=0.4", "p95 seconds<=0.44"),
@@ -175,6 +181,19 @@ def test_a_limit_in_seconds_waits_for_a_speed_and_the_others_do_not() -> None:
 )  # fmt: skip
 def test_a_limit_is_loosened_by_a_tenth(limit: str, looser: str) -> None:
     assert loosened(parse_budget(limit).limits[0]).spec == looser
+
+
+def test_without_a_difference_in_score_the_shortest_that_keeps_all_is_taken() -> None:
+    flat = World(problems=60, seed=5, score=lambda _: 0.7).sweep().observations()
+    found = ask("tokens<=150 and score>=0.4", flat)
+    assert "no-difference" in found.remarks
+    assert found.tokens.value == pytest.approx(min(point.value for point in found.curve.tokens))
+    assert "no significant difference between the scores of the λ that meet the limits" in (
+        found.sentence
+    )
+    idle = ask("tokens<=2000 and score>=0.4", flat)
+    assert "limit-above-cap" in idle.remarks
+    assert "a limit on tokens is not below the token cap, so every response" in idle.sentence
 
 
 def two_probes(samples: int = 4, hard: float = 0.35) -> Observations:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mi_tui.analysis.search.forecast import forecast, problem_count, resolution
 from mi_tui.analysis.search.policy import Batch, Spent, next_batch
 from mi_tui.analysis.statistics.metrics import paired_difference
-from mi_tui.plan.budget import Budget
+from mi_tui.plan.budget import Budget, parse_budget
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Recipe
@@ -107,6 +107,15 @@ def test_of_two_probes_the_heavier_one_decides() -> None:
     alone = forecast(preset(WORDS), [40])
     assert even.score < heavy.score
     assert heavy.score == pytest.approx(alone.score, rel=0.05)
+
+
+def test_a_limit_on_one_probe_is_told_no_finer_than_that_probe_can() -> None:
+    both = preset(ARITHMETIC, WORDS)
+    told = forecast(both, [64, 40])
+    limited = both.model_copy(update={"budget": parse_budget("knee and score[word-problems]>=0.5")})
+    own = forecast(preset(WORDS), [40])
+    assert forecast(limited, [64, 40]).score == pytest.approx(max(told.score, own.score))
+    assert own.score > told.score
 
 
 def test_a_probe_may_have_samples_of_its_own() -> None:
