@@ -116,7 +116,11 @@ def _compared(
     samples = float(counts[[row, pair.first, pair.second]].min(axis=0).mean())
     difference = intervals.difference_interval(mixed, score[0], weights, samples)
     if about == "these-problems":
-        difference = _difference_here(observations, cells, row, pair, difference)
+        noise, freedom = _noise_here(cells, row, pair, price)
+        left_out = these_problems.not_asked(observations.problems, here)
+        difference = these_problems.signed_interval(
+            mixed - score[0], noise, freedom, weights, left_out
+        )
     recipes = observations.recipes
     length = intervals.length_interval(tokens[0], weights)
     low, high = (recipes[at].lambda_ or 0.0 for at in (pair.first, pair.second))
@@ -131,25 +135,22 @@ def _compared(
     )
 
 
-def _difference_here(
-    observations: Observations, cells: Cells, row: int, pair: _Pair, new: Estimate
-) -> Estimate:
-    """The same difference over these problems themselves: the samples alone are random."""
+def _noise_here(cells: Cells, row: int, pair: _Pair, price: float) -> tuple[Floats, float]:
+    """The variance of each problem's difference from its samples, and the freedom of that."""
     here = pair.problems
-
-    def sampled(at: int) -> these_problems.Sampled:
-        return these_problems.Sampled.of(
-            cells.count[at, here], cells.score[at, here], cells.score_squares[at, here], share=True
+    total, freedom = np.zeros(int(here.sum())), np.inf
+    shares = {row: 1.0, pair.first: 1 - pair.share, pair.second: pair.share}
+    for at, share in shares.items():
+        count = cells.count[at, here]
+        score = these_problems.Sampled.of(
+            count, cells.score[at, here], cells.score_squares[at, here], share=True
         )
-
-    left_out = these_problems.not_asked(observations.problems, here)
-    ends = [
-        these_problems.difference_interval(sampled(at), sampled(row), pair.weights, left_out)
-        for at in (pair.first, pair.second)
-    ]
-    reach = (1 - pair.share) * (ends[0].high - ends[0].value)
-    reach += pair.share * (ends[1].high - ends[1].value)
-    return Estimate(value=new.value, low=new.value - reach, high=new.value + reach)
+        tokens = these_problems.Sampled.of(
+            count, cells.tokens[at, here], cells.token_squares[at, here], share=False
+        )
+        noise = these_problems.noise_of(score) + price**2 * these_problems.noise_of(tokens)
+        total, freedom = total + share**2 * noise, min(freedom, score.freedom)
+    return total, freedom
 
 
 def _sentence(row: Recipe, tokens: Estimate, difference: Estimate, problems: int) -> str:

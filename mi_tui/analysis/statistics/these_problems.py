@@ -90,7 +90,7 @@ def share_interval(
     mean = min(max(float(weights @ sampled.means), 0.0), 1.0)
     number = float(sampled.counts.sum())
     smoothed = (number * mean + 1) / (number + 2)
-    variance = _variance(weights, left_out, sampled.means, _noise(sampled))
+    variance = _variance(weights, left_out, sampled.means, noise_of(sampled))
     size = smoothed * (1 - smoothed) / max(variance, 1e-12)
     t = t_quantile(level, sampled.freedom)
     spread = t * math.sqrt(mean * (1 - mean) / size + t * t / (4 * size * size))
@@ -106,7 +106,7 @@ def length_interval(
     mean = float(weights @ sampled.means)
     if mean <= 0:
         return Estimate(value=mean, low=mean, high=mean)
-    error = math.sqrt(_variance(weights, left_out, sampled.means, _noise(sampled))) / mean
+    error = math.sqrt(_variance(weights, left_out, sampled.means, noise_of(sampled))) / mean
     reach = math.exp(min(t_quantile(level, sampled.freedom) * error, 50.0))
     return Estimate(value=mean, low=mean / reach, high=mean * reach)
 
@@ -119,11 +119,32 @@ def difference_interval(
     Samples of two recipes share their random numbers, which makes the difference surer than it is
     said to be here.
     """
-    differences = first.means - second.means
-    mean = float(weights @ differences)
-    noise = _noise(first) + _noise(second)
-    error = math.sqrt(_variance(weights, left_out, differences, noise))
-    reach = t_quantile(level, min(first.freedom, second.freedom)) * error
+    noise = noise_of(first) + noise_of(second)
+    freedom = min(first.freedom, second.freedom)
+    return signed_interval(first.means - second.means, noise, freedom, weights, left_out, level)
+
+
+def signed_interval(
+    values: Floats,
+    noise: Floats,
+    freedom: float,
+    weights: Floats,
+    left_out: Floats,
+    level: float = 0.95,
+) -> Estimate:
+    """The mean over the problems of values in [-1, 1], such as differences of shares.
+
+    Args:
+        values: one of each problem.
+        noise: the variance of each from its samples, shape (problems,).
+        freedom: on how many responses these variances rest.
+        weights: the problems' weights, summing to one.
+        left_out: what :func:`not_asked` gives.
+        level: the nominal coverage.
+    """
+    mean = float(weights @ values)
+    error = math.sqrt(_variance(weights, left_out, values, noise))
+    reach = t_quantile(level, freedom) * error
     return Estimate(value=mean, low=max(mean - reach, -1.0), high=min(mean + reach, 1.0))
 
 
@@ -135,14 +156,14 @@ def ratio_interval(
     if above <= 0 or below <= 0:
         return Estimate(value=1.0, low=0.0, high=math.inf)
     influence = first.means / above - second.means / below
-    noise = _noise(first) / above**2 + _noise(second) / below**2
+    noise = noise_of(first) / above**2 + noise_of(second) / below**2
     error = math.sqrt(_variance(weights, left_out, influence, noise))
     reach = math.exp(min(t_quantile(level, min(first.freedom, second.freedom)) * error, 50.0))
     value = above / below
     return Estimate(value=value, low=value / reach, high=value * reach)
 
 
-def _noise(sampled: Sampled) -> Floats:
+def noise_of(sampled: Sampled) -> Floats:
     """The variance of each problem's mean over its samples, shape (problems,)."""
     return np.asarray(sampled.variance / sampled.counts, dtype=np.float64)
 
