@@ -38,6 +38,7 @@ _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _LIKE_A_LIMIT = re.compile(
     r"(?:(p95|mean)\s+)?([a-z]+)\s*(\[[^\[\]]+\])?\s*(<=|>=|=<|=>|≤|≥|<|>|=)\s*([\d.,_' ]+?)\s*(%?)"
 )
+_SIGNS = {"<": "<=", "=<": "<=", "≤": "<=", ">": ">=", "=>": ">=", "≥": ">="}
 _SEPARATORS = re.compile(r"\s*(?:&&?|;|\+|,(?!\d))\s*")
 
 
@@ -326,8 +327,8 @@ def _one_slip(text: str) -> Iterator[str]:
     digits = re.sub(r"(?<=\d)[,_' ](?=\d{3}(?!\d))", "", number)
     before, behind = f"{statistic} " if statistic else "", probe or ""
     form = f"{before}{near[0]}{behind}{known[near[0]]}{digits}"
-    both = sign in ("<", ">", "=") or sign[0] == known[near[0]][0]
-    if both and _parsed(form + percent) is not None:
+    meant = _SIGNS.get(sign, sign)
+    if meant in (known[near[0]], "=") and _parsed(form + percent) is not None:
         yield form + percent
         return
     if percent and _parsed(form) is not None:

@@ -129,7 +129,7 @@ def test_limits_that_say_the_same_twice_and_unknown_probes_are_refused() -> None
         require_probes(budget, ["aime25", "ifeval"])
     with pytest.raises(ValidationError, match="no limit that could be on a probe"):
         Budget(probe="aime25")
-    with pytest.raises(BudgetError, match="'knee' is no limit: write tokens<=2000"):
+    with pytest.raises(BudgetError, match="'knee' is no limit: did you mean knee at the beginning"):
         parse_limits("knee")
 
 
