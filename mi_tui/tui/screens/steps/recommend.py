@@ -222,6 +222,8 @@ class RecommendScreen(GuideScreen):
             if view is not None:
                 require_probes(budget, view.preset.probe_names)
         except BudgetError as error:
+            # What was asked of a budget half typed must not speak after it.
+            self.workers.cancel_group(self, "ask")
             row.show_problem(slip(error) or "write one of the forms below")
             return
         self._is_valid = True
