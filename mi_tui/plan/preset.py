@@ -11,7 +11,7 @@ from mi_tui.plan.engine import EnginePlan, ServerSpeed
 from mi_tui.plan.pair import Pair
 from mi_tui.plan.probe import AnyProbe
 from mi_tui.plan.recipe import Decoding, Recipe, capped_thinking
-from mi_tui.plan.scope import Scope
+from mi_tui.plan.scope import ModuleKind, Scope
 from mi_tui.plan.search import Search
 from mi_tui.plan.serve import ServePlan
 
@@ -57,10 +57,20 @@ class Preset(Plan):
 
     @model_validator(mode="after")
     def _groups_can_be_confirmed(self) -> "Preset":
-        if self.search.layer_groups and all(probe.held_out == 0.0 for probe in self.probes):
+        beside = self.search.beside_uniform
+        if beside and all(probe.held_out == 0.0 for probe in self.probes):
             raise ValueError(
-                "search.layer_groups is judged on held-out problems: set a probe's held_out above 0"
+                f"search.{beside} is judged on held-out problems: set a probe's held_out above 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _knobs_turn_something(self) -> "Preset":
+        inside = set(self.scope.modules)
+        if self.search.two_knobs and not (
+            ModuleKind.FFN in inside and inside & {ModuleKind.ATTENTION, ModuleKind.MIXER}
+        ):
+            raise ValueError("search.two_knobs needs attention and the FFN in the scope's modules")
         return self
 
     @property
@@ -80,8 +90,8 @@ class Preset(Plan):
 
     @property
     def is_ablation(self) -> bool:
-        """Whether rows beside an even grid of λ, or layer groups, are what is compared."""
-        return bool(self.search.layer_groups) or bool(self.recipes and not self.search.refine)
+        """Whether rows beside an even grid of λ, layer groups or two knobs are what is compared."""
+        return bool(self.search.beside_uniform) or bool(self.recipes and not self.search.refine)
 
     def with_engine(self, kind: str | None) -> "Preset":
         """The same with another kind of engine, where one is given."""

@@ -18,7 +18,14 @@ from pydantic import (
 
 from mi_tui.plan.base import Plan
 from mi_tui.plan.method import LAMBDA, METHODS, MergeMethod, Values
-from mi_tui.plan.scope import ALL_MODULES, Layers, ModuleKind, Scope, StoredModules
+from mi_tui.plan.scope import (
+    ALL_MODULES,
+    Layers,
+    ModuleKind,
+    Modules,
+    Scope,
+    StoredModules,
+)
 from mi_tui.registry import UnknownNameError
 
 
@@ -69,6 +76,9 @@ class LambdaRule(Plan):
 def _is_none(value: object) -> bool:
     return value is None
 
+
+FFN_KNOB: Modules = (ModuleKind.FFN, ModuleKind.ROUTER)
+"""What the second of two knobs turns; the first turns all else, attention above all."""
 
 _STORED = ("scale", "density")
 """Parameters that every stored recipe has a key for, ``null`` where its method takes none."""
@@ -204,6 +214,20 @@ class Recipe(Plan):
         return self if self.thinking_cap is None else self.model_copy(update={"thinking_cap": None})
 
     @property
+    def knobs(self) -> tuple[float, float] | None:
+        """λ of attention (and all else) and λ of the FFN with its router; twice λ without rules.
+
+        ``None`` where the method takes no λ, or rules give other parts a λ of their own.
+        """
+        if self.lambda_ is None:
+            return None
+        if not self.rules:
+            return self.lambda_, self.lambda_
+        rule = self.rules[0]
+        is_knob = len(self.rules) == 1 and not rule.layers and rule.modules == FFN_KNOB
+        return (self.lambda_, rule.lambda_) if is_knob else None
+
+    @property
     def is_of_the_pair(self) -> bool:
         """Whether the weights are linear in λ between the pair's own two checkpoints."""
         return self.merge_method.is_linear and self.backbone is None
@@ -221,7 +245,9 @@ class Recipe(Plan):
             parts.append(f"from {_short(self.backbone)}")
         if not self.scope.is_full:
             parts.append(str(self.scope))
-        if self.rules:
+        if self.rules and self.knobs:
+            parts.append(f"FFN {self.knobs[1]:g}")
+        elif self.rules:
             parts.append("λ " + "/".join(f"{rule.lambda_:g}" for rule in self.rules))
         return " · ".join(parts)
 
@@ -254,3 +280,12 @@ def capped_thinking(tokens: int, decoding: Decoding | None = None) -> Recipe:
 def interpolation(lambda_: float, scope: Scope | None = None) -> Recipe:
     """The recipe of W(λ) = λ·Thinking + (1 − λ)·Instruct with the paper's decoding."""
     return Recipe(lambda_=lambda_, scope=scope or Scope())
+
+
+def with_knobs(like: Recipe, attention: float, ffn: float) -> Recipe:
+    """A recipe with two knobs: λ of attention and of all else, and λ of the FFN with its router.
+
+    The rest is that of ``like``. Two equal λ give the recipe without rules.
+    """
+    rules = () if ffn == attention else (LambdaRule(lambda_=ffn, modules=FFN_KNOB),)
+    return like.model_copy(update={"lambda_": _rounded(attention), "rules": rules})

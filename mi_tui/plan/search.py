@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mi_tui.plan.base import Plan
 from mi_tui.plan.recipe import Lambda
@@ -17,6 +17,7 @@ class Search(Plan):
     recommendation counts as settled. The limits count everything the study generates.
     ``layer_groups``, such as ``["0-17", "18-35"]``, asks for a λ of its own for each group of
     layers, searched once the uniform λ is found and compared with it on held-out problems.
+    ``two_knobs`` asks in the same way for a λ of attention and a λ of the FFN.
     """
 
     grid: tuple[Lambda, ...] = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -28,6 +29,8 @@ class Search(Plan):
     max_minutes: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     seed: int = Field(default=0, ge=0)
     layer_groups: tuple[Layers, ...] = ()
+    # Left out where it is not set: stored studies are found by the key of what they write.
+    two_knobs: bool = Field(default=False, exclude_if=lambda value: not value)
 
     @field_validator("grid")
     @classmethod
@@ -44,3 +47,14 @@ class Search(Plan):
         if overlap or not all(value):
             raise ValueError('layer groups share no layer: write ["0-17", "18-35"], not all')
         return value
+
+    @model_validator(mode="after")
+    def _one_search_beside_the_uniform(self) -> "Search":
+        if self.two_knobs and self.layer_groups:
+            raise ValueError("two_knobs and layer_groups are searched in studies of their own")
+        return self
+
+    @property
+    def beside_uniform(self) -> str:
+        """The setting that has more than one λ in a model searched; empty without one."""
+        return "two_knobs" if self.two_knobs else "layer_groups" if self.layer_groups else ""

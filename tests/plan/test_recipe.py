@@ -18,6 +18,7 @@ from mi_tui.plan.recipe import (
     capped_thinking,
     interpolation,
     labels,
+    with_knobs,
 )
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from mi_tui.plan.toml import PresetError, read_preset, write_preset
@@ -282,3 +283,25 @@ def test_a_checkpoint_in_a_recipe_is_one_plain_line(break_: str) -> None:
         Recipe(lambda_=0.5, backbone=text)
     with pytest.raises(ValueError, match=r"backbone|Invalid JSON"):
         Recipe.from_json(json.dumps({"lambda": 0.5, "backbone": text}))
+
+
+@given(lambdas, lambdas, st.one_of(st.none(), st.integers(0, 99)), kinds)
+def test_two_knobs_turn_the_ffn_and_all_else(
+    attention: float, ffn: float, layer: int | None, kind: ModuleKind
+) -> None:
+    recipe = with_knobs(interpolation(0.3), attention, ffn)
+    turned = ffn if kind in (ModuleKind.FFN, ModuleKind.ROUTER) else attention
+    assert recipe.lambda_at(layer, kind) == pytest.approx(turned, abs=1e-6)
+    assert recipe.knobs == pytest.approx((attention, ffn), abs=1e-6)
+    assert Recipe.model_validate_json(recipe.canonical_json()) == recipe
+
+
+def test_two_equal_knobs_are_the_uniform_recipe() -> None:
+    assert with_knobs(interpolation(0.3), 0.5, 0.5) == interpolation(0.5)
+    assert with_knobs(interpolation(0.3), 0.5, 0.85).label == "MI-0.5 · FFN 0.85"
+
+
+def test_other_rules_are_no_knobs() -> None:
+    rule = LambdaRule(lambda_=0.8, layers=parse_layers("0-8"))
+    assert interpolation(0.3).model_copy(update={"rules": (rule,)}).knobs is None
+    assert Recipe.model_validate({"method": "ties", "scale": 0.5, "density": 0.2}).knobs is None
