@@ -7,6 +7,7 @@ from mi_tui.analysis.ablation.result import AblationResult, ablation_result
 from mi_tui.analysis.ablation.rows import AblationKind, Part
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.search.layer_groups import GroupResult, group_result
+from mi_tui.analysis.search.two_knobs import KnobResult, knob_result
 from mi_tui.analysis.statistics.flips import Flips
 from mi_tui.api.rollouts import Rollout, read_rollouts
 from mi_tui.api.table import Table
@@ -128,6 +129,13 @@ class StudyAnswers(StudyReader):
             return None
         return group_result(self.observations(), preset, self.latency())
 
+    def two_knobs(self) -> KnobResult | None:
+        """What came of two knobs, their surface included; ``None`` where none are asked for."""
+        preset = self.preset
+        if not preset.search.two_knobs:
+            return None
+        return knob_result(self.observations(), preset, self.latency())
+
     def ablation(
         self,
         kind: AblationKind | str,
@@ -140,8 +148,8 @@ class StudyAnswers(StudyReader):
         """The preset of an ablation at the recommended λ; ``Study.create`` makes a study of it.
 
         Args:
-            kind: ``layers``, ``modules``, ``layers-modules``, ``decoding``, ``baselines`` or
-                ``layer-groups``.
+            kind: ``layers``, ``modules``, ``layers-modules``, ``decoding``, ``baselines``,
+                ``layer-groups`` or ``two-knobs``.
             lambda_: instead of the recommended one.
             layers: the parts or groups of layers, instead of even ones.
             quick: fewer problems and samples, for a first look.

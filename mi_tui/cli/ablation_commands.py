@@ -29,7 +29,7 @@ def ablate(
         str,
         typer.Option(
             "--kind",
-            help="layers, modules, layers-modules, decoding, baselines or layer-groups.",
+            help="layers, modules, layers-modules, decoding, baselines, layer-groups or two-knobs.",
         ),
     ],
     lambda_: Annotated[
@@ -150,10 +150,13 @@ def _show_comparison(study: str, against: str | None, *, json_: bool) -> None:
 
     with Study.load(study) as opened:
         result = opened.ablation_result(against)
-    found, maps, groups = result.comparison, result.grids, result.groups
     if json_:
-        own = groups.model_dump(mode="json", by_alias=True) if groups else None
-        print_json({**_comparison_data(found, maps), "layer_groups": own})
+        beside = {"layer_groups": result.groups, "two_knobs": result.knobs}
+        own = {
+            name: found and found.model_dump(mode="json", by_alias=True)
+            for name, found in beside.items()
+        }
+        print_json({**_comparison_data(result.comparison, result.grids), **own})
         return
     console = out()
     console.print(ablation_picture(result, console.width))

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mi_tui.present.comparison import comparison_table
-from mi_tui.present.heat_map import score_map
+from mi_tui.present.heat_map import knob_map, score_map
 
 if TYPE_CHECKING:
     from mi_tui.analysis.ablation.result import AblationResult
@@ -20,6 +20,10 @@ def ablation_picture(result: "AblationResult", room: int, accent: str = "") -> R
     ]
     if result.groups is not None:
         parts.append(Text(result.groups.sentence))
+    if result.knobs is not None:
+        parts.append(Text(result.knobs.sentence))
+    if result.knobs is not None and result.knobs.cells:
+        parts += [Text(), knob_map(result.knobs, result.confidence, accent)]
     for grid in result.grids:
         parts += [Text(), score_map(grid, accent)]
     return Group(*parts)

@@ -88,7 +88,10 @@ def _size(study: StudyForecast, told: "Forecast") -> str:
     text = f"{asked} × {_samples(study.preset)}"
     if told.share != 1:
         text = f"{numbers.percent(told.share)} of {text} (limit)"
-    return text + (f", {told.group_rollouts:,} for the layer groups" if told.group_rollouts else "")
+    if not told.group_rollouts:
+        return text
+    what = "two knobs" if study.preset.search.two_knobs else "the layer groups"
+    return f"{text}, {told.group_rollouts:,} for {what}"
 
 
 def _samples(preset: Preset) -> str:

@@ -1,6 +1,7 @@
 """Heat maps: a shade and a number in each cell, so that no colour is needed to read them."""
 
 import math
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,6 +12,12 @@ from mi_tui.analysis.results import RecipeSummary
 from mi_tui.checkpoints.relative_gap import Gap
 from mi_tui.plan.scope import ModuleKind
 from mi_tui.present import numbers, signs
+
+if TYPE_CHECKING:
+    from mi_tui.analysis.search.knob_decision import KnobCell
+    from mi_tui.analysis.search.two_knobs import KnobResult
+
+_ON_LATTICE = 1e-6
 
 
 def score_map(grid: Grid, accent: str = "") -> RenderableType:
@@ -44,6 +51,58 @@ def _score_cell(grid: Grid, row: RecipeSummary | None, accent: str) -> Text:
     if row is None:
         return Text("")
     return Text.assemble((signs.shade(score_share(grid, row)), accent), f" {score_words(row)}")
+
+
+def knob_map(found: "KnobResult", confidence: float, accent: str = "") -> RenderableType:
+    """The model's score over two knobs, in per cent: attention downwards, FFN to the right.
+
+    Light is the lowest score of those that keep the limit with the confidence, full the highest;
+    the others have a number and no shade. Signs mark the promising point and the uniform answer.
+    """
+    steps = sorted({cell.ffn for cell in found.cells if _is_step(cell.ffn)})
+    cells = {(round(c.attention, 6), round(c.ffn, 6)): c for c in found.cells}
+    kept = [cell.score for cell in found.cells if cell.probability >= confidence]
+    low, high = min(kept, default=0.0), max(kept, default=0.0)
+    marks = {_nearest(found.uniform.knobs): "=", _nearest(found.recipe and found.recipe.knobs): "▸"}
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_row(Text("attention"), *(Text(f"{step:>4.1f}") for step in steps))
+    for attention in steps:
+        row = [cells.get((round(attention, 6), round(ffn, 6))) for ffn in steps]
+        shown = [_knob_cell(cell, marks, (low, high), confidence, accent) for cell in row]
+        table.add_row(Text(f"{attention:>9.1f}"), *shown)
+    head = (
+        "Score in % by the model, λ of attention down and λ of the FFN across; = uniform answer, "
+        f"▸ promising; {numbers.percent(low)} light to {numbers.percent(high)} full"
+    )
+    if len(kept) < len(found.cells):
+        head += "; no shade: over the limit, or not sure enough to keep it"
+    return Group(Text(head), table)
+
+
+def _is_step(value: float) -> bool:
+    return abs(10 * value - round(10 * value)) < _ON_LATTICE
+
+
+def _nearest(knobs: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The cell of the lattice that is nearest."""
+    return knobs and (round(knobs[0], 1), round(knobs[1], 1))
+
+
+def _knob_cell(
+    cell: "KnobCell | None",
+    marks: dict[tuple[float, float] | None, str],
+    ends: tuple[float, float],
+    confidence: float,
+    accent: str,
+) -> Text:
+    if cell is None:
+        return Text("")
+    low, high = ends
+    mark = marks.get((round(cell.attention, 1), round(cell.ffn, 1)), " ")
+    shade = " "
+    if cell.probability >= confidence:
+        shade = signs.shade((cell.score - low) / (high - low) if high > low else 0.0)[0]
+    return Text.assemble(mark, (shade, accent), f"{100 * cell.score:.0f}".rjust(2))
 
 
 def sigma_map(gap: Gap, accent: str = "", dim: str = "") -> RenderableType:

@@ -16,7 +16,7 @@ from mi_tui.checkpoints.locate import locate
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.quick import quick_preset
-from mi_tui.plan.scope import ALL_MODULES, DECODER_MODULES, Modules, Scope
+from mi_tui.plan.scope import ALL_MODULES, DECODER_MODULES, ModuleKind, Modules, Scope
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.view import StudyView
@@ -25,7 +25,7 @@ GROUPS = 4
 """How many layer groups get a λ of their own."""
 
 HELD_OUT = 0.25
-"""The share of held-out problems for layer groups of a study that held out none."""
+"""The share of held-out problems for layer groups or two knobs of a study that held out none."""
 
 _NEAR = 0.1
 _TITLE = 80
@@ -72,6 +72,8 @@ def from_study(
     if last >= info.layers:
         raise StudyError(f"there is no layer {last}: the pair has layers 0-{info.layers - 1}")
     present = {role_of(name).kind for name in info.tensors}
+    if kind == AblationKind.TWO_KNOBS and ModuleKind.FFN not in present:
+        raise StudyError("two knobs need an FFN, and this pair has no tensor of one")
     found = ablation_of(
         view.preset,
         AblationKind(kind),
@@ -96,7 +98,7 @@ def ablation_of(
 
     It has the study's pair, problems and samples, and other random numbers: the λ was chosen for
     what the old ones gave, which would flatter it. No problem is held out, as nothing is chosen,
-    but for layer groups, which are.
+    but for layer groups and two knobs, which are.
 
     Raises:
         StudyError: baselines without a base model, or layers where the kind takes none.
@@ -112,9 +114,12 @@ def ablation_of(
     grid = {0.0, lambda_, 1.0}
     changed: dict[str, object] = {"refine": False, "seed": preset.search.seed + 1}
     probes = preset.probes
-    if kind is AblationKind.LAYER_GROUPS:
+    if kind in (AblationKind.LAYER_GROUPS, AblationKind.TWO_KNOBS):
         grid |= {max(lambda_ - _NEAR, 0.0), min(lambda_ + _NEAR, 1.0)}
-        changed["layer_groups"] = tuple(layers) or equal_groups(layer_count, GROUPS)
+        if kind is AblationKind.LAYER_GROUPS:
+            changed["layer_groups"] = tuple(layers) or equal_groups(layer_count, GROUPS)
+        else:
+            changed["two_knobs"] = True
         if all(probe.held_out == 0.0 for probe in probes):
             probes = tuple(p.model_copy(update={"held_out": HELD_OUT}) for p in probes)
     else:

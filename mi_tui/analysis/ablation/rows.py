@@ -31,7 +31,8 @@ Part = tuple[LayerRange, ...]
 class AblationKind(StrEnum):
     """What is left out or changed: see :func:`ablation_rows`.
 
-    ``LAYER_GROUPS`` is no fixed set of rows but a search for a λ of its own for each group.
+    ``LAYER_GROUPS`` is no fixed set of rows but a search for a λ of its own for each group, and
+    ``TWO_KNOBS`` one for a λ of attention and a λ of the FFN.
     """
 
     LAYERS = "layers"
@@ -40,6 +41,7 @@ class AblationKind(StrEnum):
     DECODING = "decoding"
     BASELINES = "baselines"
     LAYER_GROUPS = "layer-groups"
+    TWO_KNOBS = "two-knobs"
 
 
 def ablation_rows(
@@ -53,7 +55,7 @@ def ablation_rows(
             attention alone, FFN alone. ``LAYERS_MODULES``: thirds of the layers by modules.
             ``DECODING``: temperature by top-p. ``BASELINES``: the other merge methods
             that the paper compares with.
-            ``LAYER_GROUPS``: none, as its rows come of its search.
+            ``LAYER_GROUPS``, ``TWO_KNOBS``: none, as their rows come of their search.
         reference: the full interpolation.
         layers: how many layers the model has.
         present: the module kinds it has.

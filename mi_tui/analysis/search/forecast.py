@@ -30,11 +30,11 @@ class Forecast:
     """The size of a study and what it can tell.
 
     ``recipes`` counts the grid and the further rows; ``problems`` and ``held_out`` are of all
-    probes together. ``rollouts`` is what grid, rows and layer groups ask, the confirmation of
-    the answer left out, and ``most_tokens`` their tokens if every response were cut at its cap;
-    both respect the limits. ``group_rollouts`` is the layer groups' part of them, at most, their
-    held-out problems included. ``share`` is how much of the samples wanted of grid and rows a
-    limit of rollouts allows, 1 without one.
+    probes together. ``rollouts`` is what grid, rows, layer groups and two knobs ask, the
+    confirmation of the answer left out, and ``most_tokens`` their tokens if every response were
+    cut at its cap; both respect the limits. ``group_rollouts`` is the part of them, at most, of
+    layer groups or two knobs, their held-out problems included. ``share`` is how much of the
+    samples wanted of grid and rows a limit of rollouts allows, 1 without one.
     ``score`` and ``length`` are half-widths of 95 % intervals of what differs
     between two λ: of Mean@k from 0 to 1, and of tokens as a share of the length; where the budget
     has limits on single probes, of the study or of such a probe, whichever is wider.
@@ -75,7 +75,7 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
     if preset.search.max_rollouts is not None:
         rollouts = min(wanted, int(_SEARCH_SHARE * preset.search.max_rollouts))
     share = rollouts / max(wanted, 1)
-    group_rollouts, group_tokens = _of_layer_groups(preset, search, held_out)
+    group_rollouts, group_tokens = _beside_uniform(preset, search, held_out)
     if preset.search.max_rollouts is not None:
         left = preset.search.max_rollouts - rollouts
         group_tokens = group_tokens * min(left, group_rollouts) // max(group_rollouts, 1)
@@ -106,20 +106,22 @@ def forecast(preset: Preset, sizes: Sequence[int]) -> Forecast:
     )
 
 
-def _of_layer_groups(
+def _beside_uniform(
     preset: Preset, search: Sequence[int], held_out: Sequence[int]
 ) -> tuple[int, int]:
-    """The most rollouts a λ per layer group takes, and their tokens at the cap.
+    """The most rollouts a λ per layer group, or two knobs, take, and their tokens at the cap.
 
     ``search`` and ``held_out`` count the problems of each probe.
     """
-    groups = len(preset.search.layer_groups)
-    if not groups:
+    if not preset.search.beside_uniform:
         return 0, 0
-    # Here, since it brings NumPy along.
-    from mi_tui.analysis.search.layer_groups import HELD_OUT_FACTOR, MIXTURES
+    # Here, since they bring NumPy along.
+    from mi_tui.analysis.search.layer_groups import MIXTURES
+    from mi_tui.analysis.search.two_knobs import POINTS
+    from mi_tui.analysis.search.uniform_front import HELD_OUT_FACTOR
 
-    recipes = 1 + 2 * groups + MIXTURES
+    groups = len(preset.search.layer_groups)
+    recipes = POINTS if preset.search.two_knobs else 1 + 2 * groups + MIXTURES
     rollouts, tokens = 0, 0
     for plan, inside, outside in zip(preset.probes, search, held_out, strict=True):
         samples = plan.samples or preset.search.samples

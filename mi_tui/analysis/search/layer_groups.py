@@ -7,21 +7,26 @@ them on held-out problems, beside the uniform λ of the same length.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
-from mi_tui.analysis.recommendation.objective import objective_of
-from mi_tui.analysis.recommendation.verdict import answerable, judge
 from mi_tui.analysis.results import Estimate, PairedDifference
 from mi_tui.analysis.search.limits import Limits, Spent
 from mi_tui.analysis.search.policy import Batch, Stop
 from mi_tui.analysis.search.rollout_ledger import PlannedRollout, RolloutLedger
-from mi_tui.analysis.statistics.curve import Curves
-from mi_tui.analysis.statistics.metrics import MetricError, paired_difference
+from mi_tui.analysis.search.uniform_front import (
+    HELD_OUT_FACTOR,
+    Uniform,
+    all_asked,
+    front_gain,
+    held_out_difference,
+    rival_of,
+    uniform_answer,
+)
+from mi_tui.analysis.statistics.metrics import paired_difference
 from mi_tui.plan.base import Plan
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import LambdaRule, Recipe
@@ -31,9 +36,6 @@ STEP = 0.2
 
 MIXTURES = 3
 """How many of the most promising mixtures are asked."""
-
-HELD_OUT_FACTOR = 4
-"""Samples of a held-out problem for each sample of a search problem: they decide."""
 
 _MOST_MIXTURES = 5**6
 
@@ -53,15 +55,6 @@ class GroupResult(Plan):
     held_out: PairedDifference | None = None
     beats: bool = False
     sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Uniform:
-    """The uniform search's outcome: its curves and its recommended λ."""
-
-    recipe: Recipe
-    curves: Curves
-    in_tokens: bool
 
 
 def next_group_batch(
@@ -96,7 +89,7 @@ def next_group_batch(
     found = _uniform(observations, preset, latency)
     probing = ledger.wanted([found.recipe, *_moved_alone(found.recipe, preset)])
     stages = [(probing, ledger.places(samples), "moving each layer group's λ")]
-    if _all_asked(observations, probing):
+    if all_asked(observations, probing):
         mixtures = _promising(observations, found, preset)
         stages.append((mixtures, ledger.places(samples), "mixing the layer groups' λ"))
         best = _best(observations, found, mixtures)
@@ -117,7 +110,7 @@ def group_result(
 ) -> GroupResult:
     """Whether a λ per group beats the uniform front on held-out problems, or that it does not."""
     found = _uniform(observations, preset, latency)
-    if not _all_asked(observations, [found.recipe, *_moved_alone(found.recipe, preset)]):
+    if not all_asked(observations, [found.recipe, *_moved_alone(found.recipe, preset)]):
         return GroupResult(sentence="The λ per layer group has not been searched to its end.")
     best = _best(observations, found, _promising(observations, found, preset))
     if best is None:
@@ -125,11 +118,11 @@ def group_result(
             sentence=f"No λ per layer group promises more than the uniform {found.recipe.label}."
         )
     rival = _rival(observations, found, best)
-    difference = _held_out_difference(observations, best, rival)
+    difference = held_out_difference(observations, best, rival)
     if difference is None:
         sentence = f"{best.label} has not been asked on held-out problems, so nothing is shown."
         return GroupResult(recipe=best, rival=rival, sentence=sentence)
-    beats = difference.score.low > _front_gain(found, rival, difference.tokens_ratio.high)
+    beats = difference.score.low > front_gain(found, rival, difference.tokens_ratio.high)
     return GroupResult(
         recipe=best,
         rival=rival,
@@ -139,20 +132,10 @@ def group_result(
     )
 
 
-def _uniform(observations: Observations, preset: Preset, latency: Latency | None) -> _Uniform:
-    verdict = judge(
-        observations,
-        answerable(preset.budget, latency),
-        tolerance=preset.search.tolerance,
-        latency=latency,
-        seed=preset.search.seed,
-        like=preset.recipe(0.0),
+def _uniform(observations: Observations, preset: Preset, latency: Latency | None) -> Uniform:
+    return uniform_answer(
+        observations, preset, latency, at=_lambda_begun_with(observations, preset)
     )
-    in_tokens = objective_of(preset.budget).aim == "tokens"
-    lambda_ = _lambda_begun_with(observations, preset)
-    if lambda_ is None:
-        lambda_ = verdict.decision.lambda_
-    return _Uniform(preset.recipe(lambda_), verdict.curves, in_tokens)
 
 
 def _lambda_begun_with(observations: Observations, preset: Preset) -> float | None:
@@ -189,11 +172,6 @@ def _moved_alone(uniform: Recipe, preset: Preset) -> list[Recipe]:
     ]
 
 
-def _all_asked(observations: Observations, recipes: Sequence[Recipe]) -> bool:
-    asked = {observations.recipes[index] for index in np.unique(observations.recipe)}
-    return asked.issuperset(recipes)
-
-
 def _effect(observations: Observations, recipe: Recipe, uniform: Recipe) -> tuple[float, float]:
     """What a recipe changes: score, and logarithm of the tokens; drawn to 0 by their noise."""
     place = {known: index for index, known in enumerate(observations.recipes)}
@@ -211,7 +189,7 @@ def _shrunk(estimate: Estimate) -> float:
     return float(estimate.value**3 / (estimate.value**2 + error**2)) if estimate.value else 0.0
 
 
-def _promising(observations: Observations, found: _Uniform, preset: Preset) -> list[Recipe]:
+def _promising(observations: Observations, found: Uniform, preset: Preset) -> list[Recipe]:
     """The mixtures whose added effects promise most: first those that keep length, or score."""
     groups = len(preset.search.layer_groups)
     effects = {(group, 0.0): (0.0, 0.0) for group in range(groups)}
@@ -219,7 +197,7 @@ def _promising(observations: Observations, found: _Uniform, preset: Preset) -> l
         for step in (-STEP, STEP):
             alone = [step if at == group else 0.0 for at in range(groups)]
             recipe = grouped(found.recipe, preset, alone)
-            if _all_asked(observations, [recipe]):
+            if all_asked(observations, [recipe]):
                 effects[group, step] = _effect(observations, recipe, found.recipe)
             else:
                 effects[group, step] = (-1.0, 0.0)  # outside [0, 1]
@@ -240,9 +218,9 @@ def _promising(observations: Observations, found: _Uniform, preset: Preset) -> l
     return list(dict.fromkeys(recipes))[:MIXTURES]
 
 
-def _best(observations: Observations, found: _Uniform, mixtures: Sequence[Recipe]) -> Recipe | None:
+def _best(observations: Observations, found: Uniform, mixtures: Sequence[Recipe]) -> Recipe | None:
     """The mixture that was measured best on the search problems."""
-    if not mixtures or not _all_asked(observations, mixtures):
+    if not mixtures or not all_asked(observations, mixtures):
         return None
 
     def merit(recipe: Recipe) -> float:
@@ -253,46 +231,11 @@ def _best(observations: Observations, found: _Uniform, mixtures: Sequence[Recipe
     return max(mixtures, key=merit)
 
 
-def _rival(observations: Observations, found: _Uniform, best: Recipe) -> Recipe:
-    """The uniform λ with the highest expected score among those no longer than the mixture.
-
-    Never a worse one than the recommended λ, whose budget the mixture is to serve.
-    """
+def _rival(observations: Observations, found: Uniform, best: Recipe) -> Recipe:
+    """The uniform λ of about the mixture's length."""
     place = {known: index for index, known in enumerate(observations.recipes)}
     ratio = paired_difference(observations, place[best], place[found.recipe]).tokens_ratio.value
-    lambdas, tokens = found.curves.lambdas, found.curves.tokens.mean(axis=0)
-    score = found.curves.score.mean(axis=0)
-    own = int(np.abs(lambdas - (found.recipe.lambda_ or 0.0)).argmin())
-    allowed = tokens <= max(ratio, 1.0) * tokens[own]
-    allowed[own] = True
-    chosen = int(np.where(allowed, score, -np.inf).argmax())
-    return found.recipe.model_copy(update={"lambda_": float(lambdas[chosen])})
-
-
-def _held_out_difference(
-    observations: Observations, best: Recipe, rival: Recipe
-) -> PairedDifference | None:
-    flipped = tuple(
-        replace(problem, held_out=not problem.held_out) for problem in observations.problems
-    )
-    turned = replace(observations, problems=flipped)
-    place = {known: index for index, known in enumerate(observations.recipes)}
-    if best not in place or rival not in place:
-        return None
-    try:
-        return paired_difference(turned, place[best], place[rival])
-    except MetricError:
-        return None
-
-
-def _front_gain(found: _Uniform, rival: Recipe, ratio: float) -> float:
-    """What the uniform front scores more than the rival at so many times its tokens."""
-    lambdas, tokens = found.curves.lambdas, found.curves.tokens.mean(axis=0)
-    score = found.curves.score.mean(axis=0)
-    own = int(np.abs(lambdas - (rival.lambda_ or 0.0)).argmin())
-    allowed = tokens <= ratio * tokens[own]
-    allowed[int(tokens.argmin())] = True
-    return float(score[allowed].max() - score[own])
+    return rival_of(found, ratio)
 
 
 def _sentence(difference: PairedDifference, beats: bool) -> str:

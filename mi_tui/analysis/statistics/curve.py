@@ -128,8 +128,38 @@ def fit_curves(
         CurveError: no recipe of the family has rollouts on search problems.
     """
     mine = family(observations.recipes, like)
+    pooled, lambda_of = _pooled(observations, mine)
+    return fit_at(pooled, mine, lambda_of, lambdas, draws=draws, seed=seed, about=about)
+
+
+def fit_at(
+    observations: Observations,
+    mine: NDArray[np.int64],
+    lambda_of: Floats,
+    wanted: Floats,
+    *,
+    draws: int,
+    seed: int,
+    about: About,
+) -> Curves:
+    """As :func:`fit_curves`, of some recipes and their places.
+
+    Args:
+        observations: the study's rollouts; held-out problems are left aside.
+        mine: the recipes that belong together, as indices.
+        lambda_of: the λ, or both λ, of all recipes: (recipes,) or (recipes, 2).
+        wanted: where the curves are wanted: (points,) or (points, 2).
+        draws: how many draws.
+        seed: of the draws.
+        about: what the means are over.
+
+    Returns:
+        The curves; with two λ their ``lambdas`` only number the points.
+
+    Raises:
+        CurveError: none of the recipes has rollouts on search problems.
+    """
     stored, observations = len(observations), observations.scored()
-    observations, lambda_of = _pooled(observations, mine)
     cells = aggregate(observations)
     names, place = probe_index(observations.problems)
     search = searched(observations.problems)
@@ -149,7 +179,7 @@ def fit_curves(
         )
         weight = sum(p.weight for p in observations.problems if p.probe == names[probe])
         data = _rollouts_of(observations, answered, asked, lambda_of, tails, strata)
-        parts.append((weight, MODEL(data, lambdas, draws, random)))
+        parts.append((weight, MODEL(data, wanted, draws, random)))
         asked_of[names[probe]] = len(data.recipe)
     if not parts and stored > len(observations):
         raise CurveError(
@@ -174,7 +204,7 @@ def _mean(lambdas: Floats, shares: list[tuple[float, ProbeCurves]]) -> Curves:
     tokens = _sum(share * part.tokens for share, part in shares)
     tail = _sum(share * part.tail for share, part in shares)
     return Curves(
-        lambdas=lambdas,
+        lambdas=wanted if wanted.ndim == 1 else np.arange(len(wanted), dtype=np.float64),
         score=_sum(share * part.score for share, part in shares),
         tokens=tokens,
         tokens_p95=tokens * np.exp(tail),

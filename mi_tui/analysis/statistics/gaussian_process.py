@@ -17,6 +17,8 @@ _JITTER = 1e-8
 _NEGLIGIBLE = 0.005
 _IMPLAUSIBLE = 1e-4
 """The weight of a hypothesis below which a little more knowledge will not bring it back."""
+_SHORTEST_BEND = 0.3
+"""The shortest length over which a surface over two λ deviates from a curve over their mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,56 @@ class RegimeSmoothness:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaneSmoothness:
+    """The hypotheses about surfaces over two λ, of one regime or, like curves, of both.
+
+    Positions are (λ of attention, λ of the FFN, regime); the think ratio itself has regime 0
+    everywhere. A surface is a curve over a weighted mean of both λ, the weight of the FFN being one
+    of ``weights``, and a deviation from that. So where both λ are equal it is a curve over λ, and
+    each hypothesis says how much of the way to Thinking the FFN makes. ``bend`` is the share of the
+    deviations' variance that follows both λ; all else is as in :class:`RegimeSmoothness`.
+    """
+
+    level: float
+    slope: float
+    amplitudes: tuple[float, ...]
+    apart: float = 0.0
+    slope_apart: float = 0.0
+    lengths: tuple[float, ...] = (0.15, 0.35, 0.8)
+    weights: tuple[float, ...] = (0.2, 0.5, 0.8)
+    own: float = 0.5
+    bend: float = 0.3
+
+    @property
+    def hypotheses(self) -> Floats:
+        """All combinations of amplitude, length and the FFN's weight, shape (hypotheses, 3)."""
+        grid = np.meshgrid(self.amplitudes, self.lengths, self.weights, indexing="ij")
+        return np.column_stack([values.ravel() for values in grid])
+
+    def covariance(self, hypotheses: Floats, first: Floats, second: Floats) -> Floats:
+        """The covariances between positions, shape (hypotheses, first, second)."""
+        amplitude, length, weight = (column[:, None, None] for column in hypotheses.T)
+        steps = first[:, None, :2] - second[None, :, :2]
+        mixed = (1 - weight) * steps[..., 0] + weight * steps[..., 1]
+        distance = np.sqrt((steps**2).sum(axis=-1))
+        regimes = (first[:, 2, None] - 0.5) * (second[:, 2] - 0.5)
+        centred = first[:, :2] - 0.5, second[:, :2] - 0.5
+        # The two slopes' variances are as unlike as the weights, and add up to the uniform one.
+        shares = weight**2, (1 - weight) ** 2
+        trend = sum(
+            share * np.outer(centred[0][:, at], centred[1][:, at])
+            for share, at in zip(shares, (1, 0), strict=True)
+        ) / sum(shares)
+        own_slope = self.slope**2 + self.slope_apart**2 * regimes
+        alike = np.where(regimes > 0, 1.0, 1.0 - self.own)
+        along = (1 - self.bend) * matern(np.abs(mixed) / length)
+        across = self.bend * matern(distance / np.maximum(length, _SHORTEST_BEND))
+        flat = self.level**2 + self.apart**2 * regimes
+        deviations = amplitude**2 * alike * (along + across)
+        return np.asarray(flat + own_slope * trend + deviations, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
 class Posterior:
     """A mixture of Gaussians over the curve's values at some λ, one for each hypothesis.
 
@@ -147,8 +199,11 @@ class Posterior:
         return out
 
 
+AnySmoothness = Smoothness | RegimeSmoothness | PlaneSmoothness
+
+
 def posterior(
-    smoothness: Smoothness | RegimeSmoothness,
+    smoothness: AnySmoothness,
     seen: Floats,
     values: Floats,
     noise: Floats,
@@ -160,10 +215,10 @@ def posterior(
 
     Args:
         smoothness: the hypotheses.
-        seen: positions of the values, shape (recipes, 2): λ and think ratio.
+        seen: positions of the values as the smoothness takes them, shape (recipes, coordinates).
         values: the values on the link scale, shape (recipes,).
         noise: their covariance, shape (recipes, recipes).
-        wanted: positions, shape (points, 2).
+        wanted: positions, shape (points, coordinates).
         centre: the prior mean of the level.
         among: the hypotheses to weigh; by default all of them.
     """

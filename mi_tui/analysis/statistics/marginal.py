@@ -13,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.statistics.cells import Floats
-from mi_tui.analysis.statistics.gaussian_process import (
-    Posterior,
-    RegimeSmoothness,
-    Smoothness,
-    posterior,
-)
+from mi_tui.analysis.statistics.gaussian_process import AnySmoothness, Posterior, posterior
 
 _STEPS = 5
 _SHARED = 0.8
@@ -92,7 +87,7 @@ def fit_mean(
     seen: Floats,
     wanted: Floats,
     link: Link,
-    smoothness: Smoothness | RegimeSmoothness,
+    smoothness: AnySmoothness,
     spread: Callable[[Floats], Floats],
     apart: Floats | None = None,
 ) -> Fit:
@@ -100,13 +95,15 @@ def fit_mean(
 
     Args:
         responses: the data; every recipe has at least one response.
-        seen: positions (λ, think ratio) of the recipes, shape (recipes, 2).
-        wanted: positions at which the curve is wanted, shape (points, 2).
+        seen: positions of the recipes as the smoothness takes them, such as (λ, think ratio), shape
+            (recipes, coordinates).
+        wanted: positions at which the curve is wanted, shape (points, coordinates).
         link: the scale of the curve.
         smoothness: the hypotheses about it.
         spread: the variance of one response, from the means, shape (recipes,).
-        apart: places on a line, shape (recipes,): a problem's effects at two of them are the less
-            alike the further they lie apart; by default λ.
+        apart: places on a line or in a space, shape (recipes,) or (recipes, coordinates): a
+            problem's effects at two of them are the less alike the further they lie apart; by
+            default λ.
     """
     places = seen[:, 0] if apart is None else apart
     given, count, total = responses, responses.count, responses.total
@@ -171,10 +168,18 @@ def _inside(means: Floats, link: Link) -> Floats:
     return np.maximum(means, 1e-6)
 
 
-def _similarity(lambdas: Floats, shared: float) -> Floats:
-    """How alike a problem's effect is at two λ: partly one for all λ, partly local."""
-    distance = np.abs(lambdas[:, None] - lambdas[None, :])
-    return np.asarray(shared + (1 - shared) * np.exp(-distance / _REACH), dtype=np.float64)
+def _similarity(places: Floats, shared: float) -> Floats:
+    """How alike a problem's effect is at two places: partly one for all, partly local."""
+    near = np.exp(-_distances(places) / _REACH)
+    return np.asarray(shared + (1 - shared) * near, dtype=np.float64)
+
+
+def _distances(places: Floats) -> Floats:
+    """The distances between places on a line, (recipes,), or in a space: (recipes, recipes)."""
+    steps = places[:, None] - places[None, :]
+    if places.ndim == 1:
+        return np.abs(steps)
+    return np.asarray(np.sqrt((steps**2).sum(axis=-1)), dtype=np.float64)
 
 
 def _levelled(responses: Responses, means: Floats, variance: Floats) -> tuple[Responses, float]:
@@ -239,13 +244,13 @@ def _problem_correlation(pairs: _Pairs, similarity: Floats) -> float:
     return float(np.clip(found, 0.02, 0.95))
 
 
-def _shared_part(pairs: _Pairs, lambdas: Floats) -> float:
-    """The part of a problem's effect that is the same at all λ, by moments.
+def _shared_part(pairs: _Pairs, places: Floats) -> float:
+    """The part of a problem's effect that is the same at all places, by moments.
 
     What pairs of responses at distant λ have in common, relative to pairs at near ones; drawn
     to a common value while few pairs are known.
     """
-    distance = np.abs(lambdas[:, None] - lambdas[None, :])
+    distance = _distances(places)
     near, far = distance <= _NEAR, distance >= _FAR
     numbers = [float(pairs.number[which].sum()) for which in (near, far)]
     if min(numbers) <= 0:

@@ -52,7 +52,8 @@ class ProbeRollouts:
     ``recipe``, ``problem``, ``score``, ``tokens`` and ``thinking`` have shape (rollouts,); the
     first two number the recipes and the asked problems of this probe. ``tokens`` of a truncated
     response hold what it would on average have gone on for. ``lambdas`` and ``tails`` belong to
-    the recipes.
+    the recipes. ``lambdas`` has shape (recipes,), or (recipes, 2) where attention and FFN have a λ
+    of their own.
     """
 
     recipe: NDArray[np.int64]
@@ -85,19 +86,27 @@ class ProbeRollouts:
         return self.strata.responses(total(), total(values), total(values**2))
 
     def tail_draws(self, lambdas: Floats, normals: Floats) -> Floats:
-        """Draws of log(95th percentile / mean length) at some λ, shape of ``normals``."""
+        """Draws of log(95th percentile / mean length) at some λ, shape of ``normals``.
+
+        Of two λ their mean counts.
+        """
         return posterior(
             _TAIL,
-            flat_positions(self.lambdas),
+            flat_positions(_one(self.lambdas)),
             np.array([tail.log_ratio for tail in self.tails]),
             np.diag([tail.error**2 for tail in self.tails]),
-            flat_positions(lambdas),
+            flat_positions(_one(lambdas)),
             _TYPICAL_TAIL,
         ).draws(normals)
 
 
+def _one(lambdas: Floats) -> Floats:
+    """One λ of each recipe, shape (recipes,)."""
+    return lambdas if lambdas.ndim == 1 else np.asarray(lambdas.mean(axis=1), dtype=np.float64)
+
+
 def flat_positions(lambdas: Floats) -> Floats:
-    """Positions of curves that follow λ alone, shape (points, 2)."""
+    """Positions of curves that follow λ, or two λ, alone: a column of zeros behind them."""
     return np.column_stack([lambdas, np.zeros(len(lambdas))])
 
 

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_tui.analysis.statistics.cells import Floats
-from mi_tui.analysis.statistics.gaussian_process import RegimeSmoothness, Smoothness
+from mi_tui.analysis.statistics.gaussian_process import (
+    AnySmoothness,
+    PlaneSmoothness,
+    RegimeSmoothness,
+    Smoothness,
+)
 from mi_tui.analysis.statistics.marginal import IDENTITY, LOGIT, Responses, expit, fit_mean
 from mi_tui.analysis.statistics.probe import (
     ProbeCurves,
@@ -22,14 +27,29 @@ from mi_tui.analysis.statistics.probe import (
     flat_positions,
 )
 
-_SCORE = RegimeSmoothness(
-    level=2.0, slope=1.0, apart=1.5, slope_apart=1.0, amplitudes=(0.1, 0.3, 0.8)
+
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """The hypotheses about score and length given the regime, and about the think ratio."""
+
+    score: AnySmoothness
+    length: AnySmoothness
+    thinking: AnySmoothness
+
+
+_LINE = _Shapes(
+    RegimeSmoothness(level=2.0, slope=1.0, apart=1.5, slope_apart=1.0, amplitudes=(0.1, 0.3, 0.8)),
+    RegimeSmoothness(
+        level=1.5, slope=0.7, apart=1.0, slope_apart=0.7, amplitudes=(0.05, 0.15, 0.4)
+    ),
+    Smoothness(
+        level=3.0, slope=10.0, amplitudes=(1.0, 3.0), lengths=(0.15, 0.35), stretches=(0.0,)
+    ),
 )
-_LENGTH = RegimeSmoothness(
-    level=1.5, slope=0.7, apart=1.0, slope_apart=0.7, amplitudes=(0.05, 0.15, 0.4)
-)
-_THINKING = Smoothness(
-    level=3.0, slope=10.0, amplitudes=(1.0, 3.0), lengths=(0.15, 0.35), stretches=(0.0,)
+_PLANE = _Shapes(
+    PlaneSmoothness(level=2.0, slope=1.0, apart=1.5, slope_apart=1.0, amplitudes=(0.1, 0.3, 0.8)),
+    PlaneSmoothness(level=1.5, slope=0.7, apart=1.0, slope_apart=0.7, amplitudes=(0.05, 0.15, 0.4)),
+    PlaneSmoothness(level=3.0, slope=10.0, amplitudes=(1.0, 3.0), lengths=(0.15, 0.35)),
 )
 _LENGTH_VARIANCE, _PRIOR_ROLLOUTS, _OWN_ROLLOUTS = 0.5, 5.0, 20.0
 _FREEDOM = 3.0
@@ -47,13 +67,15 @@ was asked; tuned on benchmarks/cliff_surfaces.csv."""
 class _Split:
     """The rollouts of each recipe parted by regime: a row for each of both that was seen.
 
-    ``row`` (rollouts,) is the row of each rollout; ``seen`` (rows, 2) and ``wanted``
-    (2 · points, 2) are positions of λ and regime, the wanted ones without thinking first.
+    ``row`` (rollouts,) is the row of each rollout; ``seen`` (rows, coordinates) and ``wanted``
+    (2 · points, coordinates) are positions of λ, or two λ, and regime, the wanted ones without
+    thinking first.
     """
 
     row: NDArray[np.int64]
     seen: Floats
     wanted: Floats
+    shapes: _Shapes
 
     @classmethod
     def of(cls, data: ProbeRollouts, lambdas: Floats) -> "_Split":
@@ -62,18 +84,22 @@ class _Split:
         used = np.flatnonzero(number_of)
         row = np.cumsum(number_of > 0)[numbers] - 1
         seen = np.column_stack([data.lambdas[used // 2], used % 2])
-        wanted = np.column_stack([np.tile(lambdas, 2), np.repeat([0.0, 1.0], len(lambdas))])
-        return cls(row.astype(np.int64), seen, wanted)
+        twice = np.concatenate([lambdas, lambdas])
+        wanted = np.column_stack([twice, np.repeat([0.0, 1.0], len(lambdas))])
+        shapes = _LINE if lambdas.ndim == 1 else _PLANE
+        return cls(row.astype(np.int64), seen, wanted, shapes)
 
     @property
     def regime(self) -> NDArray[np.int64]:
         """The regime of each row, shape (rows,)."""
-        return self.seen[:, 1].astype(np.int64)
+        return self.seen[:, -1].astype(np.int64)
 
     @property
     def places(self) -> Floats:
-        """Where a problem's effects lie on one line, shape (rows,)."""
-        return np.asarray(self.seen[:, 0] + _OTHER_REGIME * self.seen[:, 1], dtype=np.float64)
+        """Where a problem's effects lie: on one line, shape (rows,), or in a space, (rows, 3)."""
+        if self.shapes is _LINE:
+            return np.asarray(self.seen[:, 0] + _OTHER_REGIME * self.seen[:, 1], dtype=np.float64)
+        return np.column_stack([_in_plane(self.seen[:, :2]), _OTHER_REGIME * self.seen[:, 2]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +115,17 @@ class _Measure:
     variance: Floats
 
 
+def _in_plane(knobs: Floats) -> Floats:
+    """Places of two λ each, (rows, 2), as far apart as one λ where both are equal."""
+    return np.asarray(knobs / np.sqrt(2.0), dtype=np.float64)
+
+
 def fit_regimes(
     data: ProbeRollouts, lambdas: Floats, draws: int, random: np.random.Generator
 ) -> ProbeCurves:
     """Fit the think ratio, and score and length given the regime, and mix them.
+
+    With two λ of each recipe, ``lambdas`` of shape (points, 2), they are surfaces over both.
 
     Errors are carried from the three parts to the mixture to first order, as if the parts were
     independent.
@@ -144,13 +177,15 @@ def _think_ratio(
         constant = np.full(points, share)
         none = np.zeros((points, points))
         return _Measure(np.tile(constant, (draws, 1)), constant, none, np.zeros(points))
+    is_line = lambdas.ndim == 1
     fit = fit_mean(
         data.responses(data.thinking.astype(np.float64)),
         flat_positions(data.lambdas),
         flat_positions(lambdas),
         LOGIT,
-        _THINKING,
+        (_LINE if is_line else _PLANE).thinking,
         bernoulli,
+        data.lambdas if is_line else _in_plane(data.lambdas),
     )
     mean = expit(fit.curve.mean)
     slope = LOGIT.slope(mean)
@@ -171,7 +206,7 @@ def _score(data: ProbeRollouts, split: _Split, draws: int, random: np.random.Gen
         split.seen,
         split.wanted,
         LOGIT,
-        _SCORE,
+        split.shapes.score,
         lambda means: spread * bernoulli(means),
         split.places,
     )
@@ -200,7 +235,7 @@ def _log_length(
         split.seen,
         split.wanted,
         IDENTITY,
-        _LENGTH,
+        split.shapes.length,
         lambda means: _variance(responses, means, split.regime)[split.regime],
         split.places,
     )

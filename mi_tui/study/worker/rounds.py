@@ -11,6 +11,7 @@ from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.observations import Observations
 from mi_tui.analysis.search.layer_groups import next_group_batch
 from mi_tui.analysis.search.policy import Batch, PlannedRollout, Spent, Stop, next_batch
+from mi_tui.analysis.search.two_knobs import next_knob_batch, uniform_part
 from mi_tui.plan.preset import Preset
 from mi_tui.study.storage.facts import Facts
 from mi_tui.study.storage.observation_loader import ObservationLoader
@@ -119,20 +120,32 @@ class RoundPlanner:
         )
         facts = Facts.of(self._store)
         spent = Spent(len(found), int(found.tokens.sum()), facts.elapsed)
+        dropped = self._store.dropped_recipes()
         step = next_batch(
             found,
-            self._preset,
+            uniform_part(self._preset),
             spent=spent,
             in_flight=in_flight,
             size=self._size,
             added=self._store.recipes_of_user(),
-            dropped=self._store.dropped_recipes(),
+            dropped=dropped,
             more=facts.more,
             latency=self._latency,
             to_the_limit=facts.until is not None and facts.until.amount is not None,
         )
-        if not isinstance(step, Stop) or not self._preset.search.layer_groups:
+        if not isinstance(step, Stop) or not self._preset.search.beside_uniform:
             return step
+        if self._preset.search.two_knobs:
+            return next_knob_batch(
+                found,
+                self._preset,
+                spent=spent,
+                in_flight=in_flight,
+                size=self._size,
+                latency=self._latency,
+                uniform=step,
+                dropped=dropped,
+            )
         return next_group_batch(
             found,
             self._preset,
@@ -140,7 +153,7 @@ class RoundPlanner:
             in_flight=in_flight,
             latency=self._latency,
             uniform=step,
-            dropped=self._store.dropped_recipes(),
+            dropped=dropped,
         )
 
     def _stored_after(self, up_to_round: int) -> tuple[PlannedRollout, ...]:

@@ -12,6 +12,7 @@ from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.recommendation.recommend import recommend
 from mi_tui.analysis.results import Recommendation
 from mi_tui.analysis.search.layer_groups import group_result
+from mi_tui.analysis.search.two_knobs import knob_result
 from mi_tui.engines.protocol import Engine
 from mi_tui.errors import MiTuiError
 from mi_tui.machine.gpu_load import GpuLoad
@@ -116,18 +117,21 @@ class Session:
         keep(
             self._store,
             state=state,
-            message=finished.reason + self._groups() if answer else failure,
+            message=finished.reason + self._beside_uniform() if answer else failure,
             settled=finished.settled,
         )
         return state
 
-    def _groups(self) -> str:
-        """What came of a λ per layer group, where one was asked for."""
-        preset = self._planner.preset
-        if not preset.search.layer_groups:
+    def _beside_uniform(self) -> str:
+        """What came of a λ per layer group, or of two knobs, where they were asked for."""
+        preset, latency = self._planner.preset, self._latency
+        if preset.search.two_knobs:
+            said = knob_result(self._planner.observations(), preset, latency).sentence
+        elif preset.search.layer_groups:
+            said = group_result(self._planner.observations(), preset, latency).sentence
+        else:
             return ""
-        found = group_result(self._planner.observations(), preset, self._latency)
-        return f". {found.sentence}".rstrip(".")
+        return f". {said}".rstrip(".")
 
     # -- reports --------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ class Draft:
     per_token: str = PER_TOKEN
     grid: str = "0, 0.2, 0.4, 0.5, 0.6, 0.8, 1"
     refine: bool = True
+    two_knobs: bool = False
     samples: str = "4"
     layers: str = "all"
     modules: Modules = ALL_MODULES
@@ -131,6 +132,7 @@ def draft_of(preset: Preset) -> Draft:
         per_token=_milliseconds(server.time_per_output_token) if server else PER_TOKEN,
         grid=", ".join(f"{value:g}" for value in search.grid),
         refine=search.refine,
+        two_knobs=search.two_knobs,
         samples=str(search.samples),
         layers=format_layers(preset.scope.layers),
         modules=preset.scope.modules,

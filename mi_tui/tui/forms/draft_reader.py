@@ -236,6 +236,7 @@ class _Reading:
             "max_tokens": self.read("max_tokens", lambda: optional(draft.max_tokens)),
             "max_minutes": self.read("max_minutes", lambda: minutes(draft.max_minutes)),
             "refine": draft.refine,
+            "two_knobs": draft.two_knobs,
         }
         if set(values) & set(self.problems):
             return None

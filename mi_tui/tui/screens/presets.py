@@ -229,6 +229,8 @@ def facts(preset: Preset) -> list[tuple[str, str]]:
     ]
     if not preset.scope.is_full:
         lines.append(("Scope", str(preset.scope)))
+    if preset.search.two_knobs:
+        lines.append(("Then", "two knobs: λ of attention, λ of the FFN"))
     if preset.recipes:
         shown = labels(preset.recipes)
         more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""

@@ -9,4 +9,5 @@ ABLATIONS = (
     Pick("decoding", "decoding", "temperature by top-p"),
     Pick("baselines", "baselines", "task arithmetic, TIES"),
     Pick("layer-groups", "layer groups", "a λ of its own for each"),
+    Pick("two-knobs", "two knobs", "a λ of attention, a λ of the FFN"),
 )

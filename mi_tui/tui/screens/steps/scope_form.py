@@ -15,6 +15,8 @@ from mi_tui.tui.widgets.form import FormRow, text_field, words
 from mi_tui.tui.widgets.scope_map import ScopeMap
 
 _NAME_WIDTH = 16
+REFINE, TWO_KNOBS = "refine", "two-knobs"
+"""What the search over λ may be followed by."""
 
 FIELDS = {
     "grid": "row-grid",
@@ -47,8 +49,15 @@ def scope_rows(draft: Draft) -> Iterable[Widget]:
     yield FormRow(
         "",
         Checks(
-            (Option(True, "then refine: more λ and samples where they decide most"),),
-            (True,) if draft.refine else (),
+            (
+                Option(REFINE, "then refine where it decides"),
+                Option(TWO_KNOBS, "two knobs: attention, FFN"),
+            ),
+            tuple(
+                name
+                for name, chosen in ((REFINE, draft.refine), (TWO_KNOBS, draft.two_knobs))
+                if chosen
+            ),
             id="refine",
         ),
     )
@@ -138,7 +147,8 @@ def read_rows(screen: Screen[None], draft: Draft) -> Draft:
     read = replace(
         draft,
         grid=text("grid"),
-        refine=bool(screen.query_one("#refine", Checks).values),
+        refine=REFINE in screen.query_one("#refine", Checks).values,
+        two_knobs=TWO_KNOBS in screen.query_one("#refine", Checks).values,
         layers=text("layers"),
         modules=screen.query_one("#modules", ScopeMap).values,
         outside=screen.query_one("#outside", Choice).value,
