@@ -63,7 +63,8 @@ def knob_map(found: "KnobResult", confidence: float, accent: str = "") -> Render
     cells = {(round(c.attention, 6), round(c.ffn, 6)): c for c in found.cells}
     kept = [cell.score for cell in found.cells if cell.probability >= confidence]
     low, high = min(kept, default=0.0), max(kept, default=0.0)
-    marks = {_nearest(found.uniform.knobs): "=", _nearest(found.recipe and found.recipe.knobs): "▸"}
+    promising = found.recipe.knobs if found.recipe else None
+    marks = {_nearest(found.uniform.knobs): "=", _nearest(promising): "▸"}
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_row(Text("attention"), *(Text(f"{step:>4.1f}") for step in steps))
     for attention in steps:

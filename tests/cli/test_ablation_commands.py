@@ -183,3 +183,22 @@ def test_a_lambda_per_layer_group_is_searched_and_judged_on_held_out_problems(
         assert found["sentence"].rstrip(".") in reader.view().message
     if found["recipe"] is not None:
         assert found["held_out"]["problems"] == 4
+
+
+@pytest.mark.slow
+def test_two_knobs_are_searched_and_judged_on_held_out_problems(tmp_path: Path) -> None:
+    path = create_study(small_preset(problems=16, samples=1), tmp_path / "new")
+    done = command(
+        "ablate", str(path), "--kind", "two-knobs", "--lambda", "0.6",
+        "--run", "--to", str(tmp_path / "ran"), "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["two_knobs"]
+    assert len({(cell["attention"], cell["ffn"]) for cell in found["cells"]}) >= 121
+    turned = [recipe for recipe in recipes_of(tmp_path / "ran") if recipe.rules]
+    assert len(turned) >= 2
+    assert all(recipe.knobs for recipe in turned)
+    with StudyReader(tmp_path / "ran") as reader:
+        assert found["sentence"].rstrip(".") in reader.view().message
+    if found["recipe"] is not None:
+        assert found["held_out"]["problems"] == 4

@@ -6,6 +6,7 @@ decision over both λ learns most per token, with the same statistics; then the 
 and the uniform λ of about its length, on held-out problems.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mi_tui.analysis.latency import Latency
@@ -44,6 +45,9 @@ _OFFSETS = (0.3, 0.6)
 """How far apart from the uniform λ the first points have both λ."""
 _UNLIKELY = 0.1
 """The probability of a gain beyond the tolerance below which a point is given up."""
+_FIRST_SHARE, _PROMISING_SHARE = 0.25, 0.4
+"""The parts of what two knobs may take for the first points, and of each later batch for the point
+that promises most: what is chosen in the end must have been asked."""
 _MOST_SAMPLES = 8
 _FEWEST_PROBLEMS = 4
 
@@ -116,7 +120,12 @@ def next_knob_batch(
     own = {probe.name or probe.kind: probe.samples for probe in preset.probes if probe.samples}
     ledger = RolloutLedger(observations, in_flight, dropped, own)
     step = _Step(observations, preset, ledger, limits, size, latency)
-    return step.first_points() or step.refine() or step.confirm() or uniform
+    return (
+        step.first_points()
+        or step.refine()
+        or step.confirm()
+        or Stop("two knobs were searched as far as they go", uniform.settled)
+    )
 
 
 def knob_result(
@@ -187,7 +196,7 @@ class _Step:
         recipes = [with_knobs(self._found.recipe, *point) for point in points]
         recipes = self._ledger.wanted([self._found.recipe, *recipes])
         places, left = self._ledger.places(1), self._left
-        wanted = max(left // (2 * len(recipes)), _FEWEST_PROBLEMS)
+        wanted = max(int(_FIRST_SHARE * left / len(recipes)), _FEWEST_PROBLEMS)
         rollouts = self._ledger.missing(recipes, places[:wanted], len(places) * len(recipes))
         return self._batch(rollouts, "two knobs: first points")
 
@@ -204,18 +213,22 @@ class _Step:
         ):
             return None
         budget = answerable(self._preset.budget, self._latency)
+        size = min(max(self._size, len(self._ledger.search_problems)), left)
+        first = round(_PROMISING_SHARE * size)
         chosen = next_lambdas(
             picture.surface.curves,
             decision,
             budget,
             picture.design(self._observations),
-            size=min(max(self._size, len(self._ledger.search_problems)), left),
+            size=size - first,
             horizon=float(self._observations.tokens.mean()) * left,
             room=_MOST_SAMPLES * search.samples * len(self._ledger.search_problems),
         )
+        asked = Counter({float(decision.promising): first})
+        asked.update(dict(chosen))
         wanted = [
             (with_knobs(self._found.recipe, *picture.surface.knobs[int(point)].tolist()), count)
-            for point, count in chosen
+            for point, count in asked.items()
         ]
         rollouts = self._ledger.least_asked(
             [(recipe, count) for recipe, count in wanted if self._ledger.is_wanted(recipe)]

@@ -101,6 +101,17 @@ def test_only_layer_groups_hold_problems_out() -> None:
     assert Preset.from_json(groups.canonical_json()) == groups
 
 
+def test_two_knobs_are_asked_around_the_lambda_and_held_out() -> None:
+    found = ablation_of(demo(), AblationKind.TWO_KNOBS, 0.58, 4)
+    assert found.search.two_knobs
+    assert found.recipes == ()
+    assert {0.0, 0.48, 0.58, 0.68, 1.0} == set(found.search.grid)
+    none_held_out = find_preset("paper-4b-layers")[1]
+    assert ablation_of(none_held_out, AblationKind.TWO_KNOBS, 0.8, 36).probes[0].held_out > 0
+    with pytest.raises(StudyError, match="takes no layers"):
+        ablation_of(demo(), AblationKind.TWO_KNOBS, 0.6, 4, layers=[parse_layers("0-1")])
+
+
 def test_custom_layers_become_the_rows() -> None:
     parts = [parse_layers("0-1"), parse_layers("0,3")]
     found = ablation_of(demo(), AblationKind.LAYERS, 0.6, 4, layers=parts)

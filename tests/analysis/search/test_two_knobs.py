@@ -1,12 +1,12 @@
 """Two knobs: found where the FFN gives more than attention, and honest where it does not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from mi_tui.analysis.search.policy import Batch, Spent, Stop, next_batch
+from mi_tui.analysis.search.policy import Batch, PlannedRollout, Spent, Stop, next_batch
 from mi_tui.analysis.search.two_knobs import KnobResult, knob_result, next_knob_batch, uniform_part
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Recipe, interpolation, with_knobs
@@ -18,11 +18,11 @@ Curve = Callable[[float, float], float]
 
 def ffn_score(attention: float, ffn: float) -> float:
     """The FFN brings the score, attention only length: a ridge at a high FFN."""
-    return 0.2 + 0.6 / (1 + np.exp(-(0.2 * attention + 0.8 * ffn - 0.5) / 0.1))
+    return float(0.2 + 0.6 / (1 + np.exp(-(0.2 * attention + 0.8 * ffn - 0.5) / 0.1)))
 
 
 def even_score(attention: float, ffn: float) -> float:
-    return 0.2 + 0.6 / (1 + np.exp(-(0.5 * attention + 0.5 * ffn - 0.5) / 0.1))
+    return float(0.2 + 0.6 / (1 + np.exp(-(0.5 * attention + 0.5 * ffn - 0.5) / 0.1)))
 
 
 def tokens_of(attention: float, ffn: float) -> float:
@@ -49,15 +49,16 @@ def plan(**search: object) -> Preset:
     return preset("tokens<=150", Search.model_validate({**wanted, "two_knobs": True}))
 
 
-def step_of(world: World, wanted: Preset, **changes: object) -> Batch | Stop:
+def step_of(world: World, wanted: Preset) -> Batch | Stop:
     """The next step, as the worker plans it."""
     seen = world.observations()
     spent = Spent(len(world.rows), sum(row[4] for row in world.rows), 0.0)
     step = next_batch(seen, uniform_part(wanted), spent=spent, size=300)
-    if isinstance(step, Stop):
-        rest = {"in_flight": (), "latency": None, **changes}
-        step = next_knob_batch(seen, wanted, spent=spent, size=150, uniform=step, **rest)
-    return step
+    if not isinstance(step, Stop):
+        return step
+    return next_knob_batch(
+        seen, wanted, spent=spent, in_flight=(), size=150, latency=None, uniform=step
+    )
 
 
 def run(world: World, wanted: Preset) -> Stop:
@@ -142,10 +143,17 @@ def test_nothing_is_asked_of_what_is_dropped_or_while_asks_are_in_flight() -> No
     world = KnobWorld(problems=20, held_out=5, seed=4)
     seen = world.sweep((0.0, 0.5, 1.0)).observations()
 
-    def step(**changes: object) -> Batch:
-        rest = {"in_flight": (), "latency": None, **changes}
-        wanted, uniform = plan(grid=(0.0, 0.5, 1.0)), Stop("done", True)
-        found = next_knob_batch(seen, wanted, spent=Spent(), size=64, uniform=uniform, **rest)
+    def step(in_flight: Sequence[PlannedRollout] = (), dropped: Sequence[Recipe] = ()) -> Batch:
+        found = next_knob_batch(
+            seen,
+            plan(grid=(0.0, 0.5, 1.0)),
+            spent=Spent(),
+            in_flight=in_flight,
+            size=64,
+            latency=None,
+            uniform=Stop("done", True),
+            dropped=dropped,
+        )
         assert isinstance(found, Batch)
         return found
 
