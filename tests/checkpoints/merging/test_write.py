@@ -19,7 +19,7 @@ from mi_tui.checkpoints.merging.write import carry_out, merge
 from mi_tui.checkpoints.roles import role_of
 from mi_tui.engines.transformers.weights.interpolate import mix
 from mi_tui.plan.pair import Pair
-from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation
+from mi_tui.plan.recipe import LambdaRule, Recipe, interpolation, with_knobs
 from mi_tui.plan.scope import ModuleKind, Scope, parse_layers
 from tests.checkpoints.families import FAMILIES, tiny_pair
 from tests.checkpoints.weights import change_json, load, same_bits, store
@@ -171,6 +171,7 @@ SCOPED = {
             LambdaRule(lambda_=1.0, modules=(ModuleKind.NORMS,)),
         ),
     ),
+    "two knobs": with_knobs(interpolation(0.5), 0.5, 0.85),
 }
 
 

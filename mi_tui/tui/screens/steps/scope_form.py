@@ -51,7 +51,7 @@ def scope_rows(draft: Draft) -> Iterable[Widget]:
         Checks(
             (
                 Option(REFINE, "then refine where it decides"),
-                Option(TWO_KNOBS, "two knobs: attention, FFN"),
+                Option(TWO_KNOBS, "then two knobs"),
             ),
             tuple(
                 name

@@ -358,3 +358,19 @@ async def test_a_study_has_the_name_that_is_typed_and_else_the_proposed_one() ->
         await until(pilot, lambda: "letters, digits, dots" in shown(app))
         await pilot.press("backspace", "backspace", *"-1", "enter")
         await until(pilot, lambda: ("named", "a-1") in services.asked)
+
+
+async def test_two_knobs_are_asked_for_by_a_switch_and_need_attention_and_ffn() -> None:
+    app = on(SteeredServices())
+    async with app.run_test() as pilot:
+        screen = await to_scope(pilot)
+        screen.set_focus(screen.query_one("#refine"))
+        await pilot.press("right", "space")
+        await until(pilot, lambda: "[x] then two knobs" in shown(app))
+        assert screen.checked.preset is not None
+        assert screen.checked.preset.search.two_knobs
+        assert screen.checked.preset.search.refine
+        screen.set_focus(screen.query_one(ScopeMap))
+        await pilot.press("space")
+        await until(pilot, lambda: screen.checked.preset is None)
+        assert "two_knobs needs attention and the FFN" in str(screen.checked.problems)
