@@ -113,7 +113,11 @@ class Simulated:
         ]
         cut = columns[4] >= CAP
         nothing = np.full(len(self._log), -1, dtype=np.int64)
-        return Observations(tuple(self._recipes), problems, *columns, cut, nothing)
+        recipe, problem, sample, score, tokens, thinking = columns
+        recipes = tuple(self._recipes)
+        return Observations(
+            recipes, problems, recipe, problem, sample, score, tokens, thinking, cut, nothing
+        )
 
 
 @dataclass(frozen=True, slots=True)

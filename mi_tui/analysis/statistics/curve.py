@@ -190,6 +190,7 @@ def fit_at(
         raise CurveError("no λ has rollouts on search problems yet: let the study run on")
     total = sum(weight for weight, _ in parts)
     shares = [(weight / total, part) for weight, part in parts]
+    lambdas = wanted if wanted.ndim == 1 else np.arange(len(wanted), dtype=np.float64)
     whole = _mean(lambdas, shares)
     every = sum(asked_of.values())
     apart = tuple(
@@ -204,7 +205,7 @@ def _mean(lambdas: Floats, shares: list[tuple[float, ProbeCurves]]) -> Curves:
     tokens = _sum(share * part.tokens for share, part in shares)
     tail = _sum(share * part.tail for share, part in shares)
     return Curves(
-        lambdas=wanted if wanted.ndim == 1 else np.arange(len(wanted), dtype=np.float64),
+        lambdas=lambdas,
         score=_sum(share * part.score for share, part in shares),
         tokens=tokens,
         tokens_p95=tokens * np.exp(tail),
