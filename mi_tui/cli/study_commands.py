@@ -86,6 +86,12 @@ def run(
         ),
     ],
     study: StudyDirectory = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="Name of the study in the studies folder; one of that name is resumed."
+        ),
+    ] = None,
     until: Annotated[
         str | None,
         typer.Option(
@@ -114,10 +120,12 @@ def run(
     the probe is too hard to recommend anything."""
     from mi_tui.cli.follow import extend, require_ended, run_study
     from mi_tui.plan.library import find_preset
+    from mi_tui.study.storage.folder import named_path
 
     if until is not None:
-        if study is not None:
-            raise MiTuiError("--until takes a study in place of the preset: leave --study out")
+        if study is not None or name is not None:
+            given = "--study" if study is not None else "--name"
+            raise MiTuiError(f"--until takes a study in place of the preset: leave {given} out")
         if engine is not None:
             raise MiTuiError("--until goes on with the study's own engine: leave --engine out")
         view = extend(
@@ -128,13 +136,16 @@ def run(
             plain=plain,
             trust_remote_code=trust_remote_code,
         )
+    elif study is not None and name is not None:
+        raise MiTuiError("--study and --name both say where the study is: give one of them")
     elif budget is not None:
         raise MiTuiError("--budget needs --until: a new study has the budget of its preset")
     else:
+        path = study if name is None else named_path(name)
         _, wanted = find_preset(preset)
         wanted = wanted.with_engine(engine).with_thinking_caps(thinking_cap or ())
         _print_cautions(wanted)
-        view = run_study(wanted, study, plain=plain, trust_remote_code=trust_remote_code)
+        view = run_study(wanted, path, plain=plain, trust_remote_code=trust_remote_code)
     _print_outcome(view, json_=json_, plain=plain, engine=True)
     require_ended(view)
     _end(view)

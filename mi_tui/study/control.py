@@ -16,7 +16,7 @@ from mi_tui.probes.text import shown_line
 from mi_tui.study.bounds import require_samples
 from mi_tui.study.storage.errors import StudyError
 from mi_tui.study.storage.facts import Facts, keep, stored_state
-from mi_tui.study.storage.folder import StudyFolder, find_study, name_problem, new_study_path
+from mi_tui.study.storage.folder import StudyFolder, find_study, named_path, new_study_path
 from mi_tui.study.storage.folder import studies_folder as studies_folder
 from mi_tui.study.storage.lock import PATIENCE_SECONDS, acquire, is_held
 from mi_tui.study.storage.note import read_note
@@ -82,10 +82,8 @@ def _with_absolute_paths(preset: Preset) -> Preset:
 
 def _own_folder(title: str, name: str | None) -> StudyFolder:
     """A new directory that is nobody else's, even when two studies begin in the same second."""
-    if name is not None and (problem := name_problem(name)):
-        raise StudyError(f"{name!r} is no name for a study: {problem}")
     while True:
-        path = studies_folder() / name if name else new_study_path(title)
+        path = new_study_path(title) if name is None else named_path(name)
         folder = StudyFolder(path.absolute())
         try:
             folder.path.parent.mkdir(parents=True, exist_ok=True)

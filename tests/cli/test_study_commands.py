@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.plan.toml import write_preset
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.store import Store
 from tests.cli.command import command
@@ -71,6 +72,9 @@ def test_a_study_goes_on_only_to_an_end_that_makes_sense(tmp_path: Path) -> None
         (["--until", "settled"], "is settled already"),
         (["--until", "3 rollouts"], "has taken 144 rollouts already: write +3 rollouts"),
         (["--until", "settled", "--study", str(path)], "leave --study out"),
+        (["--until", "settled", "--name", "other"], "leave --name out"),
+        (["--name", "other", "--study", str(path)], "give one of them"),
+        (["--name", "no name"], "letters, digits, dots and hyphens"),
         (["--budget", "knee"], "--budget needs --until"),
     ):
         done = command("run", str(path), *options)
@@ -119,3 +123,26 @@ def test_a_capped_thought_must_have_a_token(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--thinking-cap" in done.stderr
     assert not (tmp_path / "study").exists()
+
+
+def test_a_study_runs_under_the_name_that_it_was_given_and_goes_on_under_it(
+    tmp_path: Path, studies: Path
+) -> None:
+    preset = tmp_path / "small.toml"
+    write_preset(small_preset(problems=4, samples=1), preset)
+    done = command("run", str(preset), "--name", "pair-v2", "--json")
+    assert done.returncode in (0, 3), done.stderr
+    assert [folder.name for folder in studies.iterdir()] == ["pair-v2"]
+    with Store(studies / "pair-v2" / "study.db") as store:
+        had, _ = store.totals()
+    # The same command again finds the study done, and asks for nothing.
+    again = command("run", str(preset), "--name", "pair-v2", "--json")
+    assert again.returncode == done.returncode
+    with Store(studies / "pair-v2" / "study.db") as store:
+        assert store.totals()[0] == had
+    assert [folder.name for folder in studies.iterdir()] == ["pair-v2"]
+    # Another preset is not mixed into it.
+    write_preset(small_preset(problems=5, samples=1), preset)
+    other = command("run", str(preset), "--name", "pair-v2")
+    assert other.returncode == 2
+    assert "pair-v2" in other.stderr

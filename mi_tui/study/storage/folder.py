@@ -74,6 +74,17 @@ def name_problem(name: str) -> str:
     return "" if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name) else wanted
 
 
+def named_path(name: str) -> Path:
+    """The path in the studies folder of a study of this name, whether or not it is there.
+
+    Raises:
+        StudyError: it is no name.
+    """
+    if problem := name_problem(name):
+        raise StudyError(f"{name!r} is no name for a study: {problem}")
+    return studies_folder() / name
+
+
 def new_study_path(title: str) -> Path:
     """A path for a new study, named after its title and the time."""
     return free_path(f"{_slug(title, 40) or 'study'}-{time.strftime('%Y%m%d-%H%M%S')}")
