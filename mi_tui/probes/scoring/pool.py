@@ -4,6 +4,9 @@ Each of the pool's threads owns one scoring process and talks to it in JSON line
 hangs is killed, one that dies is replaced. The response it was at is tried once more in the next
 process, and some times more where somebody else has killed it; if that fails, too, it is not scored
 and gets the reason. The others of its batch are scored by the next process.
+
+Where no process can be started any more, or a required scorer cannot be loaded any more, no
+response is to blame: the pool is broken, and says so instead of giving scores.
 """
 
 import json
@@ -21,14 +24,20 @@ from mi_tui.probes.errors import ScorerError
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.client import ProcessGoneError, ProcessStartError, ScoringProcess
 from mi_tui.probes.scoring.judge import scorer_of
-from mi_tui.probes.scoring.process import OUT_OF_MEMORY
+from mi_tui.probes.scoring.process import MISSING, OUT_OF_MEMORY
 from mi_tui.probes.scoring.scorer import is_batched
 
 BATCH = 32
 """Most jobs handed to a process at once: fewer switches between threads when many are waiting."""
 
 MAX_FAILED_STARTS = 3
-"""After so many in a row no process is started any more, and every job gets the reason."""
+"""After so many in a row the pool is broken."""
+
+MAX_KILLED_STARTS = 20
+"""The same where signals of somebody else have ended the processes."""
+
+START_PAUSE = 0.5
+"""Seconds before a process is started again: the machine may be short of something for a moment."""
 
 
 _TRIES = 2
@@ -49,7 +58,7 @@ class _Job:
 
 
 _Jobs = queue.SimpleQueue[_Job | None]
-_Scores = queue.SimpleQueue[tuple[int, Score]]
+_Scores = queue.SimpleQueue[tuple[int, Score] | ScorerError]
 
 
 class ScoringPool:
@@ -73,8 +82,10 @@ class ScoringPool:
         self._jobs: _Jobs = queue.SimpleQueue()
         self._scores: _Scores = queue.SimpleQueue()
         self._pending = 0
+        self._broken: ScorerError | None = None
+        self._required: set[str] = set()
         self._workers = [
-            _Worker(self._jobs, self._scores, time_limit, memory_limit)
+            _Worker(self._jobs, self._scores, self._required, time_limit, memory_limit)
             for _ in range(max(processes, 1))
         ]
 
@@ -104,24 +115,38 @@ class ScoringPool:
         """
         for number, name in enumerate(dict.fromkeys(scorers), start=1):
             self._jobs.put(_Job(-number, name, b""))
-            _, score = self._scores.get()
-            if score.failure is not None:
-                raise ScorerError(score.failure)
+            loaded = self._scores.get()
+            if isinstance(loaded, ScorerError):
+                raise loaded
+            if (failure := loaded[1].failure) is not None:
+                raise ScorerError(failure)
+            self._required.add(name)
 
     def poll(self, seconds: float = 0.0) -> list[tuple[int, Score]]:
         """The scores that have come in since the last call, in any order.
 
         Waits up to ``seconds`` for the first one while any is due.
+
+        Raises:
+            ScorerError: nothing can be scored any more; what is pending stays without a score.
         """
+        if self._broken is not None:
+            raise self._broken
         scores: list[tuple[int, Score]] = []
         deadline = time.monotonic() + seconds
         while self._pending:
             wait = 0.0 if scores else max(deadline - time.monotonic(), 0.0)
             try:
-                scores.append(self._scores.get(block=wait > 0, timeout=wait or None))
+                found = self._scores.get(block=wait > 0, timeout=wait or None)
             except queue.Empty:
                 break
+            if isinstance(found, ScorerError):
+                self._broken = found
+                break
+            scores.append(found)
             self._pending -= 1
+        if self._broken is not None and not scores:
+            raise self._broken
         return scores
 
     @property
@@ -154,13 +179,21 @@ class ScoringPool:
 class _Worker:
     """One thread and the scoring process it owns, started with the first job."""
 
-    def __init__(self, jobs: _Jobs, scores: _Scores, time_limit: float, memory_limit: int) -> None:
+    def __init__(
+        self,
+        jobs: _Jobs,
+        scores: _Scores,
+        required: set[str],
+        time_limit: float,
+        memory_limit: int,
+    ) -> None:
         self._jobs = jobs
         self._scores = scores
+        self._required = required
         self._limits = (time_limit, memory_limit)
         self._process: ScoringProcess | None = None
         self._failed_starts = 0
-        self._start_failure = ""
+        self._killed_starts = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
         self._thread.start()
@@ -204,6 +237,14 @@ class _Worker:
         while jobs and not self._stopped.is_set():
             try:
                 self._score_in_one_process(jobs)
+            except ScorerError as reason:
+                self._scores.put(reason)
+                return
+            except ProcessStartError as reason:
+                if self._count_failed_start(reason):
+                    self._scores.put(ScorerError(_cannot_go_on(str(reason))))
+                    return
+                self._stopped.wait(START_PAUSE)
             except ProcessGoneError as reason:
                 self._give_up(jobs, str(reason), reason.from_outside)
             except Exception as error:
@@ -231,6 +272,9 @@ class _Worker:
             self._discard_process()
         process = self._process or self._start_process()
         unusable = {name: process.load(name) for name in {job.scorer for job in jobs}}
+        for name, failure in unusable.items():
+            if failure is not None and name in self._required:
+                raise ScorerError(_cannot_go_on(failure))
         if not jobs[0].message:
             job = jobs.popleft()
             failure = unusable[job.scorer]
@@ -239,26 +283,28 @@ class _Worker:
         process.send(b"".join(job.message for job in jobs))
         while jobs:
             score = _score_of(process.receive())
-            if score.failure == OUT_OF_MEMORY:
-                raise ProcessGoneError(OUT_OF_MEMORY)
+            if (score.failure or "").startswith((OUT_OF_MEMORY, MISSING)):
+                raise ProcessGoneError(str(score.failure))
             self._scores.put((jobs.popleft().key, score))
 
     def _start_process(self) -> ScoringProcess:
-        if self._failed_starts >= MAX_FAILED_STARTS:
-            raise ProcessStartError(self._start_failure)
         try:
             self._process = ScoringProcess(*self._limits)
-        except (ProcessStartError, OSError) as error:
-            from_outside = isinstance(error, ProcessStartError) and error.from_outside
-            if not from_outside:
-                self._failed_starts += 1
-                self._start_failure = str(error)
-            raise ProcessStartError(str(error), from_outside=from_outside) from error
-        self._failed_starts = 0
+        except OSError as error:
+            raise ProcessStartError(f"the scoring process does not start: {error}") from error
+        self._failed_starts = self._killed_starts = 0
         if self._stopped.is_set():
             # The pool was closed before there was a process that it could kill.
             raise ProcessGoneError("the pool is closed")
         return self._process
+
+    def _count_failed_start(self, reason: ProcessStartError) -> bool:
+        """Whether that was one too many."""
+        if reason.from_outside:
+            self._killed_starts += 1
+        else:
+            self._failed_starts += 1
+        return self._failed_starts >= MAX_FAILED_STARTS or self._killed_starts >= MAX_KILLED_STARTS
 
     def _discard_process(self) -> None:
         if self._process is not None:
@@ -268,3 +314,10 @@ class _Worker:
 
 def _score_of(reply: dict[str, Any]) -> Score:
     return Score(reply["value"], reply["answer"], reply["failure"])
+
+
+def _cannot_go_on(reason: str) -> str:
+    return (
+        f"responses cannot be scored: {reason}; mend that and start again: what has a score is "
+        "kept, the rest is asked again"
+    )

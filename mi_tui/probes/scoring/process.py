@@ -27,7 +27,8 @@ LOADING = 120
 """Seconds by the clock that a scorer's libraries may take to load."""
 
 OUT_OF_MEMORY = "scorer ran out of memory"
-"""The failure after which the pool replaces the process: what is left behind is not trusted."""
+MISSING = "scorer crashed: a library is missing"
+"""The failures after which the pool replaces the process: what is left behind is not trusted."""
 
 
 def main(time_limit: float, memory_limit: int) -> None:
@@ -95,6 +96,8 @@ def _score(message: dict[str, Any]) -> Score:
         )
     except MemoryError:
         return Score(None, failure=OUT_OF_MEMORY)
+    except ImportError as error:
+        return Score(None, failure=f"{MISSING}: {_reason(error)}")
     except MiTuiError as error:
         return Score(None, failure=str(error))
     except Exception as error:

@@ -1,5 +1,6 @@
 """The scoring pool: right scores, and no scorer that can stop a study."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -271,18 +273,67 @@ def test_a_scorer_that_eats_memory_fails_and_the_rest_is_scored() -> None:
     assert scores[2] == Score(1.0, "42")
 
 
-def test_processes_that_do_not_start_fail_the_rollouts_with_the_reason(
+def test_a_pool_whose_processes_do_not_start_says_so_and_gives_no_scores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(client, "_PROGRAM", "import no_such_module_at_all")
-    with ScoringPool(processes=1) as pool:
+    with ScoringPool(processes=2) as pool:
         for key in range(20):
             pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        for _ in range(2):
+            with pytest.raises(ScorerError, match="No module named 'no_such_module_at_all'; mend"):
+                drain(pool)
+        assert pool.pending == 20
+
+
+def test_a_pool_that_cannot_start_a_process_any_more_gives_the_scores_that_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScoringPool(processes=1) as pool:
+        pool.require(["boxed-integer"])
+        for key in range(3):
+            pool.submit(key, "boxed-integer", PROBLEM, "\\boxed{42}", False)
         scores = drain(pool)
-    assert len(scores) == 20
-    for score in scores.values():
-        assert score.failure is not None
-        assert "No module named 'no_such_module_at_all'" in score.failure
+        monkeypatch.setattr(subprocess, "Popen", refused)
+        os.kill(child_of(pool), signal.SIGKILL)
+        pool.submit(3, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        with pytest.raises(ScorerError, match="Resource temporarily unavailable; mend"):
+            drain(pool)
+    assert scores == dict.fromkeys(range(3), Score(1.0, "42"))
+
+
+def refused(*_: object, **__: object) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def test_a_moment_in_which_no_process_starts_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, asked = subprocess.Popen, iter(range(100))
+
+    def late(*args: Any, **options: Any) -> Any:
+        return real(*args, **options) if next(asked) >= 2 else refused()
+
+    monkeypatch.setattr(subprocess, "Popen", late)
+    with ScoringPool(processes=1) as pool:
+        pool.submit(1, "boxed-integer", PROBLEM, "\\boxed{42}", False)
+        assert drain(pool) == {1: Score(1.0, "42")}
+
+
+def test_a_required_scorer_that_cannot_be_loaded_any_more_breaks_the_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    with ScoringPool(processes=1) as pool:
+        pool.require(["boxed-integer", "math"])
+        pool.submit(1, "math", PROBLEM, "\\boxed{x + 1}", False)
+        assert drain(pool) == {1: Score(0.0, "x + 1")}
+        # A library that is half removed by an upgrade.
+        (tmp_path / "math_verify.py").write_text("raise ImportError('gone')")
+        os.kill(child_of(pool), signal.SIGKILL)
+        pool.submit(2, "math", PROBLEM, "\\boxed{x + 1}", False)
+        with pytest.raises(ScorerError, match="cannot be scored: the math scorer needs"):
+            drain(pool)
 
 
 def test_closing_a_busy_pool_does_not_wait_for_it() -> None:
