@@ -11,6 +11,7 @@ import typer
 from mi_tui.cli.options import BudgetOption, Json, StudyArgument
 from mi_tui.errors import MiTuiError, StoppedError
 from mi_tui.text.percent import percent
+from mi_tui.text.plurals import counted
 
 if TYPE_CHECKING:
     from mi_tui.analysis.results import Estimate
@@ -121,7 +122,10 @@ def confirmation_lines(found: "ServerConfirmation") -> list[str]:
     if found.per_token is not None:
         lines.append(f"{'per token':<12} {_spread(found.per_token)}")
     if found.not_scored:
-        lines.append(f"! {found.not_scored} answers could not be scored and count nowhere")
+        answers = counted(found.problems * found.samples, "answer")
+        verb = "is" if found.not_scored == 1 else "are"
+        missing = f"{found.not_scored} of {answers} could not be scored"
+        lines.append(f"! {missing} and {verb} left out of the score")
     if found.remark:
         lines.append(found.remark)
     return lines

@@ -20,6 +20,9 @@ from mi_tui.engines.open import open_engine
 from mi_tui.engines.openai import client
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.recipe import Recipe
+from mi_tui.probes.problem import Score
+from mi_tui.probes.scoring.pool import ScoringPool
+from mi_tui.study.confirmation import server_confirmation
 from mi_tui.study.confirmation.questions import ConfirmationPlan, ServerQuestions, questions
 from mi_tui.study.confirmation.server_confirmation import inside, stored_confirmations
 from mi_tui.study.control import create_study
@@ -99,6 +102,43 @@ def test_thinking_that_the_server_takes_out_still_counts(study: Path, served: Se
         served.splits_thinking = False
     for name in ("score", "tokens", "think ratio"):
         assert measured(whole, name) == measured(split, name)
+
+
+class Unsure(ScoringPool):
+    """Gives no score for so many of the answers."""
+
+    missing = 0
+
+    def poll(self, seconds: float = 0.0) -> list[tuple[int, Score]]:
+        lost = Score(None, failure="scorer crashed: KeyError: 'kwargs'")
+        found = super().poll(seconds)
+        return [(key, lost if key < self.missing else score) for key, score in found]
+
+
+def test_what_could_not_be_scored_is_counted_and_above_one_in_twenty_says_nothing(
+    study: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_confirmation, "ScoringPool", Unsure)
+    options = ("--endpoint", served.url, "--samples", "8")
+    monkeypatch.setattr(Unsure, "missing", 1)
+    status, found = confirm(study, *options)
+    assert (status, found["not_scored"]) == (0, 1)
+    kept = stored_confirmations(str(study))[-1]
+    said = "! 1 of 32 answers could not be scored and is left out of the score"
+    assert said in confirmation_lines(kept)
+    monkeypatch.setattr(Unsure, "missing", 2)
+    before = stored_confirmations(str(study))
+    refused = CliRunner().invoke(app, ["confirm", str(study), *options])
+    assert isinstance(refused.exception, MiTuiError)
+    assert str(refused.exception).startswith(
+        "2 of 32 answers could not be scored (scorer crashed: KeyError: 'kwargs')"
+    )
+    assert stored_confirmations(str(study)) == before
+    # The answers were kept: the same command scores them again, and asks for none.
+    asked = len(served.asked)
+    monkeypatch.setattr(Unsure, "missing", 0)
+    status, found = confirm(study, *options)
+    assert (status, found["not_scored"], len(served.asked)) == (0, 0, asked)
 
 
 def measured(found: dict[str, object], name: str) -> object:
