@@ -1,5 +1,7 @@
 """Final answers, letter by letter."""
 
+import re
+
 from mi_tui.probes.problem import Problem, Score
 from mi_tui.probes.scoring.extraction import stated_answer
 from mi_tui.probes.scoring.scorer import SCORERS, ScorerKind
@@ -17,12 +19,17 @@ def score_exact(problem: Problem, response: str) -> Score:
     response = normalised(response)
     found = last_boxed(response) or stated_answer(response) or response
     wanted = _spaced(normalised(problem.answer))
-    readings = [found, f"{found}."]
+    readings = [found, f"{found}.", found.removeprefix("> ")]
+    if quoted := _QUOTED.match(found):
+        readings.append(quoted[1])
     if len(found) <= MAX_ANSWER:
         plain = unwrapped(without_point(unwrapped(found)))
         readings += [plain, bare(plain), without_point(bare(plain))]
     correct = any(_spaced(reading) == wanted for reading in readings)
     return Score(float(correct), _spaced(found) or None)
+
+
+_QUOTED = re.compile(r'"([^"\n]{1,500})"(?=[,;.]?\s)(?!\s(?:or|and|but|not)\b)')
 
 
 def _spaced(text: str) -> str:

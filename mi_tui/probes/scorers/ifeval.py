@@ -7,7 +7,8 @@ from mi_tui.probes.errors import ProbeError, ScorerError, missing_extra
 from mi_tui.probes.problem import Problem, Score, Scorer
 from mi_tui.probes.scoring.scorer import SCORERS, ScorerKind
 
-_NEEDS_SENTENCES = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+NEEDS_SENTENCES = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+"""Instructions whose checkers split sentences or words."""
 
 
 def ifeval_scorer() -> Scorer:
@@ -50,14 +51,15 @@ def check_ifeval_is_installed(problems: list[Problem]) -> None:
     if any(importlib.util.find_spec(name) is None for name in ("lm_eval", "nltk", "langdetect")):
         raise ProbeError(missing_extra("scoring IFEval"))
     instructions = {name for problem in problems for name in problem.meta["instruction_id_list"]}
-    if instructions.intersection(_NEEDS_SENTENCES) and not _has_sentence_splitter():
+    if instructions.intersection(NEEDS_SENTENCES) and not has_sentence_splitter():
         raise ProbeError(
             "IFEval's checkers need NLTK's punkt_tab data, which cannot be downloaded from here: "
             "run python -m nltk.downloader punkt_tab, or copy it and set NLTK_DATA"
         )
 
 
-def _has_sentence_splitter() -> bool:
+def has_sentence_splitter() -> bool:
+    """Whether NLTK finds the data that it splits sentences with, or can download them."""
     import nltk
 
     for _ in range(2):

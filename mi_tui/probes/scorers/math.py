@@ -1,4 +1,4 @@
-"""The scorer of mathematical answers: integers at once, all else by math-verify.
+"""The scorer of mathematical answers: plain numbers at once, all else by math-verify.
 
 math-verify can take for ever on a hostile answer (``2^{10^9}``), so it runs without its own
 signal-based limit, which works on a main thread only, inside a process that the pool may kill.
@@ -12,19 +12,13 @@ from mi_tui.probes.problem import Problem, Score, Scorer
 from mi_tui.probes.scoring.extraction import (
     answered_integer,
     as_integer,
-    first_clause,
     is_sum,
-    normalised_boxes,
-    stated_answer,
+    mathematical_answer,
 )
-from mi_tui.probes.scoring.latex import as_latex, grows_beyond_bounds
+from mi_tui.probes.scoring.latex import as_latex, equal_numbers, grows_beyond_bounds
 from mi_tui.probes.scoring.scorer import SCORERS, ScorerKind
 from mi_tui.probes.scoring.spelling import MAX_ANSWER, bare, without_point
 from mi_tui.probes.scoring.units import without_degrees, without_percent
-from mi_tui.probes.text import last_boxed
-
-TAIL = 2000
-"""Without a box, a final answer is looked for in so many last characters."""
 
 MAX_GOLDS = 4096
 """The parsed answers of so many problems are kept."""
@@ -41,7 +35,8 @@ def math_scorer() -> Scorer:
     """Correct when the final answer is mathematically equal to the problem's answer.
 
     The final answer is the last box, as the prompt of the paper's AIME'25 asks for; without one
-    it is what :func:`extraction.stated_answer` finds near the end ("The final answer is …").
+    it is what is stated near the end (:func:`extraction.mathematical_answer`). Integers, equal
+    texts, fractions and decimals are compared here; math-verify works the others out.
 
     Raises:
         ScorerError: math-verify is not installed.
@@ -50,10 +45,16 @@ def math_scorer() -> Scorer:
         import math_verify
     except ImportError as error:
         raise ScorerError("the math scorer needs math-verify: pip install math-verify") from error
-    return _MathScorer(math_verify)
+    return MathScorer(math_verify)
 
 
-class _MathScorer:
+class MathScorer:
+    """Judges mathematical answers; see :func:`math_scorer`.
+
+    Args:
+        math_verify: the library that works answers out, by its ``parse`` and ``verify``.
+    """
+
     def __init__(self, math_verify: Any) -> None:
         self._library = math_verify
         self._golds: dict[str, Any] = {}
@@ -61,14 +62,9 @@ class _MathScorer:
         self._equal("\\frac{1}{2}", "1/3")
 
     def __call__(self, problem: Problem, response: str) -> Score:
-        """Judge the response; see :func:`math_scorer`."""
-        content = last_boxed(normalised_boxes(response))
-        if content is None:
-            stated = stated_answer(response[-TAIL:])
-            if stated is None:
-                return Score(0.0)
-            content = first_clause(stated)
-        return self._judge(problem.answer, content)
+        """Judge the response."""
+        content = mathematical_answer(response)
+        return Score(0.0) if content is None else self._judge(problem.answer, content)
 
     def _judge(self, wanted: str, content: str) -> Score:
         kept = content[:MAX_ANSWER]
@@ -80,6 +76,8 @@ class _MathScorer:
         if _as_text(content) == _as_text(wanted):
             return Score(1.0, kept)
         answer, plain = as_latex(content), as_latex(wanted)
+        if (equal := equal_numbers(answer, plain)) is not None:
+            return Score(float(equal), kept)
         if _RATIO.search(answer) or _RATIO.search(plain):
             return Score(0.0, kept)
         if _says_more(answer, plain):

@@ -11,6 +11,7 @@ from mi_tui.probes.scoring.spelling import (
     bare,
     without_point,
     without_separators,
+    without_struck,
 )
 from mi_tui.probes.scoring.units import NO_UNIT, without_text_unit, without_unit
 from mi_tui.probes.text import last_boxed
@@ -94,10 +95,40 @@ def normalised_boxes(response: str) -> str:
     return response if response.isascii() else without_separators(response)
 
 
+TAIL = 2000
+"""Without a box, a mathematical answer is looked for in so many last characters."""
+
+
+def mathematical_answer(response: str) -> str | None:
+    """The content of the last box; without one, what is stated near the end, its comment left out.
+
+    ``None`` where there is neither.
+    """
+    content = last_boxed(normalised_boxes(response))
+    if content is not None:
+        return content
+    stated = stated_answer(response[-TAIL:])
+    return None if stated is None else first_clause(stated)
+
+
+# In Chinese, Japanese and Korean no space parts a number from the words beside it.
+_BESIDE_SCRIPT = re.compile(
+    r"(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])(?<!第)(?=-?\d)"
+    r"|(?<=\d)(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])(?![十百千万萬億亿兆십백천만억조])"
+)
+_CORRECTION = re.compile(
+    r"\b(?:wait|hmm|hold on)\b[^\n]{0,40}?\b(?:no|wrong|mistake|error|incorrect)\b"
+    r"|\b(?:no|oops|sorry|correction|scratch that)\b\s?[,;:!—–-]|\bactually\b",
+    re.IGNORECASE,
+)
+_CONFIRMED = re.compile(
+    r"\b(?:yes|confirmed|checks out|verified|is (?:right|correct))\b", re.IGNORECASE
+)
 # Bounded repetitions keep the search linear on any text.
+_NOT_MEANT = r"(?<!\bnot )(?<!instead of )(?<!rather than )"
 _LAST_INTEGER = re.compile(
-    r"(?<![\w.,/])-?\d{1,3}(?:,\d{3}){1,8}(?:\.0{1,9})?(?![\w,]|/\d|\.\d)"
-    r"|(?<![\w./^])(?<!\^\{)-?\d+(?:\.0{1,9})?(?!\.?\w)(?!,\d|/\d|\^)"
+    rf"{_NOT_MEANT}(?<![\w.,/])-?\d{{1,3}}(?:,\d{{3}}){{1,8}}(?:\.0{{1,9}})?(?![\w,]|/\d|\.\d)"
+    rf"|{_NOT_MEANT}(?<![\w./^])(?<!\^\{{)-?\d+(?:\.0{{1,9}})?(?!\.?\w)(?!,\d|/\d|\^)"
 )
 
 
@@ -105,11 +136,23 @@ def final_integer(response: str) -> int | None:
     """The integer of the last box or, where no box holds one, the last integer written."""
     if (boxed := boxed_integer(response)) is not None:
         return boxed
-    stated = stated_answer(response)
-    if stated is not None and (number := answered_integer(first_clause(stated))) is not None:
-        return number
+    text = without_struck(without_separators(response))
+    statement = _last_statement(text)
+    if statement is not None:
+        correction = _CORRECTION.search(text, statement.start(1))
+        behind = text[correction.end() :] if correction else ""
+        if not _CONFIRMED.search(behind) and (corrected := _last_written(behind)) is not None:
+            return corrected
+        stated = _stated(statement)
+        if stated is not None and (number := answered_integer(first_clause(stated))) is not None:
+            return number
+    return _last_written(text)
+
+
+def _last_written(text: str) -> int | None:
+    """The last integer of a text, with its words around it."""
     last: str | None = None
-    for match in _LAST_INTEGER.finditer(without_separators(response)):
+    for match in _LAST_INTEGER.finditer(_BESIDE_SCRIPT.sub(" ", text)):
         last = match[0]
     return None if last is None else as_integer(last)
 
@@ -158,9 +201,12 @@ def stated_answer(response: str) -> str | None:
     A heading ``Final Answer`` states the line below it, ``<answer>…</answer>`` what stands
     between. Bold signs and a final point are removed. ``None`` where nothing is stated so.
     """
-    stated = _last_statement(without_separators(response))
-    if stated is None:
-        return None
+    stated = _last_statement(without_struck(without_separators(response)))
+    return None if stated is None else _stated(stated)
+
+
+def _stated(stated: re.Match[str]) -> str | None:
+    """What a statement says, without the signs around it."""
     inner = stated[1].replace("**", "").strip(_TRIMMED)
     if within := _STATED.fullmatch(inner):
         inner = within[1]

@@ -20,7 +20,10 @@ _SAME: dict[int, str] = {
     **dict.fromkeys(_MINUS, "-"),
     **dict.fromkeys(_SINGLE, "'"),
     **dict.fromkeys(_DOUBLE, '"'),
-    **{0x24B6 + i: chr(0x41 + i) for i in range(26)},
+    # Letters in circles and squares, white and black.
+    **{
+        first + i: chr(0x41 + i) for first in (0x24B6, 0x1F130, 0x1F150, 0x1F170) for i in range(26)
+    },
     # Bold, italic and other mathematical letters and digits, and ligatures such as ﬁ.
     **{code: unicodedata.normalize("NFKC", chr(code)) for code in range(0x1D400, 0x1D800)},
     **{code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)},
@@ -59,7 +62,8 @@ _WRAPPER = re.compile(
     r"|boldsymbol|operatorname|underline|emph)\*?\s?\{([^{}]{0,200})\}"
 )
 _SETTING = re.compile(
-    r"\\(?:text)?color(?:box)?\s?\{[^{}]{0,40}\}|\\(?:h?phantom|[hvm]space)\*?\s?\{[^{}]{0,40}\}"
+    r"\\(?:[bx]?cancel|sout)\s?\{[^{}]{0,40}\}"
+    r"|\\(?:text)?color(?:box)?\s?\{[^{}]{0,40}\}|\\(?:h?phantom|[hvm]space)\*?\s?\{[^{}]{0,40}\}"
     r"|\\(?:begin|end)\{(?:align(?:ed)?|gather(?:ed)?|split)\*?\}"
     r"|\\(?:bf|rm|it|tt|sf|tiny|small|normalsize|large|Large|LARGE|huge|Huge|displaystyle|textstyle"
     r"|left|right|[bB]igg?[lrm]?|(?:math)?strut|limits|nolimits|checkmark)(?![A-Za-z])"
@@ -67,6 +71,11 @@ _SETTING = re.compile(
 # A doubled backslash is a new row of a matrix, and no spacing whatever stands behind it.
 _SPACING = re.compile(r"(\\\\)|\\(?:[,;:!> ]|(?:quad|qquad|enspace|thinspace)(?![A-Za-z]))|~")
 _LAST_ROW = re.compile(r"[\\\s]+$")
+_END_OF_PROOF = re.compile(r"\s?\\(?:blacksquare|square|Box|qed(?:symbol)?)$")
+_QUANTITY = re.compile(
+    r"\\(?:SI|qty|num)\s?(?:\[[^][]{0,40}\])?\s?\{([^{}]{1,60})\}(?:\s?\{[^{}]{1,80}\})?"
+)
+_SINGLE_CELL = re.compile(r"\\begin\{array\}\s?\{[lcr]\}([^&]{1,300}?)\\end\{array\}")
 _OUTER = (
     ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("{", "}"),
     ("**", "**"), ("```", "```"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"'), ("'", "'"),
@@ -76,17 +85,21 @@ _OUTER = (
 def bare(text: str) -> str:
     r"""An answer without what stands around it.
 
-    Removes math delimiters, outer braces, bold signs, quotes, ``\text{…}``, type sizes, colours
-    and LaTeX's spacing; separators between groups of three digits go, any other space inside a
+    Removes math delimiters, outer braces, bold signs, quotes, ``\text{…}``, type sizes, colours,
+    what is crossed out, signs at the end of a proof and LaTeX's spacing; of a quantity of siunitx
+    its number stays; separators between groups of three digits go, any other space inside a
     number stays.
     """
     text = _IMAGINARY.sub(r"\1", without_separators(text[:MAX_ANSWER]))
+    text = _QUANTITY.sub(r" \1 ", text)
+    cell = _SINGLE_CELL.fullmatch(text.strip())
+    text = cell[1] if cell and "\\\\" not in cell[1].strip(" \\") else text
     for _ in range(4):
         text, wrapped = _WRAPPER.subn(r" \1 ", text)
         if not wrapped:
             break
     text = _SPACING.sub(lambda match: match[1] or " ", _SETTING.sub(" ", text))
-    return unwrapped(_LAST_ROW.sub("", text.strip()))
+    return unwrapped(_LAST_ROW.sub("", _END_OF_PROOF.sub("", text.strip())))
 
 
 def unwrapped(text: str) -> str:
@@ -104,6 +117,14 @@ def unwrapped(text: str) -> str:
         if text == before:
             return text
     return text
+
+
+_STRUCK = re.compile(r"~~(?=\S)[^~\n]{1,200}~~")
+
+
+def without_struck(text: str) -> str:
+    """A text without what Markdown crosses out: ``~~41~~ 42`` gives ``42``."""
+    return _STRUCK.sub("", text)
 
 
 def without_point(text: str) -> str:

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from mi_tui.probes.data_files import Record
 from mi_tui.probes.errors import ProbeError
 from mi_tui.probes.freeze import freeze
 from mi_tui.probes.kinds.ifeval import ARGUMENTS, Ifeval, IfevalProbe
+from mi_tui.probes.problem import Problem
+from mi_tui.probes.scorers.ifeval import NEEDS_SENTENCES, has_sentence_splitter
+from mi_tui.probes.scoring.judge import judge
+from tests.probes.scoring.hostile import HOSTILE
 
 _FIRST_WORD = "length_constraints:nth_paragraph_first_word"
 
@@ -68,3 +73,16 @@ def test_the_list_is_that_of_the_checkers() -> None:
         checker = registry.INSTRUCTION_DICT[name](name)
         checker.build_description(**({"prompt_to_repeat": "x"} if "repeat" in name else {}))
         assert set(checker.get_instruction_args_keys()) == set(arguments)
+
+
+@pytest.mark.parametrize("instruction", ARGUMENTS)
+@given(text=HOSTILE)
+@settings(max_examples=15, deadline=None)
+def test_no_text_raises(instruction: str, text: str) -> None:
+    pytest.importorskip("lm_eval.tasks.ifeval.instructions_registry")
+    if instruction in NEEDS_SENTENCES and not has_sentence_splitter():
+        pytest.skip("needs NLTK's punkt_tab")
+    arguments = {"prompt_to_repeat": "x"} if "repeat" in instruction else {}
+    meta = {"instruction_id_list": [instruction], "kwargs": [arguments]}
+    problem = Problem("1", ({"role": "user", "content": "?"},), "", meta=meta)
+    assert judge("ifeval", problem, text, False).value in (0.0, 1.0)

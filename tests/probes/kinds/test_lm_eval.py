@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from mi_tui.plan.remote_code import allow
 from mi_tui.probes.errors import ProbeError
@@ -13,6 +14,7 @@ from mi_tui.probes.kinds.lm_eval import LmEval, LmEvalProbe
 from mi_tui.probes.problem import Probe
 from mi_tui.probes.scoring.judge import judge
 from mi_tui.probes.scoring.pool import ScoringPool
+from tests.probes.scoring.hostile import HOSTILE, LIMIT, seconds
 
 lm_eval = pytest.importorskip("lm_eval")
 
@@ -137,6 +139,16 @@ def test_the_pool_scores_a_task(yaml: str) -> None:
         while len(scores) < len(DOCS):
             scores.update(pool.poll(100.0))
     assert [scores[key].value for key in range(len(DOCS))] == [1.0] * len(DOCS)
+
+
+@given(HOSTILE)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_text_raises_or_takes_long(yaml: str, text: str) -> None:
+    probe = frozen(yaml)
+    assert judge(probe.scorer, probe.problems[0], text, False).value in (0.0, 1.0)
+    assert seconds(lambda: judge(probe.scorer, probe.problems[0], text, False)) < LIMIT
 
 
 def test_prompts_are_chat_messages_and_examples_are_turns(yaml: str) -> None:
