@@ -30,8 +30,8 @@ EXTRACTION: tuple[ModuleType, ...] = (
 )  # fmt: skip
 OF_ANSWERS = {
     "as_latex", "equal_numbers", "first_clause", "grows_beyond_bounds", "is_sum", "unwrapped",
-    "without_degrees", "without_label", "without_percent", "without_point", "without_text_unit",
-    "without_unit",
+    "without_condition", "without_degrees", "without_label", "without_percent", "without_point",
+    "without_text_unit", "without_unit",
 }  # fmt: skip
 """Extractors that are given an answer, of at most ``MAX_ANSWER`` characters."""
 
