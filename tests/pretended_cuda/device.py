@@ -9,6 +9,7 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -19,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from tests.pretended_cuda import rules
+from tests.pretended_cuda import kernels, rules
 from tests.pretended_cuda.memory import Memory
 from tests.pretended_cuda.tensor import HERE, CudaTensor, inner_of
 
@@ -131,6 +132,8 @@ class PretendedCuda(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
             name == "copy_" and len(args) > 2 and args[2]
         )
         with self.off():
+            if name == "_varlen_attn":
+                return tree_map(lambda t: CudaTensor(t, card), kernels.varlen(*inner_args))
             if name == "histc" and not inner_args[0].is_floating_point():
                 # CUDA's takes integers, the CPU's does not.
                 counted = func(inner_args[0].float(), *inner_args[1:], **inner_kwargs)
@@ -261,7 +264,23 @@ def _answers(device: PretendedCuda) -> dict[str, Any]:
         "get_device_capability": lambda _=None: (9, 0),
         "get_device_properties": lambda _=None: properties,
         "is_current_stream_capturing": lambda: False,
+        "current_stream": lambda _=None: SimpleNamespace(
+            record_event=lambda: _Event(device, device.launches)
+        ),
     }
+
+
+@dataclass(frozen=True)
+class _Event:
+    """A moment in what a device was given to do."""
+
+    device: PretendedCuda
+    launches: int
+
+    def synchronize(self) -> None:
+        """The host waits, unless it has given the device something to do in the meantime."""
+        if self.device.launches == self.launches:
+            self.device.wait("event")
 
 
 def _module_to(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:

@@ -36,6 +36,7 @@ from mi_tui.plan.pair import Pair  # noqa: E402
 from mi_tui.plan.recipe import Decoding, Recipe  # noqa: E402
 from mi_tui.plan.scope import ModuleKind, Scope  # noqa: E402
 from tests.checkpoints.families import tiny_pair  # noqa: E402
+from tests.pretended_cuda import kernels  # noqa: E402
 from tests.pretended_cuda.device import PretendedCuda  # noqa: E402
 
 Seen = dict[str, Any]
@@ -161,6 +162,45 @@ def check_memory(folder: Path) -> Seen:
     }
 
 
+def in_pages(name: str, folder: Path) -> Seen:
+    """A family in half precision, whose sequences hold pages where its layers allow it."""
+    pair, wanted = tiny(name, folder), requests(5, most=6)
+    # One that needs a second page after a few tokens.
+    longest = tuple(3 + at % 90 for at in range(252))
+    wanted.append(Request(5, wanted[1].recipe, longest, 5, 8))
+    with PretendedCuda() as gpu:
+        engine = TransformersEngine.open(plan("cuda:0", "one-pass", dtype="bfloat16"), pair)
+        check = engine.self_check()
+        engine.add(wanted)
+        found: dict[int, int] = {}
+        while engine.pending:
+            found |= {one.request_id: one.token_count for one in engine.step(0.0)}
+            decoder = engine._scheduler._decoder
+        one_pass, note = engine.capabilities.mixes_recipes, engine.capabilities.note
+    return {
+        "check": check.passed,
+        "said": check.message,
+        "pages": isinstance(decoder, Decoder) and decoder.in_pages,
+        "note": note,
+        "one_pass": one_pass,
+        "done": len(found),
+        "refused": gpu.refused,
+    }
+
+
+def broken_kernel(folder: Path) -> Seen:
+    """A planted fault: a kernel that leaves the rows of all sequences but the first unwritten."""
+    real = kernels.varlen
+
+    def broken(query: torch.Tensor, *args: Any) -> Any:
+        found, *rest = real(query, *args)
+        found[1:] = 0
+        return found, *rest
+
+    with patch.object(kernels, "varlen", broken):
+        return in_pages("qwen3", folder)
+
+
 def two_cards(folder: Path) -> Seen:
     """A model whose layers are split over two devices."""
     pair, wanted = tiny("qwen3", folder), requests()
@@ -234,6 +274,9 @@ SCENARIOS: dict[str, Callable[[Path], Seen]] = {
     "steps": steps,
     "host-tensor": host_tensor_left_behind,
     "waits": waits_at_each_step,
+    "pages": lambda folder: in_pages("qwen3", folder),
+    "pages gemma2": lambda folder: in_pages("gemma2", folder),
+    "broken-kernel": broken_kernel,
     "qwen3": lambda folder: family("qwen3", folder),
     "qwen3 from the host": lambda folder: family("qwen3", folder, ON_HOST),
     "gemma3": lambda folder: family("gemma3", folder),

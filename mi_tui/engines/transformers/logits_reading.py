@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.model.generation_cache import GenerationCache
-from mi_tui.engines.transformers.model.kv_cache import KVCache
+from mi_tui.engines.transformers.model.paged_cache import slots_for
 
 COMPARED = 8
 """Tokens at the end of each prompt of which log-probabilities are compared."""
@@ -54,7 +54,7 @@ def read_slots(
     weights: Weights, batch: abc.Sequence[Reference], device: torch.device
 ) -> list[Tensor]:
     """Logits of the prompts' last tokens, read one by one from a cache of slots."""
-    cache = KVCache(len(batch))
+    cache = slots_for(len(batch), in_pages=weights.in_pages)
     ends = np.array([len(reference.prompt) for reference in batch], dtype=np.int64)
     starts = ends - COMPARED + 1
     found = []
@@ -70,7 +70,8 @@ def read_slots(
             line[: starts[row]] = torch.tensor(batch[row].prompt[: starts[row]])
         weights.prepare([batch[row].number for row in rows])
         cache.ends = ends[rows]
-        cache.begin_prefill(torch.tensor(rows, device=device), width, int(ends.max()))
+        numbers = torch.tensor(rows, device=device)
+        cache.begin_prefill(numbers, width, int(ends.max()), starts[rows])
         logits = weights.forward(
             tokens.to(device),
             torch.arange(width, device=device).expand(len(rows), -1),

@@ -179,6 +179,11 @@ class Scheduler:
             if joining < matching and joining * _FEW < self._decoder.capacity:
                 return
             sequences = self._queue.take(joining, fits)
+            can_join = self._decoder.can_join(sequences)
+            self._queue.put_back(sequences[can_join:])
+            del sequences[can_join:]
+            if not sequences:
+                return
             try:
                 self._decoder.admit(sequences)
             except BaseException:
@@ -242,6 +247,10 @@ class Scheduler:
         Raises:
             EngineError: a single sequence does not fit, with nothing else in the cache.
         """
+        given_way = self._decoder.give_way()
+        if given_way:
+            self._queue.put_back(given_way)
+            return
         memory.release_unused(self._device)
         capacity, live = self._decoder.capacity, len(self._decoder.sequences)
         if capacity > 1:

@@ -30,7 +30,9 @@ def decoder_for(
 
 def fits_decoder(decoder: AnyDecoder, weights: Weights) -> bool:
     """Whether weights may be used in this batch."""
-    return isinstance(decoder, Decoder) == (weights.batching is Batching.CONTINUOUS)
+    if weights.batching is not Batching.CONTINUOUS:
+        return isinstance(decoder, StaticBatchDecoder)
+    return isinstance(decoder, Decoder) and decoder.in_pages == weights.in_pages
 
 
 def starting_together(

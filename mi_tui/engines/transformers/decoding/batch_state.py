@@ -1,7 +1,13 @@
-"""State of the batch: per sequence, last token, position, seed, decoding, output and lengths."""
+"""State of the batch: per sequence, last token, position, seed, decoding, output and lengths.
+
+On a GPU the host reads a step's tokens while the next step runs, so that it never waits for what it
+has just launched: a sequence that has ended makes one token more, which nobody sees.
+"""
 
 import math
 from collections import abc
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +16,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mi_tui.engines.transformers.decoding.sequence import Sequence
-from mi_tui.engines.transformers.model.sampler import Draw
+from mi_tui.engines.transformers.model.sampler import Draw, draw_tokens
 
 _LAST, _POSITION, _COUNT, _SEED, _TOP_K = range(5)
 _TEMPERATURE, _TOP_P = range(2)
 _FIRST_OUTPUT = 64
+_LATE = frozenset({"cuda"})
+"""Devices whose tokens are read a step late."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """Tokens on their way to the host, of sequences from ``first`` on.
+
+    ``logits`` are what they were drawn from, where a draw was perhaps from too few candidates;
+    ``event`` tells when they have arrived.
+    """
+
+    first: int
+    tokens: Tensor
+    logits: Tensor | None
+    event: Any = None
+
+    @property
+    def here(self) -> slice:
+        return slice(self.first, self.first + len(self.tokens))
+
+    def read(self) -> NDArray[np.int64]:
+        """The tokens, once they are there."""
+        if self.event is not None:
+            self.event.synchronize()
+        tokens: NDArray[np.int64] = self.tokens.numpy()
+        return tokens
 
 
 class BatchState:
@@ -25,8 +58,13 @@ class BatchState:
     to wait for the device.
     """
 
-    def __init__(self, sequences: int, device: torch.device) -> None:
+    def __init__(self, sequences: int, device: torch.device, end_tokens: Iterable[int]) -> None:
         self.sequences = sequences
+        self.late = device.type in _LATE
+        self._end = np.array(sorted(end_tokens), dtype=np.int64)
+        self._unread: list[_Unread] = []
+        self._known = np.zeros(sequences, dtype=np.int64)
+        self._stopped = np.zeros(sequences, dtype=np.int64)
         self.lengths = np.zeros(sequences, dtype=np.int64)
         self.counts = np.zeros(sequences, dtype=np.int64)
         self._greedy = np.zeros(sequences, dtype=np.bool_)
@@ -44,7 +82,8 @@ class BatchState:
         device = self._ints.device
         decodings = [sequence.request.recipe.decoding for sequence in sequences]
         self.lengths[here] = [len(sequence.context) for sequence in sequences]
-        self.counts[here] = [len(sequence.tokens) for sequence in sequences]
+        self.counts[here] = self._known[here] = [len(sequence.tokens) for sequence in sequences]
+        self._stopped[here] = 0
         self._greedy[here] = [d.temperature == 0 for d in decodings]
         self._limited[here] = [d.top_p < 1 or d.top_k > 0 for d in decodings]
         self._top_k[here] = [d.top_k > 0 for d in decodings]
@@ -100,29 +139,94 @@ class BatchState:
             any_top_k=bool(self._top_k[here].any()),
         )
 
-    def append(self, first: int, tokens: Tensor) -> None:
-        """Add a token (int64, shape [n]) to each of n sequences from ``first`` on."""
+    def draw_next(self, count: int, logits: Tensor) -> None:
+        """Draw a token for each of the first ``count`` sequences and add it.
+
+        Where tokens are read late, nobody waits to hear whether the best candidates were enough:
+        if they were not, the draw and the step after it are done again.
+        """
+        tokens = draw_tokens(logits, self.draw(0, count), at_once=self.late)
+        self.append(0, tokens, logits if self.late else None)
+
+    def append(self, first: int, tokens: Tensor, logits: Tensor | None = None) -> None:
+        """Add a token (int64, shape [n]) to each of n sequences from ``first`` on.
+
+        ``logits``: what was drawn from where tokens may be −1 − id (``draw_tokens``).
+        """
         here = slice(first, first + len(tokens))
         self._make_room(int(self.counts[here].max()))
-        self._ints[_LAST, here] = tokens
+        self._ints[_LAST, here] = tokens if logits is None else torch.maximum(tokens, -1 - tokens)
         self._ints[_COUNT, here] += 1
-        # Read back at once: giving way must not need memory on a device that is full.
-        self._output[np.arange(here.start, here.stop), self.counts[here]] = tokens.cpu().numpy()
         self.counts[here] += 1
+        # Sent back at once: giving way must not need memory on a device that is full.
+        event = None
+        sent = tokens.to("cpu", non_blocking=self.late)
+        if tokens.device.type == "cuda":
+            event = torch.cuda.current_stream(tokens.device).record_event()
+        self._unread.append(_Unread(first, sent, logits, event))
+        if not self.late:
+            self._read()
 
-    def done(self, count: int, end_tokens: NDArray[np.int64]) -> tuple[list[int], list[bool]]:
-        """The sequences that have finished, and for each whether by an end token."""
-        last = self._output[np.arange(count), self.counts[:count] - 1]
-        stopped = np.isin(last, end_tokens)
-        at = np.flatnonzero(stopped | (self.counts[:count] >= self._caps[:count]))
+    def done(self, count: int) -> tuple[list[int], list[bool]]:
+        """The sequences that are known to have finished, and for each whether by an end token."""
+        self._read(keep=1)
+        if (self.counts[:count] >= self._caps[:count]).any():
+            self._read()
+        capped = self.counts[:count] >= self._caps[:count]
+        stopped = self._stopped[:count] > 0
+        at = np.flatnonzero(stopped | capped)
         return at.tolist(), stopped[at].tolist()
 
-    def output(self, sequences: abc.Sequence[int]) -> list[list[int]]:
-        """All tokens made so far by each of ``sequences``."""
-        return [self._output[at, : self.counts[at]].tolist() for at in sequences]
+    def output(self, sequences: abc.Sequence[int], *, ended: bool = True) -> list[list[int]]:
+        """All tokens made so far by each of ``sequences``.
+
+        ``ended``: the end token included; else those that are not finished for anybody, who will
+        draw it again.
+        """
+        if sequences:
+            self._read()
+        last = np.where(self._stopped > 0, self._stopped - (not ended), self._known)
+        return [self._output[at, : last[at]].tolist() for at in sequences]
+
+    def _read(self, keep: int = 0) -> None:
+        """Take note of the tokens that have been sent, but for those of the last acts."""
+        while len(self._unread) > keep:
+            sent = self._unread.pop(0)
+            here, tokens = sent.here, sent.read()
+            if (tokens < 0).any():
+                tokens = self._drawn_again(sent, tokens)
+            self._output[np.arange(here.start, here.stop), self._known[here]] = tokens
+            self._known[here] += 1
+            ends = np.isin(tokens, self._end) & (self._stopped[here] == 0)
+            self._stopped[here][ends] = self._known[here][ends]
+
+    def _drawn_again(self, sent: _Unread, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The right tokens where candidates were too few; a step from wrong ones is undone.
+
+        What such a step has written to the cache is written again by the next one.
+        """
+        assert sent.logits is not None
+        here, device = sent.here, self._ints.device
+        counts = torch.from_numpy(self._known[here].copy()).to(device)
+        draw = replace(self.draw(here.start, len(tokens)), positions=counts)
+        right = draw_tokens(sent.logits, draw)
+        found: NDArray[np.int64] = right.cpu().numpy()
+        if not np.array_equal(found, np.maximum(tokens, -1 - tokens)):
+            self._ints[_LAST, here] = right
+            joined = [later for later in self._unread if later.logits is None]
+            for later in self._unread:
+                if later.logits is None:  # a prefill, which does not depend on these tokens
+                    self._ints[_LAST, later.here] = torch.from_numpy(later.read()).to(device)
+                else:
+                    self._ints[_COUNT, later.here] -= 1
+                    self.counts[later.here] -= 1
+                    self.skip(len(later.tokens), -1)
+            self._unread = joined
+        return found
 
     def move(self, origins: list[int], targets: list[int]) -> None:
         """Copy sequences ``origins`` over sequences ``targets``."""
+        self._read()
         for device in (self._ints.T, self._floats.T):
             device[targets] = device[origins]
         for host in (*self._hosts(), self._output):
@@ -130,6 +234,7 @@ class BatchState:
 
     def resize(self, sequences: int) -> None:
         """Keep the first ``sequences`` sequences, or make room for as many."""
+        self._read()
         kept = min(sequences, self.sequences)
         old = self._ints, self._floats
         self._ints = old[0].new_zeros((len(old[0]), sequences))
@@ -142,12 +247,12 @@ class BatchState:
             np.concatenate([host[:kept], np.zeros(sequences - kept, dtype=host.dtype)])
             for host in self._hosts()
         ]
-        self.lengths, self.counts, self.ends, self._caps, self._greedy, *limits = grown
-        self._limited, self._top_k = limits
+        self.lengths, self.counts, self.ends, self._caps, *others = grown
+        self._known, self._stopped, self._greedy, self._limited, self._top_k = others
         self.sequences = sequences
 
     def _hosts(self) -> tuple[NDArray[Any], ...]:
-        sizes = self.lengths, self.counts, self.ends, self._caps
+        sizes = self.lengths, self.counts, self.ends, self._caps, self._known, self._stopped
         return *sizes, self._greedy, self._limited, self._top_k
 
     def _make_room(self, most: int) -> None:

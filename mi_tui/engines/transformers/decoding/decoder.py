@@ -13,10 +13,14 @@ from mi_tui.engines.transformers.devices.memory import is_out_of_memory
 from mi_tui.engines.transformers.model.forward import Weights
 from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.model.length_blocks import sort_into_blocks
+from mi_tui.engines.transformers.model.paged_cache import slots_for
 from mi_tui.engines.transformers.model.sampler import draw_tokens
 
 _SORT_EVERY = 32
 """Steps between two sortings: each copies what attention then need not read at every step."""
+
+_FULL_FOR = 64
+"""Steps after which a batch whose memory was full is asked again, if nobody has left by then."""
 
 
 class Decoder(SequenceBatch):
@@ -26,14 +30,20 @@ class Decoder(SequenceBatch):
         self, weights: Weights, *, capacity: int, end_tokens: Iterable[int], device: torch.device
     ) -> None:
         super().__init__(weights, capacity=capacity, end_tokens=end_tokens, device=device)
-        self._cache = KVCache(capacity)
+        self._cache = slots_for(capacity, in_pages=weights.in_pages)
         self._numbers = torch.arange(capacity, device=device)
         self._steps = 0
+        self._full_until = 0
 
     @property
     def room(self) -> int:
-        """How many sequences may join."""
-        return self.capacity - len(self.sequences)
+        """How many sequences may join; none for a while after memory did not allow the next one."""
+        return self.capacity - len(self.sequences) if self._steps >= self._full_until else 0
+
+    @property
+    def in_pages(self) -> bool:
+        """Whether sequences hold pages of the cache's storage."""
+        return self._cache.in_pages
 
     @property
     def cache_bytes_per_token(self) -> int:
@@ -63,11 +73,18 @@ class Decoder(SequenceBatch):
         self._state.write(first, sequences)
         self._cache.ends = self._state.ends[first : first + count]
         end = max(sequence.end for sequence in sequences)
-        self._cache.begin_prefill(self._numbers[first : first + count], width, end)
-        tokens = torch.from_numpy(padded).to(self._device)
-        positions = torch.arange(width, device=self._device).expand(count, -1)
-        logits = self._logits(tokens, positions, self._state.positions(first + count)[first:] - 1)
-        self._state.append(first, draw_tokens(logits, self._state.draw(first, count)))
+        lengths = self._state.lengths[first : first + count]
+        numbers = self._numbers[first : first + count]
+        try:
+            self._cache.begin_prefill(numbers, width, end, lengths)
+            tokens = torch.from_numpy(padded).to(self._device)
+            positions = torch.arange(width, device=self._device).expand(count, -1)
+            last = self._state.positions(first + count)[first:] - 1
+            logits = self._logits(tokens, positions, last)
+            self._state.append(first, draw_tokens(logits, self._state.draw(first, count)))
+        except BaseException:
+            self._cache.free(range(first, first + count))
+            raise
         for sequence in sequences:
             sequence.join()
         self.sequences.extend(sequences)
@@ -77,8 +94,8 @@ class Decoder(SequenceBatch):
         """Draw one more token for every live sequence."""
         count = len(self.sequences)
         self._steps += 1
-        if self._steps % _SORT_EVERY == 0:
-            self._sort()
+        if self._steps % _SORT_EVERY == 0 and isinstance(self._cache, KVCache):
+            self._sort(self._cache)
         self._prepare()
         positions = self._state.positions(count)
         lengths = self._state.lengths[:count] + 1
@@ -86,7 +103,7 @@ class Decoder(SequenceBatch):
         end = int(self._state.ends[:count].max())
         self._cache.begin_decode(self._numbers[:count], positions, lengths, end)
         logits = self._logits(self._state.last_tokens(count)[:, None], positions[:, None], None)
-        self._state.append(0, draw_tokens(logits, self._state.draw(0, count)))
+        self._state.draw_next(count, logits)
         self._state.advance(count)
 
     @torch.inference_mode()
@@ -98,6 +115,32 @@ class Decoder(SequenceBatch):
     def collect(self) -> list[Finished]:
         """Take out the sequences that have reached their end token or their cap."""
         return self._take_finished(len(self.sequences))
+
+    def can_join(self, newcomers: abc.Sequence[Sequence]) -> int:
+        """How many of these sequences there is memory for, in their order; one in an empty batch.
+
+        Where it is not for all, the batch is full until a sequence leaves, or for some steps.
+        """
+        lengths = np.array([sequence.length for sequence in newcomers], dtype=np.int64)
+        live = self._state.lengths[: len(self.sequences)]
+        count = max(self._cache.can_join(live, lengths), 0 if self.sequences else 1)
+        if count < len(newcomers):
+            self._full_until = self._steps + _FULL_FOR
+        return count
+
+    @torch.inference_mode()
+    def give_way(self) -> list[Sequence]:
+        """Take out the sequences with the fewest tokens until there are pages for the others.
+
+        Nobody is taken out where no page is missing, and the last one never.
+        """
+        lengths = self._state.lengths[: len(self.sequences)] + 1
+        leaving: set[int] = set()
+        staying = np.argsort(-lengths, kind="stable")
+        while len(staying) > 1 and self._cache.too_many(lengths[staying]):
+            leaving.add(id(self.sequences[staying[-1]]))
+            staying = staying[:-1]
+        return self.release(lambda sequence: id(sequence) in leaving)
 
     def sequences_that_fit(self, length: int = 0, *, ahead: bool = False) -> int | None:
         """How many sequences memory has room for, all as long as the longest; ``None``: not known.
@@ -139,7 +182,7 @@ class Decoder(SequenceBatch):
                     raise
                 released += self.release(lambda _: True)
         if not self.sequences:
-            self._cache = KVCache(capacity)
+            self._cache = self._cache.emptied(capacity)
         self._state.resize(capacity)
         self._numbers = torch.arange(capacity, device=self._device)
         return released
@@ -152,6 +195,8 @@ class Decoder(SequenceBatch):
         """Let the last live sequences take the places of those that leave."""
         if not gone:
             return
+        self._cache.free(gone)
+        self._full_until = 0
         left = len(self.sequences) - len(gone)
         holes = [at for at in gone if at < left]
         leaving = set(gone)
@@ -162,13 +207,13 @@ class Decoder(SequenceBatch):
         del self.sequences[left:]
         self._prepared = False
 
-    def _sort(self) -> None:
+    def _sort(self, cache: KVCache) -> None:
         """Bring sequences of about the same length together: see ``model.length_blocks``."""
         origins, targets = sort_into_blocks(self._state.lengths[: len(self.sequences)])
         if not origins:
             return
         self._torn = True
-        self._cache.permute(origins, targets, self._longest(origins))
+        cache.permute(origins, targets, self._longest(origins))
         self._torn = False
         self._follow(origins, targets)
         self._prepared = False

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections import abc
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
 
 from mi_tui.engines.transformers.decoding.batch_state import BatchState
@@ -25,8 +24,7 @@ class SequenceBatch(ABC):
         self.sequences: list[Sequence] = []
         self._weights = weights
         self._device = device
-        self._end = np.array(sorted(end_tokens), dtype=np.int64)
-        self._state = BatchState(capacity, device)
+        self._state = BatchState(capacity, device, end_tokens)
         self._prepared = False
         self._torn = False
 
@@ -50,7 +48,7 @@ class SequenceBatch(ABC):
         """Take out the sequences for which ``leaves`` is true; they keep their tokens so far."""
         out = [at for at, sequence in enumerate(self.sequences) if leaves(sequence)]
         released = [self.sequences[at] for at in out]
-        for sequence, tokens in zip(released, self._state.output(out), strict=True):
+        for sequence, tokens in zip(released, self._state.output(out, ended=False), strict=True):
             sequence.tokens = tokens
         self._remove(out)
         return released
@@ -63,7 +61,7 @@ class SequenceBatch(ABC):
 
     def _take_finished(self, count: int) -> list[Finished]:
         """Take out those of the first ``count`` that have reached their end token or their cap."""
-        done, stopped = self._state.done(count, self._end)
+        done, stopped = self._state.done(count)
         finished = [
             Finished(self.sequences[at], tuple(tokens), stop, self.sequences[at].seconds)
             for at, tokens, stop in zip(done, self._state.output(done), stopped, strict=True)

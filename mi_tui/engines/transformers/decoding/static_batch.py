@@ -86,6 +86,14 @@ class StaticBatchDecoder(SequenceBatch):
             return []
         return self._take_finished(self._generating(self._cache.length))
 
+    def can_join(self, newcomers: abc.Sequence[Sequence]) -> int:
+        """How many of these sequences there is memory for: not known, so all."""
+        return len(newcomers)
+
+    def give_way(self) -> list[Sequence]:
+        """Nobody does for want of pages: there are none."""
+        return []
+
     def sequences_that_fit(self, length: int = 0, *, ahead: bool = False) -> int | None:
         """Not known: transformers' own cache grows as it sees fit."""
         del length, ahead

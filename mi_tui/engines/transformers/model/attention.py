@@ -1,4 +1,4 @@
-"""Attention over a :class:`KVCache`, registered with transformers under the name ``slots``.
+"""Attention over a :class:`SlotCache`, registered with transformers under the name ``slots``.
 
 transformers leaves the mask to an attention function it does not know, so causality, sliding
 windows and sequences of different lengths are settled here, in one place for every architecture.
@@ -15,17 +15,20 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from mi_tui.engines.transformers.model import paged_attention
 from mi_tui.engines.transformers.model.kv_cache import KVCache
+from mi_tui.engines.transformers.model.paged_cache import PagedCache
+from mi_tui.engines.transformers.model.slot_cache import SlotCache
 
 ATTENTION = "slots"
 """The value of ``attn_implementation`` that selects :func:`slot_attention`."""
 
 
-_ATTENDED: ContextVar[KVCache] = ContextVar("slots")
+_ATTENDED: ContextVar[SlotCache] = ContextVar("slots")
 
 
 @contextmanager
-def attended(slots: KVCache) -> Iterator[None]:
+def attended(slots: SlotCache) -> Iterator[None]:
     """While it lasts, attention is over these slots.
 
     Not every architecture hands on what its forward pass is given.
@@ -37,7 +40,7 @@ def attended(slots: KVCache) -> Iterator[None]:
         _ATTENDED.reset(token)
 
 
-def attended_slots() -> KVCache | None:
+def attended_slots() -> SlotCache | None:
     """The slots of the pass under way, if it has any."""
     return _ATTENDED.get(None)
 
@@ -49,7 +52,7 @@ def slot_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    slots: KVCache | None = None,
+    slots: SlotCache | None = None,
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
@@ -61,7 +64,8 @@ def slot_attention(
     Args:
         module: the attention layer.
         query: ``[batch, heads, tokens, head_dim]``.
-        key: ``[batch, kv_heads, length, head_dim]``, as :meth:`KVCache.update` returned it.
+        key: ``[batch, kv_heads, length, head_dim]``, or the layer's pages, as the cache's
+            ``update`` returned it.
         value: like ``key``.
         attention_mask: not used.
         slots: the cache of this pass, which knows each sequence's position; by default the one of
@@ -77,11 +81,21 @@ def slot_attention(
     """
     del attention_mask
     slots = _ATTENDED.get() if slots is None else slots
+    chunk = _chunk_of(module)
+    plain = softcap is None and s_aux is None
+    if isinstance(slots, PagedCache) and not slots.is_prefill:
+        if query.device.type == "cuda":
+            if not plain or chunk is not None or key.shape[3] != value.shape[3]:
+                raise paged_attention.CannotPageError("attention over pages knows no such layer")
+            found = paged_attention.attend(
+                query[:, :, 0], key, value, slots.pages, scaling=scaling, window=sliding_window
+            )
+            return found[:, None], None
+        key, value = (paged_attention.gathered(stored, slots.pages) for stored in (key, value))
     sequences, heads, tokens, dim = query.shape
     groups = heads // key.shape[1]
     length = key.shape[2]
     window = sliding_window if sliding_window is not None and sliding_window < length else None
-    chunk = _chunk_of(module)
     chunk = chunk if chunk is not None and chunk < length else None
     if slots.is_prefill:
         if groups > 1:
@@ -89,14 +103,13 @@ def slot_attention(
     else:
         # One token per sequence: the query heads that share keys take the place of tokens.
         query = query.reshape(sequences, key.shape[1], groups, dim)
-    plain = softcap is None and s_aux is None
     if slots.is_prefill and window is None and chunk is None and plain:
         output = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
     else:
         bias = slots.bias(window, query, length, chunk)
         sinks = None if s_aux is None else s_aux.view(1, query.shape[1], -1, 1)
         masked = partial(_masked, scaling=scaling, softcap=softcap, sinks=sinks)
-        parts = () if slots.is_prefill else slots.blocks
+        parts = slots.blocks if isinstance(slots, KVCache) and not slots.is_prefill else ()
         if len(parts) < 2:
             output = masked(query, key, value, bias)
         else:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mi_tui.engines.transformers.model.attention import attended
-from mi_tui.engines.transformers.model.kv_cache import KVCache
+from mi_tui.engines.transformers.model.slot_cache import SlotCache
 
 
 class Batching(Enum):
@@ -27,7 +27,7 @@ class Forward(Protocol):
     """Computes logits with the weights as they are now."""
 
     def __call__(
-        self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
+        self, tokens: Tensor, positions: Tensor, slots: SlotCache, last: Tensor | None = None
     ) -> Tensor:
         """Read tokens into the cache and return logits.
 
@@ -60,6 +60,10 @@ class Weights(Protocol):
     def batching(self) -> Batching:
         """What sequences may share a batch."""
 
+    @property
+    def in_pages(self) -> bool:
+        """Whether sequences of continuous batches hold pages of the cache's storage."""
+
     def prepare(self, recipes: Sequence[int]) -> None:
         """Make the next forward passes compute these sequences' recipes, given by number."""
 
@@ -72,7 +76,7 @@ class PlainForward:
         self._head: nn.Module = model.get_output_embeddings()
 
     def __call__(
-        self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
+        self, tokens: Tensor, positions: Tensor, slots: SlotCache, last: Tensor | None = None
     ) -> Tensor:
         """See :class:`Forward`."""
         with _OnlyLast(self._head, last), attended(slots):

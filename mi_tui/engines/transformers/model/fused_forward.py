@@ -20,8 +20,8 @@ from torch.nn.functional import linear, rms_norm
 
 from mi_tui.engines.transformers.model.attention import slot_attention
 from mi_tui.engines.transformers.model.forward import Forward, PlainForward
-from mi_tui.engines.transformers.model.kv_cache import KVCache
 from mi_tui.engines.transformers.model.mixed_layers import MixedLinear, MixedNorm
+from mi_tui.engines.transformers.model.slot_cache import SlotCache
 
 _LLAMA_LIKE = frozenset(
     {
@@ -69,7 +69,7 @@ class FusedForward:
         self._dim = body.layers[0].self_attn.head_dim
 
     def __call__(
-        self, tokens: Tensor, positions: Tensor, slots: KVCache, last: Tensor | None = None
+        self, tokens: Tensor, positions: Tensor, slots: SlotCache, last: Tensor | None = None
     ) -> Tensor:
         """See :class:`~mi_tui.engines.transformers.model.forward.Forward`."""
         hidden: Tensor = self._embed(tokens)
@@ -117,7 +117,7 @@ class _Layer:
         self._before_ffn = _Norm(layer.post_attention_layernorm)
         self._ffn = _Ffn(layer.mlp) if hasattr(layer.mlp, "gate_proj") else layer.mlp
 
-    def __call__(self, hidden: Tensor, turn: tuple[Tensor, Tensor], slots: KVCache) -> Tensor:
+    def __call__(self, hidden: Tensor, turn: tuple[Tensor, Tensor], slots: SlotCache) -> Tensor:
         """``[batch, tokens, hidden]`` to the same."""
         hidden = hidden + self._attend(self._before_attention(hidden), turn, slots)
         return hidden + self._ffn(self._before_ffn(hidden))
@@ -131,7 +131,7 @@ class _Layer:
         if self._head_norm is not None:
             self._head_norm.refresh()
 
-    def _attend(self, x: Tensor, turn: tuple[Tensor, Tensor], slots: KVCache) -> Tensor:
+    def _attend(self, x: Tensor, turn: tuple[Tensor, Tensor], slots: SlotCache) -> Tensor:
         heads = self._qkv(x).view(*x.shape[:2], -1, self._dim)
         turned = heads[:, :, : self._rotated]
         if self._head_norm is not None:

@@ -1,19 +1,19 @@
-"""Key/value cache of slots: sequences of different lengths share one batch.
+"""Key/value cache in one rectangle per layer: slot ``r`` is row ``r`` of the storage.
 
-Sequence ``r`` of the batch owns slot ``r`` of every layer's storage. A newcomer's prompt is
-written at positions 0, 1, …; each later token at the sequence's own position. What lies beyond a
-sequence's position is never attended to, so nothing has to be cleared when a sequence leaves.
+A newcomer's prompt is written at positions 0, 1, …; each later token at the sequence's own
+position. What lies beyond a sequence's position is never attended to, so nothing has to be cleared
+when a sequence leaves.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache
 
 from mi_tui.engines.transformers.devices.memory import free_bytes, is_out_of_memory
 from mi_tui.engines.transformers.model.length_blocks import LengthBlock, Lengths, length_blocks
+from mi_tui.engines.transformers.model.slot_cache import SlotCache
 
 _CHUNK = 64
 _WORTH_ASKING = 64 << 20
@@ -36,47 +36,28 @@ _SHARE_TO_SPARE = 0.8
 """The share that storage may take where less would do, so that a pass has room as well."""
 
 
-class KVCache(Cache):
-    """Keys and values of up to ``sequences`` sequences.
-
-    Per layer ``[batch, kv_heads, length, head_dim]``.
-
-    ``ends`` (int64, ``[batch]``, host) are the tokens that each sequence of the pass may reach,
-    prompt and cap together.
+class KVCache(SlotCache):
+    """Keys and values in one rectangle per layer, ``[batch, kv_heads, length, head_dim]``.
 
     Storage is allocated at a layer's first use, in the dtype and on the device of its keys (so a
     model split over several devices works), and grows in length as needed: by half, but no further
-    than the sequences' own ends, and by no more than is needed where memory is short. Before each
-    forward pass say with :meth:`begin_prefill` or :meth:`begin_decode` which sequences it is about.
+    than the sequences' own ends, and by no more than is needed where memory is short.
     """
 
     def __init__(self, sequences: int) -> None:
-        super().__init__(layers=[])
-        self._capacity = sequences
+        super().__init__(sequences)
         self._length = 0
-        self._keys: dict[int, Tensor] = {}
-        self._values: dict[int, Tensor] = {}
-        self._sequences = torch.empty(0, dtype=torch.long)
-        self._positions = torch.empty(0, dtype=torch.long)
-        self._view = 0
         self._blocks: tuple[LengthBlock, ...] = ()
-        self._prefill = True
-        self.ends = np.zeros(0, dtype=np.int64)
-        self._biases: dict[tuple[int | None, int | None, torch.dtype, torch.device], Tensor] = {}
 
-    @property
-    def is_prefill(self) -> bool:
-        """Whether the pass under way reads newcomers' prompts."""
-        return self._prefill
-
-    def begin_prefill(self, sequences: Tensor, length: int, end: int | None = None) -> None:
-        """The next pass writes positions 0 to ``length`` − 1 of these sequences (int64, [m]).
-
-        ``end`` is the length at which the longest of them will have reached its cap.
-
-        Raises:
-            MemoryError: there is no room for so long sequences.
-        """
+    def begin_prefill(
+        self,
+        sequences: Tensor,
+        length: int,
+        end: int | None = None,
+        lengths: Lengths | None = None,
+    ) -> None:
+        """See :class:`~mi_tui.engines.transformers.model.slot_cache.SlotCache`."""
+        del lengths
         self._prefill = True
         self._sequences = sequences
         self._biases.clear()
@@ -90,18 +71,7 @@ class KVCache(Cache):
     def begin_decode(
         self, sequences: Tensor, positions: Tensor, lengths: Lengths, end: int | None = None
     ) -> None:
-        """The next pass writes one token per sequence.
-
-        Args:
-            sequences: 0, 1, …, n − 1 (int64, shape [n]): the sequences alive are always the first
-                ones.
-            positions: where each sequence's token goes (int64, shape [n]).
-            lengths: the same plus one (int64, shape [n], known to the host).
-            end: the length at which the longest of them will have reached its cap.
-
-        Raises:
-            MemoryError: there is no room for so long sequences.
-        """
+        """See :class:`~mi_tui.engines.transformers.model.slot_cache.SlotCache`."""
         self._prefill = False
         self._sequences, self._positions = sequences, positions
         self._biases.clear()
@@ -130,36 +100,6 @@ class KVCache(Cache):
         count = len(sequences)
         return keys[:count, :, : self._view], values[:count, :, : self._view]
 
-    def bias(
-        self, window: int | None, like: Tensor, length: int, chunk: int | None = None
-    ) -> Tensor:
-        """What is added to the scores: 0 where a token may be attended to, else −∞.
-
-        Shape ``[1, 1, length, length]`` in a prefill and ``[batch, 1, 1, length]`` in a decode
-        pass; dtype and device of ``like``. Made once per pass, window and chunk: a token looks
-        back ``window`` tokens, itself included, and not beyond the chunk that it is in.
-        """
-        key = (window, chunk, like.dtype, like.device)
-        if key not in self._biases:
-            at = torch.arange(length, device=like.device)
-            if self._prefill:
-                now = at[:, None]
-            else:
-                now = self._positions.to(like.device)[:, None, None, None]
-            allowed = at <= now
-            if window is not None:
-                allowed &= at > now - window
-            if chunk is not None:
-                allowed &= at >= now - now % chunk
-            zero = torch.zeros((), dtype=like.dtype, device=like.device)
-            bias = torch.where(allowed, zero, torch.full_like(zero, -torch.inf))
-            self._biases[key] = bias[None, None] if self._prefill else bias
-        return self._biases[key]
-
-    def forget_biases(self) -> None:
-        """Compute masks anew in the next pass, as after :meth:`begin_decode`."""
-        self._biases.clear()
-
     def replace(self, origins: list[int], targets: list[int], length: int) -> None:
         """Copy sequences ``origins`` over sequences ``targets``, up to ``length`` tokens.
 
@@ -181,25 +121,21 @@ class KVCache(Cache):
             for part in torch.split(stored[:, :, :length], at_once, 2):
                 part.index_copy_(0, into, part.index_select(0, out_of))
 
+    def free(self, sequences: Iterable[int]) -> None:
+        """The rectangle stays as large as it is."""
+        del sequences
+
     def resize(self, sequences: int, length: int = 0) -> None:
-        """Keep the first ``sequences`` sequences, or make room for as many.
-
-        Args:
-            sequences: how many.
-            length: tokens of the longest that is kept; by default all that is stored.
-
-        Raises:
-            MemoryError: more sequences than now do not fit; those there are stay as they are.
-            torch.OutOfMemoryError: likewise.
-        """
+        """See :class:`~mi_tui.engines.transformers.model.slot_cache.SlotCache`."""
         wanted = min(self._length, _in_chunks(length)) if length else self._length
         self._restore(sequences, wanted, _SHARE_TO_SPARE)
 
-    def sequences_that_fit(self, length: int) -> int | None:
-        """How many sequences of so many tokens there is room for, beside what else is in memory.
+    def emptied(self, sequences: int) -> "KVCache":
+        """See :class:`~mi_tui.engines.transformers.model.slot_cache.SlotCache`."""
+        return KVCache(sequences)
 
-        ``None`` before the first use, when the size of a token is not known.
-        """
+    def sequences_that_fit(self, length: int) -> int | None:
+        """As in the base; ``None`` before the first use, when the size of a token is not known."""
         fitting = [
             (self._held(device) + _SHARE_TO_SPARE * free_bytes(device)) // (per_token * length)
             for device, per_token in self._per_token().items()
@@ -212,17 +148,6 @@ class KVCache(Cache):
         self._values.clear()
         self._biases.clear()
         self._length = 0
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """The longest sequence so far."""
-        del layer_idx
-        return self._view
-
-    @property
-    def bytes_per_token(self) -> int:
-        """Bytes of storage per token of a sequence; 0 before the first use."""
-        stored = (*self._keys.values(), *self._values.values())
-        return sum(t.shape[1] * t.shape[3] * t.element_size() for t in stored)
 
     def _padded(self, length: int) -> int:
         return min(self._length, -(-length // 8) * 8)
@@ -304,10 +229,6 @@ class KVCache(Cache):
             per_token = t.shape[1] * t.shape[3] * t.element_size()
             sizes[t.device] = sizes.get(t.device, 0) + per_token
         return sizes
-
-    def _held(self, device: torch.device) -> int:
-        stored = (*self._keys.values(), *self._values.values())
-        return sum(t.nbytes for t in stored if t.device == device)
 
     def _allocate(self, layer: int, keys: Tensor, values: Tensor) -> None:
         self._check_growth(2 * self._capacity * self._length * keys[0, :, 0].nbytes, keys.device)

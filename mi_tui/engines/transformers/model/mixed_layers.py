@@ -8,10 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import embedding, layer_norm, linear
 
 from mi_tui.checkpoints.roles import TensorRole
 from mi_tui.engines.transformers.model.pair_tensors import TensorPair
+
+_grouped_mm = getattr(functional, "grouped_mm", None)
+"""One product per expert in one launch; torch has it from 2.10 on."""
+
+_GROUPED = frozenset({"cuda"})
+"""Devices on which experts are grouped; a CPU has nothing to launch, and takes one at a time."""
 
 
 class SequenceLambda:
@@ -167,6 +174,8 @@ class MixedExperts(nn.Module):
             shares: their weights, ``[tokens, k]``.
         """
         lambda_ = self._sequence.for_tokens(len(hidden))
+        if hidden.device.type in _GROUPED and _grouped_mm is not None:
+            return self._grouped(hidden, chosen, shares, lambda_)
         mixed = torch.zeros_like(hidden)
         for expert in sorted(set(chosen.flatten().tolist())):
             token, place = torch.where(chosen == expert)
@@ -179,6 +188,33 @@ class MixedExperts(nn.Module):
             )
             mixed.index_add_(0, token, (out * shares[token, place, None]).to(mixed.dtype))
         return mixed
+
+    def _grouped(self, hidden: Tensor, chosen: Tensor, shares: Tensor, lambda_: Tensor) -> Tensor:
+        """All experts in a few products, without asking the device which ones were chosen."""
+        experts, order = chosen.flatten().sort(stable=True)
+        token = order // chosen.shape[1]
+        numbers = torch.arange(len(self._down), device=experts.device)
+        ends = torch.searchsorted(experts, numbers, right=True).int()
+        at = lambda_[token]
+        x = hidden[token]
+        gate, up = _grouped_linear(x, self._gate_up, self._gate_up_delta, at, ends).chunk(2, -1)
+        out = _grouped_linear(self._act(gate) * up, self._down, self._down_delta, at, ends)
+        out = out * shares.flatten()[order, None]
+        back = torch.empty_like(order).index_copy_(
+            0, order, torch.arange(len(order), device=order.device)
+        )
+        mixed: Tensor = out[back].view(*chosen.shape, -1).sum(1)
+        return mixed.to(hidden.dtype)
+
+
+def _grouped_linear(
+    x: Tensor, weight: Tensor, delta: Tensor, lambda_: Tensor, ends: Tensor
+) -> Tensor:
+    grouped: Any = _grouped_mm
+    changed = (x * lambda_).to(x.dtype)
+    plain: Tensor = grouped(x, weight.transpose(1, 2), offs=ends)
+    change: Tensor = grouped(changed, delta.transpose(1, 2), offs=ends)
+    return plain + change
 
 
 def _mixed_linear(x: Tensor, weight: Tensor, delta: Tensor, lambda_: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Draw:
     any_top_k: bool = True
 
 
-def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
+def draw_tokens(logits: Tensor, draw: Draw, *, at_once: bool = False) -> Tensor:
     """The next token of each sequence.
 
     The order is that of transformers: temperature, then top-k, then top-p over what is left.
@@ -51,9 +51,11 @@ def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
     Args:
         logits: ``[n, vocabulary]``, any floating dtype; float32 inside.
         draw: each sequence's settings.
+        at_once: do not wait for the device to say whether the best candidates were enough.
 
     Returns:
-        Token ids, int64, shape [n].
+        Token ids, int64, shape [n]; with ``at_once`` −1 − id where the candidates were too few, so
+        that the token is perhaps another one.
     """
     if draw.all_greedy:
         return logits.argmax(-1)
@@ -62,14 +64,16 @@ def draw_tokens(logits: Tensor, draw: Draw) -> Tensor:
         greedy = draw.temperature == 0
         temperature = temperature.where(~greedy[:, None], 1.0)
     scaled = logits.float() / temperature
+    enough: Tensor | None = None
     if draw.any_limit:
-        values, ids = _kept(scaled, draw)
+        values, ids, enough = _kept(scaled, draw, at_once=at_once)
     else:
         values, ids = scaled, torch.arange(scaled.shape[-1], device=scaled.device).expand_as(scaled)
     race = values + gumbel_noise(draw.seeds, draw.positions, ids)
     winner = ids.gather(1, race.argmax(-1, keepdim=True))[:, 0]
     # The race is run for greedy sequences too: cheaper than taking them out.
-    return torch.where(greedy, logits.argmax(-1), winner) if draw.any_greedy else winner
+    tokens = torch.where(greedy, logits.argmax(-1), winner) if draw.any_greedy else winner
+    return tokens if enough is None else torch.where(enough, tokens, -1 - tokens)
 
 
 def gumbel_noise(seeds: Tensor, positions: Tensor, ids: Tensor) -> Tensor:
@@ -101,28 +105,33 @@ def _shifted(x: Tensor, bits: int) -> Tensor:
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _kept(scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """The candidates that top-k and top-p leave, best first: values (others −∞) and ids."""
+def _kept(scaled: Tensor, draw: Draw, *, at_once: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The candidates that top-k and top-p leave, best first: values (others −∞) and ids.
+
+    With ``at_once`` also, for each sequence, whether they are enough where that is not certain.
+    """
     vocabulary = scaled.shape[-1]
     if vocabulary <= _FULL_SORT:
         values, ids = scaled.sort(dim=-1, descending=True, stable=True)
         if draw.any_top_k:
             values = _first(values, draw.top_k)
-        return _nucleus(values, values.softmax(-1), draw.top_p), ids
+        return _nucleus(values, values.softmax(-1), draw.top_p), ids, None
     count = _FIRST_CANDIDATES
     while True:
         count = min(count, vocabulary)
         values, ids = scaled.topk(count, dim=-1)
         values, enough = _limited(values, scaled, draw)
-        if count == vocabulary or bool(enough):
-            return values, ids
+        if at_once and count < vocabulary:
+            return values, ids, enough
+        if count == vocabulary or bool(enough.all()):
+            return values, ids, None
         count *= 8
 
 
 def _limited(values: Tensor, scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Mask what top-k and top-p drop of the best candidates; also whether they are enough.
+    """Mask what top-k and top-p drop of the best candidates; also where they are enough.
 
-    They are when no sequence may want one that is not among them.
+    They are where a sequence may want none that is not among them.
     """
     total = scaled.logsumexp(-1)
     complete = torch.zeros_like(draw.top_k, dtype=torch.bool)
@@ -131,7 +140,7 @@ def _limited(values: Tensor, scaled: Tensor, draw: Draw) -> tuple[Tensor, Tensor
         total = torch.where(draw.top_k > 0, values.logsumexp(-1), total)
         complete = (draw.top_k > 0) & (draw.top_k <= values.shape[-1])
     kept = _nucleus(values, (values - total[:, None]).exp(), draw.top_p)
-    return kept, (complete | kept[:, -1].isneginf()).all()
+    return kept, complete | kept[:, -1].isneginf()
 
 
 def _first(values: Tensor, top_k: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class InPlaceWeights:
         self.model: Any = pair_tensors.model()
         fix_long_rope(self.model)
         self.batching = Batching.CONTINUOUS
+        self.in_pages = False
         # Before the tensors are taken note of: fusing stacks them.
         self.forward: Forward = forward_of(self.model)
         self._pair_tensors = pair_tensors

@@ -54,6 +54,7 @@ class OnePassWeights:
         self.model: Any = pair_tensors.view()
         fix_long_rope(self.model)
         self.batching = Batching.CONTINUOUS
+        self.in_pages = False
         self._recipes = recipes
         self._device = pair_tensors.device
         self._sequences: dict[tuple[int | None, ModuleKind], SequenceLambda] = {}

@@ -1,6 +1,7 @@
 """The two strategies, one pass and in place, and the choice between them."""
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Literal
 
 import torch
@@ -22,7 +23,7 @@ from mi_tui.engines.transformers.model.fused_forward import FusedForward
 from mi_tui.engines.transformers.model.generation_cache import reads_alike, use_own_attention
 from mi_tui.engines.transformers.model.mixing_rule import why_no_one_pass
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors
-from mi_tui.engines.transformers.model.slot_support import why_no_slots
+from mi_tui.engines.transformers.model.slot_support import why_no_pages, why_no_slots
 from mi_tui.engines.transformers.self_check import References
 from mi_tui.engines.transformers.weights.cost_model import CostModel, Curve, Work
 from mi_tui.engines.transformers.weights.in_place import InPlaceWeights
@@ -80,6 +81,11 @@ class Strategies:
         if self._no_slots:
             self._start_together(self.in_place)
             self.note += f"; requests start together: {self._no_slots}"
+        else:
+            no_pages = why_no_pages(template, pair_tensors.device, pair_tensors.dtype)
+            self.in_place.in_pages = not no_pages
+            if no_pages and pair_tensors.device.type == "cuda":
+                self.note += _one_block(no_pages)
         if mode != "in-place" and self._no_one_pass:
             self._give_up_one_pass(self._no_one_pass)
         elif wanted and placement.one_pass:
@@ -261,6 +267,7 @@ class Strategies:
         in_place = self._checked(self.in_place, expected)
         if self.one_pass is None or not in_place.passed:
             return in_place
+        self.one_pass.in_pages = self.in_place.in_pages
         one_pass = self._check_one_pass(self.one_pass, expected)
         if not one_pass.passed:
             self._give_up_one_pass(one_pass.message)
@@ -297,10 +304,18 @@ class Strategies:
                     raise
                 return SelfCheck(False, _in_a_line(error))
 
-        found = once()
-        if not found.passed and isinstance(weights.forward, FusedForward):
-            weights.forward = PlainForward(weights.model)
+        forwards = [weights.forward]
+        if isinstance(weights.forward, FusedForward):
+            forwards.append(PlainForward(weights.model))
+        pages = (
+            (True, False) if weights is self.in_place and weights.in_pages else (weights.in_pages,)
+        )
+        for weights.forward, weights.in_pages in product(forwards, pages):
             found = once()
+            if found.passed:
+                break
+        if len(pages) > 1 and not weights.in_pages:
+            self.note += _one_block("with pages, responses differ from the merged model's")
         if (
             not found.passed
             and weights.batching is Batching.CONTINUOUS
@@ -326,6 +341,7 @@ class Strategies:
         except CannotMixError as error:
             self._give_up_one_pass(str(error))
             return
+        self.one_pass.in_pages = self.in_place.in_pages
         if self._no_slots:
             self._start_together(self.one_pass)
         if self._mode == "auto":
@@ -334,6 +350,10 @@ class Strategies:
     def _give_up_one_pass(self, reason: str) -> None:
         self.one_pass = None
         self.note = engine_words(reason, self._no_slots)
+
+
+def _one_block(reason: str) -> str:
+    return f"; the cache is as long for all responses as for the longest: {reason}"
 
 
 def _in_a_line(error: Exception) -> str:
