@@ -38,7 +38,8 @@ class Decoder(SequenceBatch):
     @property
     def room(self) -> int:
         """How many sequences may join; none for a while after memory did not allow the next one."""
-        return self.capacity - len(self.sequences) if self._steps >= self._full_until else 0
+        full = bool(self.sequences) and self._steps < self._full_until
+        return 0 if full else self.capacity - len(self.sequences)
 
     @property
     def in_pages(self) -> bool:

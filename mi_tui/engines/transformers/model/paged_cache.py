@@ -20,7 +20,9 @@ from mi_tui.engines.transformers.model.paged_attention import Pages
 from mi_tui.engines.transformers.model.slot_cache import SlotCache
 
 _KEPT_FREE = 64 << 20
-"""Bytes that storage leaves free at first; twice as many each time that this was too little."""
+_MOST_KEPT_FREE = 2 << 30
+"""Bytes that storage leaves free at first, twice as many each time that this was too little, and at
+most."""
 
 _AHEAD = 1
 """Pages that each sequence is to have ahead of it before another one joins."""
@@ -135,7 +137,7 @@ class PagedCache(SlotCache):
         self._capacity = sequences
         self._on_device = None
         if shrinks and self._keys:
-            self._kept_free *= 2
+            self._kept_free = min(2 * self._kept_free, _MOST_KEPT_FREE)
             used = self._table.compact()
             self._move(used, len(used))
 

@@ -179,7 +179,7 @@ def test_a_response_that_does_not_fit_by_itself_is_an_error_with_advice(
 ) -> None:
     card(8)
     with pytest.raises(EngineError, match="lower max_new_tokens"):
-        run(engine_for(pair, batch=4), long_requests((150,)))
+        run(engine_for(pair, batch=4), long_requests((150, 150, 150)))
 
 
 @pytest.mark.usefixtures("pages")
