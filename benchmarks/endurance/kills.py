@@ -68,6 +68,7 @@ class Run:
 
 KINDS = (
     Kind("worker", lambda study, _: processes.worker_of(study)),
+    Kind("supervisor", lambda study, _: processes.supervisor_of(study)),
     Kind("scorer", lambda study, _: processes.scorer_of(study)),
     Kind("command", lambda _, run: run.command.pid),
     Kind("app", lambda _, run: run.app.process.pid if run.app else None),
@@ -139,7 +140,7 @@ def until(holds: Callable[[], bool], command: subprocess.Popen[bytes]) -> None:
     while not holds() and command.poll() is None:
         if time.monotonic() > deadline:
             raise TimeoutError("the study does not come on")
-        time.sleep(0.01)
+        time.sleep(0.03)
 
 
 def kill_once(folder: Path, study: Path, kind: Kind, chosen: random.Random, report: Report) -> None:
@@ -209,6 +210,16 @@ def differences(left_alone: Path, disturbed: Path) -> list[str]:
     return found if processes.is_whole(disturbed) else [*found, "file"]
 
 
+def outcome(folder: Path, study: Path) -> str:
+    """Run a disturbed study to its end; what is wrong with it then, if anything."""
+    try:
+        finish(folder, study)
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    found = differences(folder / "left-alone", study)
+    return f"other {', '.join(found)}" if found else ""
+
+
 def main() -> int:
     """Kill, compare, report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -220,32 +231,41 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="where studies that differ are kept")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # below nohup, too: it is inherited
     chosen, report, begun = random.Random(options.seed), Report(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mi-tui-kills-") as name:
-        root = Path(name)
-        kinds = [kind for kind in KINDS if not options.kinds or kind.name in options.kinds]
-        while sum(report.kills.values()) < options.kills:
-            kind = kinds[report.studies % len(kinds)]
-            scripted = kind.name != "replica" and chosen.random() < options.scripted
-            folder = root / (SCRIPTED if scripted else kind.preset)
-            leave_alone(folder)
-            study = folder / f"study-{report.studies}"
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                for _ in range(min(KILLS_A_STUDY, options.kills - sum(report.kills.values()))):
-                    kill_once(folder, study, kind, chosen, report)
-            finish(folder, study)
-            report.studies += 1
-            if found := differences(folder / "left-alone", study):
-                report.faults.append(f"{study.name} ({kind.name}): other {', '.join(found)}")
-                if options.keep:
-                    shutil.copytree(study, options.keep / study.name)
-            count, seconds = sum(report.kills.values()), time.monotonic() - begun
-            sys.stdout.write(
-                f"{study.name}: {kind.name}, {folder.name}; {count} kills, {seconds:.0f} s\n"
-            )
-            sys.stdout.flush()
-    sys.stdout.write(report.in_words(time.monotonic() - begun) + "\n")
+    kinds = [kind for kind in KINDS if not options.kinds or kind.name in options.kinds]
+    try:
+        with tempfile.TemporaryDirectory(prefix="mi-tui-kills-") as name:
+            while sum(report.kills.values()) < options.kills:
+                kind = kinds[report.studies % len(kinds)]
+                scripted = kind.name != "replica" and chosen.random() < options.scripted
+                folder = Path(name) / (SCRIPTED if scripted else kind.preset)
+                kills = min(KILLS_A_STUDY, options.kills - sum(report.kills.values()))
+                disturb_one(folder, kind, kills, chosen, report, options.keep)
+                count, seconds = sum(report.kills.values()), time.monotonic() - begun
+                sys.stdout.write(f"{kind.name}, {folder.name}; {count} kills, {seconds:.0f} s\n")
+                sys.stdout.flush()
+    finally:
+        sys.stdout.write(report.in_words(time.monotonic() - begun) + "\n")
     return 1 if report.faults else 0
+
+
+def disturb_one(
+    folder: Path, kind: Kind, kills: int, chosen: random.Random, report: Report, keep: Path | None
+) -> None:
+    """Kill processes of a new study until it is done, and compare it with one left alone."""
+    leave_alone(folder)
+    study = folder / f"study-{report.studies}"
+    with contextlib.suppress(subprocess.TimeoutExpired, TimeoutError):
+        for _ in range(kills):
+            kill_once(folder, study, kind, chosen, report)
+    found = outcome(folder, study)
+    report.studies += 1
+    if found:
+        report.faults.append(f"{study.name} ({kind.name}): {found}")
+        if keep:
+            shutil.copytree(study, keep / study.name)
+            shutil.copy(folder / "command.log", keep / f"{study.name}.log")
 
 
 if __name__ == "__main__":

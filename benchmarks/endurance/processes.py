@@ -10,7 +10,7 @@ from pathlib import Path
 
 PATIENCE_SECONDS = 180.0
 
-_WORKER = "mi_tui.study.worker.process"
+_SUPERVISOR = "mi_tui.study.worker.supervisor"
 _SCORER = "mi_tui.probes.scoring.process"
 _REPLICA = "multiprocessing.spawn"
 
@@ -31,24 +31,42 @@ def processes() -> Iterator[int]:
             yield int(entry.name)
 
 
+def supervisor_of(study: Path) -> int | None:
+    """The process that watches a study's worker, from its first moment: it leads its session."""
+    found = _watching_or_working(study)
+    return next((pid for pid in found if _session_of(pid) == pid), None)
+
+
 def worker_of(study: Path) -> int | None:
-    """The worker of a study, from its first moment."""
-    for pid in processes():
-        words = command_of(pid)
-        if _WORKER in words and f"{study} " in words:
-            return pid
+    """The worker of a study, from its first moment; it may have lost its supervisor.
+
+    It is forked from the supervisor, and so has its words.
+    """
+    found = _watching_or_working(study)
+    return next((pid for pid in found if _session_of(pid) != pid), None)
+
+
+def _watching_or_working(study: Path) -> set[int]:
+    words = f"{_SUPERVISOR} {study} "
+    return {pid for pid in processes() if words in command_of(pid)}
+
+
+def _session_of(pid: int) -> int | None:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return None
+
+
+def _parent_of(pid: int) -> int | None:
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(stat.rpartition(")")[2].split()[1])
     return None
 
 
 def children_of(pid: int) -> list[int]:
     """The processes that one has started itself."""
-    found = []
-    for child in processes():
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            stat = Path(f"/proc/{child}/stat").read_text(encoding="utf-8", errors="replace")
-            if int(stat.rpartition(")")[2].split()[1]) == pid:
-                found.append(child)
-    return found
+    return [child for child in processes() if _parent_of(child) == pid]
 
 
 def scorer_of(study: Path) -> int | None:

@@ -26,6 +26,9 @@ from mi_tui.checkpoints.weight_files import (
 from mi_tui.plan.recipe import Recipe
 from mi_tui.text.plurals import counted
 
+MOST_LAYERS = 10_000
+"""Many times the layers of any model."""
+
 HEAD_NAME = "lm_head.weight"
 """What a head is called that no checkpoint stores."""
 
@@ -191,6 +194,7 @@ def inspect(location: Location) -> CheckpointInfo:
         files, stored, problems = _local_headers(location, found)
     else:
         files, stored, problems = remote_headers(location)
+    _require_layers(location, config)
     view = plain_view(config, stored)
     return CheckpointInfo(
         location=location,
@@ -208,6 +212,22 @@ def inspect(location: Location) -> CheckpointInfo:
         quantisation=view.refused or None,
         head_differs=_head_differs(view.config, view.tensors),
     )
+
+
+def _require_layers(location: Location, config: Mapping[str, Any]) -> None:
+    """Refuse a number of layers that no model has: lists of them would be endless.
+
+    Raises:
+        CheckpointError: config.json names one.
+    """
+    for part in (config, config.get("text_config")):
+        layers = part.get("num_hidden_layers") if isinstance(part, Mapping) else None
+        if isinstance(layers, int) and layers > MOST_LAYERS:
+            said = f"{layers:,}" if layers < 10**15 else "very many"
+            raise CheckpointError(
+                f"{location.reference}: config.json says {said} layers, and at most "
+                f"{MOST_LAYERS:,} are read: take the config.json that belongs to the weights"
+            )
 
 
 def _tie_setting(config: Mapping[str, Any]) -> bool | None:

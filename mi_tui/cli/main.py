@@ -1,7 +1,10 @@
 """The ``mi-tui`` command: the app without a subcommand, everything headless with one."""
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 from typing import Annotated, Any
 
 import typer
@@ -86,6 +89,7 @@ serve_command.register(app)
 def run() -> None:
     """Run the command; every error a user can cause ends as one line on standard error."""
     let_streams_write_anything()
+    _leave_on_signals()
     try:
         status = app(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -102,9 +106,34 @@ def run() -> None:
         # The reader of our output has gone; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
+    except _EndedBySignalError as ended:
+        _fail(f"ended by {ended.number.name}", ended.code)
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of a Rust library is no Exception
         _debug_traceback()
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 70)
+
+
+class _EndedBySignalError(SystemExit):
+    """A signal asked the command to end."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+        self.code: int = 128 + number
+        super().__init__(self.code)
+
+
+def _leave_on_signals() -> None:
+    """Let SIGTERM, and SIGHUP of a lost terminal, clean up what is half done, as Ctrl-C does."""
+
+    def leave(number: int, _: object) -> None:
+        raise _EndedBySignalError(signal.Signals(number))
+
+    in_main = threading.current_thread() is threading.main_thread()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if in_main and signal.getsignal(number) is signal.SIG_DFL:  # not below nohup
+            signal.signal(number, leave)
 
 
 def _debug_traceback() -> None:
@@ -116,5 +145,6 @@ def _fail(message: str, status: int) -> None:
     # What a server or a file says may stand in it.
     from mi_tui.probes.text import shown_line
 
-    print(f"mi-tui: {shown_line(message)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"mi-tui: {shown_line(message)}", file=sys.stderr)
     sys.exit(status)

@@ -2,14 +2,8 @@
 
 import re
 
-from mi_tui.text.plain_text import INVISIBLE, LINE_BREAKS, SURROGATES
+from mi_tui.text.plain_text import ESCAPE_SEQUENCES, LINE_BREAKS, without_controls
 
-# CSI; OSC, DCS, SOS, PM and APC strings up to their terminator; any other two-byte escape.
-_ESCAPE_SEQUENCES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]*[0-~]?"
-)
 # Marks above and below letters; no script stacks more than a few, and a pile of them paints over
 # the lines around it.
 _PILED_MARKS = re.compile(
@@ -32,8 +26,8 @@ def safe_text(text: str, limit: int | None = None) -> str:
     """
     if limit is not None and len(text) > 4 * limit:
         text = text[: 4 * limit] + "…"
-    text = LINE_BREAKS.sub("\n", _ESCAPE_SEQUENCES.sub("", text))
-    text = SURROGATES.sub("\ufffd", INVISIBLE.sub("", text.replace("\t", "    ")))
+    text = LINE_BREAKS.sub("\n", ESCAPE_SEQUENCES.sub("", text)).replace("\t", "    ")
+    text = without_controls(text)
     text = _PILED_MARKS.sub(r"\1", text)
     if limit is not None and len(text) > limit:
         return text[: max(limit - 1, 0)] + "…"[:limit]

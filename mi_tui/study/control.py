@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mi_tui.errors import MiTuiError
 from mi_tui.paths import expanded, is_directory, is_file
@@ -162,7 +162,7 @@ def start_worker(path: Path) -> None:
         with Store(folder.database) as store, store.transaction():
             store.pass_over("stop")  # it was meant for a worker that is gone
             keep(store, state=StudyState.STARTING, message="", death="", started=time.time())
-        with folder.log.open("ab") as log:
+        with _opened_log(folder) as log:
             subprocess.Popen(
                 [
                     sys.executable,
@@ -184,6 +184,14 @@ def start_worker(path: Path) -> None:
         raise StudyError(f"cannot start the worker of {folder.path}: {error}") from error
     finally:
         os.close(lock)
+
+
+def _opened_log(folder: StudyFolder) -> BinaryIO:
+    """The worker's log, to write behind what is there; a link in its place is not followed."""
+    how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    log = os.open(folder.log, how, 0o666)
+    os.set_blocking(log, True)  # a pipe nobody reads is refused, not waited for
+    return os.fdopen(log, "ab")
 
 
 def _worker_environment() -> dict[str, str]:

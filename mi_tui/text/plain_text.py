@@ -14,8 +14,21 @@ INVISIBLE = re.compile(
 The joiners U+200C and U+200D are left out: some scripts cannot be written without them.
 """
 
+# CSI; OSC, DCS, SOS, PM and APC strings up to their terminator; any other two-byte escape.
+ESCAPE_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+"""What a terminal obeys, from its first sign to its last."""
+
 SURROGATES = re.compile("[\ud800-\udfff]")
 """Halves of a character, which no file can hold."""
+
+
+def without_controls(text: str) -> str:
+    """A text without what a terminal obeys and what hides; half a character becomes U+FFFD."""
+    return SURROGATES.sub("\ufffd", INVISIBLE.sub("", ESCAPE_SEQUENCES.sub("", text)))
 
 
 def fault(text: str, *, lines: bool = False) -> str | None:

@@ -10,6 +10,7 @@ from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.preset import Preset
@@ -326,6 +327,8 @@ class MiTuiApp(App[str]):
 
     def _handle_exception(self, error: Exception) -> None:
         """Note an error that nobody expected: the command ends with it, in one line."""
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error
         self.unexpected = self.unexpected or error
         super()._handle_exception(error)
 

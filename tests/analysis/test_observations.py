@@ -73,3 +73,19 @@ def test_what_could_not_be_scored_is_not_asked_again() -> None:
     fresh = step.rollouts if isinstance(step, Batch) else ()
     again = [r for r in fresh if (holed.recipes.index(r.recipe), r.problem, r.sample) in asked]
     assert again == []
+
+
+@pytest.mark.parametrize("about", ["new-problems", "these-problems"])
+def test_the_order_in_which_rollouts_arrive_changes_no_digit(about: str) -> None:
+    random = np.random.default_rng(5)
+    graded = replace(FULL, score=FULL.score * random.uniform(0.3, 1.0, len(FULL)))
+    budget = BUDGET.model_copy(update={"about": about})
+    plan = preset(budget, Search(grid=GRID))
+    spent = Spent(len(graded), int(graded.tokens.sum()), 10.0)
+    answer, rows = recommend(graded, budget), summarise(graded)
+    batch = next_batch(graded, plan, spent=spent, size=64)
+    for _ in range(4):
+        other = graded.where(random.permutation(len(graded)))
+        assert recommend(other, budget) == answer
+        assert summarise(other) == rows
+        assert next_batch(other, plan, spent=spent, size=64) == batch

@@ -223,3 +223,15 @@ def test_weights_that_transformers_does_not_take_for_a_model(
     (folder / "model.safetensors").rename(folder / f"{name}.safetensors")
     with pytest.raises(CheckpointError, match=words):
         inspect(locate(str(folder)))
+
+
+@pytest.mark.parametrize("layers", [10_001, 10**30])
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_number_of_layers_that_no_model_has_is_refused(
+    layers: int, inner: bool, tmp_path: Path
+) -> None:
+    path = tiny_pair("qwen3", tmp_path)[0]
+    said = {"num_hidden_layers": layers}
+    change_json(path / "config.json", **({"text_config": said} if inner else said))
+    with pytest.raises(CheckpointError, match="at most 10,000 are read"):
+        inspect(locate(str(path)))

@@ -255,6 +255,13 @@ def test_an_error_that_others_wrote_cannot_steer_the_terminal(
     assert capsys.readouterr().err == "mi-tui: the server said no\n"
 
 
+def test_no_error_steers_a_terminal_wherever_it_is_shown() -> None:
+    error = MiTuiError(
+        "it says \x1b]8;;http://x\x07this\x1b]8;;\x07\x1b[2J and\u202e \ud800that\x9bm"
+    )
+    assert str(error) == "it says this and \ufffdthat"
+
+
 def test_any_command_that_is_interrupted_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -101,6 +101,22 @@ def test_a_second_worker_is_refused_at_once() -> None:
         os.close(descriptor)
 
 
+@pytest.mark.parametrize("planted", ["a link", "a pipe"])
+def test_a_log_that_others_have_planted_is_not_written(planted: str, tmp_path: Path) -> None:
+    _, preset = find_preset("demo")
+    path = create_study(preset)
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    if planted == "a link":
+        (path / "worker.log").symlink_to(mine)
+    else:
+        os.mkfifo(path / "worker.log")
+    with pytest.raises(StudyError, match="cannot start the worker"):
+        start_worker(path)
+    assert mine.read_text() == "mine"
+    assert not is_held(path / "worker.lock")
+
+
 def test_a_study_whose_worker_is_gone_is_interrupted() -> None:
     _, preset = find_preset("demo")
     path = create_study(preset)

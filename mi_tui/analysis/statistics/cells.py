@@ -45,7 +45,7 @@ class Cells:
 
 def aggregate(observations: Observations) -> Cells:
     """Sum the scored rollouts of every (recipe, problem) cell, in one pass over the columns."""
-    observations = observations.scored()
+    observations = observations.scored().in_order()
     shape = (len(observations.recipes), len(observations.problems))
     flat = observations.recipe * shape[1] + observations.problem
 

@@ -128,7 +128,7 @@ def fit_curves(
         CurveError: no recipe of the family has rollouts on search problems.
     """
     mine = family(observations.recipes, like)
-    pooled, lambda_of = _pooled(observations, mine)
+    pooled, lambda_of = _pooled(observations.in_order(), mine)
     return fit_at(pooled, mine, lambda_of, lambdas, draws=draws, seed=seed, about=about)
 
 
@@ -159,7 +159,7 @@ def fit_at(
     Raises:
         CurveError: none of the recipes has rollouts on search problems.
     """
-    stored, observations = len(observations), observations.scored()
+    stored, observations = len(observations), observations.scored().in_order()
     cells = aggregate(observations)
     names, place = probe_index(observations.problems)
     search = searched(observations.problems)

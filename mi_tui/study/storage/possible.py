@@ -1,6 +1,7 @@
 """Bounds of stored numbers: those beyond them, in a file of others, are not computed with."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from mi_tui.analysis.results import Estimate, Recommendation
@@ -38,6 +39,33 @@ def amount(name: str, value: Any) -> float:
     if not (math.isfinite(found) and 0.0 <= found <= MOST):
         raise ValueError(f"{name} is {found:g}, not an amount")
     return found
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above 0.
+
+    Raises:
+        ValueError: it is none; the message names it.
+    """
+    found = float(value)
+    if not 0 < found < math.inf:
+        raise ValueError(f"{name} is {found:g}")
+    return found
+
+
+def require_rollout(row: Mapping[str, Any], recipes: int, problems: int) -> None:
+    """See that a rollout's row has numbers where numbers belong, as the store has written it.
+
+    Raises:
+        ValueError: it does not, or its recipe or problem is none.
+    """
+    count("a recipe", row["recipe"], recipes - 1)
+    count("a problem", row["problem"], problems - 1)
+    for name in ("id", "sample", "tokens", "think_tokens"):
+        count(name, row[name])
+    amount("seconds", row["seconds"])
+    if row["score"] is not None:
+        amount("score", row["score"])
 
 
 def impossible_answer(answer: Recommendation) -> str:

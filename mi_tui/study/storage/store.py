@@ -22,21 +22,13 @@ from mi_tui.probes.text import shown_line
 from mi_tui.study.storage.compressed import LARGEST_TEXT, decompressed
 from mi_tui.study.storage.database import Database
 from mi_tui.study.storage.errors import readable
-from mi_tui.study.storage.possible import count
+from mi_tui.study.storage.possible import amount, count, positive, require_rollout
 from mi_tui.study.storage.records import PlannedAsk, RequestKind, Rollout, StoredRequest
 
 
 def _id(index: int) -> int:
     """The id of the row of a recipe or problem: SQLite counts from 1."""
     return index + 1
-
-
-def _positive(weight: Any) -> float:
-    """A weight, as the store has written it."""
-    value = float(weight)
-    if not 0 < value < float("inf"):
-        raise ValueError(f"a problem's weight is {value:g}")
-    return value
 
 
 class Store:
@@ -111,7 +103,12 @@ class Store:
         """The last lines of the log, oldest first: (Unix time, level, message)."""
         query = "SELECT time, level, message FROM log ORDER BY id DESC LIMIT ?"
         rows = self._db.rows(query, (limit,))[::-1]
-        return [(float(at), shown_line(level, 20), shown_line(said)) for at, level, said in rows]
+        with readable(self.path, "a log"):
+            times = [amount("a time", at) for at, _, _ in rows]
+        return [
+            (at, shown_line(level, 20), shown_line(said))
+            for at, (_, level, said) in zip(times, rows, strict=True)
+        ]
 
     def data_version(self) -> int:
         """A number that differs after another connection has changed the database."""
@@ -133,17 +130,11 @@ class Store:
                     "INSERT INTO problems (probe, name, stratum, weight, cap, held_out)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     [
-                        (
-                            cursor.lastrowid,
-                            p.id,
-                            p.stratum,
-                            weight,
-                            probe.max_new_tokens,
-                            p.split == "held-out",
-                        )
+                        (cursor.lastrowid, p.id, p.stratum, weight, probe.max_new_tokens,
+                         p.split == "held-out")
                         for p in probe.problems
                     ],
-                )
+                )  # fmt: skip
 
     def probes(self) -> list[Probe]:
         """The frozen probes, in the order they were added."""
@@ -169,7 +160,7 @@ class Store:
                     shown_line(probe),
                     shown_line(name),
                     shown_line(stratum),
-                    _positive(weight),
+                    positive("a problem's weight", weight),
                     count("a problem's cap", cap),
                     bool(held_out),
                 )
@@ -349,8 +340,11 @@ class Store:
         query = f"""SELECT r.*, r.recipe - 1 AS recipe, r.problem - 1 AS problem, t.body AS body
                     FROM rollouts r JOIN texts t ON t.rollout = r.id WHERE {which}"""
         found = self._db.named_rows(query, {**values, "limit": limit})
+        tables = ("recipes", "problems")
+        numbers = [self._db.number(f"SELECT COUNT(*) FROM {table}") for table in tables]
         for row in found:
             with readable(self.path, "a response"):
+                require_rollout(row, *numbers)
                 row["text"] = decompressed(row.pop("body"), LARGEST_TEXT).decode()
         return found
 

@@ -73,7 +73,7 @@ def work(folder: StudyFolder, interrupted: Callable[[], bool] = lambda: False) -
             message = f"the memory is used up ({own_memory()}): a smaller batch or fewer samples"
             keep(store, state=StudyState.FAILED, message=message)
             store.log(message, "error")
-        except Exception as error:
+        except BaseException as error:  # a panic of a Rust library is no Exception
             traceback.print_exc()
             message = f"unexpected {type(error).__name__}: {error}; details in {folder.log}"
             keep(store, state=StudyState.FAILED, message=" ".join(message.split()))

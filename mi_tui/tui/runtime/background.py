@@ -46,6 +46,9 @@ class Background:
                 result = call()
             except Exception as error:
                 self._hand_over(loop, _fail, future, error)
+            except BaseException as error:  # a panic of a Rust library, which nobody would see
+                said = RuntimeError(f"{type(error).__name__}: {error}")
+                self._hand_over(loop, _fail, future, said)
             else:
                 self._hand_over(loop, _finish, future, result)
 
