@@ -214,10 +214,9 @@ def test_what_takes_math_verify_too_long_is_not_scored(
     pool.submit(1, "math", Problem("1", (), wanted), f"so \\boxed{{{answer}}}", False)
     ((_, score),) = pool.poll(120.0)
     if score.value is None:
-        assert score.failure is not None
-        assert (
-            "took more than 2 s of processor time" in score.failure or "too large" in score.failure
-        )
+        # By processor time, or on a machine that gives it none by the clock.
+        said = ("scoring took more than ", "the problem's answer is too large to be worked out")
+        assert (score.failure or "").startswith(said)
     else:
         assert score.value in (0.0, 1.0)
         assert score.failure is None
