@@ -56,6 +56,8 @@ QUESTIONS = tuple(
 )
 MOST = 40
 _PATIENCE_SECONDS = 900.0
+# vLLM ends its engine where one step takes five minutes, as it can on a very busy machine.
+_PATIENT = {"VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": "3600"}
 
 
 def a_preset(folder: Path) -> Path:
@@ -86,7 +88,7 @@ def serving(
     """
     port = free_port()
     command = [sys.executable, "-m", "mi_tui", "serve", *arguments, "--port", str(port)]
-    own = {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", **environment}
+    own = {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", **_PATIENT, **environment}
     with log.open("w") as file:
         process = subprocess.Popen(
             [*command, "--", *options], env={**os.environ, **own}, stdout=file, stderr=file
@@ -104,7 +106,7 @@ def plain(
     here = ("--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager")
     named = ("--model", str(checkpoint), "--served-model-name", "pair")
     command = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server", *named, *here]
-    own = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    own = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", **_PATIENT}
     with log.open("w") as file:
         process = subprocess.Popen(
             [*command, *options],
