@@ -45,6 +45,17 @@ class EngineChoice:
         """The engine and why, in one line."""
         return f"{NAMES[self.kind]}, {'chosen: ' if self.chosen else ''}{self.why}"
 
+    @property
+    def brief(self) -> str:
+        """The engine, how it runs, and how many responses at once, in few words."""
+        memory = self.memory
+        if memory.problem:
+            return f"{NAMES[self.kind]} {memory.problem}"
+        way = "one pass" if memory.one_pass else "in place"
+        copies = f" × {memory.copies}" if memory.copies > 1 else ""
+        rows = memory.concurrency.partition(" (")[0]
+        return "; ".join(filter(None, (f"{NAMES[self.kind]}, {way}{copies}", rows, memory.idle)))
+
     def as_json(self) -> dict[str, Any]:
         """The choice and its plan of memory as data."""
         return {

@@ -17,9 +17,6 @@ _GPU_BYTES_PER_SECOND = 1e12
 _CPU_LAYER_SECONDS = {False: 0.1e-3, True: 0.2e-3}
 _CPU_BYTES_PER_SECOND = 20e9
 
-_MOST_ROWS = {True: 256, False: 32}
-"""Sequences at once on a GPU and on a CPU, as the engine has them at most."""
-
 _FILLED = 0.5
 """The share of its cap that a response has reached on average while it runs."""
 
@@ -35,7 +32,7 @@ def tokens_per_second(memory: MemoryPlan, layers: int) -> float:
     if memory.problem or memory.response is None:
         return 0.0
     usual = max(1, int(_FILLED * memory.cap))
-    rows = max(1, min(memory.rows(usual) // memory.copies, _MOST_ROWS[on_gpu]))
+    rows = max(1, memory.rows(usual) // memory.copies)
     read = memory.weights + memory.delta + rows * memory.response.row(usual)
     # A model that is spread over GPUs computes on one of them at a time.
     read *= max(1, memory.gpus_each)

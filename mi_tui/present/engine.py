@@ -24,7 +24,7 @@ def expected_time(preset: Preset, choice: "EngineChoice") -> str:
     seconds = reckoned_seconds(preset, choice)
     if not choice.chosen or not seconds:
         return ""
-    return f"; {numbers.duration(seconds)} at most, a rough estimate"
+    return f"; generating takes {numbers.duration(seconds)} at most, by a rough estimate"
 
 
 def reckoned_seconds(preset: Preset, choice: "EngineChoice") -> float:

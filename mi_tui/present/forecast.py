@@ -8,20 +8,28 @@ from rich.text import Text
 
 from mi_tui.plan.preset import Preset
 from mi_tui.present import numbers
+from mi_tui.present.engine import expected_time
 from mi_tui.text.plurals import counted
 
 if TYPE_CHECKING:
     from mi_tui.analysis.search.forecast import Forecast
+    from mi_tui.engines.choice import EngineChoice
     from mi_tui.study.known_speeds import KnownSpeed
+
+
+_BRIEF = 66
+"""Columns for the engine's line on a screen of 80."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyForecast:
-    """A preset, the problems of its probes as far as they are known, and an earlier speed."""
+    """A preset, the problems of its probes as far as they are known, an earlier speed, and the
+    engine that will run it."""
 
     preset: Preset
     sizes: tuple[int | None, ...]
     speed: "KnownSpeed | None" = None
+    engine: "EngineChoice | None" = None
 
     @property
     def forecast(self) -> "Forecast | None":
@@ -47,6 +55,9 @@ def in_brief(study: StudyForecast, label: str, strong: str) -> Text:
     text.append("\nCan tell  ", label)
     text.append(_resolution(told), strong)
     text.append(_refined(study.preset))
+    if study.engine is not None:
+        text.append("\nEngine    ", label)
+        text.append(numbers.cut(study.engine.brief, _BRIEF))
     return text
 
 
@@ -72,6 +83,10 @@ def in_full(study: StudyForecast, label: str, strong: str) -> Text:
         text.append("; refining then narrows it\naround the answer")
     text.append(".\n\n")
     text.append(_advice(study, told), "italic")
+    if study.engine is not None:
+        text.append("\n\nEngine\n", label)
+        text.append(f"{study.engine.sentence}{expected_time(study.preset, study.engine)}\n")
+        text.append(study.engine.memory.sentence)
     return text
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from mi_tui.plan.toml import write_preset
 from mi_tui.study.control import create_study
+from mi_tui.study.storage.facts import Facts
 from mi_tui.study.storage.store import Store
 from tests.cli.command import command
 from tests.study.presets import small_preset
@@ -146,3 +147,43 @@ def test_a_study_runs_under_the_name_that_it_was_given_and_goes_on_under_it(
     other = command("run", str(preset), "--name", "pair-v2")
     assert other.returncode == 2
     assert "pair-v2" in other.stderr
+
+
+def test_the_engine_is_said_chosen_and_stored(tmp_path: Path) -> None:
+    """A whole small study: the sentence before it, the plan in its JSON, the choice in its log."""
+    file = tmp_path / "small.toml"
+    write_preset(small_preset(problems=4, samples=1), file)
+    path = tmp_path / "study"
+    done = command("run", str(file), "--study", str(path), "--json", "--plain")
+    assert done.returncode in (0, 3), done.stderr
+    assert "engine  transformers, chosen: responses of up to 160 tokens do not need vLLM" in (
+        done.stderr
+    )
+    assert "at most, by a rough estimate" in done.stderr
+    assert "memory  one pass on the CPU" in done.stderr
+    engine = json.loads(done.stdout)["engine"]
+    assert (engine["kind"], engine["chosen"]) == ("transformers", True)
+    assert engine["memory"]["cap"] == 160
+    assert engine["memory"]["longest_cap"] > 160
+    with Store(path / "study.db") as store:
+        facts = Facts.of(store)
+    assert facts.engine is not None
+    assert facts.engine.kind == "transformers"
+    assert "transformers chosen: responses of up to 160 tokens" in facts.engine_note
+    assert "transformers, chosen: responses of up to 160" in command("log", str(path)).stdout
+    other = command("run", str(file), "--study", str(path), "--engine", "vllm")
+    assert other.returncode == 1
+    assert "runs with transformers, and vllm is asked for" in other.stderr
+    both = command("run", str(path), "--until", "+10 rollouts", "--engine", "vllm")
+    assert "leave --engine out" in both.stderr
+
+
+def test_check_tells_the_plan_of_memory() -> None:
+    sides = ("bundled:instruct", "bundled:thinking")
+    found = json.loads(command("check", *sides, "--json", "--cap", "20000").stdout)
+    assert found["engine"]["kind"] == "transformers"
+    memory = found["engine"]["memory"]
+    assert (memory["cap"], memory["cache_per_response"]) == (20_000, 2_048 * 20_512)
+    assert memory["responses_at_once"] >= 1
+    said = command("check", *sides, "--engine", "vllm").stdout
+    assert "vLLM, as asked" in " ".join(said.split())

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from mi_tui.plan.library import find_preset
+from mi_tui.plan.toml import read_preset
 from mi_tui.study import control
 from mi_tui.study.control import create_study, list_studies, request, start_worker
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyBusyError, StudyError
+from mi_tui.study.storage.facts import ChosenEngine, Facts, keep
 from mi_tui.study.storage.folder import (
     StudyFolder,
     find_study,
@@ -56,6 +58,37 @@ def test_a_directory_of_another_preset_is_not_taken_over(tmp_path: Path) -> None
     other = preset.model_copy(update={"title": "Other"})
     with pytest.raises(StudyError, match="another preset"):
         create_study(other, tmp_path / "here")
+
+
+def test_a_study_goes_on_with_its_own_engine(tmp_path: Path) -> None:
+    preset = small_preset()
+    path = create_study(preset, tmp_path / "here")
+    with pytest.raises(StudyError, match="leaves its engine open, and transformers is asked for"):
+        create_study(preset.with_engine("transformers"), path)
+    with Store(path / "study.db") as store:
+        keep(store, engine=ChosenEngine("vllm", "a GPU is there"))
+    for kind in (None, "auto", "vllm"):
+        assert create_study(preset.with_engine(kind), path) == path
+    with pytest.raises(StudyError, match="runs with vllm, and transformers is asked for"):
+        create_study(preset.with_engine("transformers"), path)
+
+
+def test_a_study_of_an_earlier_version_is_resumed_by_its_preset(tmp_path: Path) -> None:
+    """It wrote every default out; its preset file left them out."""
+    preset = small_preset()
+    path = create_study(preset, tmp_path / "here")
+    with Store(path / "study.db") as store:
+        stored = store.get("preset")
+        stored["engine"]["kind"] = "transformers"
+        stored["engine"]["vllm"] |= {"tensor_parallel_size": 1, "data_parallel_size": 1}
+        assert "kv_cache_dtype" not in stored["engine"]["vllm"]
+        store.put(preset=stored)
+    assert create_study(read_preset(path / "preset.toml"), path) == path
+    with Store(path / "study.db") as store:
+        engine = Facts.of(store).preset.engine
+    assert (engine.kind, engine.vllm.ranks, engine.vllm.data_parallel_size) == (
+        "transformers", 1, 1,
+    )  # fmt: skip
 
 
 def test_relative_paths_are_resolved_when_the_study_is_made(

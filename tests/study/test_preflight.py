@@ -1,5 +1,6 @@
 """The preflight: what transformers says of a pair before any weights are read."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from mi_tui.api.checkpoints import check
 from mi_tui.checkpoints.inspect import CheckpointInfo, inspect
 from mi_tui.checkpoints.locate import Location, locate
 from mi_tui.engines.open import open_engine
+from mi_tui.machine.gpus import Gpu
+from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.library import find_preset
 from mi_tui.plan.pair import Pair
@@ -141,3 +144,50 @@ def test_a_dense_pair_is_said_to_run_in_one_pass_or_as_asked(tmp_path: Path) -> 
     plan = EnginePlan(mode="in-place")
     found = {one.subject: one.message for one in check(*paths, engine=plan).findings}
     assert found["engine"] == "in place: as asked"
+
+
+def test_a_cap_that_cannot_fit_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The demo pair takes 2 KiB of cache a token, in float32."""
+    small = Machine((), 1 << 30, 64 << 20)
+    monkeypatch.setattr(preflight, "usable_machine", lambda: small)
+    preset = small_preset()
+    choice = require_fit(preset)
+    assert (choice.kind, choice.chosen, choice.memory.cap) == ("transformers", True, 160)
+    longest = choice.memory.longest
+    assert longest > 160
+    probe = preset.probes[0]
+    for cap in (longest + 100_000, 10_000_000):
+        with pytest.raises(StudyError, match="does not fit: a response of") as refused:
+            require_fit(with_cap(preset, cap))
+        (most,) = re.findall(r"set the cap to ([0-9,]+) at most", str(refused.value))
+        assert require_fit(with_cap(preset, int(most.replace(",", "")))).memory.fits
+    assert probe.max_new_tokens == 160
+
+
+def with_cap(preset: Preset, cap: int) -> Preset:
+    probe = preset.probes[0].model_copy(update={"max_new_tokens": cap})
+    return preset.model_copy(update={"probes": (probe,)})
+
+
+def test_the_choice_is_a_finding_and_its_plan_is_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    a100s = (Gpu("A100", 40 << 30, 39 << 30),) * 4
+    monkeypatch.setattr(
+        preflight, "usable_machine", lambda: Machine(a100s, 400 << 30, 400 << 30, 16)
+    )
+    monkeypatch.setattr("mi_tui.engines.choice.find_spec", lambda _: object())
+    _, demo = find_preset("demo")
+    pair = demo.pair.instruct, demo.pair.thinking
+    report = check(*pair, cap=81_920, loading=False)
+    words = {finding.subject: finding.message for finding in report.findings}
+    assert words["engine choice"].startswith("vLLM, chosen: a GPU is there")
+    assert words["memory"].startswith("vLLM, all recipes in one pass, 4 copies (needs 2.31 MiB of")
+    assert report.choice is not None
+    assert report.choice.memory.copies == 4
+    short = check(*pair, cap=512, loading=False)
+    assert short.choice is not None
+    assert (short.choice.kind, short.choice.memory.copies) == ("transformers", 4)
+    asked = check(*pair, cap=512, engine=EnginePlan(kind="vllm"), loading=False)
+    assert asked.choice is not None
+    assert (asked.choice.kind, asked.choice.why) == ("vllm", "as asked")

@@ -13,6 +13,7 @@ from mi_tui.api.comparison import ComparedStudy, StudiesComparison
 from mi_tui.checkpoints.checks.findings import Finding
 from mi_tui.checkpoints.network import Network
 from mi_tui.checkpoints.relative_gap import Gap
+from mi_tui.engines.choice import EngineChoice
 from mi_tui.errors import MiTuiError
 from mi_tui.plan.budget import Budget
 from mi_tui.plan.engine import EnginePlan
@@ -104,6 +105,7 @@ class SteeredServices(Services):
         self.gap_error: MiTuiError | None = None
         self.may_measure = Event()
         self.may_measure.set()
+        self.choice: EngineChoice | None = None
 
     @property
     def last(self) -> tuple[str, Any]:
@@ -170,9 +172,18 @@ class SteeredServices(Services):
         self.asked.append(("extend", (path, until, budget)))
 
     def preflight(
-        self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False
+        self,
+        pair: Pair,
+        engine: EnginePlan | None = None,
+        *,
+        cap: int | None = None,
+        loading: bool = False,
     ) -> tuple[Finding, ...]:
         return self.preflight_lines
+
+    def engine_choice(self, preset: Preset) -> EngineChoice | None:
+        self.asked.append(("engine choice", preset.engine.kind))
+        return self.choice
 
     def machine(self) -> str:
         return "box · 2 cores · 8 GiB memory · no GPU · 40 GiB of disk free"

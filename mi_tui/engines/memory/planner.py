@@ -44,7 +44,7 @@ def plan_memory(
         found = of_engine(plan, instruct, thinking, machine, cap or 0, in_place)
     except EngineError as error:
         return MemoryPlan(name, gpus=len(machine.gpus), problem=str(error), words=str(error))
-    found = replace(found, cap=cap or NOMINAL_CAP, most_rows=plan.batch)
+    found = replace(found, cap=cap or NOMINAL_CAP, most_rows=plan.batch or found.most_rows)
     if cap and not found.problem and found.response is not None and found.longest < cap:
         found = replace(found, problem=_too_long(found))
     return replace(found, words=found.problem or found.words)

@@ -4,7 +4,7 @@ from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.cache_size import cache_size
 from mi_tui.engines.memory.plan import PROMPT_TOKENS, MemoryPlan, idle_words
 from mi_tui.engines.transformers.devices.pair_size import ITEM_BYTES
-from mi_tui.engines.transformers.devices.placement import FOR_CACHE, Room
+from mi_tui.engines.transformers.devices.placement import FOR_CACHE, Room, most_rows
 from mi_tui.engines.transformers.devices.replica_plans import Decision, decide, dtype_planned
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
@@ -54,6 +54,7 @@ def with_transformers(
         other=left - cache,
         cache=cache,
         response=size.shared(split) if size else None,
+        most_rows=most_rows("cuda" if used else "cpu", model),
         words=decision.words,
         reason=in_place or placement.reason,
         idle=idle_words(len(machine.gpus), len(set(used)), _why_idle(plan, decision, room)),

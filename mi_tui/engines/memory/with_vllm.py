@@ -14,6 +14,9 @@ from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
 from mi_tui.text.sizes import in_bytes
 
+_MOST_ROWS = 256
+"""What vLLM runs at once by itself (``max_num_seqs``; on some GPUs it takes more)."""
+
 _FEWER = 4
 """One pass reads twice the weights and spares a start and an end for each recipe: with less than a
 quarter of the responses at once it is slower."""
@@ -120,6 +123,7 @@ def _from_layout(plan: EnginePlan, found: Layout, part: str, machine: Machine) -
         other=found.other,
         cache=found.cache,
         response=found.response,
+        most_rows=_MOST_ROWS,
         words=words,
         reason=reason,
         idle="" if on_cpu else idle_words(len(machine.gpus), ranks, _why_idle_in_vllm(plan)),

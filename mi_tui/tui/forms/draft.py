@@ -18,6 +18,7 @@ from mi_tui.probes.probe_kind import kind_of
 from mi_tui.study.storage.folder import proposed_name
 
 Side = Literal["instruct", "thinking"]
+Engine = Literal["auto", "transformers", "vllm"]
 
 OFFERED: tuple[tuple[str, Mapping[str, Any], bool], ...] = (
     ("word-problems", {}, True),
@@ -48,13 +49,14 @@ class ProbeDraft:
 class Draft:
     """All form fields of the five steps.
 
-    ``template`` is the preset the draft began from; what no form field shows (engine,
-    tolerance) is taken over from it. Without a ``title`` the study is titled after its pair;
-    ``name`` is that of its directory, empty for the proposed one.
+    ``template`` is the preset the draft began from; what no form field shows (the options of
+    the engine, tolerance) is taken over from it. Without a ``title`` the study is titled after
+    its pair; ``name`` is that of its directory, empty for the proposed one.
     ``first_token`` and ``per_token`` are milliseconds, read when ``speed`` is ``given``.
     """
 
     name: str = ""
+    engine: Engine = "auto"
     title: str = ""
     description: str = ""
     instruct: str = ""
@@ -114,6 +116,7 @@ def draft_of(preset: Preset) -> Draft:
     pair, budget, search, server = preset.pair, preset.budget, preset.search, preset.server
     return Draft(
         title=preset.title,
+        engine=preset.engine.kind,
         description=preset.description,
         instruct=pair.instruct,
         thinking=pair.thinking,

@@ -16,7 +16,7 @@ from mi_tui.plan.budget import (
     slip,
     unknown_probe,
 )
-from mi_tui.plan.engine import ServerSpeed
+from mi_tui.plan.engine import EnginePlan, ServerSpeed
 from mi_tui.plan.numbers import number, optional, whole
 from mi_tui.plan.objective import OBJECTIVES
 from mi_tui.plan.pair import Pair
@@ -68,6 +68,7 @@ def check(draft: Draft) -> Checked:
         "title": draft.title.strip() or pair_title(draft.instruct, draft.thinking),
         "description": draft.description,
         "server": server,
+        "engine": _engine(draft),
         "recipes": _rows(draft, parts["decoding"]),
     }
     preset = reading.read("title", lambda: Preset.model_validate(content))
@@ -84,6 +85,12 @@ def _rows(draft: Draft, decoding: Any) -> tuple[Recipe, ...]:
         row if row in own else row.model_copy(update={"decoding": decoding})
         for row in draft.recipes
     )
+
+
+def _engine(draft: Draft) -> EnginePlan:
+    """The template's engine section with the kind that was chosen."""
+    kept = draft.template.engine if draft.template else EnginePlan()
+    return kept.model_copy(update={"kind": draft.engine})
 
 
 def pair_title(instruct: str, thinking: str) -> str:

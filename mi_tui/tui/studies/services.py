@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mi_tui.api.comparison import StudiesComparison
     from mi_tui.checkpoints.network import Network
     from mi_tui.checkpoints.relative_gap import Gap
+    from mi_tui.engines.choice import EngineChoice
     from mi_tui.plan.remote_code import RemoteCode
     from mi_tui.probes.probe_kind import Proposal
     from mi_tui.study.known_speeds import KnownSpeed
@@ -203,11 +204,17 @@ class Services:
             study.extend(until, budget=budget)
 
     def preflight(
-        self, pair: Pair, engine: EnginePlan | None = None, *, loading: bool = False
+        self,
+        pair: Pair,
+        engine: EnginePlan | None = None,
+        *,
+        cap: int | None = None,
+        loading: bool = False,
     ) -> tuple[Finding, ...]:
         """What fits, what differs and what the engine will do; one error line if unreadable.
 
-        With ``loading`` transformers is asked, too, which takes some seconds.
+        ``cap`` is the longest response, in tokens. With ``loading`` transformers is asked, too,
+        which takes some seconds.
         """
         from mi_tui.api.checkpoints import examine
 
@@ -216,11 +223,24 @@ class Services:
                 [side for side in (pair.instruct, pair.thinking, pair.base) if side],
                 trust_remote_code=pair.trust_remote_code,
                 engine=engine,
+                cap=cap,
                 loading=loading,
             )
         except MiTuiError as error:
             return (Finding("error", "checkpoint", str(error)),)
         return report.findings
+
+    def engine_choice(self, preset: Preset) -> "EngineChoice | None":
+        """The engine that would run a preset here, and its memory; ``None`` where it is unknown.
+
+        Why that is so, the Models step says.
+        """
+        from mi_tui.study.preflight import engine_for
+
+        try:
+            return engine_for(preset)
+        except MiTuiError:
+            return None
 
     def network(self, pair: Pair) -> "Network":
         """The layers and modules of a pair, from headers alone.

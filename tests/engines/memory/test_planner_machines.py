@@ -4,6 +4,7 @@ Machines and checkpoints are made up: sizes as vendors and model cards give them
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from mi_tui.engines.memory.planner import plan_memory, settled
 from mi_tui.engines.vllm.arguments import engine_arguments
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan, VllmOptions
+from tests.engines.memory import table
 from tests.engines.memory.machines import (
     A100S,
     H100,
@@ -206,6 +208,11 @@ def test_a_config_that_tells_no_layers_is_not_refused() -> None:
         found = planned(kind, bare, H100)
         assert found.fits
         assert (found.rows(AIME), found.longest, found.concurrency) == (0, 0, "")
+
+
+def test_the_documented_table_is_what_the_plan_says() -> None:
+    document = Path(__file__).parents[3] / "docs" / "engines.md"
+    assert "\n".join(table.lines()) in document.read_text(encoding="utf-8")
 
 
 GPUS = st.lists(st.floats(4, 140), max_size=8)

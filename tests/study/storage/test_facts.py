@@ -12,7 +12,7 @@ from mi_tui.plan.budget import parse_budget
 from mi_tui.study.control import list_studies
 from mi_tui.study.reader import StudyReader
 from mi_tui.study.storage.errors import StudyError
-from mi_tui.study.storage.facts import Facts, MeasuredSpeed, keep, stored_state
+from mi_tui.study.storage.facts import ChosenEngine, Facts, MeasuredSpeed, keep, stored_state
 from mi_tui.study.storage.store import Store
 from mi_tui.study.view import Progress, StudyState
 from tests.study.presets import small_preset
@@ -61,6 +61,21 @@ def test_what_is_kept_comes_back(store: Store) -> None:
     assert stored_state(store) is StudyState.PAUSED
 
 
+def test_the_engine_that_was_chosen_is_the_study_s_from_then_on(store: Store) -> None:
+    made = small_preset()
+    keep(store, preset=made)
+    assert made.engine.kind == "auto"
+    assert Facts.of(store).engine is None
+    assert Facts.of(store).preset.engine.kind == "auto"
+    keep(store, engine=ChosenEngine("vllm", "a GPU is there"))
+    facts = Facts.of(store)
+    assert facts.engine == ChosenEngine("vllm", "a GPU is there")
+    assert facts.made_of == made
+    assert facts.preset == made.with_engine("vllm")
+    keep(store, preset=made.with_engine("transformers"))
+    assert Facts.of(store).preset.engine.kind == "transformers", "what the preset names comes first"
+
+
 def test_a_budget_that_was_set_later_takes_the_presets_place(store: Store) -> None:
     later = parse_budget("tokens<=7")
     keep(store, preset=small_preset(), budget=later)
@@ -75,6 +90,8 @@ def test_a_budget_that_was_set_later_takes_the_presets_place(store: Store) -> No
         ("state", ["new"]),
         ("latency", {"machine": "box"}),
         ("latency", "fast"),
+        ("engine", {"kind": "warp"}),
+        ("engine", "vllm"),
         ("latency", {"machine": "box", "latency": {"speed": 1}, "points": []}),
         ("progress", {"rollouts": "many"}),
         ("progress", [1]),

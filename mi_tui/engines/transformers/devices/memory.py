@@ -4,17 +4,13 @@ from typing import Any
 
 import torch
 
-from mi_tui.engines.transformers.devices.placement import Room
+from mi_tui.engines.transformers.devices.placement import SMALL_MODEL as SMALL_MODEL
+from mi_tui.engines.transformers.devices.placement import Room, most_rows
 from mi_tui.machine.host import main_memory
 from mi_tui.text.sizes import GIB
 
 _NOMINAL_LENGTH = 4096
 """Tokens a sequence is expected to reach; beyond, the batch shrinks when memory runs out."""
-
-_MOST_ROWS = {"cpu": 128, "cuda": 256}
-_MOST_ROWS_LARGE = {"cpu": 32}
-SMALL_MODEL = 256 << 20
-"""Bytes of weights up to which a CPU is bound by the cost of each operation, not by its size."""
 
 _SHARE = 0.8
 
@@ -88,9 +84,7 @@ def sequences_that_fit(
     config = config.get_text_config()
     length = min(_NOMINAL_LENGTH, getattr(config, "max_position_embeddings", _NOMINAL_LENGTH))
     sequence = cache_bytes_per_token(config, dtype) * length
-    most = _MOST_ROWS.get(device.type, 64)
-    if model_bytes > SMALL_MODEL:
-        most = min(most, _MOST_ROWS_LARGE.get(device.type, most))
+    most = most_rows(device.type, model_bytes)
     return max(1, min(most, int(_SHARE * free_bytes(device)) // sequence))
 
 

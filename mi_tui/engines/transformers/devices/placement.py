@@ -22,6 +22,11 @@ _FOR_SPLIT_WEIGHTS = 0.8
 FOR_CACHE = 0.9
 """The share of what weights leave free that the KV cache may take; the rest is for a pass."""
 
+_MOST_ROWS = {"cpu": 128, "cuda": 256}
+_MOST_ROWS_LARGE = {"cpu": 32}
+SMALL_MODEL = 256 << 20
+"""Bytes of weights up to which a CPU is bound by the cost of each operation, not by its size."""
+
 _IN_PLACE_MODELS = 3
 _ONE_PASS_MODELS = 4
 _ONE_PASS_MODELS_ON_CPU = 2
@@ -55,6 +60,18 @@ class Placement:
     pinned: bool = False
     gpus: int = 1
     reason: str = ""
+
+
+def most_rows(kind: str, model_bytes: int) -> int:
+    """How many sequences are generated at once at most, however much memory there is.
+
+    Args:
+        kind: of the device, as torch calls it: ``cpu`` or ``cuda``.
+        model_bytes: the size of the weights.
+    """
+    most = _MOST_ROWS.get(kind, 64)
+    large = model_bytes > SMALL_MODEL
+    return min(most, _MOST_ROWS_LARGE.get(kind, most)) if large else most
 
 
 def place_pair(

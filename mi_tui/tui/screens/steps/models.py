@@ -230,11 +230,12 @@ class ModelsScreen(FormScreen):
 
     async def _preflight(self, pair: Pair, pause: float) -> None:
         await asyncio.sleep(pause)
-        engine = self.draft.template.engine if self.draft.template else None
+        preset = self.checked.preset
+        engine, cap = (preset.engine, preset.longest_cap) if preset else (None, None)
         for loading in (False, True):
             try:
                 lines = await self._thread.run(
-                    partial(self._services.preflight, pair, engine, loading=loading)
+                    partial(self._services.preflight, pair, engine, cap=cap, loading=loading)
                 )
             except MiTuiError as error:
                 lines = (Finding("error", "preflight", str(error)),)

@@ -1,9 +1,10 @@
 """Step 3: λ, layers, modules, decoding and probes, with the forecast of their cost."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -38,6 +39,12 @@ from mi_tui.tui.widgets.choice import Checks
 from mi_tui.tui.widgets.form import FormRow, Lead
 from mi_tui.tui.widgets.scope_map import ScopeMap
 from mi_tui.tui.widgets.step_header import Step
+
+if TYPE_CHECKING:
+    from mi_tui.engines.choice import EngineChoice
+
+_PAUSE = 0.3
+"""Seconds without a change before the engine is asked for."""
 
 
 class ScopeScreen(FormScreen):
@@ -82,6 +89,8 @@ class ScopeScreen(FormScreen):
         self._sizes: dict[str, int | None] = {}
         self._unread: dict[str, str] = {}
         self._forecast: StudyForecast | None = None
+        self._engine: EngineChoice | None = None
+        self._engine_of: object = None
         self._pair = self._named_pair()
 
     def compose_body(self) -> Iterable[Widget]:
@@ -133,6 +142,8 @@ class ScopeScreen(FormScreen):
     def ready_words(self) -> Text:
         """Enter starts the study here; a word before where something looks like a slip."""
         preset = self.checked.preset
+        if self._engine is not None and (problem := self._engine.memory.problem):
+            return Text(f"✗ {problem}", self.colour("error"))
         if preset is not None and (found := cautions(preset, self._longest)):
             return Text(f"! {found[0]}. Enter starts the study", self.colour("warning"))
         return Text.assemble(("✓ ", self.colour("success")), "Enter starts the study")
@@ -265,10 +276,29 @@ class ScopeScreen(FormScreen):
     def _show_cost(self, preset: Preset) -> None:
         sizes = tuple(self._sizes.get(plan.key) for plan in preset.probes)
         speed = self._forecast.speed if self._forecast else None
-        self._forecast = StudyForecast(preset, sizes, speed)
+        self._forecast = StudyForecast(preset, sizes, speed, self._engine)
         self.show_forecast()
+        self._choose_engine(preset)
         if any(plan.key not in self._sizes for plan in preset.probes):
             start(self, partial(self._count, preset), group="count")
+
+    def _choose_engine(self, preset: Preset) -> None:
+        """Ask which engine it will be, when what that depends on has changed."""
+        depends = preset.pair, preset.engine, preset.longest_cap
+        if depends != self._engine_of:
+            self._engine_of = depends
+            start(self, partial(self._ask_engine, preset), group="engine")
+
+    async def _ask_engine(self, preset: Preset) -> None:
+        await asyncio.sleep(_PAUSE)  # the cap is being typed
+        self._engine = await self._thread.run(partial(self._services.engine_choice, preset))
+        if is_open(self) and self._forecast is not None:
+            self._forecast = replace(self._forecast, engine=self._engine)
+            problem = self._engine.memory.problem if self._engine else ""
+            self.query_one("#row-engine", FormRow).show_problem(problem)
+            self.show_forecast()
+            if problem and not self.checked.problems:
+                self.show_status(self.ready_words())
 
     async def _count(self, preset: Preset) -> None:
         """Count the problems of each probe; a file is read for it."""

@@ -95,6 +95,19 @@ def scope_rows(draft: Draft) -> Iterable[Widget]:
     yield Vertical(*with_ids, id="probe-rows")
     yield FormRow("Baselines", words(""), id="row-recipes")
     yield from _count_rows(draft)
+    yield FormRow(
+        "Engine",
+        Choice(
+            (
+                Option("auto", "auto"),
+                Option("transformers", "transformers"),
+                Option("vllm", "vLLM"),
+            ),
+            draft.engine,
+            id="engine",
+        ),
+        id="row-engine",
+    )
     yield FormRow("Name", text_field("name", draft.name), hint="of the study", id="row-name")
     yield FormRow("", words(""), id="row-start")
 
@@ -159,6 +172,7 @@ def read_rows(screen: Screen[None], draft: Draft) -> Draft:
         max_rollouts=text("max-rollouts"),
         max_tokens=text("max-tokens"),
         max_minutes=text("max-minutes"),
+        engine=screen.query_one("#engine", Choice).value,
         name=text("name"),
     )
     for index in range(len(draft.probes)):

@@ -10,6 +10,8 @@ from textual.widgets import Input
 
 from mi_tui.analysis.latency import Latency
 from mi_tui.analysis.results import LatencyPoint
+from mi_tui.engines.choice import choose_engine
+from mi_tui.plan.engine import EnginePlan
 from mi_tui.plan.recipe import capped_thinking
 from mi_tui.probes.kinds.arithmetic import ArithmeticProbe
 from mi_tui.probes.kinds.user_file import FileProbe
@@ -24,7 +26,9 @@ from mi_tui.tui.screens.steps.budget import BudgetScreen
 from mi_tui.tui.screens.steps.models import ModelsScreen
 from mi_tui.tui.screens.steps.probe_run import ProbeScreen
 from mi_tui.tui.screens.steps.scope import ScopeScreen
+from mi_tui.tui.widgets.choice import Choice
 from mi_tui.tui.widgets.scope_map import ScopeMap, _ruler
+from tests.engines.memory.machines import A100S, QWEN_4B
 from tests.tui import views
 from tests.tui.driving import said, shown, until
 from tests.tui.services import SteeredServices
@@ -374,3 +378,48 @@ async def test_two_knobs_are_asked_for_by_a_switch_and_need_attention_and_ffn() 
         await pilot.press("space")
         await until(pilot, lambda: screen.checked.preset is None)
         assert "two_knobs needs attention and the FFN" in str(screen.checked.problems)
+
+
+async def test_the_engine_is_a_field_and_its_memory_a_line() -> None:
+    services = SteeredServices()
+    services.choice = choose_engine(
+        EnginePlan(), QWEN_4B, QWEN_4B, A100S, cap=81_920, installed=True
+    )
+    app = on(services)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await to_scope(pilot)
+        await until(pilot, lambda: "vLLM, one pass × 4; 4 responses of 81,920" in shown(app))
+        field = screen.query_one("#engine", Choice)
+        assert field.value == "auto"
+        field.focus()
+        await pilot.press("right", "right", "space")
+        await until(pilot, lambda: screen.draft.engine == "vllm")
+        await until(pilot, lambda: ("engine choice", "vllm") in services.asked)
+        preset = screen.checked.preset
+        assert preset is not None
+        assert preset.engine.kind == "vllm"
+        assert draft_of(preset).engine == "vllm"
+
+
+async def test_a_wide_screen_says_why_and_how_long() -> None:
+    services = SteeredServices()
+    services.choice = choose_engine(
+        EnginePlan(), QWEN_4B, QWEN_4B, A100S, cap=81_920, installed=False
+    )
+    app = on(services)
+    async with app.run_test(size=(130, 40)) as pilot:
+        await to_scope(pilot)
+        await until(pilot, lambda: "is not installed" in said(app, "forecast"))
+        assert "by a rough estimate" in said(app, "forecast")
+        assert "4 replicas, each: in place" in said(app, "forecast")
+
+
+async def test_a_cap_that_does_not_fit_stands_below_the_engine() -> None:
+    services = SteeredServices()
+    services.choice = choose_engine(
+        EnginePlan(), QWEN_4B, QWEN_4B, A100S, cap=10_000_000, installed=True
+    )
+    app = on(services)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await to_scope(pilot)
+        await until(pilot, lambda: "set the cap to" in " ".join(shown(app).split()))
