@@ -99,7 +99,7 @@ def _from_layout(plan: EnginePlan, found: Layout, part: str, machine: Machine) -
     needs = f"{in_bytes(each)} of {in_bytes(found.room)} {where}"
     reason = "" if found.one_pass else part
     if not found.one_pass and not part and plan.mode == "auto":
-        reason = f"one pass, with {in_bytes(2 * found.weights)} {where}, leaves too little for it"
+        reason = f"one pass, with {in_bytes(2 * found.weights)} {where}, leaves too little cache"
     words = f"vLLM, {way}{_spread(found)} (needs {needs}, the rest for the KV cache"
     words += f"; {reason})" if reason else ")"
     problem = ""

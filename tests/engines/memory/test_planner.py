@@ -15,11 +15,13 @@ from mi_tui.checkpoints.quantisation.formats.fp8 import ScaleGrid
 from mi_tui.checkpoints.quantisation.tensors import quantised_tensor
 from mi_tui.engines.memory.planner import plan_memory
 from mi_tui.engines.memory.with_transformers import room_of
+from mi_tui.engines.open import open_engine
 from mi_tui.engines.protocol import EngineError
 from mi_tui.engines.transformers.devices import memory
 from mi_tui.engines.transformers.devices.pair_size import Dtype, pair_size
 from mi_tui.engines.transformers.devices.placement import Placement, Room, place_pair
 from mi_tui.engines.transformers.devices.replica_plans import decide
+from mi_tui.engines.transformers.model import pair_tensors
 from mi_tui.engines.transformers.model.pair_tensors import PairTensors, TensorPair
 from mi_tui.engines.transformers.weights import one_pass
 from mi_tui.machine.resources import Machine, usable
@@ -236,6 +238,30 @@ def test_the_engine_says_what_the_preflight_said(
     monkeypatch.setattr(memory, "room_beside", lambda _: Room((), one // 2))
     with pytest.raises(EngineError, match="does not fit"):
         engine_for(pair, "auto")
+
+
+def test_the_engine_leaves_the_room_that_the_plan_leaves_for_long_responses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real pair and room for one pass; the longer the cap, the less lies beside the cache."""
+    pair = tiny_pair("qwen3", tmp_path)
+    files = Pair(instruct=str(pair[0]), thinking=str(pair[1]))
+    one = PairTensors.load(files, dtype=torch.float32, device=CPU).bytes
+    free = 200 * one
+    for at in (memory, pair_tensors):
+        monkeypatch.setattr(at, "room_beside", lambda _: Room((), free))
+    what = Machine((), free, free)
+    plan = EnginePlan(device="cpu", dtype="float32", threads=1, batch=4)
+    sides = info(pair[0]), info(pair[1])
+    most = plan_memory(plan, *sides, what).longest  # in one pass
+    more = plan_memory(plan, *sides, what, cap=most + 200)
+    assert (more.fits, more.one_pass) == (True, False)
+    for cap, mixes in ((most, True), (most + 200, False)):
+        found = plan_memory(plan, *sides, what, cap=cap)
+        able = open_engine(plan, files, cap).capabilities
+        assert (found.one_pass, able.mixes_recipes) == (mixes, mixes)
+        assert able.note.startswith(found.words)
+    assert not plan_memory(plan, *sides, what, cap=2 * most).fits
 
 
 def info(path: Path) -> CheckpointInfo:

@@ -36,6 +36,22 @@ def test_as_much_as_fits(
     assert bool(placement.reason) != one_pass
 
 
+@pytest.mark.parametrize(
+    ("row", "pair_tensors", "one_pass"),
+    [(0, True, True), (43, True, True), (44, True, False), (50, True, False), (51, False, False)],
+)
+def test_room_is_left_for_the_longest_response(
+    row: int, pair_tensors: bool, one_pass: bool
+) -> None:
+    """Nine tenths of what the weights leave of 80 GiB: of 48, of 56, of 72."""
+    found = place(8 * GIB, 80 * GIB, 64 * GIB, row=row * GIB)
+    assert (found.pair_tensors, found.one_pass) == (pair_tensors, one_pass)
+    said = "one pass leaves no room for the longest response" in found.words
+    assert said == (not one_pass)
+    assert place_on_cpu(8 * GIB, 80 * GIB, row=57 * GIB).one_pass
+    assert not place_on_cpu(8 * GIB, 80 * GIB, row=58 * GIB).one_pass
+
+
 def test_a_model_that_does_not_fit_is_refused() -> None:
     with pytest.raises(EngineError, match=r"60 GiB"):
         place(60 * GIB, 48 * GIB, 512 * GIB)
