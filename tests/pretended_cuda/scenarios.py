@@ -23,14 +23,20 @@ _torch: Any = torch
 _torch.inference_mode = lambda _=True: torch.no_grad()
 torch.set_num_threads(1)
 
+from mi_tui.checkpoints.inspect import inspect  # noqa: E402
+from mi_tui.checkpoints.locate import locate  # noqa: E402
 from mi_tui.engines.chat import Chat  # noqa: E402
+from mi_tui.engines.memory.planner import plan_memory  # noqa: E402
 from mi_tui.engines.protocol import Request  # noqa: E402
 from mi_tui.engines.transformers.decoding.batch_state import BatchState  # noqa: E402
 from mi_tui.engines.transformers.decoding.decoder import Decoder  # noqa: E402
 from mi_tui.engines.transformers.decoding.sequence import Sequence  # noqa: E402
+from mi_tui.engines.transformers.devices.pair_size import pair_size  # noqa: E402
 from mi_tui.engines.transformers.devices.placement import Placement, place_over  # noqa: E402
 from mi_tui.engines.transformers.engine import TransformersEngine  # noqa: E402
 from mi_tui.engines.transformers.model import kv_cache, pair_tensors  # noqa: E402
+from mi_tui.machine.gpus import Gpu  # noqa: E402
+from mi_tui.machine.resources import Machine  # noqa: E402
 from mi_tui.plan.engine import EnginePlan  # noqa: E402
 from mi_tui.plan.pair import Pair  # noqa: E402
 from mi_tui.plan.recipe import Decoding, Recipe  # noqa: E402
@@ -201,6 +207,26 @@ def broken_kernel(folder: Path) -> Seen:
         return in_pages("qwen3", folder)
 
 
+def planned(folder: Path) -> Seen:
+    """What the plan of memory says lies on the card, against what does, on three sizes of card."""
+    pair = tiny("qwen3", folder)
+    sides = inspect(locate(pair.instruct)), inspect(locate(pair.thinking))
+    size = pair_size(*sides, "float32").model
+    seen = []
+    for models in (8, 5, 2):
+        card = models * size
+        machine = Machine((Gpu("card", card, card),), 1 << 40, 1 << 40)
+        told = plan_memory(plan("cuda:0"), *sides, machine)
+        with PretendedCuda() as gpu:
+            gpu.memory.limit = card
+            engine = TransformersEngine.open(plan("cuda:0"), pair)
+            live, mixes = gpu.memory.live, engine.capabilities.mixes_recipes
+            del engine
+        said = told.weights + told.sides + told.delta
+        seen.append({"told": told.one_pass, "mixes": mixes, "said": said, "live": live})
+    return {"seen": seen, "size": size}
+
+
 def two_cards(folder: Path) -> Seen:
     """A model whose layers are split over two devices."""
     pair, wanted = tiny("qwen3", folder), requests()
@@ -270,6 +296,7 @@ SCENARIOS: dict[str, Callable[[Path], Seen]] = {
     "whole": whole,
     "memory-limit": memory_limit,
     "check-memory": check_memory,
+    "planned": planned,
     "two-cards": two_cards,
     "steps": steps,
     "host-tensor": host_tensor_left_behind,

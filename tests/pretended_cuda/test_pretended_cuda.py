@@ -102,6 +102,17 @@ def test_a_kernel_that_computes_something_else_gives_way_to_one_block(seen: Seen
     assert found["done"] == 6
 
 
+def test_the_plan_of_memory_is_what_lies_on_the_card(seen: Seen) -> None:
+    """One pass with both sides; in place with both; in place from the host."""
+    found = seen["planned"]
+    assert "failed" not in found, found["at"]
+    size = found["size"]
+    for card, models, one_pass in zip(found["seen"], (5, 3, 1), (True, False, False), strict=True):
+        assert (card["told"], card["mixes"]) == (one_pass, one_pass)
+        assert card["said"] == models * size
+        assert abs(card["live"] - card["said"]) < size / 10
+
+
 def test_a_full_card_ends_no_study_and_changes_no_token(seen: Seen) -> None:
     found = seen["memory-limit"]
     assert "failed" not in found, found["at"]
