@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.plan.engine import VllmOptions
 from mi_tui.plan.library import find_preset, list_presets
 from mi_tui.plan.preset import Preset
 from mi_tui.plan.recipe import Decoding, Recipe, labels
@@ -40,6 +41,15 @@ def test_a_preset_says_which_table_it_fills_and_asks_no_search(name: str) -> Non
     assert all(probe.held_out == 0.0 for probe in found.probes)
     assert len(set(rows(name))) == len(rows(name))
     assert len(set(labels(rows(name)))) == len(rows(name))
+
+
+@pytest.mark.parametrize(
+    "name", [*PAPER, "qwen3-4b", "qwen3-30b-a3b", "llama-3.1-8b", "ministral-3-8b", "olmo-3-7b"]
+)
+def test_a_preset_for_gpus_leaves_engine_and_sizes_to_the_plan(name: str) -> None:
+    engine = preset(name).engine
+    assert (engine.kind, engine.mode, engine.vllm) == ("auto", "auto", VllmOptions())
+    assert (engine.vllm.tensor_parallel_size, engine.vllm.data_parallel_size) == (None, None)
 
 
 @pytest.mark.parametrize("name", FULL)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mi_tui.plan.engine import EnginePlan, VllmOptions
 from mi_tui.plan.recipe import Decoding
 from mi_tui.plan.toml import read_preset, write_preset
 
@@ -38,3 +39,24 @@ def test_every_section_of_an_old_preset_says_what_it_said() -> None:
     assert preset.server is not None
     assert preset.server.time_per_output_token == 0.02
     assert [recipe.lambda_ for recipe in preset.recipes] == [0.5]
+
+
+def test_what_is_left_open_today_has_the_key_of_what_was_written_before() -> None:
+    """Then every default was written out: transformers, and one rank of each kind."""
+    preset = read_preset(OLD / "schema-2.toml")
+    assert (preset.engine.kind, preset.engine.vllm.tensor_parallel_size) == ("auto", None)
+    once = VllmOptions(tensor_parallel_size=1, data_parallel_size=1)
+    then = preset.engine.model_copy(update={"kind": "transformers", "vllm": once})
+    assert preset.model_copy(update={"engine": then}).key == preset.key
+    stored = then.model_dump(mode="json")
+    assert EnginePlan.model_validate(stored) == then
+    assert set(stored["vllm"]) == {
+        "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "executor",
+        "gpu_memory_utilization", "max_model_len", "enforce_eager",
+    }  # fmt: skip
+    for other in (
+        preset.with_engine("vllm"),
+        preset.model_copy(update={"engine": EnginePlan(vllm=VllmOptions(tensor_parallel_size=2))}),
+        preset.model_copy(update={"engine": EnginePlan(vllm=VllmOptions(kv_cache_dtype="fp8"))}),
+    ):
+        assert other.key != preset.key
