@@ -172,7 +172,7 @@ def test_the_engine_is_said_chosen_and_stored(tmp_path: Path) -> None:
     assert "transformers chosen: responses of up to 160 tokens" in facts.engine_note
     assert "transformers, chosen: responses of up to 160" in command("log", str(path)).stdout
     other = command("run", str(file), "--study", str(path), "--engine", "vllm")
-    assert other.returncode == 1
+    assert other.returncode == 2
     assert "runs with transformers, and vllm is asked for" in other.stderr
     both = command("run", str(path), "--until", "+10 rollouts", "--engine", "vllm")
     assert "leave --engine out" in both.stderr
