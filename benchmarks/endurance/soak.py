@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pexpect
+
 from benchmarks.endurance import processes
 from mi_tui.api.study import Study
 from mi_tui.errors import MiTuiError
@@ -210,7 +212,8 @@ def watched(soak: Soak) -> Iterator[None]:
                 soak.faults.append(f"an app ended: {app.text[-300:]}")
     finally:
         for app in apps:
-            app.process.close(force=True)
+            with contextlib.suppress(pexpect.ExceptionPexpect):  # a busy machine ends it later
+                app.process.close(force=True)
         for watcher in asking:
             watcher.terminate()
             said, _ = watcher.communicate(timeout=60)
