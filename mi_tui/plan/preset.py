@@ -66,10 +66,8 @@ class Preset(Plan):
 
     @model_validator(mode="after")
     def _knobs_turn_something(self) -> "Preset":
-        inside = set(self.scope.modules)
-        if self.search.two_knobs and not (
-            ModuleKind.FFN in inside and inside & {ModuleKind.ATTENTION, ModuleKind.MIXER}
-        ):
+        turned = {ModuleKind.ATTENTION, ModuleKind.FFN}
+        if self.search.two_knobs and not turned <= set(self.scope.modules):
             raise ValueError("search.two_knobs needs attention and the FFN in the scope's modules")
         return self
 

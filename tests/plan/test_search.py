@@ -31,7 +31,11 @@ def changed(modules: Modules | None = None, held_out: float | None = None) -> Pr
 
 def test_two_knobs_need_both_to_be_mixed() -> None:
     assert changed((ModuleKind.FFN, ModuleKind.ATTENTION)).is_ablation
-    for modules in ((ModuleKind.FFN,), (ModuleKind.ATTENTION, ModuleKind.NORMS)):
+    for modules in (
+        (ModuleKind.FFN,),
+        (ModuleKind.ATTENTION, ModuleKind.MIXER),
+        (ModuleKind.FFN, ModuleKind.MIXER),
+    ):
         with pytest.raises(ValidationError, match="two_knobs needs attention and the FFN"):
             changed(modules)
 
