@@ -64,9 +64,10 @@ class MemoryPlan:
 
     def rows(self, cap: int) -> int:
         """How many responses of so many tokens run at once, over all copies; 0: not known."""
-        if self.response is None:
+        each = self.response.row(cap + PROMPT_TOKENS) if self.response else 0
+        if not each:
             return 0
-        fitting = self.cache // self.response.row(cap + PROMPT_TOKENS)
+        fitting = self.cache // each
         return self.copies * min(fitting, self.most_rows or fitting)
 
     @property
@@ -79,11 +80,10 @@ class MemoryPlan:
     @property
     def concurrency(self) -> str:
         """How many responses run at once, in words; empty where it is not known."""
-        if self.response is None or self.problem:
+        if not self.row or self.problem:
             return ""
         rows = counted(self.rows(self.cap), "response")
-        each = f"{in_bytes(self.row)} of cache each" if self.row else "no cache"
-        return f"{rows} of {self.cap:,} tokens at once ({each})"
+        return f"{rows} of {self.cap:,} tokens at once ({in_bytes(self.row)} of cache each)"
 
     @property
     def sentence(self) -> str:

@@ -4,7 +4,7 @@ from mi_tui.checkpoints.inspect import CheckpointInfo
 from mi_tui.engines.cache_size import cache_size
 from mi_tui.engines.memory.plan import PROMPT_TOKENS, MemoryPlan, idle_words
 from mi_tui.engines.transformers.devices.pair_size import ITEM_BYTES
-from mi_tui.engines.transformers.devices.placement import FOR_CACHE, SMALL_MODEL, Room, most_rows
+from mi_tui.engines.transformers.devices.placement import FOR_CACHE, Room, most_rows, packed_copy
 from mi_tui.engines.transformers.devices.replica_plans import Decision, decide, dtype_planned
 from mi_tui.machine.resources import Machine
 from mi_tui.plan.engine import EnginePlan
@@ -37,8 +37,7 @@ def with_transformers(
     free = _room_of(decision, used)
     # On a CPU both sides stay in their files or were counted as read before.
     sides = 2 * model if placement.pair_tensors and used else 0
-    # A small model's weights lie beside Δ once more, so that both are one product.
-    delta = (2 if model <= SMALL_MODEL else 1) * model if placement.one_pass else 0
+    delta = model + packed_copy(model) if placement.one_pass else 0
     left = max(0, free - -(-(model + sides + delta) // split))
     cache = int(FOR_CACHE * left)
     return MemoryPlan(

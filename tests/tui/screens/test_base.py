@@ -237,7 +237,7 @@ async def test_a_new_budget_is_asked_of_the_same_data() -> None:
         await until(pilot, lambda: "MI-0.6" in shown(app))
         await enter(pilot, app, RecommendScreen)
         await pilot.press("b", *["backspace"] * 12, *"score>=9")
-        await until(pilot, lambda: "write one of the forms below" in shown(app))
+        await until(pilot, lambda: "did you mean score>=9% or score>=0.09?" in shown(app))
         await pilot.press(*["backspace"], *"0.9")
         await until(pilot, lambda: ("recommend", "score>=0.9") in services.asked)
         await pilot.press("enter", "b")

@@ -117,7 +117,7 @@ def place(
     """
     room, room_for_one = int(_FOR_WEIGHTS * free), int(_FOR_ONE_MODEL * free)
     needed = _ONE_PASS_MODELS * model_bytes
-    if one_pass and needed <= room and _leaves(free - needed, row):
+    if one_pass and needed <= room and _leaves(free - needed - packed_copy(model_bytes), row):
         words = f"one pass with both sides in memory (needs {_of(needed, room)} on the GPU)"
         return Placement(True, True, words)
     reason = _no_one_pass(needed, room) if one_pass else ""
@@ -164,7 +164,7 @@ def place_on_cpu(model_bytes: int, free: int, *, one_pass: bool = True, row: int
     """
     room, room_for_one = int(_FOR_WEIGHTS * free), int(_FOR_ONE_MODEL * free)
     needed = _ONE_PASS_MODELS_ON_CPU * model_bytes
-    if one_pass and needed <= room and _leaves(free - needed, row):
+    if one_pass and needed <= room and _leaves(free - needed - packed_copy(model_bytes), row):
         words = f"one pass on the CPU (needs {_of(needed, room)} beside the pair)"
         return Placement(True, True, words)
     reason = _no_one_pass(needed, room) if one_pass else ""
@@ -174,6 +174,14 @@ def place_on_cpu(model_bytes: int, free: int, *, one_pass: bool = True, row: int
         )
         return Placement(True, False, words, reason=reason)
     raise _too_large(model_bytes, room_for_one, "in main memory beside the pair")
+
+
+def packed_copy(model_bytes: int) -> int:
+    """Bytes of a second copy of the weights that one pass makes.
+
+    A small model's weights lie beside Δ once more, so that both are one product.
+    """
+    return model_bytes if model_bytes <= SMALL_MODEL else 0
 
 
 def _leaves(left: int, row: int) -> bool:
