@@ -28,7 +28,7 @@ PAIR = tuple(demo_pair_folder() / side for side in ("instruct", "thinking"))
 EFFORTS = {"none": 0.0, "minimal": 0.0, "low": 0.3, "medium": 0.55, "high": 1.0}
 DEFAULT = 0.55
 KNOBS = ServedRecipe(
-    lambda_=0.4, rules=(LambdaRule(lambda_=0.9, modules=(ModuleKind.FFN, ModuleKind.ROUTER)),)
+    lambda_=0.9, rules=(LambdaRule(lambda_=0.4, modules=(ModuleKind.FFN, ModuleKind.ROUTER)),)
 )
 SMALL = (
     "--max-model-len=512",

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from mi_tui.probes.kinds.arithmetic import held_out_chains
 from mi_tui.study.control import create_study
 from mi_tui.study.storage.folder import StudyFolder
 from mi_tui.study.view import StudyState
@@ -154,10 +155,8 @@ async def test_lm_eval_scores_a_lambda_as_its_merged_model(
 ) -> None:
     pytest.importorskip("lm_eval")
     rows = [
-        {"question": f"Compute {a}*{b}+{c}-{b} mod 100", "answer": str((a * b + c - b) % 100)}
-        for a in range(2, 8)
-        for b in range(3, 9)
-        for c in (4, 8)
+        {"question": chain.prompt, "answer": str(chain.answer)}
+        for chain in held_out_chains(seed=0, count=60, operations=(2, 3, 4, 5))
     ]
     data = tmp_path / "sums.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))

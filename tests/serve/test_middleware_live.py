@@ -86,7 +86,7 @@ async def test_a_recipe_with_several_lambdas_answers_among_plain_ones(
         body = {"model": "pair@knobs", "prompt": "a", "max_tokens": 1}
         told = (await post(client, "/v1/completions", body)).headers["x-mi-tui-lambda"]
     assert texts == [merged.text(names[name], q, MOST) for name, q in plan]
-    assert told == "0.4/0.9"
+    assert told == "0.9/0.4"
     several = [texts[at : at + len(QUESTIONS)] for at in range(0, len(texts), len(QUESTIONS))]
     assert several[0] not in several[1:], "both λ make a difference"
 
