@@ -149,7 +149,7 @@ def interrupted(
             yield step, how
 
 
-@pytest.mark.parametrize("name", ["csv", "mergekit"])
+@pytest.mark.parametrize("name", ["csv"])
 def test_a_signal_leaves_whole_files_or_none(
     name: str, study: Path, runner: Runner, tmp_path: Path
 ) -> None:

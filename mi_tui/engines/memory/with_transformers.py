@@ -71,9 +71,14 @@ def _used_gpus(decision: Decision, gpus: int) -> list[int]:
 
 
 def _room_of(decision: Decision, used: list[int]) -> int:
-    """What is free for one engine process on each of its devices."""
+    """What is free for one engine process on each of its devices.
+
+    Over several, layers are shared out by what is free: the mean.
+    """
     if not used:
         return decision.room.host
+    if decision.placement.gpus > 1:
+        return sum(decision.room.gpus[at] for at in used) // len(used)
     return min(decision.room.gpus[at] for at in used)
 
 

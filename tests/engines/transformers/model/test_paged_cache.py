@@ -34,6 +34,8 @@ WARM = Decoding(temperature=1.0, top_p=0.95)
 BYTES_PER_PAGE = 512 * 16
 LENGTHS = (380, 20, 90, 250, 40, 310, 120, 60, 200, 30, 150, 80, 33, 270)
 
+OTHERS = ("gemma2", "gemma3", "mistral")
+
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,10 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize("mode", ["one-pass", "in-place"])
-@pytest.mark.parametrize("family", ["qwen3", "gemma2", "gemma3", "qwen3_moe", "mistral"])
+@pytest.mark.parametrize(
+    "family",
+    ["qwen3", "qwen3_moe", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
+)
 def test_responses_equal_the_merged_models(family: str, mode: str, tmp_path: Path) -> None:
     pair = tiny_pair(family, tmp_path)
     recipes = [Recipe(lambda_=lambda_, decoding=GREEDY) for lambda_ in (0.2, 0.7)]
@@ -149,7 +154,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     return tiny_pair("qwen3", tmp_path_factory.mktemp("pair"))
 
 
-@pytest.mark.parametrize("room", [30, 40, 70, 200])
+@pytest.mark.parametrize(
+    "room", [30, 200, *(pytest.param(room, marks=pytest.mark.slow) for room in (40, 70))]
+)
 def test_pages_that_run_out_end_no_study_and_change_no_token(
     pair: tuple[Path, ...], card: Card, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
